@@ -1,0 +1,7 @@
+"""Start the command line: `python -m webui_fork VERB`."""
+
+import sys
+
+from webui_fork.cli import main
+
+sys.exit(main())

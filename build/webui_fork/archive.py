@@ -1,0 +1,155 @@
+"""Read release archives without trusting them: nothing is written outside, nothing unbounded.
+
+Members are yielded as values; the caller decides where the bytes go.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from webui_fork.errors import ArchiveError
+
+MAX_MEMBERS = 100_000
+MAX_BYTES = 4 << 30
+MAX_MEMBER = 512 << 20
+_REMEDY = "The file has the pinned digest, so the release itself is bad: do not use it, and tell upstream."
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file or symbolic link; for a link, ``data`` is its target."""
+
+    path: str
+    data: bytes
+    executable: bool = False
+    link: bool = False
+
+
+def safe_path(name: str, archive: str) -> str:
+    """Return a member's path if it stays inside the tree.
+
+    Raises:
+        ArchiveError: it is absolute, climbs out, or names something no release may hold.
+    """
+    parts = PurePosixPath(name).parts
+    bad = (
+        not parts
+        or name.startswith("/")
+        or ".." in parts
+        or "\\" in name
+        or any(ord(c) < 32 or ord(c) == 127 for c in name)
+        or any(part.lower() == ".git" for part in parts)
+        or (len(parts[0]) > 1 and parts[0][1] == ":")
+    )
+    if bad:
+        raise ArchiveError(f"{archive} holds a path that leads out of its tree: {name!r}.", remedy=_REMEDY)
+    return "/".join(parts)
+
+
+def safe_link(path: str, target: str, archive: str) -> None:
+    """Check that a symbolic link stays inside the tree.
+
+    Raises:
+        ArchiveError: it is absolute or climbs out.
+    """
+    depth = len(PurePosixPath(path).parts) - 1
+    level = depth
+    for part in PurePosixPath(target).parts:
+        level += -1 if part == ".." else 1
+        if level < 0:
+            break
+    if not target or target.startswith("/") or "\0" in target or level < 0:
+        raise ArchiveError(f"{archive}: the link {path!r} leads out of the tree, to {target!r}.", remedy=_REMEDY)
+
+
+class _Budget:
+    """Counts members and bytes, and refuses a bomb or a path that comes twice."""
+
+    def __init__(self, archive: str) -> None:
+        self.archive, self.members, self.bytes = archive, 0, 0
+        self.seen: set[str] = set()
+
+    def spend(self, path: str, size: int) -> None:
+        self.members += 1
+        self.bytes += size
+        if self.members > MAX_MEMBERS or self.bytes > MAX_BYTES or size > MAX_MEMBER:
+            raise ArchiveError(
+                f"{self.archive} unpacks to more than is sane "
+                f"(limits: {MAX_MEMBERS} members, {MAX_BYTES >> 30} GiB, {MAX_MEMBER >> 20} MiB a file).",
+                why=f"Reached at {path!r}.",
+                remedy=_REMEDY,
+            )
+        if path in self.seen:
+            raise ArchiveError(f"{self.archive} holds {path!r} twice.", remedy=_REMEDY)
+        self.seen.add(path)
+
+
+def sdist_members(path: Path, name: str) -> Iterator[Member]:
+    """Yield what a source distribution holds, without its one top folder.
+
+    Raises:
+        ArchiveError: it is cut short, not a tar.gz, or unsafe.
+    """
+    budget = _Budget(name)
+    top: str | None = None
+    try:
+        with tarfile.open(path, "r|gz") as tar:
+            for info in tar:
+                if info.isdir():
+                    safe_path(info.name, name)
+                    continue
+                head, _, rest = safe_path(info.name, name).partition("/")
+                top = top or head
+                if head != top or not rest:
+                    raise ArchiveError(f"{name} has more than one top folder ({info.name!r}).", remedy=_REMEDY)
+                if info.issym():
+                    safe_link(rest, info.linkname, name)
+                    budget.spend(rest, 0)
+                    yield Member(rest, info.linkname.encode(), link=True)
+                    continue
+                if not info.isreg():
+                    raise ArchiveError(
+                        f"{name} holds {rest!r}, which is neither a file nor a symbolic link.", remedy=_REMEDY
+                    )
+                budget.spend(rest, info.size)
+                file = tar.extractfile(info)
+                data = file.read() if file else b""
+                if len(data) != info.size:
+                    raise EOFError(f"{rest}: {len(data)} of {info.size} bytes")
+                yield Member(rest, data, executable=bool(info.mode & 0o100))
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ArchiveError(f"{name} is cut short or not a tar.gz.", why=str(error), remedy=_REMEDY) from error
+    if top is None:
+        raise ArchiveError(f"{name} is empty.", remedy=_REMEDY)
+
+
+def wheel_members(path: Path, name: str, under: str) -> Iterator[Member]:
+    """Yield the files of a wheel that stand under a folder, with paths relative to it.
+
+    Raises:
+        ArchiveError: it is not a zip, unsafe, damaged, or has nothing under the folder.
+    """
+    budget = _Budget(name)
+    prefix = under.rstrip("/") + "/"
+    try:
+        with zipfile.ZipFile(path) as wheel:
+            for info in sorted(wheel.infolist(), key=lambda item: item.filename):
+                if info.is_dir() or not info.filename.startswith(prefix):
+                    continue
+                inside = safe_path(info.filename, name)[len(prefix) :]
+                kind = (info.external_attr >> 16) & 0o170000
+                if kind not in (0, 0o100000):
+                    raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
+                budget.spend(inside, info.file_size)
+                yield Member(inside, wheel.read(info))
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        raise ArchiveError(f"{name} is damaged or not a wheel.", why=str(error), remedy=_REMEDY) from error
+    if not budget.members:
+        raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")

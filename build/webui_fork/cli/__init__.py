@@ -1,0 +1,84 @@
+"""The command line: parse arguments, call one stage, map errors to exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from webui_fork import settings as settings_module
+from webui_fork.errors import ForkError, from_os_error
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    build = verbs.add_parser("build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load")
+    build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
+    build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
+
+    lock = verbs.add_parser("lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest")
+    lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+
+    patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
+    actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
+    lint = actions.add_parser("lint", help="check every rule of the series")
+    lint.add_argument("--write", action="store_true", help="record the checked series in upstream.lock")
+    actions.add_parser("list", help="list the patches with their reasons")
+    apply = actions.add_parser("apply", help="make a git worktree of the release with the series as commits")
+    apply.add_argument("folder", nargs="?", help="where; default: out/worktree")
+    apply.add_argument("--upto-failure", action="store_true", help="stop before the first patch that does not apply")
+    new = actions.add_parser("new", help="commit the worktree's changes as a patch with its DEP-3 header")
+    new.add_argument("subject", help="what it does, in the imperative, as 'Trim base URLs'")
+    new.add_argument("--description", default="TODO", help="why, in a sentence or two")
+    new.add_argument("--bug", default="none", help="URL of the bug it answers")
+    export = actions.add_parser("export", help="write the worktree's commits back to patches/")
+    export.add_argument("folder", nargs="?", help="the worktree; default: out/worktree")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> None:
+    # imported late: a verb pays only for what it uses
+    if arguments.verb == "build":
+        from webui_fork.cli import build
+
+        build.run(settings, ui, locked=arguments.locked, load=arguments.load)
+    elif arguments.verb == "lock":
+        from webui_fork import locking
+
+        changed = locking.refresh(settings, ui, arguments.release)
+        print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
+    else:
+        from webui_fork.cli import patches
+
+        patches.run(settings, ui, arguments)
+
+
+def _report(error: ForkError, terminal: bool) -> int:
+    red, plain = ("\033[31m", "\033[0m") if terminal else ("", "")
+    print(f"{red}error: {error.what}{plain}", file=sys.stderr)
+    for text in (error.why, error.remedy):
+        if text:
+            print("\n".join(f"  {line}" for line in text.splitlines()), file=sys.stderr)
+    return error.exit_code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a verb; return the exit code (docs/exit-codes.md)."""
+    arguments = _parser().parse_args(argv)
+    terminal = False
+    try:
+        settings = settings_module.load()
+        terminal = settings.terminal
+        _run(arguments, settings, Terminal(rich=settings.terminal))
+        return 0
+    except ForkError as error:
+        return _report(error, terminal)
+    except OSError as error:
+        return _report(from_os_error(error, "use a file"), terminal)
+    except KeyboardInterrupt:
+        print("Interrupted; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
+        return 130

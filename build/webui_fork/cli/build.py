@@ -1,0 +1,42 @@
+"""The verb `build`."""
+
+from __future__ import annotations
+
+from webui_fork import pipeline, report
+from webui_fork.files import exclusive
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
+    """Build, push, sign, verify; optionally load into Docker; print the summary.
+
+    Raises:
+        ForkError: see the stages.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        inputs = pipeline.read_inputs(settings, ui, locked=locked)
+        built = pipeline.build(settings, inputs, ui, locked=locked)
+        signed = pipeline.push_and_sign(settings, inputs, built, ui)
+        pipeline.record(settings, inputs, built, signed)
+        loaded = None
+        if load:
+            from webui_fork import engine
+
+            with ui.step("load", "Loading the image into the Docker engine"):
+                loaded = engine.load(settings, built.image, f"{inputs.spec.name}:{inputs.tag}")
+    run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
+    print(
+        report.build_summary(
+            tag=f"{inputs.spec.name}:{inputs.tag}",
+            digest=built.image.digest,
+            ref=signed.ref,
+            layers=[(item.name, item.layer.size, item.layer.digest) for item in built.image.layers],
+            patches=[f"{patch.name}: {patch.subject}" for patch in inputs.patches],
+            times=ui.times,
+            key=signed.key,
+            fresh=built.fresh or signed.fresh,
+            drift=len(built.drift),
+            next_command=run_command if loaded else "nox -s build -- --load",
+        )
+    )

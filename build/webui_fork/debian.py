@@ -1,0 +1,245 @@
+"""`debian.lock`: the exact Debian packages of a base, and getting them although mirrors forget.
+
+One package a line: name, version, sha256, size, archive, path. Only `nox -s lock` writes it.
+"""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import apt, fetch
+from webui_fork.apt import Deb
+from webui_fork.errors import DriftError, LockError, SourceError, ToolError
+from webui_fork.files import sha256_bytes, write_atomic
+from webui_fork.image import Base, ImageSpec
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    import requests
+
+# apt calls itself essential; an image needs no package manager
+_ESSENTIAL = "?and(?essential, ?not(?exact-name(apt)))"
+_REMEDY = "Take it back with `git checkout`, or write it anew with `nox -s lock`."
+_HEAD = re.compile(r"# suite=([a-z]+) architecture=([a-z0-9]+) input=(sha256:[0-9a-f]{64}) snapshot=(\d{8}T\d{6}Z)")
+_ROW = re.compile(
+    r"([a-z0-9][a-z0-9+.-]+) ([A-Za-z0-9.+~:-]+) sha256:([0-9a-f]{64}) ([1-9]\d*) (main|security) (pool/[^\s]+\.deb)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DebianLock:
+    """A parsed `debian.lock`. ``snapshot`` is when it was resolved, as snapshot archives write it."""
+
+    suite: str
+    architecture: str
+    input: str
+    snapshot: str
+    debs: tuple[Deb, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The packages at hand: what they are, and where each is; ``drift`` has a line a difference."""
+
+    debs: tuple[Deb, ...]
+    files: tuple[Path, ...]
+    drift: tuple[str, ...]
+
+
+def input_digest(base: Base) -> str:
+    """Return the digest of what the lock is derived from: suite and wanted packages."""
+    return sha256_bytes("\n".join((base.suite, *sorted(base.include))).encode())
+
+
+def parse(text: str, file: Path) -> DebianLock:
+    """Parse a lock's text.
+
+    Raises:
+        LockError: a line is odd; the message has file, line and remedy.
+    """
+    lines = text.splitlines()
+    head = next((match for line in lines if (match := _HEAD.fullmatch(line))), None)
+    if head is None:
+        raise LockError(f"{file}:1: the line with suite, architecture, input and snapshot is missing.", remedy=_REMEDY)
+    debs: list[Deb] = []
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        row = _ROW.fullmatch(line)
+        if not row or ".." in row.group(6):
+            raise LockError(
+                f"{file}:{number}: is not `name version sha256:… size archive path`: {line[:100]!r}", remedy=_REMEDY
+            )
+        if any(deb.name == row.group(1) for deb in debs):
+            raise LockError(f"{file}:{number}: {row.group(1)} is locked twice.", remedy=_REMEDY)
+        name, version, sha256, size, archive, path = row.groups()
+        debs.append(Deb(name, version, sha256, int(size), archive, path))
+    if not debs:
+        raise LockError(f"{file}: locks no package.", remedy=_REMEDY)
+    return DebianLock(*head.groups(), tuple(debs))
+
+
+def read(file: Path) -> DebianLock:
+    """Read a lock file.
+
+    Raises:
+        LockError: missing, unreadable or odd.
+    """
+    try:
+        return parse(file.read_text(encoding="utf-8"), file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{file} can't be read.", why=str(error), remedy=_REMEDY) from None
+
+
+def dump(lock: DebianLock) -> str:
+    """Return the canonical text of a lock."""
+    lines = [
+        "# The Debian packages of the base. Written by `nox -s lock`, by nothing else.",
+        f"# suite={lock.suite} architecture={lock.architecture} input={lock.input} snapshot={lock.snapshot}",
+    ]
+    lines += [f"{d.name} {d.version} sha256:{d.sha256} {d.size} {d.archive} {d.path}" for d in lock.debs]
+    return "\n".join(lines) + "\n"
+
+
+def resolve(settings: Settings, spec: ImageSpec) -> tuple[Deb, ...]:
+    """Resolve the base's packages against what the mirror has today.
+
+    Raises:
+        ToolError: apt is missing or can't resolve them.
+    """
+    with apt.private(settings, spec.base.suite, spec.architecture) as private:
+        return tuple(private.install_list([_ESSENTIAL, *spec.base.include]))
+
+
+def write(settings: Settings, spec: ImageSpec, file: Path, now: datetime) -> tuple[str, ...]:
+    """Resolve the packages and write the lock; an unchanged set keeps the file byte for byte.
+
+    Returns:
+        A line for each package that changed.
+    """
+    debs = resolve(settings, spec)
+    old = read(file) if file.exists() else None
+    wanted = input_digest(spec.base)
+    if old and old.debs == debs and (old.input, old.suite) == (wanted, spec.base.suite):
+        return ()
+    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    write_atomic(file, dump(DebianLock(spec.base.suite, spec.architecture, wanted, stamp, debs)))
+    return differences(old.debs, debs) if old else (f"{len(debs)} packages locked",)
+
+
+def differences(old: tuple[Deb, ...], new: tuple[Deb, ...]) -> tuple[str, ...]:
+    """Return a line for each package that is not the same."""
+    before, after = ({deb.name: deb for deb in debs} for debs in (old, new))
+    rows = []
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if was is None or now is None or was.sha256 != now.sha256:
+            rows.append(f"{name}: {was.version if was else 'absent'} -> {now.version if now else 'absent'}")
+    return tuple(rows)
+
+
+def check_input(lock: DebianLock, spec: ImageSpec, file: Path) -> None:
+    """Check that the lock was made for this image.
+
+    Raises:
+        LockError: suite, architecture or the list of packages changed since.
+    """
+    wanted = (spec.base.suite, spec.architecture, input_digest(spec.base))
+    if (lock.suite, lock.architecture, lock.input) != wanted:
+        raise LockError(
+            f"{file} was made for another list of packages than [base] in image.toml has.", remedy="Run `nox -s lock`."
+        )
+
+
+def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, *, locked: bool) -> Fetched:
+    """Have the locked packages at hand: from the cache, the mirror, or the snapshot mirror.
+
+    Where none of them has a package any more, the build goes on with what the mirror has today and
+    says so, or stops when ``locked``.
+
+    Raises:
+        DriftError: a package is gone and ``locked`` is true. SourceError: no mirror answers.
+    """
+    found = _fetch_all(settings, lock, ui)
+    gone = [deb for deb, file in found.items() if file is None]
+    if not gone:
+        return Fetched(lock.debs, tuple(file for file in found.values() if file), ())
+    names = ", ".join(f"{deb.name} {deb.version}" for deb in gone)
+    if locked:
+        raise DriftError(
+            f"The mirror no longer has {len(gone)} of {len(lock.debs)} locked Debian packages.",
+            why=names,
+            remedy="Set WEBUI_FORK_SNAPSHOT_MIRROR to a snapshot archive (docs/settings.md), take over a cache that has "
+            "them, or move on to today's packages with `nox -s lock` and review the change.",
+        )
+    debs = resolve(settings, spec)
+    drift = differences(lock.debs, debs)
+    ui.say(f"WARNING: the mirror no longer has {names}.")
+    ui.say("WARNING: the base is built from what the mirror has now, so the image's digest WILL differ. What drifted:")
+    for row in drift:
+        ui.say(f"  {row}")
+    current = DebianLock(lock.suite, lock.architecture, lock.input, lock.snapshot, debs)
+    again = _fetch_all(settings, current, ui)
+    missing = [deb.name for deb, file in again.items() if file is None]
+    if missing:
+        raise SourceError(f"The mirror lists but does not have: {', '.join(missing)}.", remedy="Use another mirror.")
+    return Fetched(debs, tuple(file for file in again.values() if file), drift)
+
+
+def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, Path | None]:
+    found: dict[Deb, Path | None] = {}
+    for deb in lock.debs:
+        path = fetch.cached(settings.cache, deb.sha256)
+        found[deb] = path if path.exists() else None
+    missing = [deb for deb, path in found.items() if path is None]
+    if not missing:
+        return found
+    import requests
+
+    roots = _roots(settings, lock)
+    total = sum(deb.size for deb in missing)
+    with requests.Session() as http, ui.bar(f"Downloading {len(missing)} Debian packages", total) as advance:
+
+        def one(deb: Deb) -> Path | None:
+            path = _fetch_one(http, deb, roots, settings, ui)
+            advance(deb.size)
+            return path
+
+        with ThreadPoolExecutor(4) as pool:
+            found.update(zip(missing, pool.map(one, missing), strict=True))
+    return found
+
+
+def _roots(settings: Settings, lock: DebianLock) -> dict[str, list[str]]:
+    """Return where to look for a path of each archive, in order."""
+    roots: dict[str, list[str]] = {"main": [], "security": []}
+    try:
+        live = apt.mirrors(settings)
+        roots["main"].append(live.main)
+        roots["security"] += [live.security] if live.security else []
+    except ToolError:
+        if not settings.snapshot_mirror:
+            raise
+    if settings.snapshot_mirror:
+        for archive, name in (("main", "debian"), ("security", "debian-security")):
+            place = settings.snapshot_mirror.replace("{archive}", name).replace("{timestamp}", lock.snapshot)
+            roots[archive].append(place.rstrip("/"))
+    return roots
+
+
+def _fetch_one(
+    http: requests.Session, deb: Deb, roots: dict[str, list[str]], settings: Settings, ui: Terminal
+) -> Path | None:
+    for root in roots[deb.archive]:
+        wanted = fetch.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
+        try:
+            return fetch.download(http, wanted, settings.cache, ui, quiet=True)
+        except fetch.NotFoundError:
+            continue
+    return None

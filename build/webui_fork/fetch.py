@@ -1,0 +1,188 @@
+"""Download pinned files into the cache: resumable, bounded, checked by size and sha256."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from webui_fork.errors import DigestError, SourceError, from_os_error
+from webui_fork.files import CHUNK, ensure_folder, exclusive, sha256_file
+from webui_fork.terminal import Advance, Terminal
+
+if TYPE_CHECKING:
+    import requests
+
+TRIES = 3
+TIMEOUT = (10.0, 60.0)
+MAX_WAIT = 30.0
+_RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class NotFoundError(SourceError):
+    """The server says it does not have the file (404 or 410)."""
+
+
+class _TransientError(Exception):
+    def __init__(self, why: str, wait: float | None = None) -> None:
+        super().__init__(why)
+        self.wait = wait
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A file to fetch: where, what to call it, its size in bytes if known, its bare sha256."""
+
+    url: str
+    name: str
+    sha256: str
+    size: int | None = None
+
+
+def redact(url: str) -> str:
+    """Return a URL without user name, password and query, fit for a log."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def cached(cache: Path, sha256: str) -> Path:
+    """Return where a downloaded file of this sha256 is, or will be, in the cache."""
+    return cache / "downloads" / sha256
+
+
+def download(
+    session: requests.Session, wanted: Wanted, cache: Path, ui: Terminal, *, pause: float = 1.0, quiet: bool = False
+) -> Path:
+    """Return the path of a file with the wanted digest, downloading what the cache lacks.
+
+    An interrupted download goes on where it stopped. Passing faults (a dropped connection, 5xx,
+    429) are retried: ``TRIES`` times in all, waiting ``pause`` seconds, then twice that, or what
+    the server's Retry-After says, up to ``MAX_WAIT`` seconds.
+
+    Raises:
+        NotFoundError: the server does not have it.
+        DigestError: the bytes are not the pinned ones; they are thrown away.
+        SourceError: the server can't be reached or keeps failing.
+        CacheError, DiskFullError: the cache can't be written.
+    """
+    target = cached(cache, wanted.sha256)
+    if target.exists() and (wanted.size is None or target.stat().st_size == wanted.size):
+        return target
+    ensure_folder(target.parent)
+    part = target.with_name(target.name + ".part")
+    with exclusive(target.with_name(target.name + ".lock"), f"the download of {wanted.name}", ui.say):
+        if target.exists() and (wanted.size is None or target.stat().st_size == wanted.size):
+            return target
+        resumed = part.exists()
+        _fill(session, wanted, part, ui, pause, quiet)
+        if resumed and sha256_file(part) != "sha256:" + wanted.sha256:
+            part.unlink()  # the old half may have been another file's: once more from the start
+            _fill(session, wanted, part, ui, pause, quiet)
+        found = sha256_file(part)
+        if found != "sha256:" + wanted.sha256:
+            part.unlink()
+            raise DigestError(
+                f"{wanted.name} is not the pinned file.",
+                why=f"Pinned sha256:{wanted.sha256}, downloaded {found} from {redact(wanted.url)}.",
+                remedy="Do not use this mirror before you know why. If upstream's own file really changed, "
+                "review it and run `nox -s lock`.",
+            )
+        part.replace(target)
+    target.with_name(target.name + ".lock").unlink(missing_ok=True)
+    return target
+
+
+def _fill(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal, pause: float, quiet: bool) -> None:
+    why = ""
+    for attempt in range(TRIES):
+        try:
+            _attempt(session, wanted, part, ui, quiet)
+            return
+        except _TransientError as error:
+            why = str(error)
+            if attempt + 1 < TRIES:
+                wait = min(error.wait if error.wait is not None else pause * 2**attempt, MAX_WAIT)
+                ui.say(f"{wanted.name}: {why}; trying again in {wait:g} s")
+                time.sleep(wait)
+    raise SourceError(
+        f"Could not download {wanted.name} from {redact(wanted.url)}.",
+        why=f"{why} ({TRIES} tries)",
+        remedy="Check the network, the proxy variables and the index; what came is kept and the next run goes on there.",
+    )
+
+
+def _attempt(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal, quiet: bool) -> None:
+    import requests
+
+    have = part.stat().st_size if part.exists() else 0
+    if wanted.size is not None:
+        if have == wanted.size:
+            return
+        if have > wanted.size:
+            part.unlink()
+            have = 0
+    # identity: a proxy must not hand us the file compressed
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
+    try:
+        with session.get(wanted.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            status = response.status_code
+            if status in (404, 410):
+                raise NotFoundError(f"{redact(wanted.url)} does not exist (HTTP {status}).")
+            if status in _RETRIED:
+                raise _TransientError(f"the server answered HTTP {status}", _retry_after(response))
+            if status == 416:
+                part.unlink(missing_ok=True)
+                raise _TransientError("the server refused to resume", 0.0)
+            if status not in (200, 206):
+                raise SourceError(
+                    f"Could not download {wanted.name}: {redact(wanted.url)} answered HTTP {status}.",
+                    remedy="Check the index or mirror that your pip/uv settings name, and its credentials.",
+                )
+            appending = status == 206
+            total = wanted.size or int(response.headers.get("Content-Length") or 0)
+            with ExitStack() as stack:
+                advance: Advance = lambda count: None  # noqa: E731
+                if not quiet:
+                    advance = stack.enter_context(ui.bar(f"Downloading {wanted.name}", total))
+                advance(have if appending else 0)
+                _write(response, part, appending, wanted, advance)
+    except (requests.RequestException, ConnectionError) as error:
+        raise _TransientError(type(error).__name__ + ": " + redact_text(str(error), wanted.url)) from error
+
+
+def _write(response: requests.Response, part: Path, appending: bool, wanted: Wanted, advance: Advance) -> None:
+    written = part.stat().st_size if appending else 0
+    try:
+        with part.open("ab" if appending else "wb") as file:
+            for chunk in response.iter_content(CHUNK):
+                written += len(chunk)
+                if wanted.size is not None and written > wanted.size:
+                    file.close()
+                    part.unlink()
+                    raise DigestError(
+                        f"{wanted.name} is longer than the pinned {wanted.size} bytes.",
+                        why=f"{redact(wanted.url)} kept sending; nothing of it was kept.",
+                        remedy="The mirror or a proxy in between is broken or hostile: use another one.",
+                    )
+                file.write(chunk)
+                advance(len(chunk))
+    except OSError as error:
+        if isinstance(error, ConnectionError) or error.errno is None:
+            raise  # the network's, not the disk's (requests' errors are OSErrors too)
+        raise from_os_error(error, f"write {part}") from error
+    if wanted.size is not None and written < wanted.size:
+        raise _TransientError(f"the connection ended after {written} of {wanted.size} bytes", 0.0)
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def redact_text(text: str, url: str) -> str:
+    """Take the credentials of a URL out of a library's error text."""
+    secret = urlsplit(url).netloc.rpartition("@")[0]
+    return text.replace(secret + "@", "") if secret else text

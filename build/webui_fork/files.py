@@ -1,0 +1,148 @@
+"""Files: atomic writes, digests, locks between processes. Nothing here is ever half-written."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from webui_fork.errors import BusyError, from_os_error
+
+CHUNK = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the ``sha256:…`` digest of some bytes."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the ``sha256:…`` digest of a file, read in bounded memory."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def ensure_folder(path: Path, mode: int = 0o755) -> Path:
+    """Create a folder with its parents; return it.
+
+    Raises:
+        CacheError: it can't be created or written.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=mode)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(13, "Permission denied", str(path))
+    except OSError as error:
+        raise from_os_error(error, "use the folder") from error
+    return path
+
+
+@contextmanager
+def temp_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """A private folder beside its destination, removed at the end whatever happens."""
+    ensure_folder(parent)
+    sweep(parent)
+    path = Path(tempfile.mkdtemp(prefix=f".{prefix}-{os.getpid()}-", dir=parent))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def sweep(parent: Path) -> None:
+    """Remove the private folders of runs that were killed, but nothing with a mount inside."""
+    mounts = Path("/proc/mounts").read_text() if Path("/proc/mounts").exists() else ""
+    for path in parent.glob(".*-*-*"):
+        pid = path.name.rsplit("-", 2)[-2]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and f" {path}/" not in mounts:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def write_atomic(path: Path, data: bytes | str, mode: int = 0o644) -> None:
+    """Write a file beside its place, then rename it there.
+
+    Raises:
+        DiskFullError: no space is left. CacheError: it can't be written. The old file stays.
+    """
+    payload = data.encode() if isinstance(data, str) else data
+    ensure_folder(path.parent)
+    temp: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        temp = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(payload)
+        temp.chmod(mode)
+        temp.replace(path)
+    except OSError as error:
+        raise from_os_error(error, f"write {path}") from error
+    finally:
+        if temp is not None:
+            with suppress(OSError):
+                temp.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a content-addressed file a second name: a hard link where possible, else a copy.
+
+    Raises:
+        DiskFullError, CacheError: the copy can't be made.
+    """
+    ensure_folder(target.parent)
+    temp = target.parent / f".{target.name}.{os.getpid()}"
+    try:
+        temp.unlink(missing_ok=True)
+        try:
+            os.link(source, temp)
+        except OSError:
+            shutil.copyfile(source, temp)
+        temp.replace(target)
+    except OSError as error:
+        raise from_os_error(error, f"write {target}") from error
+    finally:
+        with suppress(OSError):
+            temp.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None, wait: bool = True) -> Iterator[None]:
+    """Hold an advisory lock on a file, so that two runs do not tread on each other.
+
+    The kernel releases it when the process ends, however it ends.
+
+    Args:
+        path: the lock file.
+        what: what is locked, as "this checkout", for the messages.
+        say: called once when another run is waited for.
+        wait: wait for the other run rather than fail.
+
+    Raises:
+        BusyError: another run holds the lock and ``wait`` is false.
+    """
+    ensure_folder(path.parent)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise from_os_error(error, f"lock {what}") from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = path.read_text(errors="replace").strip() or "another process"
+            if not wait:
+                raise BusyError(
+                    f"Another run ({holder}) is using {what}.", remedy="Wait for it to end, then run this again."
+                ) from None
+            if say:
+                say(f"Another run ({holder}) is using {what}; waiting for it to end.")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)

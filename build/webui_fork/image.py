@@ -1,0 +1,217 @@
+"""`image.toml`: what an image is made of, parsed and validated into frozen values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from webui_fork import strict_toml
+from webui_fork.errors import ImageError
+from webui_fork.strict_toml import Table
+
+REMEDY = "docs/image.md describes every key."
+
+_SLUG = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_ARCH = re.compile(r"amd64|arm64")
+_SUITE = re.compile(r"[a-z]+")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_ABSOLUTE = re.compile(r"/[A-Za-z0-9._/-]+")
+_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base made of Debian packages: suite, packages beside the essential ones, dpkg path-excludes."""
+
+    suite: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    user: str
+    uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """Python packages: the interpreter's version, the release's requirements file, the folder."""
+
+    version: str
+    requirements: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Files taken from the release, its wheel or the image's own folder to a place in the image."""
+
+    origin: str
+    path: str
+    to: str
+    exclude: tuple[str, ...]
+    group_writable: tuple[str, ...]
+
+    def place(self, path: str) -> str | None:
+        """Return where a path of the origin stands in the image (no leading slash), or None."""
+        if path == self.path:
+            return self.to.lstrip("/")
+        prefix = self.path.rstrip("/") + "/"
+        if not path.startswith(prefix):
+            return None
+        inside = path[len(prefix) :]
+        if any(fnmatch(inside, pattern) for pattern in self.exclude):
+            return None
+        return f"{self.to.strip('/')}/{inside}"
+
+    def writable(self, path: str) -> bool:
+        """Tell whether a path of the origin is one the server writes to (as group 0)."""
+        inside = path.removeprefix(self.path.rstrip("/") + "/")
+        return any(inside == part or inside.startswith(part + "/") for part in self.group_writable)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """An empty folder with an owner."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """A parsed `image.toml`; ``run`` is the OCI config object, with placeholders."""
+
+    folder: Path
+    name: str
+    architecture: str
+    annotations: tuple[tuple[str, str], ...]
+    base: Base
+    python: Python
+    copies: tuple[Copy, ...]
+    folders: tuple[Folder, ...]
+    run: dict[str, Any]
+
+    @property
+    def platform(self) -> tuple[str, str]:
+        """(operating system, architecture) in Go's words."""
+        return ("linux", self.architecture)
+
+    @property
+    def machine(self) -> str:
+        """The architecture in uname's words."""
+        return _MACHINE[self.architecture]
+
+    def place(self, path: str) -> str | None:
+        """Return where a path of the release stands in the image, or None if it is not in it."""
+        for copy in self.copies:
+            if copy.origin == "release" and (placed := copy.place(path)):
+                return placed
+        return None
+
+
+def _base(table: Table) -> Base:
+    kind = table.string("kind")
+    if kind != "packages":
+        raise table.fail("kind", f"{kind!r} is not supported; only 'packages' is")
+    base = Base(
+        suite=table.string("suite", pattern=_SUITE),
+        include=table.strings("include"),
+        exclude=table.strings("exclude", []),
+        user=table.string("user", pattern=_SLUG),
+        uid=table.integer("uid", 1, 65534),
+    )
+    for name in base.include:
+        if not _PACKAGE.fullmatch(name):
+            raise table.fail("include", f"{name!r} is not the name of a Debian package")
+    table.done()
+    return base
+
+
+def _copy(table: Table) -> Copy:
+    origin = table.string("from")
+    if origin not in ("release", "wheel", "image"):
+        raise table.fail("from", f"{origin!r} is not one of release, wheel, image")
+    copy = Copy(
+        origin,
+        table.string("path"),
+        table.string("to", pattern=_ABSOLUTE),
+        table.strings("exclude", []),
+        table.strings("group-writable", []),
+    )
+    if ".." in Path(copy.path).parts or Path(copy.path).is_absolute():
+        raise table.fail("path", f"{copy.path!r} leads out of its origin")
+    table.done()
+    return copy
+
+
+def _folder(table: Table) -> Folder:
+    mode = table.string("mode", pattern=re.compile(r"[0-7]{3,4}"))
+    made = Folder(
+        table.string("path", pattern=_ABSOLUTE),
+        int(mode, 8),
+        table.integer("uid", 0, 65534),
+        table.integer("gid", 0, 65534),
+    )
+    table.done()
+    return made
+
+
+def _run(table: Table) -> dict[str, Any]:
+    health = table.table("healthcheck")
+    run: dict[str, Any] = {
+        "Entrypoint": list(table.strings("entrypoint")),
+        "Cmd": list(table.strings("cmd")),
+        "WorkingDir": table.string("workdir", pattern=_ABSOLUTE),
+        "ExposedPorts": {port: {} for port in table.strings("ports")},
+        "StopSignal": table.string("stop-signal"),
+        "Env": [f"{key}={value}" for key, value in sorted(table.mapping("env").items())],
+        # not in the OCI specification, which leaves room for it; Docker and Podman read it
+        "Healthcheck": {
+            "Test": list(health.strings("test")),
+            "Interval": health.integer("interval", 1, 3600) * 10**9,
+            "Timeout": health.integer("timeout", 1, 3600) * 10**9,
+            "StartPeriod": health.integer("start-period", 0, 3600) * 10**9,
+            "Retries": health.integer("retries", 1, 100),
+        },
+    }
+    health.done()
+    table.done()
+    return run
+
+
+def _build(document: Table, folder: Path) -> ImageSpec:
+    head = document.table("image")
+    python = document.table("python")
+    spec = ImageSpec(
+        folder=folder,
+        name=head.string("name", pattern=_SLUG),
+        architecture=head.string("architecture", pattern=_ARCH),
+        annotations=tuple(sorted(head.mapping("annotations").items())),
+        base=_base(document.table("base")),
+        python=Python(
+            python.string("version", pattern=re.compile(r"3\.\d+")),
+            python.string("requirements"),
+            python.string("target", pattern=_ABSOLUTE),
+        ),
+        copies=tuple(_copy(table) for table in document.tables("application")),
+        folders=tuple(_folder(table) for table in document.tables("folder")),
+        run=_run(document.table("run")),
+    )
+    head.done()
+    python.done()
+    return spec
+
+
+def read(folder: Path) -> ImageSpec:
+    """Read `image.toml` of an image's folder.
+
+    Raises:
+        ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
+    """
+    spec: ImageSpec = strict_toml.read(
+        folder / "image.toml", ImageError, REMEDY, lambda document: _build(document, folder)
+    )
+    return spec

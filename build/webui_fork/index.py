@@ -1,0 +1,181 @@
+"""The user's Python package index, as pip and uv are set up to use it.
+
+Nothing of it stands in this repository: the default is the library's own.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin
+
+from webui_fork import process
+from webui_fork.errors import LockError, SourceError, ToolError
+from webui_fork.fetch import TRIES, redact, redact_text
+from webui_fork.lock import MAX_FILE_SIZE, PinnedFile
+from webui_fork.settings import Settings
+
+if TYPE_CHECKING:
+    import requests
+
+PROJECT = "open-webui"
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Where Python packages come from: main index (None: the default), more of them, folders."""
+
+    url: str | None
+    extra: tuple[str, ...]
+    find_links: tuple[str, ...]
+    ca_bundle: str | None
+
+    def uv_arguments(self) -> list[str]:
+        """Return the options that make uv look where pip would."""
+        arguments = ["--default-index", self.url] if self.url else []
+        for url in self.extra:
+            # uv reads a local folder as a flat list of files
+            arguments += ["--index", url] if not url.startswith("file:") else []
+        if self.extra:
+            arguments += ["--index-strategy", "unsafe-best-match"]
+        for place in self.find_links:
+            arguments += ["--find-links", place]
+        return arguments
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release as the index lists it."""
+
+    version: str
+    time: datetime
+    sdist: PinnedFile
+    wheel: PinnedFile
+
+
+def _uv_file(environ: Mapping[str, str]) -> dict[str, object]:
+    base = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
+    try:
+        return tomllib.loads((base / "uv" / "uv.toml").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _pip_config(environ: Mapping[str, str]) -> dict[str, str]:
+    """Ask pip itself, which knows its files and their order on every platform."""
+    try:
+        listed = process.run([sys.executable, "-m", "pip", "config", "list"], env=environ, timeout=30).stdout
+    except ToolError:
+        return {}
+    found: dict[str, str] = {}
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        section, _, option = key.partition(".")
+        # pip: environment over [install] over [global]
+        rank = {"global": 0, "install": 1, ":env:": 2}.get(section)
+        if rank is not None and rank >= int(found.get("rank " + option, "0")):
+            found[option] = value.strip().strip("'").replace("\\n", " ")
+            found["rank " + option] = str(rank)
+    return found
+
+
+def configured(settings: Settings) -> Index:
+    """Read the index from the user's uv settings, else from pip's."""
+    env = settings.environ
+    uv = _uv_file(env)
+    default = env.get("UV_DEFAULT_INDEX") or env.get("UV_INDEX_URL") or uv.get("index-url")
+    for entry in uv.get("index") or []:  # type: ignore[attr-defined]
+        if isinstance(entry, dict) and entry.get("default"):
+            default = default or entry.get("url")
+    pip = _pip_config(env)
+    return Index(
+        url=str(default) if default else pip.get("index-url"),
+        extra=tuple(pip.get("extra-index-url", "").split()),
+        find_links=tuple(pip.get("find-links", "").split()),
+        ca_bundle=env.get("SSL_CERT_FILE") or env.get("REQUESTS_CA_BUNDLE") or pip.get("cert"),
+    )
+
+
+def session(index: Index) -> requests.Session:
+    """Return an HTTP session with the user's proxies, CA bundle and .netrc."""
+    import requests
+
+    made = requests.Session()
+    if index.ca_bundle and Path(index.ca_bundle).exists():
+        made.verify = index.ca_bundle
+    made.headers["User-Agent"] = "webui-fork"
+    return made
+
+
+def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:
+    """List the stable, unyanked releases that have both a sdist and a wheel, oldest first.
+
+    Returns:
+        The releases, and the URL of each of their files by file name.
+
+    Raises:
+        SourceError: the index can't be reached or does not know the project.
+    """
+    import requests
+    from packaging.version import InvalidVersion, Version
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple, UnsupportedContentTypeError
+
+    endpoint = index.url or PYPI_SIMPLE_ENDPOINT
+    client = PyPISimple(endpoint, session=http)
+    for attempt in range(TRIES):
+        try:
+            page = client.get_project_page(PROJECT, timeout=60)
+            break
+        except NoSuchProjectError:
+            raise SourceError(
+                f"{redact(endpoint)} has no project {PROJECT}.", remedy="Check the index your pip/uv settings name."
+            ) from None
+        except (requests.RequestException, UnsupportedContentTypeError) as error:
+            if attempt + 1 == TRIES:
+                raise SourceError(
+                    f"The package index {redact(endpoint)} can't be read.",
+                    why=redact_text(str(error), endpoint),
+                    remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
+                ) from error
+    urls: dict[str, str] = {}
+    files: dict[Version, dict[str, PinnedFile]] = {}
+    times: dict[Version, datetime] = {}
+    for package in page.packages:
+        sha256 = package.digests.get("sha256")
+        try:
+            version = Version(package.version or "")
+        except InvalidVersion:
+            continue
+        kind = package.package_type or ""
+        if version.is_prerelease or package.is_yanked or not sha256 or kind not in ("sdist", "wheel"):
+            continue
+        urls[package.filename] = urljoin(endpoint.rstrip("/") + f"/{PROJECT}/", package.url)
+        files.setdefault(version, {})[kind] = PinnedFile(package.filename, package.size or 0, sha256)
+        if kind == "sdist" and package.upload_time:
+            times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)
+    releases = [
+        Release(str(version), times[version], both["sdist"], both["wheel"])
+        for version, both in sorted(files.items())
+        if len(both) == 2 and version in times and 0 < min(f.size for f in both.values()) <= MAX_FILE_SIZE
+    ]
+    return releases, urls
+
+
+def pick(releases: list[Release], version: str | None) -> Release:
+    """Return the release of this version, or the newest.
+
+    Raises:
+        LockError: there is none.
+    """
+    chosen = [release for release in releases if version in (None, release.version)]
+    if not chosen:
+        raise LockError(
+            f"The index has no stable release {version or ''} of {PROJECT} with both a sdist and a wheel.",
+            remedy="`pip index versions open-webui` lists what there is.",
+        )
+    return chosen[-1]

@@ -1,0 +1,85 @@
+"""The one gateway to other programs."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork.errors import ToolError
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """What a program left: its exit code and output, decoded with replacement."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def tail(self, lines: int = 12) -> str:
+        """Return the last lines of what it said, for an error message."""
+        return "\n".join((self.stderr.strip() or self.stdout.strip()).splitlines()[-lines:])
+
+
+def run(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    check: bool = True,
+    timeout: float | None = None,
+    doing: str = "",
+) -> Completed:
+    """Run a program to its end, with no standard input.
+
+    Secrets go in ``env``, never in ``argv``, which any user of the machine can read.
+
+    Args:
+        argv: program and arguments.
+        env: the whole environment of the child.
+        check: turn a failing exit code into an error.
+        timeout: seconds until it is killed.
+        doing: the action, for the error ("sign the image").
+
+    Raises:
+        ToolError: it is missing, timed out or (with ``check``) failed.
+    """
+    command = [str(part) for part in argv]
+    name = Path(command[0]).name
+    doing = doing or f"run {name}"
+    try:
+        child = subprocess.Popen(
+            command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+    except OSError as error:
+        raise ToolError(f"Could not {doing}: {name} did not start.", why=str(error)) from error
+    try:
+        out, err = child.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired as error:
+        child.kill()
+        child.communicate()
+        raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
+    except BaseException:  # Ctrl-C too: the child must not outlive us
+        stop(child)
+        raise
+    done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+    if check and done.code != 0:
+        raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
+    return done
+
+
+def stop(child: subprocess.Popen[bytes], grace: float = 3.0) -> None:
+    """End a child process: ask, wait ``grace`` seconds, then kill; returns when it is gone."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGTERM)
+        try:
+            child.wait(grace)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    child.wait()
+    for stream in (child.stdout, child.stderr):
+        if stream:
+            stream.close()

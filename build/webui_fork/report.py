@@ -1,0 +1,42 @@
+"""Results as text. Pure: values in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from webui_fork.terminal import human_size
+
+
+def table(rows: Iterable[tuple[str, ...]]) -> str:
+    """Return rows as aligned columns."""
+    held = [tuple(row) for row in rows]
+    if not held:
+        return ""
+    widths = [max(len(row[i]) for row in held if i < len(row)) for i in range(max(map(len, held)))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in held)
+
+
+def build_summary(
+    *,
+    tag: str,
+    digest: str,
+    ref: str,
+    layers: Iterable[tuple[str, int, str]],
+    patches: Iterable[str],
+    times: Mapping[str, float],
+    key: str,
+    fresh: bool,
+    drift: int,
+    next_command: str,
+) -> str:
+    """Return the end of a build: what was made, how it was checked, what to type next."""
+    rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (embedded registry)")]
+    rows += [("layer", f"{name:<12}{human_size(size):>10}  {layer}") for name, size, layer in layers]
+    rows += [("patch", name) for name in patches] or [("patch", "none")]
+    rows.append(("signature", f"verified with {key}"))
+    if drift:
+        rows.append(("DRIFT", f"{drift} Debian packages are not the locked ones: this digest is not the reproducible one"))
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items() if seconds >= 0.05)
+    rows.append(("times", spent or "under 0.05 s a step"))
+    head = "Built and signed." if fresh else "Nothing changed: the image was built and signed before."
+    return f"{head}\n\n{table(rows)}\n\nNext: {next_command}"

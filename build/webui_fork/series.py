@@ -1,0 +1,282 @@
+"""The patch series as values: headers, hunks, and the rules that every patch keeps. Pure.
+
+A patch is a git commit in `git format-patch` form whose message body is a set of DEP-3 fields
+(https://dep-team.pages.debian.net/deps/dep3/). `patches/series` gives the order (quilt's format).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from email.header import decode_header, make_header
+from pathlib import PurePosixPath
+
+from unidiff import PatchSet
+from unidiff.errors import UnidiffParseError
+from unidiff.patch import Hunk, PatchedFile
+
+from webui_fork import branding
+from webui_fork.errors import SeriesError
+
+FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
+HOOK_LINES = 120
+
+_FIRST = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
+_FIELD = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.patch")
+_FRONT_END = re.compile(r"(src|static)/|(package(-lock)?\.json|[a-z.]+\.config\.[jt]s|tsconfig\.json)$")
+_ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
+_FORWARDED = re.compile(r"no|not-needed|yes|https?://\S+")
+_BUG = re.compile(r"none|https?://\S+")
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One change with one reason.
+
+    ``fields`` are the DEP-3 fields in order; ``body`` is the commit message below the subject.
+    """
+
+    name: str
+    data: bytes
+    author: str
+    date: str
+    subject: str
+    body: str
+    fields: tuple[tuple[str, str], ...]
+    files: tuple[PatchedFile, ...]
+
+    def field(self, name: str) -> str:
+        """Return a DEP-3 field's text, "" where it is absent."""
+        return dict(self.fields).get(name, "")
+
+    @property
+    def message(self) -> str:
+        """The commit message."""
+        return f"{self.subject}\n\n{self.body}"
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths it touches, in order."""
+        return tuple(file.path for file in self.files)
+
+    @property
+    def hook_lines(self) -> int:
+        """Lines it adds to or removes from files that upstream has: each a future conflict."""
+        return sum(file.added + file.removed for file in self.files if not file.is_added_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A broken rule: in which patch, which rule, what is wrong."""
+
+    patch: str
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.patch}: {self.rule}: {self.message}"
+
+
+def slug(subject: str) -> str:
+    """Return the file name (without `.patch`) that belongs to a subject."""
+    return re.sub(r"[^a-z0-9]+", "-", subject.lower()).strip("-")[:60].rstrip("-")
+
+
+def order(text: str, present: Iterable[str]) -> tuple[tuple[str, ...], list[Problem]]:
+    """Read `patches/series` against the patch files that are there.
+
+    Returns:
+        The names in order, and what is wrong with the list.
+    """
+    names: list[str] = []
+    problems: list[Problem] = []
+    there = set(present)
+    for number, raw in enumerate(text.splitlines(), 1):
+        name = raw.split("#")[0].strip()
+        if not name:
+            continue
+        where = f"patches/series:{number}"
+        if not _NAME.fullmatch(name):
+            problems.append(Problem(where, "name", f"{name!r} is not a name like trim-base-url.patch"))
+        elif name in names:
+            problems.append(Problem(where, "listed-once", f"{name} is listed twice"))
+        elif name not in there:
+            problems.append(Problem(where, "missing", f"{name} is listed, but patches/{name} does not exist"))
+        else:
+            names.append(name)
+    for name in sorted(there - set(names)):
+        problems.append(
+            Problem(f"patches/{name}", "unlisted", "is not in patches/series: add its line there, or delete the file")
+        )
+    return tuple(names), problems
+
+
+def parse(name: str, data: bytes) -> Patch:
+    """Read a patch file.
+
+    Raises:
+        SeriesError: it is not a patch in git format-patch form.
+    """
+
+    def refuse(why: str) -> SeriesError:
+        return SeriesError(
+            f"patches/{name}: {why}",
+            remedy="Write patches with `nox -s patches -- apply`, commit there, then `nox -s patches -- export`.",
+        )
+
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refuse(f"is not UTF-8 ({error})") from None
+    head, mark, diff = text.partition("\ndiff --git ")
+    if not mark:
+        raise refuse("has no `diff --git` part")
+    header, _, body = head.partition("\n\n")
+    if body.startswith("---\n"):
+        body = ""
+    first, _, rest = header.partition("\n")
+    values: dict[str, str] = {}
+    for line in rest.replace("\n ", " ").splitlines():
+        key, _, value = line.partition(": ")
+        values[key] = str(make_header(decode_header(value)))
+    if first != _FIRST or not {"From", "Date", "Subject"} <= set(values):
+        raise refuse("does not start like the output of `git format-patch --zero-commit`")
+    subject = values["Subject"]
+    if not subject.startswith("[PATCH] "):
+        raise refuse("its subject does not start with [PATCH]")
+    if "\nGIT binary patch\n" in diff or re.search(r"^Binary files .* differ$", diff, re.MULTILINE):
+        raise refuse("has a binary hunk, which nobody can review")
+    try:
+        files = tuple(PatchSet("diff --git " + diff))
+    except UnidiffParseError as error:
+        raise refuse(f"its diff can't be parsed: {error}") from None
+    body = body.strip("\n") + "\n"
+    return Patch(
+        name, data, values["From"], values["Date"], subject.removeprefix("[PATCH] "), body, _fields(body), files
+    )
+
+
+def _fields(body: str) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for line in body.splitlines():
+        match = _FIELD.fullmatch(line)
+        if match:
+            found.append((match.group(1), match.group(2).strip()))
+        elif line.startswith(" ") and found:
+            key, value = found[-1]
+            found[-1] = (key, (value + "\n" + ("" if line.strip() == "." else line[1:])).strip("\n"))
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What lint needs to know of the release: its version, and which paths it has."""
+
+    version: str
+    has: Callable[[str], bool]
+
+
+def lint(patches: Iterable[Patch], release: Release, proof_exists: Callable[[str], bool]) -> list[Problem]:
+    """Check every rule that needs no git.
+
+    Args:
+        patches: the series in order.
+        release: the release it goes on.
+        proof_exists: tells whether a path of the checkout exists.
+    """
+    problems: list[Problem] = []
+    added: set[str] = set()
+    for patch in patches:
+        found = [*_header_problems(patch, release, proof_exists), *_diff_problems(patch, release, added)]
+        problems += [Problem(f"patches/{patch.name}", rule, message) for rule, message in found]
+    return problems
+
+
+def _header_problems(
+    patch: Patch, release: Release, proof_exists: Callable[[str], bool]
+) -> Iterable[tuple[str, str]]:
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    if patch.name != slug(patch.subject) + ".patch":
+        yield "name", f"should be called {slug(patch.subject)}.patch after its subject {patch.subject!r}"
+    names = [key for key, _ in patch.fields]
+    for name in FIELDS:
+        if names.count(name) != 1:
+            yield "dep3", f"the DEP-3 field {name} stands {names.count(name)} times in its header, not once"
+        elif not patch.field(name) or "TODO" in patch.field(name):
+            yield "dep3", f"the DEP-3 field {name} is not filled in"
+    for name, pattern in (("Origin", _ORIGIN), ("Forwarded", _FORWARDED), ("Bug", _BUG)):
+        if (value := patch.field(name)) and not pattern.fullmatch(value):
+            yield "dep3", f"{name}: {value!r} is not of the form {pattern.pattern}"
+    if applies := patch.field("Applies-To"):
+        try:
+            if not SpecifierSet(applies).contains(release.version):
+                yield "applies-to", f"Applies-To: {applies} leaves out the pinned {release.version}"
+        except InvalidSpecifier:
+            yield "applies-to", f"Applies-To: {applies!r} is not a version range such as >=0.12.4"
+    if (proof := patch.field("Proof")) and not (proof.startswith("tests/") and proof_exists(proof)):
+        yield "proof", f"its proof {proof} does not exist"
+
+
+def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[tuple[str, str]]:
+    if not patch.files:
+        yield "empty", "changes nothing"
+    for file in patch.files:
+        path = file.path
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            yield "path", f"{path} leads out of the tree"
+            continue
+        if _FRONT_END.match(path):
+            yield "front-end", (
+                f"{path} belongs to the front end. The image takes the built front end from the release's wheel; "
+                "building it is not reproducible (npm, live downloads), so patches to it are out of scope"
+            )
+        if branding.protected_path(path):
+            yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"
+        touched = {line.value for hunk in file for line in hunk if line.is_added or line.is_removed}
+        for line in sorted(touched):
+            if branding.protected_line(line):
+                yield "branding", f"{path}: it changes a line about the product's name or logo: {line.strip()[:90]!r}"
+        exists = path in added or release.has(path)
+        if file.is_added_file:
+            if exists:
+                yield "path", f"adds {path}, which the release has"
+            added.add(path)
+        elif not exists:
+            yield "path", f"touches {path}, which release {release.version} does not have"
+        if file.is_rename:
+            yield "path", f"renames {path}: write it as a removal and an addition, so that both can be reviewed"
+
+
+def failing_hunk(patch: Patch, path: str, line: int) -> tuple[int, Hunk] | None:
+    """Return the number (from 1) and the hunk that starts at a source line of a file."""
+    for file in patch.files:
+        if file.path == path:
+            for number, hunk in enumerate(file, 1):
+                if hunk.source_start == line:
+                    return number, hunk
+    return None
+
+
+def nearest(hunk: Hunk, text: str) -> tuple[int, str]:
+    """Find where a file looks most like what a hunk expects.
+
+    Returns:
+        The line number (from 1) and an excerpt with line numbers; (0, "") for an empty file.
+    """
+    wanted = [line.value.strip() for line in hunk if not line.is_added]
+    lines = text.splitlines()
+    if not lines or not wanted:
+        return 0, ""
+    targets = {value for value in wanted if len(value) > 3}
+    best, best_score = 0, (-1.0, 0)
+    for start in range(max(1, len(lines) - len(wanted) + 1)):
+        window = [line.strip() for line in lines[start : start + len(wanted)]]
+        in_place = sum(a == b for a, b in zip(window, wanted, strict=False))
+        score = (in_place + 0.5 * len(targets.intersection(window)), -abs(start + 1 - hunk.source_start))
+        if score > best_score:
+            best, best_score = start, score
+    shown = lines[best : best + len(wanted)]
+    return best + 1, "\n".join(f"{best + 1 + i:6d} | {line}" for i, line in enumerate(shown[:12]))

@@ -1,0 +1,106 @@
+"""Settings: the one place that reads the environment.
+
+Every stage gets a frozen :class:`Settings`; nothing else looks at ``os.environ``, so a run is
+described by its inputs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from webui_fork.errors import UsageError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+class Secret:
+    """A string that never prints itself."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the value; only the call that hands it to a child process should."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user's environment says; see docs/settings.md."""
+
+    root: Path
+    cache: Path
+    config: Path
+    terminal: bool
+    debian_mirror: str | None = None
+    snapshot_mirror: str | None = None
+    sign: str = "key"
+    cosign_password: Secret | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def out(self) -> Path:
+        """Folder of the results, inside the checkout."""
+        return self.root / "out"
+
+    @property
+    def lock_file(self) -> Path:
+        """Path of `upstream.lock`."""
+        return self.root / "upstream.lock"
+
+    @property
+    def patches(self) -> Path:
+        """Folder of the patch series."""
+        return self.root / "patches"
+
+
+def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Path:
+    """Resolve a folder from our own variable, else the XDG base directory specification."""
+    if value := environ.get(own):
+        path = Path(value).expanduser()
+        if not path.is_absolute():
+            raise UsageError(f"{own} is not an absolute path: {value!r}.", remedy=f"Set {own} to an absolute path.")
+        return path
+    base = environ.get(xdg, "")
+    home = Path(environ.get("HOME") or Path.home())
+    return (Path(base) if base.startswith("/") else home / fallback) / "webui-fork"
+
+
+def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Args:
+        environ: the variables; the process's own by default.
+        root: the checkout; by default the one this package stands in.
+
+    Raises:
+        UsageError: a variable has a value that makes no sense.
+    """
+    env = dict(os.environ if environ is None else environ)
+    sign = env.get("WEBUI_FORK_SIGN", "key")
+    if sign not in ("key", "keyless") and "://" not in sign and not sign.startswith("/"):
+        raise UsageError(
+            f"WEBUI_FORK_SIGN is {sign!r}.",
+            remedy="Use `key` (the default), `keyless`, an absolute path of a key, or a KMS URI such as awskms:///alias/x.",
+        )
+    password = env.pop("COSIGN_PASSWORD", None)
+    return Settings(
+        root=root or Path(env.get("WEBUI_FORK_ROOT") or CHECKOUT),
+        cache=_folder(env, "WEBUI_FORK_CACHE", "XDG_CACHE_HOME", ".cache"),
+        config=_folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config"),
+        terminal=sys.stderr.isatty() and not env.get("CI") and not env.get("NO_COLOR") and env.get("TERM") != "dumb",
+        debian_mirror=env.get("WEBUI_FORK_DEBIAN_MIRROR"),
+        snapshot_mirror=env.get("WEBUI_FORK_SNAPSHOT_MIRROR"),
+        sign=sign,
+        cosign_password=None if password is None else Secret(password),
+        environ=env,
+    )

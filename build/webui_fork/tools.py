@@ -1,0 +1,131 @@
+"""The programs this tool drives: found on PATH, else fetched from the distribution, said aloud."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import apt, process
+from webui_fork.errors import ToolError
+from webui_fork.files import ensure_folder, exclusive, temp_folder
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """An external program.
+
+    ``programs`` are its names on PATH, best first. With a ``suite`` its Debian package is unpacked
+    into the cache and nothing is installed; without, it is installed on the host as root.
+    ``install`` says what it is called for apt, dnf and brew.
+    """
+
+    programs: tuple[str, ...]
+    package: str
+    suite: str | None
+    install: str
+
+
+TOOLS = {
+    "cosign": Tool(("cosign",), "cosign", "trixie", "apt (Debian 13 or later): cosign; dnf: cosign; brew: cosign"),
+    "registry": Tool(
+        ("docker-registry", "registry"),
+        "docker-registry",
+        "bookworm",
+        "apt: docker-registry; dnf: docker-distribution; brew: distribution",
+    ),
+    "mmdebstrap": Tool(
+        ("mmdebstrap",), "mmdebstrap", None, "apt: mmdebstrap; dnf: mmdebstrap; brew has none, so use a Debian container"
+    ),
+    "dockerd": Tool(("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"),
+}
+
+
+def find(settings: Settings, name: str, ui: Terminal) -> Path:
+    """Return the path of a program, getting it from the distribution if need be.
+
+    Raises:
+        ToolError: it is missing and can't be got here; the remedy says what to install.
+    """
+    tool = TOOLS[name]
+    if found := _on_path(settings, tool):
+        return found
+    kept = settings.cache / "tools" / tool.package
+    if tool.suite:
+        if not (ready := _unpacked(kept, tool)):
+            ensure_folder(kept.parent)
+            with exclusive(kept.parent / f".{name}.lock", f"the cached {name}", ui.say):
+                ready = _unpacked(kept, tool) or _unpack(settings, name, tool, kept, ui)
+        return ready
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        return _install(settings, name, tool, ui)
+    raise _missing(name, tool, "this is not root on a Debian-like machine")
+
+
+def _missing(name: str, tool: Tool, why: str) -> ToolError:
+    return ToolError(
+        f"{name} is missing.",
+        why=f"It is not on PATH and can't be fetched: {why}.",
+        remedy=f"Install it ({tool.install}) and run this again.",
+    )
+
+
+def _on_path(settings: Settings, tool: Tool) -> Path | None:
+    path = settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
+    for program in tool.programs:
+        if found := shutil.which(program, path=path):
+            return Path(found)
+    return None
+
+
+def _unpacked(folder: Path, tool: Tool) -> Path | None:
+    for program in tool.programs:
+        path = folder / "usr/bin" / program
+        if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _unpack(settings: Settings, name: str, tool: Tool, kept: Path, ui: Terminal) -> Path:
+    assert tool.suite
+    try:
+        with ui.step("tools", f"{name} is not on PATH: fetching it from Debian {tool.suite} (apt-verified, into the cache)"):
+            arch = process.run(["dpkg", "--print-architecture"], env=settings.environ).stdout.strip()
+            with (
+                apt.private(settings, tool.suite, arch, updates=False) as private,
+                temp_folder(kept.parent, name) as folder,
+            ):
+                deb = private.download(tool.package, folder)
+                process.run(["dpkg-deb", "-x", str(deb), str(folder / "tree")], env=settings.environ)
+                shutil.rmtree(kept, ignore_errors=True)
+                (folder / "tree").rename(kept)
+    except ToolError as error:
+        raise _missing(name, tool, "; ".join(part for part in (error.what, error.why) if part)) from error
+    ready = _unpacked(kept, tool)
+    if not ready:
+        raise _missing(name, tool, f"Debian's package {tool.package} does not hold it")
+    return ready
+
+
+def _install(settings: Settings, name: str, tool: Tool, ui: Terminal) -> Path:
+    # RUNLEVEL=1: a package's service is not started on this host just because we need its program
+    env = {**settings.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    packages = [tool.package, *(["iptables"] if name == "dockerd" else [])]
+    with (
+        exclusive(settings.cache / ".apt.lock", "apt", ui.say),
+        ui.step("tools", f"{name} is not on PATH: installing the Debian package {tool.package}"),
+    ):
+        install = ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *packages]
+        if process.run(install, env=env, check=False).code:
+            process.run(["apt-get", "update", "-qq"], env=env, doing="read the package lists")
+            try:
+                process.run(install, env=env)
+            except ToolError as error:
+                raise _missing(name, tool, error.why) from error
+    found = _on_path(settings, tool)
+    if not found:
+        raise _missing(name, tool, f"the package {tool.package} did not bring it")
+    return found

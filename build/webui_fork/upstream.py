@@ -1,0 +1,217 @@
+"""The pinned release as a commit in a local git repository: the same release, the same commit.
+
+The repository is bare, lives in the cache, and is never pushed anywhere.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from webui_fork import archive, fetch, index, process
+from webui_fork.errors import SourceError
+from webui_fork.files import ensure_folder, exclusive
+from webui_fork.lock import Lock, PinnedFile
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from git import Repo
+
+AUTHOR = "Open WebUI release"
+EMAIL = "release@upstream.invalid"
+
+# A user's own git configuration (signing, hooks, line ends) must not change a commit.
+HERMETIC = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The release at hand: the bare repository, the release's commit, and the wheel's path."""
+
+    repo: Path
+    commit: str
+    wheel: Path
+
+
+def repository(settings: Settings) -> Repo:
+    """Open the local repository, making it on first use.
+
+    Raises:
+        CacheError: the cache can't be written. SourceError: git is missing or fails.
+    """
+    try:
+        from git import GitCommandError, Repo
+    except ImportError as error:  # GitPython raises it when there is no git program
+        raise SourceError(
+            "git is missing.", why=str(error).splitlines()[0], remedy="Install git (apt, dnf or brew: `git`)."
+        ) from error
+    path = settings.cache / "source.git"
+    ensure_folder(settings.cache)
+    try:
+        if not (path / "HEAD").exists():
+            with exclusive(settings.cache / ".source.lock", "the source repository"):
+                Repo.init(path, bare=True)
+        repo = Repo(path)
+        repo.git.update_environment(**HERMETIC)
+        return repo
+    except GitCommandError as error:
+        raise SourceError(f"The repository {path} can't be used.", why=str(error.stderr).strip()) from error
+
+
+def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[Path]:
+    """Return cached files, asking the index only for those that are missing."""
+    missing = [f for f in wanted if not fetch.cached(settings.cache, f.sha256).exists()]
+    if missing:
+        where = index.configured(settings)
+        http = index.session(where)
+        _, urls = index.listing(where, http)
+        for pinned in missing:
+            if pinned.name not in urls:
+                raise SourceError(
+                    f"The index no longer has {pinned.name}.",
+                    remedy="Upstream took the release back, or this mirror lags. Try another index, or lock another release.",
+                )
+            asked = fetch.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
+            fetch.download(http, asked, settings.cache, ui)
+    return [fetch.cached(settings.cache, f.sha256) for f in wanted]
+
+
+def _quoted(path: str) -> bytes:
+    return b'"' + path.encode().replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _stream(members: Iterable[archive.Member], ref: str, message: str, epoch: int) -> Iterable[bytes]:
+    """Yield a git fast-import stream; raw bytes, so that no attribute or filter touches them."""
+    body = message.encode()
+    who = f"{AUTHOR} <{EMAIL}> {epoch} +0000"
+    yield f"commit {ref}\nauthor {who}\ncommitter {who}\ndata {len(body)}\n".encode() + body + b"\ndeleteall\n"
+    for member in members:
+        mode = "120000" if member.link else "100755" if member.executable else "100644"
+        yield f"M {mode} inline ".encode() + _quoted(member.path) + f"\ndata {len(member.data)}\n".encode()
+        yield member.data
+        yield b"\n"
+    yield b"done\n"
+
+
+def _import(repo: Repo, members: Iterable[archive.Member], ref: str, message: str, epoch: int) -> str:
+    """Commit a tree; the ref moves only when the whole stream has been read."""
+    child: Any = repo.git.fast_import("--quiet", "--done", "--force", as_process=True, istream=subprocess.PIPE)
+    stdin: IO[bytes] = child.proc.stdin
+    try:
+        for piece in _stream(members, ref, message, epoch):
+            stdin.write(piece)
+        stdin.close()
+        code = child.proc.wait()
+        if code:
+            raise SourceError(
+                "git could not import the release.", why=child.proc.stderr.read().decode(errors="replace").strip()[-2000:]
+            )
+    except BrokenPipeError as error:
+        why = child.proc.stderr.read().decode(errors="replace").strip()[-2000:]
+        raise SourceError("git could not import the release.", why=why) from error
+    finally:
+        if child.proc.poll() is None:
+            child.proc.kill()
+            child.proc.wait()
+        with suppress(OSError):
+            stdin.close()
+    return str(repo.git.rev_parse("--verify", f"{ref}^{{commit}}"))
+
+
+def resolve(repo: Repo, ref: str) -> str | None:
+    """Return the commit a ref points at, or None."""
+    from git import GitCommandError
+
+    try:
+        return str(repo.git.rev_parse("--verify", "--quiet", f"{ref}^{{commit}}"))
+    except GitCommandError:
+        return None
+
+
+def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str, ui: Terminal) -> str:
+    """Fetch the pinned commit and commit its tree with the release's own author and date."""
+    assert lock.git is not None
+    pin = lock.git
+    where = fetch.redact(pin.remote)
+    if resolve(repo, pin.commit) is None:
+        # the user's own git configuration, not ours: it has the credentials and the proxies
+        argv = ["git", "-C", repo.git_dir, "fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit]
+        with ui.step("source", f"Fetching {pin.commit[:12]} from {where}"):
+            done = process.run(argv, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
+        if done.code:
+            raise SourceError(
+                f"Could not fetch {pin.commit} from {where}.",
+                why=fetch.redact_text(done.tail(), pin.remote),
+                remedy="Check [release.git] in upstream.lock; the server must serve single commits "
+                "(uploadpack.allowAnySHA1InWant) or have a branch or tag that holds it.",
+            )
+    if resolve(repo, pin.commit) != pin.commit:
+        raise SourceError(f"{where} has no commit {pin.commit}.", remedy="Check [release.git] in upstream.lock.")
+    who = {"NAME": AUTHOR, "EMAIL": EMAIL, "DATE": f"{lock.epoch} +0000"}
+    env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
+    commit = str(repo.git.commit_tree(f"{pin.commit}^{{tree}}", "-m", message, env=env))
+    repo.git.update_ref(ref, commit)
+    return commit
+
+
+def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
+    """Have the locked release at hand: downloaded, checked, committed. A warm cache needs no network.
+
+    Raises:
+        SourceError, DigestError, ArchiveError: see their names. CacheError: the cache can't be written.
+    """
+    repo = repository(settings)
+    key = lock.git.commit if lock.git else lock.sdist.sha256
+    ref = f"refs/releases/{lock.version}/{key}"
+    commit = resolve(repo, ref)
+    if commit is None:
+        message = f"Open WebUI {lock.version}\n\n" + (
+            f"From git commit {lock.git.commit}\n" if lock.git else f"From {lock.sdist.name} sha256:{lock.sdist.sha256}\n"
+        )
+        with exclusive(settings.cache / ".source.lock", "the source repository", ui.say):
+            if lock.git:
+                commit = _from_git(repo, settings, lock, ref, message, ui)
+            else:
+                (sdist,) = _pinned(settings, [lock.sdist], ui)
+                with ui.step("source", f"Importing {lock.sdist.name} into git"):
+                    commit = _import(repo, archive.sdist_members(sdist, lock.sdist.name), ref, message, lock.epoch)
+    (wheel,) = _pinned(settings, [lock.wheel], ui)
+    return Source(Path(repo.git_dir), commit, wheel)
+
+
+def read_file(repo: Repo, commit: str, path: str) -> bytes | None:
+    """Return a file of a commit, or None where there is none."""
+    from git import GitCommandError
+
+    try:
+        data: bytes = repo.git.cat_file("blob", f"{commit}:{path}", stdout_as_string=False, strip_newline_in_stdout=False)
+    except GitCommandError:
+        return None
+    return data
+
+
+@dataclass(frozen=True, slots=True)
+class TreeFile:
+    """A file of a commit's tree; ``mode`` is git's (0o100644, 0o100755, 0o120000)."""
+
+    path: str
+    mode: int
+    data: bytes
+
+
+def walk(repo: Repo, commit: str, wanted: Callable[[str], bool]) -> Iterable[TreeFile]:
+    """Yield the files of a commit whose path is wanted, in path order."""
+    from git.util import hex_to_bin
+
+    listed = repo.git.ls_tree("-r", "-z", "--full-tree", commit, strip_newline_in_stdout=False)
+    for row in listed.split("\0"):
+        if row:
+            head, _, path = row.partition("\t")
+            mode, _, name = head.split(" ")
+            if wanted(path):
+                yield TreeFile(path, int(mode, 8), repo.odb.stream(hex_to_bin(name)).read())
