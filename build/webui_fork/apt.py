@@ -108,7 +108,12 @@ class Apt:
             if archive := archives.pop((field.get("Package", ""), field.get("Version", "")), None):
                 found.append(
                     Deb(
-                        field["Package"], field["Version"], field["SHA256"], int(field["Size"]), archive, field["Filename"]
+                        field["Package"],
+                        field["Version"],
+                        field["SHA256"],
+                        int(field["Size"]),
+                        archive,
+                        field["Filename"],
                     )
                 )
         if archives:

@@ -82,7 +82,8 @@ def parse(text: str, file: Path) -> DebianLock:
         debs.append(Deb(name, version, sha256, int(size), archive, path))
     if not debs:
         raise LockError(f"{file}: locks no package.", remedy=_REMEDY)
-    return DebianLock(*head.groups(), tuple(debs))
+    suite, architecture, digest, snapshot = head.groups()
+    return DebianLock(suite, architecture, digest, snapshot, tuple(debs))
 
 
 def read(file: Path) -> DebianLock:
@@ -175,8 +176,8 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
         raise DriftError(
             f"The mirror no longer has {len(gone)} of {len(lock.debs)} locked Debian packages.",
             why=names,
-            remedy="Set WEBUI_FORK_SNAPSHOT_MIRROR to a snapshot archive (docs/settings.md), take over a cache that has "
-            "them, or move on to today's packages with `nox -s lock` and review the change.",
+            remedy="Set WEBUI_FORK_SNAPSHOT_MIRROR to a snapshot archive (docs/settings.md), take over a cache that "
+            "has them, or move on to today's packages with `nox -s lock` and review the change.",
         )
     debs = resolve(settings, spec)
     drift = differences(lock.debs, debs)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
 from webui_fork.errors import DigestError, SourceError, from_os_error
-from webui_fork.files import CHUNK, ensure_folder, exclusive, sha256_file
-from webui_fork.terminal import Advance, Terminal
+from webui_fork.files import ensure_folder, exclusive, sha256_file
+from webui_fork.terminal import Advance, Terminal, ignore
 
 if TYPE_CHECKING:
     import requests
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TRIES = 3
 TIMEOUT = (10.0, 60.0)
 MAX_WAIT = 30.0
+_CHUNK = 64 << 10  # a connection that drops loses at most this much
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -110,7 +111,7 @@ def _fill(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal, p
     raise SourceError(
         f"Could not download {wanted.name} from {redact(wanted.url)}.",
         why=f"{why} ({TRIES} tries)",
-        remedy="Check the network, the proxy variables and the index; what came is kept and the next run goes on there.",
+        remedy="Check the network, the proxy variables and the index; the next run goes on where this one stopped.",
     )
 
 
@@ -144,7 +145,7 @@ def _attempt(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal
             appending = status == 206
             total = wanted.size or int(response.headers.get("Content-Length") or 0)
             with ExitStack() as stack:
-                advance: Advance = lambda count: None  # noqa: E731
+                advance: Advance = ignore
                 if not quiet:
                     advance = stack.enter_context(ui.bar(f"Downloading {wanted.name}", total))
                 advance(have if appending else 0)
@@ -157,7 +158,7 @@ def _write(response: requests.Response, part: Path, appending: bool, wanted: Wan
     written = part.stat().st_size if appending else 0
     try:
         with part.open("ab" if appending else "wb") as file:
-            for chunk in response.iter_content(CHUNK):
+            for chunk in response.iter_content(_CHUNK):
                 written += len(chunk)
                 if wanted.size is not None and written > wanted.size:
                     file.close()

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from webui_fork.errors import BusyError, from_os_error
 
-CHUNK = 1 << 20
-
 
 def sha256_bytes(data: bytes) -> str:
     """Return the ``sha256:…`` digest of some bytes."""
@@ -44,7 +42,7 @@ def ensure_folder(path: Path, mode: int = 0o755) -> Path:
 
 @contextmanager
 def temp_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """A private folder beside its destination, removed at the end whatever happens."""
+    """Make a private folder beside its destination, removed at the end whatever happens."""
     ensure_folder(parent)
     sweep(parent)
     path = Path(tempfile.mkdtemp(prefix=f".{prefix}-{os.getpid()}-", dir=parent))

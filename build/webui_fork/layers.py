@@ -103,7 +103,12 @@ def from_tar(path: Path) -> Iterator[Entry]:
     with tarfile.open(path, "r:") as tar:
         for info in tar:
             name = info.name.removeprefix("./").strip("/")
-            if name in ("", ".") or info.type not in (tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE):
+            if name in ("", ".") or info.type not in (
+                tarfile.REGTYPE,
+                tarfile.DIRTYPE,
+                tarfile.SYMTYPE,
+                tarfile.LNKTYPE,
+            ):
                 continue
             link = info.linkname.removeprefix("./") if info.islnk() else info.linkname
             content = Slice(path, info.offset_data, info.size) if info.isreg() else b""

@@ -50,9 +50,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     return tuple(changed)
 
 
-def _refresh_image(
-    settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: object, commit: str
-) -> list[str]:
+def _refresh_image(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: object, commit: str) -> list[str]:
     wanted = upstream.read_file(repo, commit, spec.python.requirements)  # type: ignore[arg-type]
     if wanted is None:
         raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import archive, debian, image, layers, lock, oci, rootfs, series, signing, stack, tools, upstream
-from webui_fork import registry as registry_module
-from webui_fork.errors import CacheError, ImageError, LockError, SigningError
-from webui_fork.files import ensure_folder, exclusive, sha256_bytes, temp_folder, write_atomic
+from webui_fork import (
+    contents,
+    debian,
+    embedded,
+    image,
+    layers,
+    lock,
+    oci,
+    rootfs,
+    series,
+    signing,
+    stack,
+    tools,
+    upstream,
+)
+from webui_fork.contents import LayerCache, Made, code_digest
+from webui_fork.errors import ImageError, LockError, SigningError
+from webui_fork.files import exclusive, sha256_bytes, temp_folder, write_atomic
 from webui_fork.image import ImageSpec
-from webui_fork.layers import Entry, Layer
+from webui_fork.layers import Entry
 from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
+from webui_fork.registry import Registry
 from webui_fork.settings import Settings
+from webui_fork.signing import Signer
 from webui_fork.terminal import Terminal, human_size
 from webui_fork.upstream import Source
 
@@ -35,13 +50,18 @@ class Inputs:
     lock: Lock
     spec: ImageSpec
     patches: tuple[series.Patch, ...]
-    requirements: Path
+    requirements: str
     debian: debian.DebianLock
 
     @property
     def tag(self) -> str:
         """The version tag: the release and the number of patches in the series."""
         return f"v{self.lock.version}-p{len(self.patches)}"
+
+    @property
+    def requirements_file(self) -> Path:
+        """Where the lock of the Python packages is."""
+        return self.spec.folder / "requirements.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +77,19 @@ class Built:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A pushed, signed and verified image: its reference by digest in the embedded registry."""
+    """A pushed, signed and verified image: its reference in the embedded registry, and what verifies it."""
 
     ref: str
-    fresh: bool
     key: str
+    fresh: bool
 
 
 def lock_inputs(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Return the digests that `upstream.lock` records of the other locks and the series."""
+    """Return the digests that `upstream.lock` records of the other locks and the series.
+
+    Raises:
+        SeriesError: the series can't be read.
+    """
     files, _ = stack.read_series(settings.patches)
     found = {"series": lock.series_digest(files)}
     for path in sorted((settings.root / "images").glob("*/*.lock")):
@@ -81,24 +105,28 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
             when ``locked``: editing a patch and building it is daily work.
         SeriesError, ImageError: see their names.
     """
-    locked_release = lock.read(settings.lock_file)
+    release = lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     spec = image.read(settings.root / "images" / IMAGE)
     for name, digest in lock_inputs(settings):
-        if locked_release.input(name) == digest:
+        if release.input(name) == digest:
             continue
         if name != "series":
             raise LockError(f"{name} changed since upstream.lock was written.", remedy="Run `nox -s lock`, and review.")
         if locked:
             raise LockError(
                 "The patch series changed since upstream.lock was written, and --locked was asked for.",
-                remedy="`nox -s patches -- export` (or `lint --write`) records the series; review and commit both.",
+                remedy="`nox -s patches -- lint --write` records the series; review and commit both.",
             )
         ui.say("Note: the series is newer than upstream.lock; `nox -s patches -- lint --write` records it.")
-    debian_file = spec.folder / "debian.lock"
+    debian_file, requirements_file = spec.folder / "debian.lock", spec.folder / "requirements.lock"
     debian_lock = debian.read(debian_file)
     debian.check_input(debian_lock, spec, debian_file)
-    return Inputs(locked_release, spec, patches, spec.folder / "requirements.lock", debian_lock)
+    try:
+        requirements = requirements_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{requirements_file} can't be read.", why=str(error), remedy="Run `nox -s lock`.") from None
+    return Inputs(release, spec, patches, requirements, debian_lock)
 
 
 def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) -> None:
@@ -112,150 +140,88 @@ def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) ->
     stack.refuse(series.lint(inputs.patches, release, lambda path: (settings.root / path).is_file()))
 
 
-@cache
-def _code_digest(*modules: str) -> str:
-    """Return a digest of modules of this package: code is an input of what it writes."""
-    folder = Path(__file__).parent
-    return sha256_bytes("".join(sha256_bytes((folder / f"{name}.py").read_bytes()) for name in modules).encode())
-
-
-def _layer(settings: Settings, name: str, inputs: dict[str, Any], make: Callable[[Path], Iterable[Entry]], epoch: int,
-           ui: Terminal, doing: str = "") -> tuple[NamedLayer, bool]:  # fmt: skip
-    """Return a layer from the cache, or write it; and whether it was written."""
-    key = sha256_bytes(oci.canonical_json({"name": name, "epoch": epoch, **inputs})).removeprefix("sha256:")
-    record = settings.cache / "layers" / f"{key}.json"
-    if record.exists():
-        known = Layer(**json.loads(record.read_bytes()))
-        blob = oci.blob_path(settings.cache, known.digest)
-        if blob.exists() and blob.stat().st_size == known.size:
-            return NamedLayer(name, known), False
-    with ui.step(name, doing), temp_folder(settings.cache / "tmp", name) as work:
-        layer = layers.write(make(work), work / "layer.tar.gz", epoch)
-        blob = oci.blob_path(settings.cache, layer.digest)
-        ensure_folder(blob.parent)
-        (work / "layer.tar.gz").replace(blob)
-    write_atomic(record, oci.canonical_json(asdict(layer)))
-    return NamedLayer(name, layer), True
-
-
-def _application(repo: Repo, inputs: Inputs, source: Source) -> Iterator[Entry]:
-    """Yield the pristine application as upstream lays it out, and what the image's folder adds."""
-    for copy in inputs.spec.copies:
-        if copy.origin == "wheel":
-            for member in archive.wheel_members(source.wheel, inputs.lock.wheel.name, copy.path):
-                if placed := copy.place(f"{copy.path}/{member.path}"):
-                    yield layers.file_entry(placed, member.data)
-        elif copy.origin == "image":
-            data = (inputs.spec.folder / copy.path).read_bytes()
-            yield layers.file_entry(copy.to.strip("/"), data, executable=True)
-        else:
-            found = False
-            for file in upstream.walk(repo, source.commit, lambda path, copy=copy: copy.place(path) is not None):  # type: ignore[misc]
-                found = True
-                yield _release_entry(copy, file)
-            if not found:
-                raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
-    for folder in inputs.spec.folders:
-        yield layers.folder_entry(folder.path.strip("/"), folder.mode, folder.uid, folder.gid)
-
-
-def _release_entry(copy: image.Copy, file: upstream.TreeFile) -> Entry:
-    placed = copy.place(file.path)
-    assert placed
-    if file.mode == 0o120000:
-        return Entry(placed, b"2", 0o777, link=file.data.decode())
-    entry = layers.file_entry(placed, file.data, executable=bool(file.mode & 0o100))
-    if copy.writable(file.path):  # as upstream does for OpenShift: group 0 may write
-        return Entry(placed, entry.kind, entry.mode | 0o020, content=file.data)
-    return entry
-
-
-def _patched(inputs: Inputs, changes: Iterable[stack.Change]) -> Iterator[Entry]:
-    """Yield the last layer: only the files that the series changes, at their place in the image."""
-    for change in changes:
-        placed = inputs.spec.place(change.path)
-        if placed is None:
-            raise ImageError(
-                f"The series changes {change.path}, which is not in the image.",
-                remedy="Patches can change what [[application]] in image.toml takes from the release.",
-            )
-        if change.data is None:
-            yield layers.whiteout(placed)
-        else:
-            yield layers.file_entry(placed, change.data, executable=bool(change.mode & 0o100))
-
-
 def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:
     """Build the image and write it as an OCI layout to `out/image/`.
 
     Raises:
         ForkError: see the stages.
     """
-    spec, epoch = inputs.spec, inputs.lock.epoch
+    layers.check_compressor()
     source = upstream.obtain(settings, inputs.lock, ui)
     repo = upstream.repository(settings)
-    with ui.step("patches"):
+    with ui.step("series"):
         check_series(settings, repo, inputs, source.commit)
-        tree = stack.apply(repo, source.commit, inputs.patches, epoch)
-        requirements = inputs.requirements.read_text(encoding="utf-8")
-        release_file = upstream.read_file(repo, source.commit, spec.python.requirements)
-        rootfs.check_requirements(requirements, release_file, spec, inputs.requirements)
-
-    def base() -> tuple[NamedLayer, bool, tuple[str, ...]]:
-        fetched = debian.obtain(settings, spec, inputs.debian, ui, locked=locked)
-        key = {
-            "debs": [deb.sha256 for deb in fetched.debs],
-            "base": asdict(spec.base),
-            "code": _code_digest("rootfs", "layers"),
-        }
-
-        def make(work: Path) -> Iterable[Entry]:
-            program = tools.find(settings, "mmdebstrap", ui)
-            return rootfs.base_entries(settings, spec, fetched, program, work, epoch)
-
-        return *_layer(settings, "base", key, make, epoch, ui, "Building the Debian base"), fetched.drift
-
-    def python() -> tuple[NamedLayer, bool]:
-        key = {"lock": sha256_bytes(requirements.encode()), "python": asdict(spec.python), "machine": spec.machine,
-               "code": _code_digest("rootfs", "layers")}  # fmt: skip
-
-        def make(work: Path) -> Iterable[Entry]:
-            from webui_fork import index
-
-            found = index.configured(settings).uv_arguments()
-            return rootfs.python_entries(settings, spec, inputs.requirements, found, work)
-
-        return _layer(settings, "python", key, make, epoch, ui, "Installing the Python packages")
-
-    def application() -> tuple[NamedLayer, bool]:
-        key = {"commit": source.commit, "wheel": inputs.lock.wheel.sha256, "copies": [asdict(c) for c in spec.copies],
-               "folders": [asdict(f) for f in spec.folders], "code": _code_digest("layers", "upstream", "archive", "pipeline"),
-               "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"]}  # fmt: skip
-        return _layer(settings, "application", key, lambda work: _application(repo, inputs, source), epoch, ui,
-                      "Laying out the application")  # fmt: skip
-
-    layers.check_compressor()
+        tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+        wanted = upstream.read_file(repo, source.commit, inputs.spec.python.requirements)
+        rootfs.check_requirements(inputs.requirements, wanted, inputs.spec, inputs.requirements_file)
+    cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
     with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
-        base_done, python_done = pool.submit(base), pool.submit(python)
-        (python_layer, python_fresh) = python_done.result()
-        (application_layer, application_fresh) = application()
-        (base_layer, base_fresh, drift) = base_done.result()
+        pending_base = pool.submit(_base, settings, inputs, cache, ui, locked)
+        pending_python = pool.submit(_python, settings, inputs, cache)
+        application = _application(inputs, cache, repo, source)
+        python = pending_python.result()
+        base, drift = pending_base.result()
     with ui.step("image"):
-        key = {"head": tree.head, "spec": [asdict(copy) for copy in spec.copies], "code": _code_digest("layers", "pipeline")}
-        patch_layer, patch_fresh = _layer(
-            settings, "patches", key, lambda work: _patched(inputs, stack.changes(repo, tree)), epoch, ui
-        )
-        stacked = (base_layer, python_layer, application_layer, patch_layer)
-        made = assemble(inputs, stacked, tree)
-        oci.write_layout(settings.out / "image", {inputs.tag: made}, settings.cache)
-    return Built(made, source, tree, drift, base_fresh or python_fresh or application_fresh or patch_fresh)
+        patches = _patches(inputs, cache, repo, tree)
+        made = (base, python, application, patches)
+        assembled = assemble(inputs, [item.layer for item in made], tree)
+        oci.write_layout(settings.out / "image", {inputs.tag: assembled}, settings.cache)
+    return Built(assembled, source, tree, drift, any(item.fresh for item in made))
 
 
-def assemble(inputs: Inputs, stacked: tuple[NamedLayer, ...], tree: stack.PatchedTree) -> Image:
-    """Put the layers together with configuration and annotations; the base's own image gives its digest."""
+def _base(
+    settings: Settings, inputs: Inputs, cache: LayerCache, ui: Terminal, locked: bool
+) -> tuple[Made, tuple[str, ...]]:
+    fetched = debian.obtain(settings, inputs.spec, inputs.debian, ui, locked=locked)
+
+    def make(work: Path) -> Iterable[Entry]:
+        program = tools.find(settings, "mmdebstrap", ui)
+        return rootfs.base_entries(settings, inputs.spec, fetched, program, work, cache.epoch)
+
+    debs = [deb.sha256 for deb in fetched.debs]
+    key = {"debs": debs, "base": asdict(inputs.spec.base), "code": code_digest("layers", "rootfs")}
+    return cache.get("base", key, make, "Building the Debian base"), fetched.drift
+
+
+def _python(settings: Settings, inputs: Inputs, cache: LayerCache) -> Made:
+    spec = inputs.spec
+
+    def make(work: Path) -> Iterable[Entry]:
+        from webui_fork import index
+
+        where = index.configured(settings).uv_arguments()
+        return rootfs.python_entries(settings, spec, inputs.requirements_file, where, work)
+
+    digest = sha256_bytes(inputs.requirements.encode())
+    key = {
+        "lock": digest,
+        "python": asdict(spec.python),
+        "machine": spec.machine,
+        "code": code_digest("layers", "rootfs"),
+    }
+    return cache.get("python", key, make, "Installing the Python packages")
+
+
+def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:
+    key = contents.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
+    make = lambda work: contents.application(repo, inputs.spec, source, inputs.lock.wheel.name)  # noqa: ARG005, E731
+    return cache.get("application", key, make, "Laying out the application")
+
+
+def _patches(inputs: Inputs, cache: LayerCache, repo: Repo, tree: stack.PatchedTree) -> Made:
+    copies = [asdict(copy) for copy in inputs.spec.copies]
+    key = {"release": tree.release, "head": tree.head, "copies": copies, "code": code_digest("layers", "contents")}
+    return cache.get("patches", key, lambda work: contents.patched(inputs.spec, stack.changes(repo, tree)))  # noqa: ARG005
+
+
+def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree) -> Image:
+    """Put the layers together with configuration and annotations.
+
+    The base by itself is an image, too; its digest is the one in the base annotation.
+    """
     spec = inputs.spec
     created = inputs.lock.time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    words = {"version": inputs.lock.version, "tag": inputs.tag, "commit": tree.head, "patches": str(len(inputs.patches))}
+    words = {"version": inputs.lock.version, "commit": tree.head, "patches": str(len(inputs.patches))}
     base = oci.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
     annotations = {
         **{key: value.format(**words) for key, value in spec.annotations},
@@ -277,34 +243,38 @@ def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     """
     cosign, program = tools.find(settings, "cosign", ui), tools.find(settings, "registry", ui)
     signer = signing.signer(settings, cosign, ui)
+
+    def sending(name: str, size: int) -> None:
+        if size > 1_000_000:
+            ui.say(f"Pushing the layer {name} ({human_size(size)})")
+
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
+        embedded.running(program, settings.cache / "registry", work) as url,
+        Registry(url, inputs.spec.name) as registry,
     ):
         with ui.step("push"):
-            running = registry_module.embedded(program, settings.cache / "registry", work)
-            url = running.__enter__()
-        try:
-            with ui.step("push"), registry_module.Registry(url, inputs.spec.name) as registry:
-                pushed = registry.push(
-                    built.image,
-                    inputs.tag,
-                    settings.cache,
-                    lambda name, size: ui.say(f"Pushing layer {name} ({human_size(size)})") if size > 10**6 else None,
-                )
-            with ui.step("cosign"):
-                fresh = pushed.new or not signing.verify(settings, signer, pushed.ref)
-                if fresh:
-                    signing.sign(settings, signer, pushed.ref)
-                    if not signing.verify(settings, signer, pushed.ref):
-                        raise SigningError(
-                            f"{pushed.ref} was signed, but the signature does not verify.",
-                            why=f"Checked with {signer.public_key or 'the keyless identity'}.",
-                            remedy="Is the public key beside the private one its other half?",
-                        )
-        finally:
-            running.__exit__(None, None, None)
-    return Signed(pushed.ref, fresh or pushed.new, signer.public_key or "keyless")
+            pushed = registry.push(built.image, inputs.tag, settings.cache, sending)
+        with ui.step("cosign"):
+            signed = _sign(settings, signer, pushed.ref, new=pushed.new)
+    return Signed(
+        f"{inputs.spec.name}@{built.image.digest}", signer.public_key or "a keyless identity", signed or pushed.new
+    )
+
+
+def _sign(settings: Settings, signer: Signer, ref: str, *, new: bool) -> bool:
+    """Sign unless a signature that verifies is there already; return whether one was made."""
+    if not new and signing.verify(settings, signer, ref):
+        return False
+    signing.sign(settings, signer, ref)
+    if not signing.verify(settings, signer, ref):
+        raise SigningError(
+            f"{ref} was signed, but the signature does not verify.",
+            why=f"Checked with {signer.public_key or 'the keyless identity'}.",
+            remedy="Is the public key beside the private one its other half?",
+        )
+    return True
 
 
 def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> None:
@@ -313,26 +283,19 @@ def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> 
     Raises:
         CacheError: it can't be written.
     """
-    write_atomic(
-        settings.out / "build.json",
-        json.dumps(
-            {
-                "schema": 1,
-                "tag": inputs.tag,
-                "digest": built.image.digest,
-                "ref": signed.ref,
-                "release": built.tree.release,
-                "head": built.tree.head,
-                "patches": [patch.name for patch in inputs.patches],
-                "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
-                "drift": built.drift,
-                "inputs": dict(lock_inputs(settings)),
-                "key": signed.key,
-            },
-            indent=2,
-        )
-        + "\n",
-    )
+    values = {
+        "schema": 1,
+        "tag": inputs.tag,
+        "digest": built.image.digest,
+        "release": built.tree.release,
+        "head": built.tree.head,
+        "patches": [patch.name for patch in inputs.patches],
+        "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
+        "drift": built.drift,
+        "inputs": dict(lock_inputs(settings)),
+        "key": signed.key,
+    }
+    write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")
 
 
 def load_record(settings: Settings) -> dict[str, Any]:
@@ -341,15 +304,11 @@ def load_record(settings: Settings) -> dict[str, Any]:
     Raises:
         ImageError: there is none, or it is stale.
     """
-    path = settings.out / "build.json"
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        found: dict[str, Any] = json.loads((settings.out / "build.json").read_bytes())
         manifest = oci.blob_path(settings.out / "image", found["digest"]).read_bytes()
     except (OSError, ValueError, KeyError) as error:
         raise ImageError("No built image is at hand.", why=str(error), remedy="Run `nox -s build`.") from None
     if sha256_bytes(manifest) != found["digest"] or found["inputs"] != dict(lock_inputs(settings)):
         raise ImageError("The built image is stale: its inputs changed.", remedy="Run `nox -s build` again.")
     return found
-
-
-__all__ = ["Built", "CacheError", "Inputs", "Signed", "build", "push_and_sign", "read_inputs", "record"]

@@ -1,10 +1,9 @@
-"""Push to a registry over the OCI distribution API (distribution-spec 1.1), and run an embedded one."""
+"""Push to a registry over the OCI distribution API (distribution-spec 1.1)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,9 +150,7 @@ class Registry:
         """
         response = self._try(
             f"give the manifest {reference}",
-            lambda: self._http.get(
-                f"{self._base}manifests/{reference}", headers={"Accept": MANIFEST}, timeout=TIMEOUT
-            ),
+            lambda: self._http.get(f"{self._base}manifests/{reference}", headers={"Accept": MANIFEST}, timeout=TIMEOUT),
             frozenset({200, 404}),
         )
         if response.status_code == 404:
@@ -185,63 +182,3 @@ class Registry:
             blobs, sent = blobs + 1, sent + len(image.config.data)
         self.put_manifest(tag, image.manifest)
         return Pushed(ref, blobs, sent, True)
-
-
-_CONFIG = """\
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {store}}}, delete: {{enabled: true}}, cache: {{blobdescriptor: inmemory}}}}
-http: {{addr: "127.0.0.1:{port}", secret: loopback-only}}
-"""
-
-
-@contextmanager
-def embedded(program: Path, store: Path, work: Path) -> Iterator[str]:
-    """Run a registry on loopback for as long as the context lasts; yields its URL.
-
-    Args:
-        program: Debian's docker-registry or the like. store: folder of its blobs.
-        work: folder for its configuration and log.
-
-    Raises:
-        RegistryError: it does not start; the end of its log is in the error.
-    """
-    import json
-    import socket
-    import subprocess
-
-    from webui_fork.files import ensure_folder, write_atomic
-    from webui_fork.process import stop
-
-    ensure_folder(store)
-    ensure_folder(work)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config, log = work / "registry.yml", work / "registry.log"
-    write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port))
-    with log.open("wb") as sink:
-        child = subprocess.Popen(
-            [str(program), "serve", str(config)],
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=sink,
-            env={"PATH": "/usr/bin:/bin", "OTEL_TRACES_EXPORTER": "none"},
-        )
-    try:
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            except OSError:
-                if child.poll() is not None or time.monotonic() > deadline:
-                    raise RegistryError(
-                        "The embedded registry did not start.",
-                        why="\n".join(log.read_text(errors="replace").splitlines()[-5:]),
-                        remedy=f"Check {store} and the free space.",
-                    ) from None
-                time.sleep(0.005)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        stop(child)

@@ -13,7 +13,9 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     if not held:
         return ""
     widths = [max(len(row[i]) for row in held if i < len(row)) for i in range(max(map(len, held)))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in held)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in held
+    )
 
 
 def build_summary(
@@ -30,12 +32,14 @@ def build_summary(
     next_command: str,
 ) -> str:
     """Return the end of a build: what was made, how it was checked, what to type next."""
-    rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (embedded registry)")]
+    rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (in the embedded registry)")]
     rows += [("layer", f"{name:<12}{human_size(size):>10}  {layer}") for name, size, layer in layers]
     rows += [("patch", name) for name in patches] or [("patch", "none")]
     rows.append(("signature", f"verified with {key}"))
     if drift:
-        rows.append(("DRIFT", f"{drift} Debian packages are not the locked ones: this digest is not the reproducible one"))
+        rows.append(
+            ("DRIFT", f"{drift} Debian packages are not the locked ones: this digest is not the reproducible one")
+        )
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items() if seconds >= 0.05)
     rows.append(("times", spent or "under 0.05 s a step"))
     head = "Built and signed." if fresh else "Nothing changed: the image was built and signed before."

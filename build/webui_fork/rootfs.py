@@ -44,7 +44,9 @@ def base_entries(
     repository = _local_repository(settings, fetched, work, spec.base.suite)
     tar = work / "base.tar"
     passwd = f"{spec.base.user}:x:{spec.base.uid}:0::/tmp:/usr/sbin/nologin"
-    usr = " ".join(f"usr/{name}" for name in ("bin", "sbin", "lib", *(["lib64"] if spec.architecture == "amd64" else [])))
+    usr = " ".join(
+        f"usr/{name}" for name in ("bin", "sbin", "lib", *(["lib64"] if spec.architecture == "amd64" else []))
+    )
     argv: list[str | Path] = [
         mmdebstrap,
         "--quiet",

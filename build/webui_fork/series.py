@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from email.header import decode_header, make_header
 from pathlib import PurePosixPath
 
-from unidiff import PatchSet
 from unidiff.errors import UnidiffParseError
-from unidiff.patch import Hunk, PatchedFile
+from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 from webui_fork import branding
 from webui_fork.errors import SeriesError
@@ -106,10 +105,8 @@ def order(text: str, present: Iterable[str]) -> tuple[tuple[str, ...], list[Prob
             problems.append(Problem(where, "missing", f"{name} is listed, but patches/{name} does not exist"))
         else:
             names.append(name)
-    for name in sorted(there - set(names)):
-        problems.append(
-            Problem(f"patches/{name}", "unlisted", "is not in patches/series: add its line there, or delete the file")
-        )
+    unlisted = "is not in patches/series: add its line there, or delete the file"
+    problems += [Problem(f"patches/{name}", "unlisted", unlisted) for name in sorted(there - set(names))]
     return tuple(names), problems
 
 
@@ -194,9 +191,7 @@ def lint(patches: Iterable[Patch], release: Release, proof_exists: Callable[[str
     return problems
 
 
-def _header_problems(
-    patch: Patch, release: Release, proof_exists: Callable[[str], bool]
-) -> Iterable[tuple[str, str]]:
+def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     if patch.name != slug(patch.subject) + ".patch":
@@ -229,9 +224,12 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
             yield "path", f"{path} leads out of the tree"
             continue
         if _FRONT_END.match(path):
-            yield "front-end", (
-                f"{path} belongs to the front end. The image takes the built front end from the release's wheel; "
-                "building it is not reproducible (npm, live downloads), so patches to it are out of scope"
+            yield (
+                "front-end",
+                (
+                    f"{path} belongs to the front end. The image takes the built front end from the release's wheel; "
+                    "building it is not reproducible (npm, live downloads), so patches to it are out of scope"
+                ),
             )
         if branding.protected_path(path):
             yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"

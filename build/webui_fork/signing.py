@@ -160,4 +160,3 @@ def verify(settings: Settings, signer: Signer, ref: str) -> bool:
         return process.run([*argv, ref], env=_env(settings), check=False).code == 0
     except ToolError as error:
         raise SigningError(f"cosign could not verify {ref}.", why=error.why) from error
-

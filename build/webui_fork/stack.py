@@ -7,7 +7,6 @@ must match (no fuzz), and a patch whose export differs from its file is not cano
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import tempfile
 from collections.abc import Sequence
@@ -27,11 +26,28 @@ if TYPE_CHECKING:
 COMMITTER = {"GIT_COMMITTER_NAME": "webui_fork", "GIT_COMMITTER_EMAIL": "webui_fork@fork.invalid"}
 
 # Every default of git that could change a byte is spelled out.
-_FORMAT = (
-    "--stdout --zero-commit --full-index --no-signature --no-stat --no-numbered --no-renames --no-thread "
-    "--no-attach --no-cover-letter --no-ext-diff --no-textconv --no-color --unified=3 --diff-algorithm=myers "
-    "--indent-heuristic --src-prefix=a/ --dst-prefix=b/ --subject-prefix=PATCH --encode-email-headers"
-).split()
+_FORMAT = [
+    "--stdout",
+    "--zero-commit",
+    "--full-index",
+    "--no-signature",
+    "--no-stat",
+    "--no-numbered",
+    "--no-renames",
+    "--no-thread",
+    "--no-attach",
+    "--no-cover-letter",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--unified=3",
+    "--diff-algorithm=myers",
+    "--indent-heuristic",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+    "--subject-prefix=PATCH",
+    "--encode-email-headers",
+]
 _FAILED = re.compile(r"error: patch failed: (.+):(\d+)")
 
 
@@ -58,7 +74,9 @@ def read_series(folder: Path) -> tuple[tuple[tuple[str, bytes], ...], tuple[Patc
     try:
         text = order_file.read_text(encoding="utf-8")
     except OSError as error:
-        raise SeriesError(f"{order_file} can't be read.", why=str(error), remedy="It lists the patches in order.") from None
+        raise SeriesError(
+            f"{order_file} can't be read.", why=str(error), remedy="It lists the patches in order."
+        ) from None
     names, problems = series.order(text, (path.name for path in folder.glob("*.patch")))
     refuse(problems)
     patches = tuple(series.parse(name, (folder / name).read_bytes()) for name in names)
@@ -152,14 +170,9 @@ def _commit(repo: Repo, parent: str, patch: Patch, epoch: int) -> str:
         except GitCommandError as error:
             raise _explain(repo, parent, patch, str(error.stderr)) from error
         tree = repo.git.write_tree(env=env)
-        return str(repo.git.commit_tree(tree, "-p", parent, "-F", "-", istream=_pipe(patch.message), env=env))
-
-
-def _pipe(text: str) -> io.BufferedRandom:
-    file = tempfile.TemporaryFile()  # noqa: SIM115 - the child reads it; closed with the last reference
-    file.write(text.encode())
-    file.seek(0)
-    return file  # type: ignore[return-value]
+        message = Path(folder) / "message"
+        message.write_text(patch.message, encoding="utf-8")
+        return str(repo.git.commit_tree(tree, "-p", parent, "-F", str(message), env=env))
 
 
 def _explain(repo: Repo, parent: str, patch: Patch, stderr: str) -> ApplyError:
@@ -193,7 +206,9 @@ def export(repo: Repo, commit: str) -> bytes:
     from git import GitCommandError
 
     try:
-        data: bytes = repo.git.format_patch(*_FORMAT, "-1", commit, stdout_as_string=False, strip_newline_in_stdout=False)
+        data: bytes = repo.git.format_patch(
+            *_FORMAT, "-1", commit, stdout_as_string=False, strip_newline_in_stdout=False
+        )
     except GitCommandError as error:
         raise SeriesError(f"Commit {commit[:12]} can't be written as a patch.", why=str(error.stderr)) from error
     return data
@@ -210,13 +225,11 @@ class Change:
 
 def changes(repo: Repo, tree: PatchedTree) -> tuple[Change, ...]:
     """Return what the series as a whole changes in the release, in path order."""
-    from git.util import hex_to_bin
-
     listed = repo.git.diff_tree("-r", "-z", "--no-renames", tree.release, tree.head, strip_newline_in_stdout=False)
     parts = listed.split("\0")
     found = []
     for head, path in zip(parts[0::2], parts[1::2], strict=False):
         _, mode, _, name, status = head.split(" ")
-        data = None if status == "D" else repo.odb.stream(hex_to_bin(name)).read()
+        data = None if status == "D" else repo.odb.stream(bytes.fromhex(name)).read()
         found.append(Change(path, int(mode, 8), data))
     return tuple(sorted(found, key=lambda change: change.path))

@@ -15,6 +15,10 @@ from typing import TextIO
 Advance = Callable[[int], None]
 
 
+def ignore(count: int) -> None:
+    """Take the progress of something nobody watches."""
+
+
 def human_size(size: float) -> str:
     """Return a size in bytes as people read it, in powers of 1000."""
     for unit in ("B", "kB", "MB"):
@@ -73,6 +77,6 @@ class Terminal:
             return
         start = time.monotonic()
         self.say(f"{label} ({human_size(total)}) …")
-        yield lambda count: None
+        yield ignore
         seconds = max(time.monotonic() - start, 1e-3)
         self.say(f"{label}: done in {seconds:.1f} s ({human_size(total / seconds)}/s)")

@@ -38,9 +38,14 @@ TOOLS = {
         "apt: docker-registry; dnf: docker-distribution; brew: distribution",
     ),
     "mmdebstrap": Tool(
-        ("mmdebstrap",), "mmdebstrap", None, "apt: mmdebstrap; dnf: mmdebstrap; brew has none, so use a Debian container"
+        ("mmdebstrap",),
+        "mmdebstrap",
+        None,
+        "apt: mmdebstrap; dnf: mmdebstrap; brew has none, so use a Debian container",
     ),
-    "dockerd": Tool(("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"),
+    "dockerd": Tool(
+        ("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"
+    ),
 }
 
 
@@ -92,7 +97,9 @@ def _unpacked(folder: Path, tool: Tool) -> Path | None:
 def _unpack(settings: Settings, name: str, tool: Tool, kept: Path, ui: Terminal) -> Path:
     assert tool.suite
     try:
-        with ui.step("tools", f"{name} is not on PATH: fetching it from Debian {tool.suite} (apt-verified, into the cache)"):
+        with ui.step(
+            "tools", f"{name} is not on PATH: fetching it from Debian {tool.suite} (apt-verified, into the cache)"
+        ):
             arch = process.run(["dpkg", "--print-architecture"], env=settings.environ).stdout.strip()
             with (
                 apt.private(settings, tool.suite, arch, updates=False) as private,

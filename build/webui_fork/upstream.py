@@ -74,7 +74,7 @@ def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[
             if pinned.name not in urls:
                 raise SourceError(
                     f"The index no longer has {pinned.name}.",
-                    remedy="Upstream took the release back, or this mirror lags. Try another index, or lock another release.",
+                    remedy="Upstream took the release back, or this mirror lags: try another index or release.",
                 )
             asked = fetch.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
             fetch.download(http, asked, settings.cache, ui)
@@ -109,7 +109,8 @@ def _import(repo: Repo, members: Iterable[archive.Member], ref: str, message: st
         code = child.proc.wait()
         if code:
             raise SourceError(
-                "git could not import the release.", why=child.proc.stderr.read().decode(errors="replace").strip()[-2000:]
+                "git could not import the release.",
+                why=child.proc.stderr.read().decode(errors="replace").strip()[-2000:],
             )
     except BrokenPipeError as error:
         why = child.proc.stderr.read().decode(errors="replace").strip()[-2000:]
@@ -140,7 +141,7 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
     where = fetch.redact(pin.remote)
     if resolve(repo, pin.commit) is None:
         # the user's own git configuration, not ours: it has the credentials and the proxies
-        argv = ["git", "-C", repo.git_dir, "fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit]
+        argv = ["git", "-C", str(repo.git_dir), "fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit]
         with ui.step("source", f"Fetching {pin.commit[:12]} from {where}"):
             done = process.run(argv, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
         if done.code:
@@ -171,7 +172,9 @@ def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
     commit = resolve(repo, ref)
     if commit is None:
         message = f"Open WebUI {lock.version}\n\n" + (
-            f"From git commit {lock.git.commit}\n" if lock.git else f"From {lock.sdist.name} sha256:{lock.sdist.sha256}\n"
+            f"From git commit {lock.git.commit}\n"
+            if lock.git
+            else f"From {lock.sdist.name} sha256:{lock.sdist.sha256}\n"
         )
         with exclusive(settings.cache / ".source.lock", "the source repository", ui.say):
             if lock.git:
@@ -189,7 +192,9 @@ def read_file(repo: Repo, commit: str, path: str) -> bytes | None:
     from git import GitCommandError
 
     try:
-        data: bytes = repo.git.cat_file("blob", f"{commit}:{path}", stdout_as_string=False, strip_newline_in_stdout=False)
+        data: bytes = repo.git.cat_file(
+            "blob", f"{commit}:{path}", stdout_as_string=False, strip_newline_in_stdout=False
+        )
     except GitCommandError:
         return None
     return data
@@ -206,12 +211,10 @@ class TreeFile:
 
 def walk(repo: Repo, commit: str, wanted: Callable[[str], bool]) -> Iterable[TreeFile]:
     """Yield the files of a commit whose path is wanted, in path order."""
-    from git.util import hex_to_bin
-
     listed = repo.git.ls_tree("-r", "-z", "--full-tree", commit, strip_newline_in_stdout=False)
     for row in listed.split("\0"):
         if row:
             head, _, path = row.partition("\t")
             mode, _, name = head.split(" ")
             if wanted(path):
-                yield TreeFile(path, int(mode, 8), repo.odb.stream(hex_to_bin(name)).read())
+                yield TreeFile(path, int(mode, 8), repo.odb.stream(bytes.fromhex(name)).read())

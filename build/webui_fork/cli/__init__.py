@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from webui_fork import settings as settings_module
-from webui_fork.errors import ForkError, from_os_error
+from webui_fork.errors import ForkError, ToolError, from_os_error
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
@@ -16,12 +16,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    build = verbs.add_parser("build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load")
+    build = verbs.add_parser(
+        "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
+    )
     build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
     build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
-    lock = verbs.add_parser("lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest")
+    lock = verbs.add_parser(
+        "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
+    )
     lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+
+    serve = verbs.add_parser(
+        "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
+    )
+    serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -51,6 +60,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
 
         changed = locking.refresh(settings, ui, arguments.release)
         print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
+    elif arguments.verb == "serve":
+        from webui_fork.cli import serve
+
+        serve.run(settings, ui, arguments.port)
     else:
         from webui_fork.cli import patches
 
@@ -79,6 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _report(error, terminal)
     except OSError as error:
         return _report(from_os_error(error, "use a file"), terminal)
+    except Exception as error:
+        if type(error).__name__ != "GitCommandError":  # comparing names spares every verb the import of git
+            raise
+        why = str(getattr(error, "stderr", "")).strip()
+        return _report(
+            ToolError("git failed.", why=why or str(error), remedy="Is the disk full, or the cache damaged?"), terminal
+        )
     except KeyboardInterrupt:
         print("Interrupted; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
         return 130

@@ -1,0 +1,99 @@
+"""The verb `patches`: lint, list, apply, new, export."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from webui_fork import lock, pipeline, report, series, stack, upstream, worktree
+from webui_fork.files import exclusive
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Run one action.
+
+    Raises:
+        ForkError: see the actions.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        if arguments.action == "list":
+            _list(settings)
+        elif arguments.action == "lint":
+            _lint(settings, ui, write=arguments.write)
+        elif arguments.action == "apply":
+            _apply(settings, ui, _folder(settings, arguments.folder), upto_failure=arguments.upto_failure)
+        elif arguments.action == "new":
+            folder = worktree.default_folder(settings)
+            version = lock.read(settings.lock_file).version
+            name = worktree.new(settings, folder, arguments.subject, arguments.description, arguments.bug, version)
+            print(f"Committed as {name}. Fill in what is still TODO: git -C {folder} commit --amend")
+            print("Next: nox -s patches -- export")
+        else:
+            _export(settings, ui, _folder(settings, arguments.folder))
+
+
+def _folder(settings: Settings, given: str | None) -> Path:
+    return Path(given).resolve() if given else worktree.default_folder(settings)
+
+
+def _list(settings: Settings) -> None:
+    _, patches = stack.read_series(settings.patches)
+    rows = [
+        (patch.name, patch.subject, f"{len(patch.files)} files, {patch.hook_lines} hook lines") for patch in patches
+    ]
+    print(report.table(rows) or "The series is empty.")
+
+
+def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
+    inputs = pipeline.read_inputs(settings, ui, locked=False)
+    source = upstream.obtain(settings, inputs.lock, ui)
+    repo = upstream.repository(settings)
+    pipeline.check_series(settings, repo, inputs, source.commit)
+    tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+    for change in stack.changes(repo, tree):
+        if inputs.spec.place(change.path) is None:
+            problem = series.Problem("patches/", "outside-image", f"{change.path} is not in the image")
+            stack.refuse([problem])
+    hooks = sum(patch.hook_lines for patch in inputs.patches)
+    print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
+    print(f"Hook lines (changed or removed lines of upstream's files): {hooks} of {series.HOOK_LINES}.")
+    if hooks > series.HOOK_LINES:
+        too_many = f"the series changes {hooks} upstream lines, more than {series.HOOK_LINES}: move code to new files"
+        stack.refuse([series.Problem("patches/", "hook-lines", too_many)])
+    if write:
+        _record(settings)
+
+
+def _record(settings: Settings) -> None:
+    if lock.write(settings.lock_file, replace(lock.read(settings.lock_file), inputs=pipeline.lock_inputs(settings))):
+        print("Recorded in upstream.lock.")
+
+
+def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool) -> None:
+    locked = lock.read(settings.lock_file)
+    _, patches = stack.read_series(settings.patches)
+    source = upstream.obtain(settings, locked, ui)
+    repo = upstream.repository(settings)
+    tree = worktree.apply(settings, repo, source.commit, patches, locked.epoch, folder, upto_failure=upto_failure)
+    print(f"{tree.folder} has Open WebUI {locked.version} with {tree.applied} of {len(patches)} patches as commits.")
+    if tree.stopped_at:
+        print(f"\nStopped before: {tree.stopped_at}\n")
+    print("Edit there, then commit (--amend, rebase -i, or `nox -s patches -- new 'Subject'`).")
+    print("Next: nox -s patches -- export")
+
+
+def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
+    locked = lock.read(settings.lock_file)
+    commits = worktree.commits_of(settings, folder)
+    source = upstream.obtain(settings, locked, ui)
+    repo = upstream.repository(settings)
+    patches = worktree.export(repo, commits)
+    # put them on the release once more before a file is touched: what is written is what builds
+    stack.apply(repo, source.commit, patches, locked.epoch)
+    changed = worktree.write(settings, patches)
+    print("\n".join(changed) or "Nothing changed.")
+    _record(settings)
+    print("Next: nox -s patches -- lint")

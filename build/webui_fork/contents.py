@@ -1,0 +1,139 @@
+"""What goes into the application's layers, and the cache that keeps layers by their inputs."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webui_fork import archive, layers, oci, stack, upstream
+from webui_fork.errors import ImageError
+from webui_fork.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
+from webui_fork.image import Copy, ImageSpec
+from webui_fork.layers import Entry, Layer
+from webui_fork.oci import NamedLayer
+from webui_fork.terminal import Terminal
+from webui_fork.upstream import Source
+
+if TYPE_CHECKING:
+    from git import Repo
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Return a digest of modules of this package: code is an input of what it writes."""
+    folder = Path(__file__).parent
+    return sha256_bytes("".join(sha256_bytes((folder / f"{name}.py").read_bytes()) for name in modules).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A layer, and whether it had to be written."""
+
+    layer: NamedLayer
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """Layers by the digest of their inputs, below the user's cache folder."""
+
+    folder: Path
+    epoch: int
+    ui: Terminal
+
+    def get(self, name: str, inputs: dict[str, Any], make: Callable[[Path], Iterable[Entry]], doing: str = "") -> Made:
+        """Return a layer from the cache, or write it.
+
+        Args:
+            inputs: everything that decides its bytes. make: gives the entries; has an empty folder to work in.
+            doing: what to say while it is written.
+
+        Raises:
+            ForkError: see ``make`` and :func:`webui_fork.layers.write`.
+        """
+        key = oci.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest("layers"), **inputs})
+        record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
+        if record.exists():
+            known = Layer(**json.loads(record.read_bytes()))
+            blob = oci.blob_path(self.folder, known.digest)
+            if blob.exists() and blob.stat().st_size == known.size:
+                return Made(NamedLayer(name, known), False)
+        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work:
+            layer = layers.write(make(work), work / "layer.tar.gz", self.epoch)
+            blob = oci.blob_path(self.folder, layer.digest)
+            ensure_folder(blob.parent)
+            (work / "layer.tar.gz").replace(blob)
+        write_atomic(record, oci.canonical_json(asdict(layer)))
+        return Made(NamedLayer(name, layer), True)
+
+
+def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> dict[str, Any]:
+    """Return what decides the application layer."""
+    return {
+        "commit": source.commit,
+        "wheel": wheel_sha256,
+        "copies": [asdict(copy) for copy in spec.copies],
+        "folders": [asdict(folder) for folder in spec.folders],
+        "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"],
+        "code": code_digest("layers", "contents", "archive"),
+    }
+
+
+def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str) -> Iterator[Entry]:
+    """Yield the pristine application as upstream lays it out, and what the image's folder adds.
+
+    Raises:
+        ImageError: the release lacks what `image.toml` takes from it. ArchiveError: the wheel is bad.
+    """
+    for copy in spec.copies:
+        if copy.origin == "wheel":
+            for member in archive.wheel_members(source.wheel, wheel_name, copy.path):
+                if placed := copy.place(f"{copy.path}/{member.path}"):
+                    yield layers.file_entry(placed, member.data)
+        elif copy.origin == "image":
+            yield layers.file_entry(copy.to.strip("/"), (spec.folder / copy.path).read_bytes(), executable=True)
+        else:
+            yield from _from_release(repo, source.commit, copy)
+    for folder in spec.folders:
+        yield layers.folder_entry(folder.path.strip("/"), folder.mode, folder.uid, folder.gid)
+
+
+def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
+    found = False
+    for file in upstream.walk(repo, commit, lambda path: copy.place(path) is not None):
+        found = True
+        placed = copy.place(file.path)
+        assert placed
+        if file.mode == 0o120000:
+            yield Entry(placed, tarfile.SYMTYPE, 0o777, link=file.data.decode())
+            continue
+        entry = layers.file_entry(placed, file.data, executable=bool(file.mode & 0o100))
+        if copy.writable(file.path):  # as upstream does for OpenShift: group 0 may write
+            entry = Entry(placed, entry.kind, entry.mode | 0o020, content=file.data)
+        yield entry
+    if not found:
+        raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
+
+
+def patched(spec: ImageSpec, changes: Iterable[stack.Change]) -> Iterator[Entry]:
+    """Yield the last layer: only the files that the series changes, at their place in the image.
+
+    Raises:
+        ImageError: a changed file is not in the image.
+    """
+    for change in changes:
+        placed = spec.place(change.path)
+        if placed is None:
+            raise ImageError(
+                f"The series changes {change.path}, which is not in the image.",
+                remedy="Patches can change what [[application]] in image.toml takes from the release.",
+            )
+        if change.data is None:
+            yield layers.whiteout(placed)
+        else:
+            yield layers.file_entry(placed, change.data, executable=bool(change.mode & 0o100))

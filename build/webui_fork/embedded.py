@@ -1,0 +1,68 @@
+"""The embedded registry: a real one as a child process on loopback, storing in the user's cache."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from webui_fork.errors import RegistryError
+from webui_fork.files import ensure_folder, write_atomic
+from webui_fork.process import stop
+
+_CONFIG = """\
+version: 0.1
+log: {{level: error, accesslog: {{disabled: true}}}}
+storage: {{filesystem: {{rootdirectory: {store}}}, delete: {{enabled: true}}, cache: {{blobdescriptor: inmemory}}}}
+http: {{addr: "127.0.0.1:{port}", secret: loopback-only}}
+"""
+
+
+@contextmanager
+def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[str]:
+    """Run a registry on loopback for as long as the context lasts; yields its URL.
+
+    Args:
+        program: Debian's docker-registry or the like. store: folder of its blobs.
+        work: folder for its configuration and log. port: 0 takes a free one.
+
+    Raises:
+        RegistryError: it does not start; the end of its log is in the error.
+    """
+    ensure_folder(store)
+    ensure_folder(work)
+    if not port:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+    config, log = work / "registry.yml", work / "registry.log"
+    write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port))
+    with log.open("wb") as sink:
+        child = subprocess.Popen(
+            [str(program), "serve", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env={"PATH": "/usr/bin:/bin", "OTEL_TRACES_EXPORTER": "none"},
+        )
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 0.2).close()
+                break
+            except OSError:
+                if child.poll() is not None or time.monotonic() > deadline:
+                    raise RegistryError(
+                        "The embedded registry did not start.",
+                        why="\n".join(log.read_text(errors="replace").splitlines()[-5:]),
+                        remedy=f"Check {store} and the free space.",
+                    ) from None
+                time.sleep(0.005)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        stop(child)

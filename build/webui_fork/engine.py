@@ -1,0 +1,247 @@
+"""Docker: find an engine or start a private one; run containers that are removed again.
+
+The engine is the one DOCKER_HOST, the current context or the default socket names. Where none
+answers and this is root on a Debian-like host, a private daemon with its own data root in the
+cache serves for as long as it is needed.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from webui_fork import oci, process, tools
+from webui_fork.errors import EngineError, ToolError
+from webui_fork.files import ensure_folder, exclusive
+from webui_fork.oci import Image
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+_START = 60.0
+
+
+def _answering(settings: Settings) -> DockerClient | None:
+    """Return a client of the engine the user's environment names, if it answers."""
+    import docker
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    try:
+        if settings.environ.get("DOCKER_HOST"):
+            client = docker.from_env(environment=dict(settings.environ), timeout=600)
+        else:
+            context = ContextAPI.get_current_context()
+            client = docker.DockerClient(base_url=context.Host, timeout=600)
+        client.ping()
+        return client
+    except (DockerException, OSError):
+        return None
+
+
+@contextmanager
+def connect(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
+    """Yield a client of a running engine, a private one if there is no other.
+
+    Raises:
+        EngineError: no engine answers and none can be started here.
+    """
+    client = _answering(settings)
+    if client is None and settings.environ.get("DOCKER_HOST"):
+        raise EngineError(
+            f"No Docker engine answers at DOCKER_HOST={settings.environ['DOCKER_HOST']}.",
+            remedy="Start it, or unset DOCKER_HOST.",
+        )
+    if client is not None:
+        try:
+            yield client
+        finally:
+            client.close()
+        return
+    with _private(settings, ui) as private:
+        yield private
+
+
+@contextmanager
+def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
+    remedy = (
+        "Start Docker (Linux: `systemctl start docker`; macOS: Docker Desktop or `colima start`), or set DOCKER_HOST."
+    )
+    if os.geteuid() != 0:
+        raise EngineError("No Docker engine answers, and only root could start one.", remedy=remedy)
+    try:
+        program = tools.find(settings, "dockerd", ui)
+    except ToolError as error:
+        raise EngineError(
+            "No Docker engine answers, and none can be installed.", why=error.why, remedy=remedy
+        ) from error
+    data = ensure_folder(settings.cache / "docker")
+    # a socket's path is limited to 108 bytes, so it does not go into the cache
+    run = Path(tempfile.mkdtemp(prefix="webui-fork-engine-", dir="/run"))
+    socket, log = run / "docker.sock", run / "dockerd.log"
+    argv = [
+        program,
+        "--data-root",
+        data,
+        "--exec-root",
+        run / "exec",
+        "--pidfile",
+        run / "pid",
+        "-H",
+        f"unix://{socket}",
+    ]
+    env = {**settings.environ, "PATH": settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
+    with exclusive(settings.cache / "docker.lock", "the private Docker engine", ui.say):
+        ui.say(f"No Docker engine answers: starting a private one ({data})")
+        bridge_before = Path("/sys/class/net/docker0").exists()
+        with log.open("wb") as sink:
+            child = subprocess.Popen(
+                [str(part) for part in argv], env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                start_new_session=True,  # Ctrl-C reaches us first, so that containers go before their engine
+            )  # fmt: skip
+        client = None
+        try:
+            client = _wait_for_engine(child, socket, log, remedy)
+            yield client
+        finally:
+            if client is not None:
+                client.close()
+            process.stop(child, grace=20)
+            shutil.rmtree(run, ignore_errors=True)
+            if not bridge_before and shutil.which("ip"):
+                process.run(["ip", "link", "delete", "docker0"], env=env, check=False)
+
+
+def _wait_for_engine(child: subprocess.Popen[bytes], socket: Path, log: Path, remedy: str) -> DockerClient:
+    import docker
+    from docker.errors import DockerException
+
+    deadline = time.monotonic() + _START
+    while time.monotonic() < deadline and child.poll() is None:
+        with suppress(DockerException, OSError):
+            client = docker.DockerClient(base_url=f"unix://{socket}", timeout=600)
+            client.ping()
+            return client
+        time.sleep(0.1)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
+    raise EngineError("The private Docker engine did not start.", why=tail, remedy=remedy)
+
+
+def archive(image: Image, cache: Path, name: str) -> Iterator[bytes]:
+    """Yield an image as a tar that `docker load` takes (its own format and an OCI layout in one)."""
+    import json
+
+    repository, _, tag = name.rpartition(":")
+    blob = "blobs/sha256/{}".format
+    layers = [blob(item.layer.digest.removeprefix("sha256:")) for item in image.layers]
+    config = blob(image.config.digest.removeprefix("sha256:"))
+    small = {
+        "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
+        "index.json": oci.index({tag: image}).data,
+        "manifest.json": json.dumps(
+            [{"Config": config, "RepoTags": [f"{repository}:{tag}"], "Layers": layers}]
+        ).encode(),
+        config: image.config.data,
+        blob(image.digest.removeprefix("sha256:")): image.manifest.data,
+    }
+
+    def head(path: str, size: int) -> bytes:
+        info = tarfile.TarInfo(path)
+        info.size = size
+        return info.tobuf(tarfile.PAX_FORMAT)
+
+    for path, data in small.items():
+        yield head(path, len(data)) + data + bytes(-len(data) % 512)
+    for item, path in zip(image.layers, layers, strict=True):
+        yield head(path, item.layer.size)
+        with oci.blob_path(cache, item.layer.digest).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
+        yield bytes(-item.layer.size % 512)
+    yield bytes(1024)
+
+
+def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
+    """Load an image into the engine under a tag; return the engine's id of it.
+
+    Args:
+        name: as open-webui:v0.12.4-p1.
+
+    Raises:
+        EngineError: the engine refuses it.
+    """
+    from docker.errors import DockerException
+
+    try:
+        loaded = client.images.load(archive(image, cache, name))  # type: ignore[arg-type]
+    except DockerException as error:
+        raise EngineError(f"The Docker engine could not load {name}.", why=str(error)) from error
+    return str(loaded[0].id)
+
+
+@contextmanager
+def container(client: DockerClient, image: str, *, healthy: float | None = None, **options: Any) -> Iterator[Container]:
+    """Run a container for as long as the context lasts; it and its anonymous volumes are removed.
+
+    Args:
+        image: name or id. healthy: seconds to wait for the image's healthcheck to pass.
+        options: of docker-py's `containers.create`.
+
+    Raises:
+        EngineError: it can't be started, ends, or does not become healthy; the end of its log is in it.
+    """
+    from docker.errors import DockerException
+
+    name = f"webui-fork-{uuid.uuid4().hex[:12]}"
+    made = None
+    try:
+        try:
+            made = client.containers.create(image, name=name, **options)
+            made.start()
+        except DockerException as error:
+            raise EngineError(f"The container of {image} could not be started.", why=str(error)) from error
+        if healthy is not None:
+            _wait_healthy(made, healthy)
+        yield made
+    finally:
+        if made is not None:
+            with suppress(DockerException):
+                made.remove(force=True, v=True)
+
+
+def _wait_healthy(made: Container, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    state: dict[str, Any] = {}
+    while time.monotonic() < deadline:
+        made.reload()
+        state = made.attrs["State"]
+        if state.get("Health", {}).get("Status") == "healthy":
+            return
+        if state["Status"] in ("exited", "dead"):
+            break
+        time.sleep(0.2)
+    tail = made.logs(tail=25).decode(errors="replace")
+    raise EngineError(
+        f"The container did not become healthy within {seconds:g} s (it is {state.get('Status', 'gone')}).", why=tail
+    )
+
+
+def read_file(made: Container, path: str) -> bytes:
+    """Return a file out of a container."""
+    chunks, _ = made.get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        return file.read() if file else b""

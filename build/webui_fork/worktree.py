@@ -1,0 +1,197 @@
+"""The maintainer's tree: the release with the series as commits, to edit and to export from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import process, series, stack
+from webui_fork.errors import ApplyError, SeriesError
+from webui_fork.files import write_atomic
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.upstream import HERMETIC
+
+if TYPE_CHECKING:
+    from git import Repo
+
+AUTHOR = ("webui_fork maintainers", "maintainers@fork.invalid")
+_BASE = "refs/worktree/release"  # refs/worktree/ is the worktree's own
+_HEAD = """\
+# The order in which the patches go on the release. Written by `nox -s patches -- export`.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A worktree: its folder, the release's commit below it, and the patches that went on."""
+
+    folder: Path
+    release: str
+    applied: int
+    stopped_at: ApplyError | None = None
+
+
+def default_folder(settings: Settings) -> Path:
+    """Return where a worktree goes unless told otherwise."""
+    return settings.out / "worktree"
+
+
+def _git(settings: Settings, folder: Path, *arguments: str, own: bool = False, check: bool = True) -> process.Completed:
+    """Run git in a worktree; with ``own``, under the maintainer's own configuration."""
+    env = {**settings.environ, **({} if own else HERMETIC)}
+    return process.run(["git", "-C", str(folder), *arguments], env=env, check=check, doing=f"run git {arguments[0]}")
+
+
+def unexported(settings: Settings, folder: Path) -> bool:
+    """Tell whether a worktree has changes or commits that `patches/` does not have."""
+    if not (folder / ".git").exists():
+        return False
+    if _git(settings, folder, "status", "--porcelain").stdout.strip():
+        return True
+    commits = _git(settings, folder, "rev-list", "--reverse", f"{_BASE}..HEAD", check=False).stdout.split()
+    here = [path.read_bytes() for path in sorted(settings.patches.glob("*.patch"))]
+    repo = _open(folder)
+    return any(stack.export(repo, commit) not in here for commit in commits)
+
+
+def _open(folder: Path) -> Repo:
+    from git import Repo
+
+    repo = Repo(folder)
+    repo.git.update_environment(**HERMETIC)
+    return repo
+
+
+def apply(
+    settings: Settings,
+    repo: Repo,
+    release: str,
+    patches: Sequence[Patch],
+    epoch: int,
+    folder: Path,
+    *,
+    upto_failure: bool,
+) -> Tree:
+    """Make a worktree with one commit a patch.
+
+    Args:
+        upto_failure: where a patch does not apply, stop before it instead of failing.
+
+    Raises:
+        ApplyError: a patch does not apply. SeriesError: the folder has work that is not exported.
+    """
+    if unexported(settings, folder):
+        raise SeriesError(
+            f"{folder} has changes that are not in patches/ yet.",
+            remedy=f"`nox -s patches -- export` writes them back; or delete the folder with "
+            f"`git -C {folder} worktree remove --force .` if you don't want them.",
+        )
+    stopped: ApplyError | None = None
+    count = len(patches)
+    while True:
+        try:
+            tree = stack.apply(repo, release, patches[:count], epoch)
+            break
+        except ApplyError as error:
+            if not upto_failure:
+                raise
+            stopped, count = error, count - 1
+    if folder.exists():
+        repo.git.worktree("remove", "--force", str(folder))
+    repo.git.worktree("prune")
+    repo.git.worktree("add", "--quiet", "--detach", str(folder), tree.head)
+    _git(settings, folder, "update-ref", _BASE, release)
+    return Tree(folder, release, count, stopped)
+
+
+def new(settings: Settings, folder: Path, subject: str, description: str, bug: str, version: str) -> str:
+    """Commit all changes of a worktree as one patch with its DEP-3 header; return its file name.
+
+    Raises:
+        SeriesError: there is no worktree, or nothing changed in it.
+    """
+    _needs_tree(folder)
+    _git(settings, folder, "add", "--all")
+    if not _git(settings, folder, "diff", "--cached", "--name-only").stdout.strip():
+        raise SeriesError(f"Nothing is changed in {folder}.", remedy="Edit the files there first, then run this again.")
+    slug = series.slug(subject)
+    fields = {
+        "Description": description,
+        "Origin": "vendor",
+        "Forwarded": "no",
+        "Bug": bug,
+        "Applies-To": f">={version}",
+        "Proof": f"tests/proofs/test_{slug.replace('-', '_')}.py",
+    }
+    body = "\n".join(f"{key}: " + value.replace("\n", "\n ") for key, value in fields.items())
+    name, mail = AUTHOR
+    identity = ("-c", f"user.name={name}", "-c", f"user.email={mail}")
+    _git(settings, folder, *identity, "commit", "--quiet", "-m", subject, "-m", body)
+    return f"{slug}.patch"
+
+
+def _needs_tree(folder: Path) -> None:
+    if not (folder / ".git").exists():
+        raise SeriesError(
+            f"{folder} is not a worktree of the series.", remedy="Make one with `nox -s patches -- apply`."
+        )
+
+
+def commits_of(settings: Settings, folder: Path) -> list[str]:
+    """Return a worktree's commits above the release, oldest first.
+
+    Raises:
+        SeriesError: it is no worktree, has uncommitted changes, or has a merge.
+    """
+    _needs_tree(folder)
+    if dirty := _git(settings, folder, "status", "--porcelain").stdout.strip():
+        raise SeriesError(
+            f"{folder} has changes that are not committed.",
+            why=dirty,
+            remedy=f"Commit them there (`git -C {folder} commit --amend`, or `nox -s patches -- new 'Subject'`).",
+        )
+    if _git(settings, folder, "rev-list", "--merges", f"{_BASE}..HEAD").stdout.strip():
+        raise SeriesError(f"{folder} has a merge commit.", remedy="A series is a straight line: rebase it.")
+    return _git(settings, folder, "rev-list", "--reverse", f"{_BASE}..HEAD").stdout.split()
+
+
+def export(repo: Repo, commits: Sequence[str]) -> tuple[Patch, ...]:
+    """Return commits as patches, in order. Nothing is written.
+
+    Raises:
+        SeriesError: one is not a patch, or two have one name.
+    """
+    patches = []
+    for commit in commits:
+        subject = str(repo.git.show("-s", "--format=%s", commit))
+        patches.append(series.parse(f"{series.slug(subject)}.patch", stack.export(repo, commit)))
+    names = [patch.name for patch in patches]
+    if doubled := sorted({name for name in names if names.count(name) > 1}):
+        raise SeriesError(
+            f"Two commits have the subject of {', '.join(doubled)}.", remedy="Squash them, or rename one."
+        )
+    return tuple(patches)
+
+
+def write(settings: Settings, patches: Sequence[Patch]) -> tuple[str, ...]:
+    """Write patches and their order to `patches/`; return the names that changed.
+
+    Raises:
+        CacheError: a file can't be written.
+    """
+    changed = []
+    for patch in patches:
+        path = settings.patches / patch.name
+        if not path.exists() or path.read_bytes() != patch.data:
+            write_atomic(path, patch.data)
+            changed.append(patch.name)
+    write_atomic(settings.patches / "series", _HEAD + "".join(f"{patch.name}\n" for patch in patches))
+    kept = {patch.name for patch in patches}
+    for path in settings.patches.glob("*.patch"):
+        if path.name not in kept:
+            path.unlink()
+            changed.append(f"{path.name} (removed)")
+    return tuple(changed)

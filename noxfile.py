@@ -1,0 +1,116 @@
+"""Sessions. Each runs `python -m webui_fork` or a checker in its own venv of hash-locked packages.
+
+Nothing of the project is imported here.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["lint", "typecheck", "unit"]
+nox.options.reuse_existing_virtualenvs = True
+
+ROOT = Path(__file__).parent
+
+
+def _install(session: nox.Session, lock: str) -> None:
+    """Install a hash-locked set of packages, once per content of the lock."""
+    file = ROOT / "requirements" / f"{lock}.lock"
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    stamp = Path(session.virtualenv.location) / "webui-fork.lock"
+    if not (stamp.exists() and stamp.read_text() == digest):
+        session.install("--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(file))
+        stamp.write_text(digest)
+
+
+def _env(session: nox.Session) -> dict[str, str]:
+    # byte code goes to the session's own folder: the checkout stays clean, and starting stays quick
+    return {
+        "PYTHONPATH": str(ROOT / "build"),
+        "PYTHONDONTWRITEBYTECODE": "",
+        "PYTHONPYCACHEPREFIX": str(Path(session.virtualenv.location) / "pycache"),
+        "WEBUI_FORK_ROOT": str(ROOT),
+    }
+
+
+def _fork(session: nox.Session, *arguments: str) -> None:
+    _install(session, "tool")
+    session.run("python", "-m", "webui_fork", *arguments, env=_env(session))
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build, push, sign and verify the image (-- --locked, --load)."""
+    _fork(session, "build", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Pin a release and refresh the Debian and Python locks (-- --release VERSION)."""
+    _fork(session, "lock", *session.posargs)
+
+
+@nox.session
+def patches(session: nox.Session) -> None:
+    """Work on the series (-- lint, list, apply, new SUBJECT, export)."""
+    _fork(session, "patches", *(session.posargs or ["list"]))
+
+
+@nox.session
+def serve(session: nox.Session) -> None:
+    """Serve the embedded registry on loopback until Ctrl-C (-- --port N)."""
+    _fork(session, "serve", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, imports and layers of this project, and the rules of the series."""
+    _install(session, "dev")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", env=_env(session), silent=True)
+    session.run("python", "-m", "webui_fork", "patches", "lint", env=_env(session))
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check the types strictly."""
+    _install(session, "dev")
+    session.run("mypy", env=_env(session))
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Run the unit tests: offline, seconds."""
+    _install(session, "dev")
+    session.run("pytest", "tests/unit", *session.posargs, env=_env(session))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test: unit, then integration with real servers, then the proofs of the patches."""
+    _install(session, "dev")
+    session.run("pytest", *session.posargs, env=_env(session))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the build against docker build, push and sign; writes out/bench.md."""
+    _install(session, "dev")
+    session.run("python", "tests/bench/bench.py", *session.posargs, env=_env(session))
+
+
+@nox.session(name="requirements", default=False)
+def requirements(session: nox.Session) -> None:
+    """Lock the tools' own Python packages again (requirements/*.lock)."""
+    session.install("uv")
+    options = ["--universal", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--upgrade"]
+    options += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11"]
+    for name, groups in (("tool", []), ("dev", ["--group", "dev"])):
+        session.run(
+            "uv", "pip", "compile", "pyproject.toml", *groups, *options, "-o", f"requirements/{name}.lock",
+            env={"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")},
+        )  # fmt: skip

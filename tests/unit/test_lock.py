@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from webui_fork import lock
+from webui_fork.errors import LockError
+from webui_fork.settings import CHECKOUT
+
+GOOD = (CHECKOUT / "upstream.lock").read_text()
+SHA = "04bff683181768a4c0ab32cd7b4f208f512622fe0066b4e5df22a05a96ac4628"
+
+
+def test_a_round_trip_changes_no_byte() -> None:
+    assert lock.dump(lock.parse(GOOD)) == GOOD
+
+
+def test_the_pinned_release_is_the_known_one() -> None:
+    found = lock.parse(GOOD)
+    assert (found.version, found.sdist.sha256) == ("0.12.4", SHA)
+    assert found.epoch == 1792915774
+
+
+def test_a_git_pin_survives_a_round_trip() -> None:
+    pin = '\n[release.git]\nremote = "https://example.org/webui.git"\ncommit = "' + "a" * 40 + '"\n'
+    text = GOOD.replace("\n[inputs]", pin + "\n[inputs]")
+    found = lock.parse(text)
+    assert found.git == lock.GitPin("https://example.org/webui.git", "a" * 40)
+    assert lock.dump(found) == text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("schema = 1", "schema = 1\nextra = 2", 3, "is not a known key"),
+        ("schema = 1", "schema = 2", 2, "only schema 1"),
+        ("schema = 1", 'schema = "1"', 2, "should be an integer"),
+        (f'sha256 = "{SHA}"\n', "", 8, "is missing"),
+        (SHA, SHA[:-1], 11, "is not a sha256"),
+        (SHA, SHA.upper(), 11, "is not a sha256"),
+        ("size = 14970405", "size = true", 10, "should be an integer"),
+        ("size = 14970405", "size = -1", 10, "not between"),
+        ("time = 2026-10-25T08:09:34Z", "time = 2026-10-25", 6, "should be a UTC time"),
+        ("time = 2026-10-25T08:09:34Z", "time = 2026-10-25T08:09:34+02:00", 6, "should be UTC"),
+        ('version = "0.12.4"', 'version = "../x"', 5, "is not of the form"),
+        ('version = "0.12.4"', 'version = "0.12.5"', 8, "is not a file of version 0.12.5"),
+        ("[release.wheel]", "[release.sdist]", 14, "is not TOML"),
+        ("[release.wheel]", "[release.weel]", 4, "is missing"),
+        ('"series" = "sha256:', '"series" = "md5:', 21, "is not a digest"),
+    ],
+)
+def test_anything_odd_names_line_and_remedy(old: str, new: str, line: int, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(LockError) as caught:
+        lock.parse(GOOD.replace(old, new, 1), Path("upstream.lock"))
+    assert words in caught.value.what
+    assert "nox -s lock" in caught.value.remedy
+    number = int(caught.value.what.split(":")[1])
+    assert abs(number - line) <= 3, caught.value.what
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="is missing"):
+        lock.read(tmp_path / "upstream.lock")
+
+
+def test_writing_the_same_lock_touches_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "upstream.lock"
+    assert lock.write(file, lock.parse(GOOD))
+    before = file.stat().st_mtime_ns
+    assert not lock.write(file, lock.parse(GOOD))
+    assert file.stat().st_mtime_ns == before

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import HEADER, RELEASE, make_patch, release_repo
+from webui_fork import branding, series
+from webui_fork.errors import SeriesError
+
+MODELS = "backend/open_webui/utils/models.py"
+FACTS = series.Release("1.2.3", RELEASE.__contains__)
+
+
+def rules(data: bytes, name: str = "do-a-thing.patch") -> set[str]:
+    patch = series.parse(name, data)
+    return {problem.rule for problem in series.lint([patch], FACTS, lambda path: path == "tests/proofs/test_x.py")}
+
+
+def patch_of(
+    tmp_path: Path, changes: dict[str, bytes | None], subject: str = "Do a thing", body: str = HEADER
+) -> bytes:
+    repo, commit = release_repo(tmp_path)
+    return make_patch(repo, commit, changes, subject, body)[0]
+
+
+def edited(path: str = MODELS) -> dict[str, bytes | None]:
+    return {path: RELEASE[path].replace(b"line_3 = 3", b"line_3 = 4")}
+
+
+def test_a_good_patch_has_no_problem(tmp_path: Path) -> None:
+    data = patch_of(tmp_path, edited())
+    assert rules(data) == set()
+    patch = series.parse("do-a-thing.patch", data)
+    assert patch.field("Description") == "Why it is there\nin two lines."
+    assert patch.author == "An Author <a@fork.invalid>"
+    assert (patch.paths, patch.hook_lines) == ((MODELS,), 2)
+
+
+def test_a_new_file_costs_no_hook_line(tmp_path: Path) -> None:
+    data = patch_of(tmp_path, {"backend/open_webui/new.py": b"x = 1\n"})
+    assert rules(data) == set()
+    assert series.parse("do-a-thing.patch", data).hook_lines == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "rule"),
+    [
+        ("src/app.html", "front-end"),
+        ("static/static/thing.css", "front-end"),
+        ("package.json", "front-end"),
+        ("LICENSE", "branding"),
+        ("LICENSE_NOTICE", "branding"),
+        ("backend/open_webui/static/favicon.svg", "branding"),
+        ("backend/open_webui/static/logo.svg", "branding"),
+        ("backend/open_webui/static/splash-dark.svg", "branding"),
+        ("backend/open_webui/static/site.webmanifest", "branding"),
+        ("backend/open_webui/static/custom.css", "branding"),
+    ],
+)
+def test_front_end_and_branding_are_refused(tmp_path: Path, path: str, rule: str) -> None:
+    assert rule in rules(patch_of(tmp_path, {path: b"changed\n"}))
+
+
+def test_the_name_of_the_product_is_protected(tmp_path: Path) -> None:
+    path = "backend/open_webui/env.py"
+    changed = RELEASE[path].replace(b"'Open WebUI'", b"'Mine'")
+    assert rules(patch_of(tmp_path, {path: changed})) == {"branding"}
+
+
+def test_look_alikes_of_brand_assets_are_not_protected() -> None:
+    for path in ("backend/open_webui/routers/logout.py", "backend/open_webui/utils/logger.py", "backend/logos.py"):
+        assert not branding.protected_path(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "rule"),
+    [
+        (HEADER.replace("Bug: none\n", ""), "dep3"),
+        (HEADER + "\nBug: none", "dep3"),
+        (HEADER.replace("Why it is there\n in two lines.", "TODO"), "dep3"),
+        (HEADER.replace("Origin: vendor", "Origin: somewhere"), "dep3"),
+        (HEADER.replace("Forwarded: no", "Forwarded: maybe"), "dep3"),
+        (HEADER.replace(">=1.2", ">=1.3"), "applies-to"),
+        (HEADER.replace(">=1.2", "1.2.x"), "applies-to"),
+        (HEADER.replace("test_x", "test_y"), "proof"),
+    ],
+)
+def test_headers_are_checked(tmp_path: Path, body: str, rule: str) -> None:
+    assert rules(patch_of(tmp_path, edited(), body=body)) == {rule}
+
+
+def test_the_file_is_named_after_its_subject(tmp_path: Path) -> None:
+    assert rules(patch_of(tmp_path, edited()), name="other.patch") == {"name"}
+
+
+def test_a_touched_path_must_exist_in_the_release(tmp_path: Path) -> None:
+    repo, commit = release_repo(tmp_path, {**RELEASE, "backend/gone.py": b"a = 1\n"})
+    data, _ = make_patch(repo, commit, {"backend/gone.py": b"a = 2\n"})
+    assert rules(data) == {"path"}
+
+
+def test_binary_hunks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SeriesError, match="binary hunk"):
+        series.parse("x.patch", patch_of(tmp_path, {"backend/blob": bytes(range(256))}))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"just text",
+        b"diff --git a/x b/x\n",
+        b"From abc\nSubject: x\n\ndiff --git a/x b/x\n",
+        "From\u00e9".encode("latin-1"),
+    ],
+)
+def test_what_is_not_a_patch_is_refused(data: bytes) -> None:
+    with pytest.raises(SeriesError, match=r"patches/x\.patch"):
+        series.parse("x.patch", data)
+
+
+def test_a_damaged_hunk_is_refused(tmp_path: Path) -> None:
+    data = patch_of(tmp_path, edited())
+    with pytest.raises(SeriesError, match="can't be parsed"):
+        series.parse("x.patch", data.replace(b"@@ -1,7 +1,7 @@", b"@@ -1,9 +1,9 @@"))
+
+
+def test_order_finds_what_is_unlisted_missing_or_doubled() -> None:
+    names, problems = series.order("# c\na.patch\na.patch\n../x.patch\ngone.patch\n", ["a.patch", "new.patch"])
+    assert names == ("a.patch",)
+    assert sorted(problem.rule for problem in problems) == ["listed-once", "missing", "name", "unlisted"]
+    assert any(problem.patch == "patches/new.patch" for problem in problems)
+
+
+def test_nearest_finds_a_moved_hunk(tmp_path: Path) -> None:
+    patch = series.parse("do-a-thing.patch", patch_of(tmp_path, edited()))
+    found = series.failing_hunk(patch, MODELS, 1)
+    assert found
+    text = "top\n" * 30 + RELEASE[MODELS].decode().replace("line_2 = 2", "line_2 = 99")
+    line, excerpt = series.nearest(found[1], text)
+    assert line == 31
+    assert "line_2 = 99" in excerpt

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from helpers import RELEASE, make_patch, release_repo
+from webui_fork import archive, series, stack, upstream
+from webui_fork.errors import ApplyError, SeriesError
+
+MODELS = "backend/open_webui/utils/models.py"
+EPOCH = 1_700_000_000
+
+
+def change(number: int, to: str) -> dict[str, bytes | None]:
+    return {MODELS: RELEASE[MODELS].replace(f"line_{number} = {number}\n".encode(), f"line_{number} = {to}\n".encode())}
+
+
+def test_the_series_goes_on_as_commits_that_are_the_same_everywhere(tmp_path: Path) -> None:
+    heads = set()
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        repo, release = release_repo(tmp_path / name)
+        first, parent = make_patch(repo, release, change(3, "'x'"), "First")
+        second, _ = make_patch(repo, parent, {"backend/new.py": b"y = 1\n"}, "Second")
+        patches = [series.parse("first.patch", first), series.parse("second.patch", second)]
+        tree = stack.apply(repo, release, patches, EPOCH)
+        assert [stack.export(repo, commit) for commit in tree.commits] == [first, second]
+        heads.add(tree.head)
+        assert {found.path: found.data for found in stack.changes(repo, tree)} == {
+            MODELS: change(3, "'x'")[MODELS],
+            "backend/new.py": b"y = 1\n",
+        }
+    assert len(heads) == 1
+
+
+def test_an_empty_series_is_the_release(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    tree = stack.apply(repo, release, [], EPOCH)
+    assert tree.head == release
+    assert stack.changes(repo, tree) == ()
+
+
+def test_a_removed_file_is_a_change_without_content(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, {MODELS: None})
+    tree = stack.apply(repo, release, [series.parse("do-a-thing.patch", data)], EPOCH)
+    assert stack.changes(repo, tree) == (stack.Change(MODELS, 0, None),)
+
+
+def test_what_does_not_apply_names_patch_hunk_and_nearest_lines(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, change(20, "0"))
+    moved = {**RELEASE, MODELS: RELEASE[MODELS].replace(b"line_19 = 19", b"line_19 = 'new'")}
+    other = upstream._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
+    with pytest.raises(ApplyError) as caught:
+        stack.apply(repo, other, [series.parse("do-a-thing.patch", data)], EPOCH)
+    text = str(caught.value)
+    assert "patches/do-a-thing.patch does not apply: hunk 1 of " + MODELS in text
+    assert "line_19 = 'new'" in text
+    assert "nox -s patches -- apply" in text
+
+
+def _members(files: dict[str, bytes]) -> list[archive.Member]:
+    return [archive.Member(path, data) for path, data in sorted(files.items())]
+
+
+def test_context_must_match_exactly(tmp_path: Path) -> None:
+    """No fuzz: one changed line of context is a refusal, though patch(1) would let it pass."""
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, change(20, "0"))
+    moved = {**RELEASE, MODELS: RELEASE[MODELS].replace(b"line_17 = 17\n", b"line_17 = 17  # touched\n")}
+    other = upstream._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
+    with pytest.raises(ApplyError):
+        stack.apply(repo, other, [series.parse("do-a-thing.patch", data)], EPOCH)
+
+
+def test_a_file_that_no_longer_compiles_is_refused(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, change(3, "(("))
+    with pytest.raises(SeriesError, match="breaks 1 rule") as caught:
+        stack.apply(repo, release, [series.parse("do-a-thing.patch", data)], EPOCH)
+    assert "compiles" in caught.value.why
+
+
+def test_a_hand_edited_patch_is_not_canonical(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, change(3, "0"))
+    for loose in (
+        data.replace(b" 100644\n", b" 100644\n", 1) + b"-- \n2.39.5\n",
+        data.replace(b"@@ -1,7", b"@@ -1,7", 1),
+    ):
+        patch = series.parse("do-a-thing.patch", loose)
+        if loose == data:
+            stack.apply(repo, release, [patch], EPOCH)
+            continue
+        with pytest.raises(SeriesError) as caught:
+            stack.apply(repo, release, [patch], EPOCH)
+        assert "canonical" in caught.value.why
+
+
+def test_a_failed_check_is_not_remembered_as_passed(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    data, _ = make_patch(repo, release, change(3, "(("))
+    for _ in range(2):
+        with pytest.raises(SeriesError):
+            stack.apply(repo, release, [series.parse("do-a-thing.patch", data)], EPOCH)
+
+
+def test_reading_a_folder_refuses_an_unlisted_patch(tmp_path: Path) -> None:
+    (tmp_path / "series").write_text("")
+    (tmp_path / "stray.patch").write_text("")
+    with pytest.raises(SeriesError) as caught:
+        stack.read_series(tmp_path)
+    assert "patches/stray.patch: unlisted" in caught.value.why
