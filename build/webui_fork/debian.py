@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from webui_fork import apt, fetch
 from webui_fork.apt import Deb
 from webui_fork.errors import DriftError, LockError, SourceError, ToolError
-from webui_fork.files import sha256_bytes, write_atomic
+from webui_fork.files import sha256_bytes
 from webui_fork.image import Base, ImageSpec
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -118,20 +118,25 @@ def resolve(settings: Settings, spec: ImageSpec) -> tuple[Deb, ...]:
         return tuple(private.install_list([_ESSENTIAL, *spec.base.include]))
 
 
-def write(settings: Settings, spec: ImageSpec, file: Path, now: datetime) -> tuple[str, ...]:
-    """Resolve the packages and write the lock; an unchanged set keeps the file byte for byte.
+def plan(settings: Settings, spec: ImageSpec, file: Path, now: datetime) -> str:
+    """Resolve the packages and return the lock's text; an unchanged set keeps it byte for byte.
 
-    Returns:
-        A line for each package that changed.
+    Args:
+        file: the old lock, if there is one. now: when this is, for a snapshot archive.
+
+    Raises:
+        ToolError: apt is missing or can't resolve them. LockError: the old lock is malformed.
     """
     debs = resolve(settings, spec)
+    new = DebianLock(
+        spec.base.suite,
+        spec.architecture,
+        input_digest(spec.base),
+        now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ"),
+        debs,
+    )
     old = read(file) if file.exists() else None
-    wanted = input_digest(spec.base)
-    if old and old.debs == debs and (old.input, old.suite) == (wanted, spec.base.suite):
-        return ()
-    stamp = now.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-    write_atomic(file, dump(DebianLock(spec.base.suite, spec.architecture, wanted, stamp, debs)))
-    return differences(old.debs, debs) if old else (f"{len(debs)} packages locked",)
+    return dump(old if old and replace(old, snapshot=new.snapshot) == new else new)
 
 
 def differences(old: tuple[Deb, ...], new: tuple[Deb, ...]) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _START = 60.0
+_TIMEOUT = 600  # seconds: loading an image is one request
 
 
 def _answering(settings: Settings) -> DockerClient | None:
@@ -41,15 +43,21 @@ def _answering(settings: Settings) -> DockerClient | None:
     from docker.errors import DockerException
 
     try:
-        if settings.environ.get("DOCKER_HOST"):
-            client = docker.from_env(environment=dict(settings.environ), timeout=600)
-        else:
-            context = ContextAPI.get_current_context()
-            client = docker.DockerClient(base_url=context.Host, timeout=600)
-        client.ping()
-        return client
+        host = settings.environ.get("DOCKER_HOST")
+        if host and not host.startswith("unix://"):
+            return docker.from_env(environment=dict(settings.environ), timeout=_TIMEOUT)
+        host = host or ContextAPI.get_current_context().Host
+        if host.startswith("unix://") and not _listens(Path(host.removeprefix("unix://"))):
+            return None
+        return docker.DockerClient(base_url=host, timeout=_TIMEOUT)  # asks the engine for its version
     except (DockerException, OSError):
         return None
+
+
+def _listens(path: Path) -> bool:
+    """Tell whether somebody listens on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 @contextmanager
@@ -91,7 +99,7 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
     data = ensure_folder(settings.cache / "docker")
     # a socket's path is limited to 108 bytes, so it does not go into the cache
     run = Path(tempfile.mkdtemp(prefix="webui-fork-engine-", dir="/run"))
-    socket, log = run / "docker.sock", run / "dockerd.log"
+    address, log = run / "docker.sock", run / "dockerd.log"
     argv = [
         program,
         "--data-root",
@@ -101,7 +109,7 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
         "--pidfile",
         run / "pid",
         "-H",
-        f"unix://{socket}",
+        f"unix://{address}",
     ]
     env = {**settings.environ, "PATH": settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
     with exclusive(settings.cache / "docker.lock", "the private Docker engine", ui.say):
@@ -114,7 +122,7 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
             )  # fmt: skip
         client = None
         try:
-            client = _wait_for_engine(child, socket, log, remedy)
+            client = _wait_for_engine(child, address, log, remedy)
             yield client
         finally:
             if client is not None:
@@ -125,16 +133,13 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
                 process.run(["ip", "link", "delete", "docker0"], env=env, check=False)
 
 
-def _wait_for_engine(child: subprocess.Popen[bytes], socket: Path, log: Path, remedy: str) -> DockerClient:
+def _wait_for_engine(child: subprocess.Popen[bytes], address: Path, log: Path, remedy: str) -> DockerClient:
     import docker
-    from docker.errors import DockerException
 
     deadline = time.monotonic() + _START
     while time.monotonic() < deadline and child.poll() is None:
-        with suppress(DockerException, OSError):
-            client = docker.DockerClient(base_url=f"unix://{socket}", timeout=600)
-            client.ping()
-            return client
+        if _listens(address):
+            return docker.DockerClient(base_url=f"unix://{address}", timeout=_TIMEOUT)
         time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
     raise EngineError("The private Docker engine did not start.", why=tail, remedy=remedy)
@@ -193,11 +198,32 @@ def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
 
 
 @contextmanager
-def container(client: DockerClient, image: str, *, healthy: float | None = None, **options: Any) -> Iterator[Container]:
+def network(client: DockerClient) -> Iterator[str]:
+    """Make a bridge network for as long as the context lasts; yields its name."""
+    from docker.errors import DockerException
+
+    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge")
+    try:
+        yield str(made.name)
+    finally:
+        with suppress(DockerException):
+            made.remove()
+
+
+@contextmanager
+def container(
+    client: DockerClient,
+    image: str,
+    *,
+    healthy: float | None = None,
+    files: Mapping[str, bytes] | None = None,
+    **options: Any,
+) -> Iterator[Container]:
     """Run a container for as long as the context lasts; it and its anonymous volumes are removed.
 
     Args:
         image: name or id. healthy: seconds to wait for the image's healthcheck to pass.
+        files: put at these absolute paths before it starts.
         options: of docker-py's `containers.create`.
 
     Raises:
@@ -210,6 +236,8 @@ def container(client: DockerClient, image: str, *, healthy: float | None = None,
     try:
         try:
             made = client.containers.create(image, name=name, **options)
+            for path, data in (files or {}).items():
+                made.put_archive("/", _one_file(path, data))
             made.start()
         except DockerException as error:
             raise EngineError(f"The container of {image} could not be started.", why=str(error)) from error
@@ -220,6 +248,15 @@ def container(client: DockerClient, image: str, *, healthy: float | None = None,
         if made is not None:
             with suppress(DockerException):
                 made.remove(force=True, v=True)
+
+
+def _one_file(path: str, data: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        info = tarfile.TarInfo(path.lstrip("/"))
+        info.size, info.mode = len(data), 0o644
+        tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
 
 
 def _wait_healthy(made: Container, seconds: float) -> None:
@@ -237,11 +274,3 @@ def _wait_healthy(made: Container, seconds: float) -> None:
     raise EngineError(
         f"The container did not become healthy within {seconds:g} s (it is {state.get('Status', 'gone')}).", why=tail
     )
-
-
-def read_file(made: Container, path: str) -> bytes:
-    """Return a file out of a container."""
-    chunks, _ = made.get_archive(path)
-    with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-        file = tar.extractfile(tar.getmembers()[0])
-        return file.read() if file else b""

@@ -146,6 +146,8 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
     files: dict[Version, dict[str, PinnedFile]] = {}
     times: dict[Version, datetime] = {}
     for package in page.packages:
+        # a plain mirror gives neither digest nor size: what is locked has both already
+        urls[package.filename] = urljoin(endpoint.rstrip("/") + f"/{PROJECT}/", package.url)
         sha256 = package.digests.get("sha256")
         try:
             version = Version(package.version or "")
@@ -154,7 +156,6 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         kind = package.package_type or ""
         if version.is_prerelease or package.is_yanked or not sha256 or kind not in ("sdist", "wheel"):
             continue
-        urls[package.filename] = urljoin(endpoint.rstrip("/") + f"/{PROJECT}/", package.url)
         files.setdefault(version, {})[kind] = PinnedFile(package.filename, package.size or 0, sha256)
         if kind == "sdist" and package.upload_time:
             times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)

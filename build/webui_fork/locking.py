@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from webui_fork import debian, image, index, pipeline, rootfs, upstream
 from webui_fork import lock as lock_module
@@ -13,6 +14,9 @@ from webui_fork.files import write_atomic
 from webui_fork.lock import Lock
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from git import Repo
 
 
 def _pin(settings: Settings, version: str | None) -> Lock:
@@ -36,39 +40,44 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
         A line for each thing that changed.
 
     Raises:
-        LockError, SourceError, ToolError: nothing was written to the lock that failed.
+        LockError, SourceError, ToolError: nothing was written.
     """
     pinned = _pin(settings, version)
-    changed: list[str] = []
     source = upstream.obtain(settings, pinned, ui)
     repo = upstream.repository(settings)
+    planned: dict[Path, str] = {}
     for folder in sorted(path.parent for path in (settings.root / "images").glob("*/image.toml")):
-        changed += _refresh_image(settings, ui, image.read(folder), repo, source.commit)
+        planned |= _plan(settings, ui, image.read(folder), repo, source.commit)
+    changed: list[str] = []
+    for file, text in planned.items():  # nothing is written before everything is resolved
+        changed += _write(settings, file, text)
     settled = replace(pinned, inputs=pipeline.lock_inputs(settings))
     if lock_module.write(settings.lock_file, settled):
         changed.append(f"upstream.lock: {settled.version}")
     return tuple(changed)
 
 
-def _refresh_image(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: object, commit: str) -> list[str]:
-    wanted = upstream.read_file(repo, commit, spec.python.requirements)  # type: ignore[arg-type]
+def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
+    wanted = upstream.read_file(repo, commit, spec.python.requirements)
     if wanted is None:
         raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")
-    changed = []
+    requirements, packages = spec.folder / "requirements.lock", spec.folder / "debian.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-        file = spec.folder / "requirements.lock"
         options = index.configured(settings).uv_arguments()
-        text = rootfs.lock_requirements(settings, spec, wanted, file, options)
-        changed += _replace(settings, file, text)
+        planned = {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
     with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
-        file = spec.folder / "debian.lock"
-        for row in debian.write(settings, spec, file, datetime.now(UTC)):
-            changed.append(f"{file.relative_to(settings.root)}: {row}")
-    return changed
+        planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
+    return planned
 
 
-def _replace(settings: Settings, file: Path, text: str) -> list[str]:
-    if file.exists() and file.read_text(encoding="utf-8") == text:
+def _write(settings: Settings, file: Path, text: str) -> list[str]:
+    old = file.read_text(encoding="utf-8") if file.exists() else None
+    if old == text:
         return []
+    name = file.relative_to(settings.root).as_posix()
+    rows = [f"{name}: rewritten"]
+    if old and file.name == "debian.lock":
+        before, after = debian.parse(old, file), debian.parse(text, file)
+        rows += [f"  {row}" for row in debian.differences(before.debs, after.debs)]
     write_atomic(file, text)
-    return [f"{file.relative_to(settings.root)}: rewritten"]
+    return rows

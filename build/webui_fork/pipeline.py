@@ -141,7 +141,7 @@ def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) ->
 
 
 def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:
-    """Build the image and write it as an OCI layout to `out/image/`.
+    """Build the image; its layers' blobs are in the cache.
 
     Raises:
         ForkError: see the stages.
@@ -165,7 +165,6 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         patches = _patches(inputs, cache, repo, tree)
         made = (base, python, application, patches)
         assembled = assemble(inputs, [item.layer for item in made], tree)
-        oci.write_layout(settings.out / "image", {inputs.tag: assembled}, settings.cache)
     return Built(assembled, source, tree, drift, any(item.fresh for item in made))
 
 
@@ -278,11 +277,12 @@ def _sign(settings: Settings, signer: Signer, ref: str, *, new: bool) -> bool:
 
 
 def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> None:
-    """Write `out/build.json`, from which the next stage starts.
+    """Write the image as an OCI layout to `out/image/`, and `out/build.json`, from which the next stage starts.
 
     Raises:
         CacheError: it can't be written.
     """
+    oci.write_layout(settings.out / "image", {inputs.tag: built.image}, settings.cache)
     values = {
         "schema": 1,
         "tag": inputs.tag,

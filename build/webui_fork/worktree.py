@@ -89,6 +89,8 @@ def apply(
             remedy=f"`nox -s patches -- export` writes them back; or delete the folder with "
             f"`git -C {folder} worktree remove --force .` if you don't want them.",
         )
+    if folder.exists() and not (folder / ".git").is_file():
+        raise SeriesError(f"{folder} exists and is not a worktree of the series.", remedy="Name a folder of its own.")
     stopped: ApplyError | None = None
     count = len(patches)
     while True:

@@ -18,7 +18,8 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
         inputs = pipeline.read_inputs(settings, ui, locked=locked)
         built = pipeline.build(settings, inputs, ui, locked=locked)
         signed = pipeline.push_and_sign(settings, inputs, built, ui)
-        pipeline.record(settings, inputs, built, signed)
+        with ui.step("layout"):
+            pipeline.record(settings, inputs, built, signed)
         loaded = None
         if load:
             from webui_fork import engine

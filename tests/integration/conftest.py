@@ -1,0 +1,51 @@
+"""Fixtures of the integration tests: the real cache, the real release, a real engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from docker import DockerClient
+from webui_fork import engine, pipeline, settings
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+@pytest.fixture(scope="session")
+def real() -> Settings:
+    return settings.load()
+
+
+@pytest.fixture(scope="session")
+def inputs(real: Settings) -> pipeline.Inputs:
+    return pipeline.read_inputs(real, Terminal(), locked=True)
+
+
+@pytest.fixture(scope="session")
+def built(real: Settings, inputs: pipeline.Inputs) -> pipeline.Built:
+    return pipeline.build(real, inputs, Terminal(), locked=True)
+
+
+@pytest.fixture(scope="session")
+def docker_engine(real: Settings) -> Iterator[DockerClient]:
+    with engine.connect(real, Terminal()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: DockerClient) -> Iterator[Callable[[int], str]]:
+    """Load the image with the first N patches of the series into the engine; returns its name."""
+    loaded: dict[int, str] = {}
+
+    def load(count: int) -> str:
+        if count not in loaded:
+            some = replace(inputs, patches=inputs.patches[:count])
+            made = pipeline.build(real, some, Terminal(), locked=True)
+            loaded[count] = f"webui-fork-test:{some.tag}"
+            engine.load(docker_engine, made.image, real.cache, loaded[count])
+        return loaded[count]
+
+    yield load
+    for name in loaded.values():
+        docker_engine.images.remove(name, force=True)

@@ -1,0 +1,29 @@
+"""A proof runs against the image it is given, and fails on one without its patch.
+
+`tests/integration/test_proofs.py` runs each proof against both; by hand:
+`pytest tests/proofs --image IMAGE` (an image the Docker engine has).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from docker import DockerClient
+from webui_fork import engine, settings
+from webui_fork.terminal import Terminal
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--image", required=True, help="the image to run the proofs against")
+
+
+@pytest.fixture(scope="session")
+def image(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--image"))
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerClient]:
+    with engine.connect(settings.load(), Terminal()) as client:
+        yield client

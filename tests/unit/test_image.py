@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from webui_fork import image
+from webui_fork.errors import ImageError
+from webui_fork.settings import CHECKOUT
+
+FOLDER = CHECKOUT / "images/open-webui"
+GOOD = (FOLDER / "image.toml").read_text()
+
+
+def read(tmp_path: Path, text: str) -> image.ImageSpec:
+    (tmp_path / "image.toml").write_text(text)
+    return image.read(tmp_path)
+
+
+def test_the_application_stands_where_upstream_puts_it() -> None:
+    spec = image.read(FOLDER)
+    assert spec.place("backend/open_webui/main.py") == "app/backend/open_webui/main.py"
+    assert spec.place("backend/start.sh") == "app/backend/start.sh"
+    assert spec.place("CHANGELOG.md") == "app/CHANGELOG.md"
+    assert spec.place("LICENSE") == "app/LICENSE"
+    assert spec.place("backend/dev.sh") is None
+    assert spec.place("src/app.html") is None
+    assert spec.place("backendx/main.py") is None
+
+
+def test_only_upstream_s_static_folder_is_writable() -> None:
+    copy = image.read(FOLDER).copies[0]
+    assert copy.writable("backend/open_webui/static/favicon.png")
+    assert not copy.writable("backend/open_webui/main.py")
+    assert not copy.writable("backend/open_webui/static_files.py")
+
+
+def test_the_build_names_itself_unofficial() -> None:
+    description = dict(image.read(FOLDER).annotations)["org.opencontainers.image.description"]
+    assert "Unofficial, modified build" in description
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('kind = "packages"', 'kind = "magic"', "is not supported"),
+        ('architecture = "amd64"', 'architecture = "riscv"', "is not of the form"),
+        ("uid = 1000\n\n[python]", "uid = 0\n\n[python]", "not between"),
+        ('"curl"', '"Curl; rm"', "not the name of a Debian package"),
+        ('from = "release"', 'from = "moon"', "is not one of"),
+        ('path = "backend"', 'path = "../backend"', "leads out"),
+        ('to = "/app/backend"', 'to = "app/backend"', "is not of the form"),
+        ('mode = "0775"', 'mode = "rwx"', "is not of the form"),
+        ("interval = 10", "interval = 0", "not between"),
+        ("[run]", "[run]\nuser = 'x'", "not a known key"),
+        ("[base]", "[base]\n[base]", "is not TOML"),
+    ],
+)
+def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in GOOD
+    with pytest.raises(ImageError, match=r"image\.toml:\d+:") as caught:
+        read(tmp_path, GOOD.replace(old, new, 1))
+    assert words in caught.value.what
+    assert caught.value.remedy

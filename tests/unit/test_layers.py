@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import random
+import tarfile
+from pathlib import Path
+
+import pytest
+from webui_fork import layers
+from webui_fork.errors import DiskFullError, ImageError
+from webui_fork.layers import Entry, Slice
+
+EPOCH = 1_700_000_000
+
+# What the compressor wrote when the first digests were published: a change here changes every digest.
+GOLDEN_DIGEST = "sha256:80109591a3c884a4e585b8d0257dc9995b17ed508ebd49241244e6e47db89983"
+GOLDEN_DIFF_ID = "sha256:dfa36e43f8c38acb59ba643eac2fdef5fde9f10276b346a9927dbb258f7fec26"
+
+
+def golden_entries() -> list[Entry]:
+    text = b"".join(b"%d: the quick brown fox\n" % i for i in range(400_000))  # more than two members
+    return [
+        layers.file_entry("app/main.py", text),
+        layers.file_entry("app/run", b"#!/bin/sh\n", executable=True),
+        layers.folder_entry("app/data", 0o775, 1000, 0),
+        Entry("app/link", tarfile.SYMTYPE, 0o777, link="main.py"),
+        layers.file_entry("app/" + "n" * 120 + "/ü.txt", b"x"),
+        layers.whiteout("app/gone.py"),
+    ]
+
+
+def test_golden_digest(tmp_path: Path) -> None:
+    layer = layers.write(golden_entries(), tmp_path / "l", EPOCH)
+    assert (layer.diff_id, layer.digest) == (GOLDEN_DIFF_ID, GOLDEN_DIGEST)
+
+
+def test_the_order_of_the_entries_does_not_matter(tmp_path: Path) -> None:
+    entries = golden_entries()
+    first = layers.write(entries, tmp_path / "a", EPOCH)
+    random.Random(4).shuffle(entries)
+    assert layers.write(entries, tmp_path / "b", EPOCH) == first
+
+
+def test_any_gzip_reads_it_and_finds_what_the_digests_say(tmp_path: Path) -> None:
+    layer = layers.write(golden_entries(), tmp_path / "l", EPOCH)
+    packed = (tmp_path / "l").read_bytes()
+    assert layer.digest == "sha256:" + hashlib.sha256(packed).hexdigest()
+    assert layer.size == len(packed)
+    plain = gzip.decompress(packed)
+    assert layer.diff_id == "sha256:" + hashlib.sha256(plain).hexdigest()
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        infos = {info.name: info for info in tar}
+    assert list(infos) == sorted(infos)
+    assert infos["app"].isdir()
+    assert (infos["app/run"].mode, infos["app/main.py"].mode) == (0o755, 0o644)
+    assert (infos["app/data"].uid, infos["app/data"].mode) == (1000, 0o775)
+    assert infos["app/.wh.gone.py"].size == 0
+    assert {(info.mtime, info.uname, info.gname) for info in infos.values()} == {(EPOCH, "", "")}
+
+
+def test_a_folder_on_disk_loses_owner_time_and_odd_modes(tmp_path: Path) -> None:
+    digests = set()
+    for name, mode, stamp in (("one", 0o600, 1), ("two", 0o664, 2)):
+        folder = tmp_path / name
+        (folder / "d").mkdir(parents=True)
+        (folder / "d/f").write_bytes(b"data")
+        (folder / "d/f").chmod(mode)
+        (folder / "d/l").symlink_to("f")
+        os.utime(folder / "d/f", (stamp, stamp))
+        digests.add(layers.write(layers.from_folder(folder, "usr/lib"), tmp_path / "l", EPOCH).digest)
+    assert len(digests) == 1
+
+
+def test_a_socket_in_a_folder_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ImageError, match="neither a file"):
+        list(layers.from_folder(tmp_path, "x"))
+
+
+def test_a_tar_is_read_without_devices_and_hard_links_follow_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "base.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, kind, link in (
+            ("./", tarfile.DIRTYPE, ""),
+            ("./dev/null", tarfile.CHRTYPE, ""),
+            ("./z/original", tarfile.REGTYPE, ""),
+            ("./a/second", tarfile.LNKTYPE, "./z/original"),
+        ):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.size = kind, link, 3 if kind == tarfile.REGTYPE else 0
+            tar.addfile(info, io.BytesIO(b"abc"))
+    layers.write(layers.from_tar(path), tmp_path / "l", EPOCH)
+    with tarfile.open(tmp_path / "l") as tar:
+        found = [(info.name, info.type, info.linkname) for info in tar if not info.isdir()]
+    assert found == [("a/second", tarfile.REGTYPE, ""), ("z/original", tarfile.LNKTYPE, "a/second")]
+
+
+def test_contradictions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="Two files want"):
+        layers.normalise([layers.file_entry("a", b"1"), layers.file_entry("a", b"2")])
+    with pytest.raises(ImageError, match="not there"):
+        layers.normalise([Entry("a", tarfile.LNKTYPE, 0o644, link="gone")])
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"123")
+    with pytest.raises(ImageError, match="shrank"):
+        layers.write([layers.file_entry("f", Slice(tmp_path / "f", 0, 4))], tmp_path / "l", EPOCH)
+
+
+def test_another_compressor_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    layers.check_compressor.cache_clear()
+    monkeypatch.setattr(layers, "_compress", lambda data: gzip.compress(data, mtime=0))
+    with pytest.raises(ImageError, match="writes other bytes"):
+        layers.write([], tmp_path / "l", EPOCH)
+    layers.check_compressor.cache_clear()
+
+
+def test_a_full_disk_is_told_apart() -> None:
+    noise = random.Random(1).randbytes(6 << 20)
+    with pytest.raises(DiskFullError):
+        layers.write([layers.file_entry("f", noise)], Path("/dev/full"), EPOCH)

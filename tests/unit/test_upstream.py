@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from helpers import RELEASE, Server, Talk, file_server, sdist
+from webui_fork import lock, upstream
+from webui_fork.errors import ArchiveError, DigestError, SourceError
+from webui_fork.settings import Settings
+
+TIME = datetime(2026, 1, 1, tzinfo=UTC)
+WHEEL = b"the wheel"
+
+
+def pinned(name: str, data: bytes) -> lock.PinnedFile:
+    return lock.PinnedFile(name, len(data), hashlib.sha256(data).hexdigest())
+
+
+def lock_of(archive: bytes) -> lock.Lock:
+    source, wheel = "open_webui-1.2.3.tar.gz", "open_webui-1.2.3-py3-none-any.whl"
+    return lock.Lock("1.2.3", TIME, pinned(source, archive), pinned(wheel, WHEEL), None, ())
+
+
+def index_of(settings: Settings, server: Server, archive: bytes) -> Settings:
+    """Serve a package index whose file links are relative, as some mirrors' are."""
+    page = b"".join(
+        b'<a href="../../files/%s">%s</a>' % (name, name)
+        for name in (b"open_webui-1.2.3.tar.gz", b"open_webui-1.2.3-py3-none-any.whl")
+    )
+    files = {
+        "/simple/open-webui/": b"<!DOCTYPE html><html><body>" + page + b"</body></html>",
+        "/files/open_webui-1.2.3.tar.gz": archive,
+        "/files/open_webui-1.2.3-py3-none-any.whl": WHEEL,
+    }
+    plain = file_server(files)
+
+    def answer(handler):  # type: ignore[no-untyped-def]
+        if handler.path.endswith("/open-webui/"):
+            body = files[handler.path]
+            handler.send_response(200)
+            handler.send_header("Content-Type", "text/html")
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+        else:
+            plain(handler)
+
+    server.answer = answer
+    return replace(settings, environ={**settings.environ, "UV_DEFAULT_INDEX": f"{server.url}/simple/"})
+
+
+def test_a_release_is_the_same_commit_everywhere_and_needs_the_network_once(
+    private_settings: Settings, server: Server, talk: Talk, tmp_path: Path
+) -> None:
+    archive = sdist(tmp_path / "s", RELEASE).read_bytes()
+    settings = index_of(private_settings, server, archive)
+    first = upstream.obtain(settings, lock_of(archive), talk)
+    asked = len(server.requests)
+    assert upstream.obtain(settings, lock_of(archive), talk) == first
+    assert len(server.requests) == asked
+    assert first.wheel.read_bytes() == WHEEL
+    other = upstream.obtain(replace(settings, cache=tmp_path / "other"), lock_of(archive), talk)
+    assert other.commit == first.commit
+    repo = upstream.repository(settings)
+    assert upstream.read_file(repo, first.commit, "LICENSE") == b"terms\n"
+    assert upstream.read_file(repo, first.commit, "nowhere") is None
+    commit = repo.commit(first.commit)
+    assert (commit.author.email, commit.authored_date) == (upstream.EMAIL, int(TIME.timestamp()))
+
+
+def test_line_ends_and_attributes_change_no_byte(
+    private_settings: Settings, server: Server, talk: Talk, tmp_path: Path
+) -> None:
+    odd = {".gitattributes": b"* text=auto eol=lf\n*.bin filter=x\n", "a.txt": b"one\r\ntwo\r\n", ".gitignore": b"*\n"}
+    archive = sdist(tmp_path / "s", odd).read_bytes()
+    settings = index_of(private_settings, server, archive)
+    source = upstream.obtain(settings, lock_of(archive), talk)
+    found = {file.path: file.data for file in upstream.walk(upstream.repository(settings), source.commit, bool)}
+    assert found == odd
+
+
+def test_a_bad_archive_leaves_no_commit(private_settings: Settings, server: Server, talk: Talk, tmp_path: Path) -> None:
+    archive = sdist(tmp_path / "s", {"ok": b"1", "../../evil": b"2"}).read_bytes()
+    settings = index_of(private_settings, server, archive)
+    for _ in range(2):
+        with pytest.raises(ArchiveError):
+            upstream.obtain(settings, lock_of(archive), talk)
+    assert upstream.repository(settings).git.for_each_ref() == ""
+
+
+def test_a_file_that_is_not_the_pinned_one_is_refused(
+    private_settings: Settings, server: Server, talk: Talk, tmp_path: Path
+) -> None:
+    archive = sdist(tmp_path / "s", RELEASE).read_bytes()
+    settings = index_of(private_settings, server, archive[:-1] + b"?")
+    with pytest.raises(DigestError):
+        upstream.obtain(settings, lock_of(archive), talk)
+
+
+def test_a_release_that_left_the_index_says_so(
+    private_settings: Settings, server: Server, talk: Talk, tmp_path: Path
+) -> None:
+    archive = sdist(tmp_path / "s", RELEASE).read_bytes()
+    settings = index_of(private_settings, server, archive)
+    gone = lock_of(archive)
+    gone = replace(gone, sdist=replace(gone.sdist, name="open_webui-9.9.9.tar.gz"))
+    with pytest.raises(SourceError, match="no longer has"):
+        upstream.obtain(settings, gone, talk)
+
+
+def test_a_git_remote_pinned_by_commit(private_settings: Settings, server: Server, talk: Talk, tmp_path: Path) -> None:
+    remote = tmp_path / "remote"
+    git = ["git", "-C", str(remote), "-c", "user.name=x", "-c", "user.email=x@fork.invalid"]
+    remote.mkdir()
+    (remote / "LICENSE").write_text("terms\n")
+    for step in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *step], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    settings = index_of(private_settings, server, b"")
+    pin = replace(lock_of(b"-"), git=lock.GitPin(f"file://{remote}", commit))
+    source = upstream.obtain(settings, pin, talk)
+    repo = upstream.repository(settings)
+    assert upstream.read_file(repo, source.commit, "LICENSE") == b"terms\n"
+    assert repo.commit(source.commit).author.email == upstream.EMAIL
+    missing = replace(pin, git=lock.GitPin(f"file://{remote}", "0" * 39 + "1"))
+    with pytest.raises(SourceError, match="Could not fetch"):
+        upstream.obtain(settings, missing, talk)

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from git import Repo
+from helpers import RELEASE, make_patch, release_repo
+from webui_fork import series, worktree
+from webui_fork.errors import ApplyError, SeriesError
+from webui_fork.settings import Settings
+
+MODELS = "backend/open_webui/utils/models.py"
+EPOCH = 1_700_000_000
+
+
+@pytest.fixture
+def place(private_settings: Settings, tmp_path: Path) -> tuple[Settings, Repo, str, list[series.Patch], Path]:
+    settings = replace(private_settings, cache=tmp_path)
+    repo, release = release_repo(tmp_path)
+    changed = RELEASE[MODELS].replace(b"line_3 = 3\n", b"line_3 = 4\n")
+    data, _ = make_patch(repo, release, {MODELS: changed}, "First")
+    settings.patches.mkdir()
+    (settings.patches / "first.patch").write_bytes(data)
+    (settings.patches / "series").write_text("first.patch\n")
+    return settings, repo, release, [series.parse("first.patch", data)], settings.out / "worktree"
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=An Author", "-c", "user.email=a@fork.invalid"]
+    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+
+
+def test_apply_then_export_changes_no_byte(place: tuple[Settings, Repo, str, list[series.Patch], Path]) -> None:
+    settings, repo, release, patches, folder = place
+    tree = worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    assert tree.applied == 1
+    assert b"line_3 = 4" in (folder / MODELS).read_bytes()
+    exported = worktree.export(repo, worktree.commits_of(settings, folder))
+    assert [patch.data for patch in exported] == [patch.data for patch in patches]
+
+
+def test_an_edit_becomes_a_patch_with_a_header(place: tuple[Settings, Repo, str, list[series.Patch], Path]) -> None:
+    settings, repo, release, patches, folder = place
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    with pytest.raises(SeriesError, match="Nothing is changed"):
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+    (folder / "backend/new.py").write_text("x = 1\n")
+    with pytest.raises(SeriesError, match="not committed"):
+        worktree.commits_of(settings, folder)
+    assert worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3") == "second-thing.patch"
+    exported = worktree.export(repo, worktree.commits_of(settings, folder))
+    assert worktree.write(settings, exported) == ("second-thing.patch",)
+    assert (settings.patches / "series").read_text().splitlines()[1:] == ["first.patch", "second-thing.patch"]
+    assert exported[1].field("Proof") == "tests/proofs/test_second_thing.py"
+    assert worktree.write(settings, exported[1:]) == ("first.patch (removed)",)
+
+
+def test_work_that_is_not_exported_is_not_thrown_away(
+    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+) -> None:
+    settings, repo, release, patches, folder = place
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    (folder / MODELS).write_text("mine\n")
+    with pytest.raises(SeriesError, match="not in patches/ yet"):
+        worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    git(folder, "commit", "-q", "-a", "-m", "Mine")
+    with pytest.raises(SeriesError, match="not in patches/ yet"):
+        worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    assert (folder / MODELS).read_text() == "mine\n"
+    git(folder, "reset", "-q", "--hard", "HEAD~1")
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+
+
+def test_a_folder_that_is_no_worktree_is_not_touched(
+    place: tuple[Settings, Repo, str, list[series.Patch], Path], tmp_path: Path
+) -> None:
+    settings, repo, release, patches, _ = place
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "thesis").write_text("precious")
+    with pytest.raises(SeriesError, match="is not a worktree"):
+        worktree.apply(settings, repo, release, patches, EPOCH, own, upto_failure=False)
+    assert (own / "thesis").exists()
+
+
+def test_upto_failure_stops_before_the_patch_that_fails(
+    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+) -> None:
+    settings, repo, release, patches, folder = place
+    elsewhere, _ = make_patch(repo, release, {MODELS: RELEASE[MODELS].replace(b"line_3 = 3", b"line_3 = 5")}, "Second")
+    both = [*patches, series.parse("second.patch", elsewhere)]
+    with pytest.raises(ApplyError):
+        worktree.apply(settings, repo, release, both, EPOCH, folder, upto_failure=False)
+    tree = worktree.apply(settings, repo, release, both, EPOCH, folder, upto_failure=True)
+    assert tree.applied == 1
+    assert tree.stopped_at
+    assert "second.patch" in tree.stopped_at.what
+
+
+def test_two_commits_of_one_name_and_merges_are_refused(
+    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+) -> None:
+    settings, repo, release, patches, folder = place
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    (folder / MODELS).write_text("x = 1\n")
+    git(folder, "commit", "-q", "-a", "-m", "First")
+    with pytest.raises(SeriesError, match="Two commits"):
+        worktree.export(repo, worktree.commits_of(settings, folder))
