@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import secrets
 import socket
 import subprocess
 import time
@@ -18,7 +20,7 @@ _CONFIG = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
 storage: {{filesystem: {{rootdirectory: {store}}}, delete: {{enabled: true}}, cache: {{blobdescriptor: inmemory}}}}
-http: {{addr: "127.0.0.1:{port}", secret: loopback-only}}
+http: {{addr: "127.0.0.1:{port}", secret: {nonce}, headers: {{X-Webui-Fork: [{nonce}]}}}}
 """
 
 
@@ -39,8 +41,9 @@ def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[s
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
+    nonce = secrets.token_hex(16)
     config, log = work / "registry.yml", work / "registry.log"
-    write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port))
+    write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port, nonce=nonce))
     with log.open("wb") as sink:
         child = subprocess.Popen(
             [str(program), "serve", str(config)],
@@ -51,18 +54,26 @@ def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[s
         )
     try:
         deadline = time.monotonic() + 10
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 0.2).close()
-                break
-            except OSError:
-                if child.poll() is not None or time.monotonic() > deadline:
-                    raise RegistryError(
-                        "The embedded registry did not start.",
-                        why="\n".join(log.read_text(errors="replace").splitlines()[-5:]),
-                        remedy=f"Check {store} and the free space.",
-                    ) from None
-                time.sleep(0.005)
+        while not _answers(port, nonce):
+            if child.poll() is not None or time.monotonic() > deadline:
+                raise RegistryError(
+                    "The embedded registry did not start.",
+                    why="\n".join(log.read_text(errors="replace").splitlines()[-5:]),
+                    remedy=f"Check the port, {store} and the free space.",
+                )
+            time.sleep(0.005)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(child)
+
+
+def _answers(port: int, nonce: str) -> bool:
+    """Tell whether our own registry answers on a port, and not a stranger's."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/v2/")
+        return connection.getresponse().headers.get("X-Webui-Fork") == nonce
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,16 @@ _START = 60.0
 _TIMEOUT = 600  # seconds: loading an image is one request
 
 
-def _answering(settings: Settings) -> DockerClient | None:
-    """Return a client of the engine the user's environment names, if it answers."""
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running engine: a client of it, and its address as DOCKER_HOST would have it."""
+
+    client: DockerClient
+    host: str
+
+
+def _answering(settings: Settings) -> Engine | None:
+    """Return the engine the user's environment names, if it answers."""
     import docker
     from docker.context import ContextAPI
     from docker.errors import DockerException
@@ -45,11 +54,11 @@ def _answering(settings: Settings) -> DockerClient | None:
     try:
         host = settings.environ.get("DOCKER_HOST")
         if host and not host.startswith("unix://"):
-            return docker.from_env(environment=dict(settings.environ), timeout=_TIMEOUT)
-        host = host or ContextAPI.get_current_context().Host
+            return Engine(docker.from_env(environment=dict(settings.environ), timeout=_TIMEOUT), host)
+        host = host or str(ContextAPI.get_current_context().Host)
         if host.startswith("unix://") and not _listens(Path(host.removeprefix("unix://"))):
             return None
-        return docker.DockerClient(base_url=host, timeout=_TIMEOUT)  # asks the engine for its version
+        return Engine(docker.DockerClient(base_url=host, timeout=_TIMEOUT), host)  # asks the engine its version
     except (DockerException, OSError):
         return None
 
@@ -61,30 +70,27 @@ def _listens(path: Path) -> bool:
 
 
 @contextmanager
-def connect(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
-    """Yield a client of a running engine, a private one if there is no other.
+def connect(settings: Settings, ui: Terminal) -> Iterator[Engine]:
+    """Yield a running engine, a private one if there is no other.
 
     Raises:
         EngineError: no engine answers and none can be started here.
     """
-    client = _answering(settings)
-    if client is None and settings.environ.get("DOCKER_HOST"):
-        raise EngineError(
-            f"No Docker engine answers at DOCKER_HOST={settings.environ['DOCKER_HOST']}.",
-            remedy="Start it, or unset DOCKER_HOST.",
-        )
-    if client is not None:
-        try:
-            yield client
-        finally:
-            client.close()
+    engine = _answering(settings)
+    if engine is None:
+        if host := settings.environ.get("DOCKER_HOST"):
+            raise EngineError(f"No Docker engine answers at {host}.", remedy="Start it, or unset DOCKER_HOST.")
+        with _private(settings, ui) as private:
+            yield private
         return
-    with _private(settings, ui) as private:
-        yield private
+    try:
+        yield engine
+    finally:
+        engine.client.close()
 
 
 @contextmanager
-def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
+def _private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     remedy = (
         "Start Docker (Linux: `systemctl start docker`; macOS: Docker Desktop or `colima start`), or set DOCKER_HOST."
     )
@@ -123,7 +129,7 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[DockerClient]:
         client = None
         try:
             client = _wait_for_engine(child, address, log, remedy)
-            yield client
+            yield Engine(client, f"unix://{address}")
         finally:
             if client is not None:
                 client.close()

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from docker import DockerClient
 from webui_fork import engine, pipeline, settings
+from webui_fork.engine import Engine
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
@@ -28,13 +28,13 @@ def built(real: Settings, inputs: pipeline.Inputs) -> pipeline.Built:
 
 
 @pytest.fixture(scope="session")
-def docker_engine(real: Settings) -> Iterator[DockerClient]:
-    with engine.connect(real, Terminal()) as client:
-        yield client
+def docker_engine(real: Settings) -> Iterator[Engine]:
+    with engine.connect(real, Terminal()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
-def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: DockerClient) -> Iterator[Callable[[int], str]]:
+def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: Engine) -> Iterator[Callable[[int], str]]:
     """Load the image with the first N patches of the series into the engine; returns its name."""
     loaded: dict[int, str] = {}
 
@@ -43,9 +43,9 @@ def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: DockerCli
             some = replace(inputs, patches=inputs.patches[:count])
             made = pipeline.build(real, some, Terminal(), locked=True)
             loaded[count] = f"webui-fork-test:{some.tag}"
-            engine.load(docker_engine, made.image, real.cache, loaded[count])
+            engine.load(docker_engine.client, made.image, real.cache, loaded[count])
         return loaded[count]
 
     yield load
     for name in loaded.values():
-        docker_engine.images.remove(name, force=True)
+        docker_engine.client.images.remove(name, force=True)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from docker import DockerClient
 from webui_fork import stack
+from webui_fork.engine import Engine
 from webui_fork.settings import CHECKOUT
 
 _, PATCHES = stack.read_series(CHECKOUT / "patches")
@@ -29,18 +29,12 @@ def run_proof(proof: str, image: str, host: str, report: Path) -> tuple[int, int
 
 @pytest.mark.parametrize("number", range(len(PATCHES)), ids=[patch.name for patch in PATCHES])
 def test_a_proof_is_red_without_its_patch_and_green_with_it(
-    number: int, image_with: Callable[[int], str], docker_engine: DockerClient, tmp_path: Path
+    number: int, image_with: Callable[[int], str], docker_engine: Engine, tmp_path: Path
 ) -> None:
     proof = PATCHES[number].field("Proof")
-    host = docker_engine.api.base_url.replace("http+docker://localhost", "") or _socket(docker_engine)
-    ran, failed, said = run_proof(proof, image_with(number), host, tmp_path / "without.xml")
+    ran, failed, said = run_proof(proof, image_with(number), docker_engine.host, tmp_path / "without.xml")
     assert ran, said
     assert failed == ran, f"green without its patch, so the patch is no longer needed:\n{said}"
-    ran, failed, said = run_proof(proof, image_with(number + 1), host, tmp_path / "with.xml")
+    ran, failed, said = run_proof(proof, image_with(number + 1), docker_engine.host, tmp_path / "with.xml")
     assert ran, said
     assert failed == 0, said
-
-
-def _socket(client: DockerClient) -> str:
-    adapter = client.api.get_adapter("http+docker://localhost")
-    return f"unix://{adapter.socket_path}"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from docker import DockerClient
 from webui_fork import engine, settings
+from webui_fork.engine import Engine
 from webui_fork.terminal import Terminal
 
 
@@ -24,6 +24,6 @@ def image(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[DockerClient]:
-    with engine.connect(settings.load(), Terminal()) as client:
-        yield client
+def docker_engine() -> Iterator[Engine]:
+    with engine.connect(settings.load(), Terminal()) as running:
+        yield running

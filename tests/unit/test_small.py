@@ -165,7 +165,7 @@ def test_a_program_that_is_missing_fails_or_hangs_is_told_apart() -> None:
 def test_a_missing_program_names_its_packages(
     private_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools.shutil, "which", lambda *args, **kwargs: None)
+    monkeypatch.setattr("shutil.which", lambda *args, **kwargs: None)
     for name in tools.TOOLS:
         with pytest.raises(ToolError) as caught:
             tools.find(private_settings, name, talk)

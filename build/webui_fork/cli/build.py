@@ -24,8 +24,8 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
         if load:
             from webui_fork import engine
 
-            with engine.connect(settings, ui) as client, ui.step("load", "Loading the image into the Docker engine"):
-                loaded = engine.load(client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
+            with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
+                loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
         report.build_summary(

@@ -1,0 +1,250 @@
+"""The whole build, as a user runs it: a process, a checkout, a cache."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from webui_fork import oci, pipeline
+from webui_fork.settings import CHECKOUT, Settings
+
+DIGEST = re.compile(r"^digest\s+(sha256:[0-9a-f]{64})$", re.MULTILINE)
+
+
+def checkout(folder: Path) -> Path:
+    """Copy what git tracks (and what is new), as a clone in another folder would have it."""
+    listed = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
+        if name and (CHECKOUT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    return folder
+
+
+class User:
+    """A checkout, a cache and a key of one's own; ``run`` types a command."""
+
+    def __init__(self, folder: Path, real: Settings) -> None:
+        self.root = checkout(folder / "checkout")
+        self.cache = folder / "cache"
+        # what was downloaded before is not downloaded again, but all else is made anew
+        self.cache.mkdir()
+        for name in ("downloads", "uv", "tools"):
+            if (real.cache / name).exists():
+                subprocess.run(["cp", "-al", str(real.cache / name), str(self.cache / name)], check=True)
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": str(self.root / "build"),
+            "WEBUI_FORK_ROOT": str(self.root),
+            "WEBUI_FORK_CACHE": str(self.cache),
+            "WEBUI_FORK_CONFIG": str(folder / "config"),
+        }
+        self.env.pop("COSIGN_PASSWORD", None)
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "webui_fork", *arguments],
+            cwd=self.root,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+        with self.start(*arguments, **env) as child:
+            out, err = child.communicate()
+        assert "Traceback" not in err, err
+        return child.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
+    return User(tmp_path_factory.mktemp("user"), real)
+
+
+@pytest.fixture(scope="module")
+def first_build(user: User) -> str:
+    """Build in another folder with a cold cache, after a run that was killed in the middle; returns its output."""
+    with user.start("build", "--locked") as child:
+        deadline = time.monotonic() + 120
+        while not list(user.cache.glob("tmp/.base-*/repository/Release")) and time.monotonic() < deadline:
+            assert child.poll() is None, child.communicate()
+            time.sleep(0.05)
+        time.sleep(3)  # mmdebstrap is at work
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+    assert not (user.root / "out/build.json").exists()
+    assert not (user.root / "out/image").exists()
+    code, out, err = user.run("build", "--locked")
+    assert code == 0, err
+    return out
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> Iterator[Path]:
+    """A very small disk."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "none", str(folder)]).returncode:
+        pytest.skip("only root can mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_another_folder_and_a_cold_cache_give_the_same_digest_after_a_killed_run(
+    first_build: str, built: pipeline.Built, user: User
+) -> None:
+    found = DIGEST.search(first_build)
+    assert found
+    assert found.group(1) == built.image.digest
+    assert "signature  verified with" in first_build
+    assert not list((user.cache / "tmp").iterdir()), "a killed run's folders are swept by the next"
+
+
+def test_the_layout_holds_what_the_record_says(first_build: str, user: User) -> None:
+    oci.verify_layout(user.root / "out/image")
+    record = json.loads((user.root / "out/build.json").read_text())
+    (entry,) = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
+    assert record["digest"] == entry["digest"]
+    manifest = json.loads(oci.blob_path(user.root / "out/image", entry["digest"]).read_text())
+    keys = {key.removeprefix("org.opencontainers.image.") for key in manifest["annotations"]}
+    wanted = {"title", "version", "revision", "source", "licenses", "base.name", "base.digest", "created"}
+    assert wanted <= keys
+    assert manifest["annotations"]["org.opencontainers.image.created"] == "2026-10-25T08:09:34Z"
+
+
+def test_a_second_build_does_nothing_and_needs_no_network(first_build: str, user: User) -> None:
+    nowhere = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+    )
+    code, out, err = user.run("build", "--locked", **nowhere)
+    assert code == 0, err
+    assert out.startswith("Nothing changed")
+    assert DIGEST.findall(out) == DIGEST.findall(first_build)
+
+
+def test_layers_are_made_again_offline_from_what_was_downloaded(first_build: str, user: User) -> None:
+    nowhere = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), "http://127.0.0.1:9"
+    )
+    for name in ("layers", "blobs", "source.git"):
+        shutil.rmtree(user.cache / name)
+    code, out, err = user.run("build", "--locked", UV_OFFLINE="1", **nowhere)
+    assert code == 0, err
+    assert out.startswith("Built and signed")
+    assert DIGEST.findall(out) == DIGEST.findall(first_build)
+
+
+def test_the_key_is_the_user_s_alone(first_build: str, user: User) -> None:
+    key = Path(user.env["WEBUI_FORK_CONFIG"]) / "cosign.key"
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "ENCRYPTED" in key.read_text()
+
+
+def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -> None:
+    before = json.loads((user.root / "out/build.json").read_text())
+    name = before["patches"][-1]
+    original = (user.root / "patches" / name).read_bytes()
+    try:
+        (user.root / "patches" / name).write_bytes(
+            original.replace(b"  # seconds a list waits", b"  # s that a list waits")
+        )
+        code, out, err = user.run("build")
+        assert code == 7, err  # the hunk's blob names no longer fit: not canonical
+        assert "canonical" in err
+        (user.root / "patches/series").write_text("\n".join(before["patches"][:-1]) + "\n")
+        (user.root / "patches" / name).unlink()
+        code, _, err = user.run("build")
+        assert code == 0, err
+        after = json.loads((user.root / "out/build.json").read_text())
+        assert after["tag"] != before["tag"]
+        assert [row["digest"] for row in after["layers"][:3]] == [row["digest"] for row in before["layers"][:3]]
+        assert after["layers"][3]["digest"] != before["layers"][3]["digest"]
+        code, _, err = user.run("build", "--locked")
+        assert code == 3
+        assert "--locked" in err
+    finally:
+        (user.root / "patches" / name).write_bytes(original)
+        shutil.copy2(CHECKOUT / "patches/series", user.root / "patches/series")
+
+
+def test_an_unlisted_patch_stops_the_build(first_build: str, user: User) -> None:
+    stray = user.root / "patches/stray.patch"
+    stray.write_text("x")
+    try:
+        code, _, err = user.run("build")
+    finally:
+        stray.unlink()
+    assert code == 7
+    assert "stray.patch: unlisted" in err
+
+
+def test_two_builds_at_once_take_turns(first_build: str, user: User) -> None:
+    shutil.rmtree(user.cache / "layers")
+    with user.start("build", "--locked") as one:
+        while not (user.root / "out/.lock").exists():
+            time.sleep(0.01)
+        time.sleep(1)
+        code, out, err = user.run("build", "--locked")
+        said = one.communicate()
+    assert one.returncode == 0, said
+    assert code == 0, err
+    assert "is using this checkout; waiting" in err
+    assert out.startswith("Nothing changed")
+
+
+def test_ctrl_c_is_words_and_the_next_run_goes_on(first_build: str, user: User) -> None:
+    shutil.rmtree(user.cache / "layers")
+    with user.start("build", "--locked") as child:
+        while not list(user.cache.glob("tmp/.base-*")):
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGINT)
+        _, err = child.communicate()
+    assert child.returncode == 130, err
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    code, out, err = user.run("build", "--locked")
+    assert code == 0, err
+    assert DIGEST.findall(out) == DIGEST.findall(first_build)
+
+
+def test_a_missing_and_a_wrong_passphrase(first_build: str, user: User, tmp_path: Path) -> None:
+    config = {"WEBUI_FORK_CONFIG": str(tmp_path / "config")}
+    code, out, err = user.run("build", "--locked", COSIGN_PASSWORD="hunter2", **config)
+    assert code == 0, err
+    assert "with the passphrase in COSIGN_PASSWORD" in err
+    assert "hunter2" not in out + err
+    # another digest in the registry, so that there is something to sign
+    shutil.rmtree(user.cache / "registry")
+    code, _, err = user.run("build", "--locked", **config)
+    assert code == 13
+    assert "is missing" in err
+    code, _, err = user.run("build", "--locked", COSIGN_PASSWORD="hunter3", **config)
+    assert code == 13
+    assert "is wrong" in err
+    code, _, err = user.run("build", "--locked", COSIGN_PASSWORD="hunter2", **config)
+    assert code == 0, err
+
+
+def test_a_full_disk(first_build: str, user: User, tmpfs: Path) -> None:
+    code, _, err = user.run("build", "--locked", WEBUI_FORK_CACHE=str(tmpfs))
+    assert code == 17, err
+    assert "The disk is full" in err
+    assert "WEBUI_FORK_CACHE" in err
+
+
+def test_an_unwritable_cache(user: User) -> None:
+    code, _, err = user.run("build", WEBUI_FORK_CACHE="/proc/webui-fork")
+    assert code == 16, err
+    assert "WEBUI_FORK_CACHE" in err

@@ -1,0 +1,140 @@
+"""The image under a real Docker engine: who serves, what it keeps, how it stops."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+from containers import START, wait_for
+from docker import DockerClient
+from docker.models.containers import Container
+from docker.models.volumes import Volume
+from webui_fork import contents, engine, layers, oci, pipeline
+from webui_fork.engine import Engine
+from webui_fork.errors import EngineError
+from webui_fork.settings import Settings
+
+PORTS = {"8080/tcp": ("127.0.0.1", None)}
+
+
+def url_of(running: Container) -> str:
+    running.reload()
+    return f"http://127.0.0.1:{running.attrs['NetworkSettings']['Ports']['8080/tcp'][0]['HostPort']}"
+
+
+@pytest.fixture(scope="module")
+def client(docker_engine: Engine) -> DockerClient:
+    return docker_engine.client
+
+
+@pytest.fixture(scope="module")
+def image(image_with: Callable[[int], str], inputs: pipeline.Inputs) -> str:
+    return image_with(len(inputs.patches))
+
+
+@pytest.fixture(scope="module")
+def webui(client: DockerClient, image: str) -> Iterator[Container]:
+    with engine.container(client, image, healthy=START, ports=PORTS) as running:
+        yield running
+
+
+@pytest.fixture
+def volume(client: DockerClient) -> Iterator[Volume]:
+    made = client.volumes.create()
+    yield made
+    made.remove(force=True)
+
+
+def shell(running: Container, command: str, user: str = "") -> str:
+    done = running.exec_run(["sh", "-c", command], user=user)
+    assert isinstance(done.output, bytes)
+    output = done.output.decode()
+    assert done.exit_code == 0, output
+    return output.strip()
+
+
+def test_it_becomes_healthy_and_serves_its_page(webui: Container) -> None:
+    page = requests.get(url_of(webui), timeout=10)
+    assert page.status_code == 200
+    assert "Open WebUI" in page.text
+
+
+def test_it_serves_as_a_non_root_user_and_writes_only_its_data(webui: Container) -> None:
+    assert shell(webui, "awk '/^(Uid|Gid)/{print $2}' /proc/1/status").split() == ["1000", "0"]
+    assert shell(webui, "stat -c %u /app/backend/data/webui.db") == "1000"
+    assert shell(
+        webui, "find /app /usr -writable -not -path '/app/backend/data*' -not -type l | sort", "webui"
+    ).split() == [
+        "/app/backend/open_webui/static",
+        *shell(webui, "find /app/backend/open_webui/static -mindepth 1 -writable | sort", "webui").split(),
+    ]
+
+
+def test_the_secret_key_is_in_the_data_and_not_in_the_image(webui: Container) -> None:
+    assert shell(webui, "test -s /app/backend/data/.webui_secret_key && echo kept") == "kept"
+
+
+def test_licence_and_brand_are_the_release_s(webui: Container) -> None:
+    assert "Copyright" in shell(webui, "cat /app/LICENSE /app/LICENSE_HISTORY /app/LICENSE_NOTICE")
+    for name in ("favicon.png", "logo.png", "splash.png"):
+        shell(webui, f"cmp /app/build/static/{name} /app/backend/open_webui/static/{name}")
+
+
+def test_it_ends_at_once_on_sigterm_even_with_a_client_connected(client: DockerClient, image: str) -> None:
+    with engine.container(client, image, ports=PORTS) as running:
+        wait_for(url_of(running), running)
+        with requests.get(f"{url_of(running)}/ws/socket.io/?EIO=4&transport=polling", stream=True, timeout=10):
+            start = time.monotonic()
+            running.stop(timeout=10)
+            seconds = time.monotonic() - start
+        assert running.wait()["StatusCode"] in (0, 143)
+        assert seconds < 6
+
+
+def test_a_volume_that_root_wrote_keeps_working(client: DockerClient, image: str, volume: Volume) -> None:
+    mounts = {volume.name: {"bind": "/app/backend/data", "mode": "rw"}}
+    # stock serves as root: the same start without our entry point
+    with engine.container(client, image, volumes=mounts, ports=PORTS, entrypoint=["bash", "start.sh"]) as stock:
+        wait_for(url_of(stock), stock)
+        signup = {"name": "A", "email": "a@example.org", "password": "correct-horse-1"}
+        requests.post(f"{url_of(stock)}/api/v1/auths/signup", json=signup, timeout=30).raise_for_status()
+        assert shell(stock, "stat -c %u /app/backend/data/webui.db") == "0"
+        stock.stop()
+    with engine.container(client, image, volumes=mounts, ports=PORTS) as ours:
+        wait_for(url_of(ours), ours)
+        signin = {key: signup[key] for key in ("email", "password")}
+        requests.post(f"{url_of(ours)}/api/v1/auths/signin", json=signin, timeout=30).raise_for_status()
+        assert shell(ours, "find /app/backend/data ! -uid 1000") == ""
+
+
+def test_any_user_may_run_it(client: DockerClient, image: str) -> None:
+    with engine.container(client, image, user="12345:0", ports=PORTS) as running:
+        wait_for(url_of(running), running)
+        assert shell(running, "awk '/^Uid/{print $2}' /proc/1/status") == "12345"
+
+
+def test_upstream_s_variables_keep_their_meaning(client: DockerClient, image: str) -> None:
+    environment = {"PORT": "9999", "WEBUI_SECRET_KEY": "s3cret", "DATA_DIR": "/data"}
+    ports = {"9999/tcp": ("127.0.0.1", None)}
+    with engine.container(client, image, healthy=START, environment=environment, ports=ports) as running:
+        assert shell(running, "stat -c %u /data/webui.db") == "1000"
+        assert shell(running, "test -e /app/backend/data/.webui_secret_key || echo none") == "none"
+
+
+def test_a_container_that_does_not_start_shows_its_log(client: DockerClient, image: str) -> None:
+    bad = engine.container(client, image, healthy=60, environment={"DATABASE_URL": "nonsense://"})
+    with pytest.raises(EngineError, match="did not become healthy") as caught, bad:
+        pass
+    assert "DATABASE_URL" in caught.value.why
+
+
+def test_the_patch_layer_holds_only_what_the_series_changes(
+    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
+) -> None:
+    layer = oci.blob_path(real.cache, built.image.layers[-1].layer.digest)
+    files = {info.name for info, _ in layers.read_entries(layer) if info.isreg()}
+    touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
+    assert files == touched
+    assert contents.code_digest("layers").startswith("sha256:")
