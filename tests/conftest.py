@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from helpers import Server, Talk
 from webui_fork import settings as settings_module
 from webui_fork.settings import Settings

@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 from docker import DockerClient
 from docker.models.containers import Container
+
 from webui_fork import engine
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from git import Repo
+
 from webui_fork.terminal import Terminal
 
 

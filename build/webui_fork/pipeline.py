@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -250,9 +251,11 @@ def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        embedded.running(program, settings.cache / "registry", work) as url,
-        Registry(url, inputs.spec.name) as registry,
+        ExitStack() as stack_of,
     ):
+        with ui.step("registry start"):
+            url = stack_of.enter_context(embedded.running(program, settings.cache / "registry", work))
+        registry = stack_of.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
             pushed = registry.push(built.image, inputs.tag, settings.cache, sending)
         with ui.step("cosign"):

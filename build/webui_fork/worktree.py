@@ -95,7 +95,7 @@ def apply(
     count = len(patches)
     while True:
         try:
-            tree = stack.apply(repo, release, patches[:count], epoch)
+            tree = stack.apply(repo, release, patches[:count], epoch, check=False)
             break
         except ApplyError as error:
             if not upto_failure:

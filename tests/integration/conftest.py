@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+
 from webui_fork import engine, pipeline, settings
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from webui_fork import oci, pipeline
 from webui_fork.settings import CHECKOUT, Settings
 
@@ -158,11 +159,18 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
     original = (user.root / "patches" / name).read_bytes()
     try:
         (user.root / "patches" / name).write_bytes(
-            original.replace(b"  # seconds a list waits", b"  # s that a list waits")
+            original.replace(b"+CONNECTION_DEADLINE = 0.8", b"+CONNECTION_DEADLINE = 0.9")
         )
-        code, out, err = user.run("build")
+        code, _, err = user.run("build")
         assert code == 7, err  # the hunk's blob names no longer fit: not canonical
-        assert "canonical" in err
+        assert "lint --write" in err
+        code, out, err = user.run("patches", "lint", "--write")
+        assert code == 0, err
+        assert f"{name}: written in canonical form" in out
+        code, out, err = user.run("build", "--locked")
+        assert code == 0, err
+        edited = json.loads((user.root / "out/build.json").read_text())
+        assert edited["digest"] != before["digest"]
         (user.root / "patches/series").write_text("\n".join(before["patches"][:-1]) + "\n")
         (user.root / "patches" / name).unlink()
         code, _, err = user.run("build")
@@ -176,7 +184,8 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
         assert "--locked" in err
     finally:
         (user.root / "patches" / name).write_bytes(original)
-        shutil.copy2(CHECKOUT / "patches/series", user.root / "patches/series")
+        for kept in ("patches/series", "upstream.lock"):
+            shutil.copy2(CHECKOUT / kept, user.root / kept)
 
 
 def test_an_unlisted_patch_stops_the_build(first_build: str, user: User) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import requests
-from containers import START, wait_for
 from docker import DockerClient
 from docker.models.containers import Container
 from docker.models.volumes import Volume
+
+from containers import START, wait_for
 from webui_fork import contents, engine, layers, oci, pipeline
 from webui_fork.engine import Engine
 from webui_fork.errors import EngineError

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from webui_fork import stack
 from webui_fork.engine import Engine
 from webui_fork.settings import CHECKOUT

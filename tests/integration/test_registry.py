@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 from docker.errors import DockerException
+
 from helpers import Server, Talk, hang_up, reply
 from webui_fork import embedded, layers, oci, pipeline, tools
 from webui_fork.engine import Engine

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from webui_fork import engine, settings
 from webui_fork.engine import Engine
 from webui_fork.terminal import Terminal

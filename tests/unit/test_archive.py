@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from helpers import sdist
 from webui_fork import archive
 from webui_fork.errors import ArchiveError

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from helpers import Server, Talk, file_server
 from webui_fork import debian, image
 from webui_fork.apt import Deb

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import requests
+
 from helpers import Server, Talk, file_server, hang_up, reply
 from webui_fork import fetch
 from webui_fork.errors import DigestError, SourceError

@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from helpers import Talk
 from webui_fork import errors, files
 from webui_fork.errors import BusyError, CacheError, DiskFullError

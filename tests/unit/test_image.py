@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from webui_fork import image
 from webui_fork.errors import ImageError
 from webui_fork.settings import CHECKOUT

@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from webui_fork import layers
 from webui_fork.errors import DiskFullError, ImageError
 from webui_fork.layers import Entry, Slice

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from webui_fork import lock
 from webui_fork.errors import LockError
 from webui_fork.settings import CHECKOUT

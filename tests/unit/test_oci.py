@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from webui_fork import layers, oci
 from webui_fork.errors import ImageError
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork import branding, series
 from webui_fork.errors import SeriesError

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from helpers import Talk
 from webui_fork import cli, errors, index, process, report, rootfs, settings, signing, tools
 from webui_fork.errors import LockError, PassphraseError, SigningError, ToolError, UsageError

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import archive, series, stack, upstream
 from webui_fork.errors import ApplyError, SeriesError

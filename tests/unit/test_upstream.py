@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from helpers import RELEASE, Server, Talk, file_server, sdist
 from webui_fork import lock, upstream
 from webui_fork.errors import ArchiveError, DigestError, SourceError

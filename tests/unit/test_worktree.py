@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from git import Repo
+
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import series, worktree
 from webui_fork.errors import ApplyError, SeriesError

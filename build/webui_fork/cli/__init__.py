@@ -35,7 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
     lint = actions.add_parser("lint", help="check every rule of the series")
-    lint.add_argument("--write", action="store_true", help="record the checked series in upstream.lock")
+    lint.add_argument(
+        "--write",
+        action="store_true",
+        help="write the patches in canonical form and record the series in upstream.lock",
+    )
     actions.add_parser("list", help="list the patches with their reasons")
     apply = actions.add_parser("apply", help="make a git worktree of the release with the series as commits")
     apply.add_argument("folder", nargs="?", help="where; default: out/worktree")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from webui_fork import pipeline, report
-from webui_fork.files import exclusive
+from webui_fork.files import exclusive, write_atomic
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
@@ -26,6 +28,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
+    write_atomic(settings.out / "times.json", json.dumps(ui.times))
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
         report.build_summary(

@@ -51,6 +51,12 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     inputs = pipeline.read_inputs(settings, ui, locked=False)
     source = upstream.obtain(settings, inputs.lock, ui)
     repo = upstream.repository(settings)
+    if write:
+        loose = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch, check=False)
+        canonical = worktree.export(repo, loose.commits)
+        for name in worktree.write(settings, canonical):
+            print(f"{name}: written in canonical form")
+        inputs = replace(inputs, patches=canonical)
     pipeline.check_series(settings, repo, inputs, source.commit)
     tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
     for change in stack.changes(repo, tree):

@@ -1,0 +1,231 @@
+"""Measure the build, beside `docker build` + `docker push` + `cosign sign` of the same change.
+
+Writes out/bench.md. Ratios are what counts: both sides run in turn, in one run, on one machine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+
+from helpers import make_patch
+from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, upstream
+from webui_fork.registry import Registry
+from webui_fork.report import table
+from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.terminal import Terminal, human_size
+
+RUNS = 5
+TARGET = "backend/open_webui/utils/model_sources.py"
+
+
+def timed(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def memory_of_tree(pid: int) -> int:
+    """Return the resident bytes of a process and all below it; pages they share count once each."""
+    total, todo = 0, [pid]
+    while todo:
+        current = todo.pop()
+        try:
+            for line in Path(f"/proc/{current}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1]) * 1024
+            for task in Path(f"/proc/{current}/task").iterdir():
+                todo += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            continue
+    return total
+
+
+def run(root: Path, env: dict[str, str], *arguments: str) -> tuple[float, dict[str, float], int]:
+    """Run a command of ours; return its seconds, those of its steps, and its peak memory in bytes."""
+    peak, done = 0, threading.Event()
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "webui_fork", *arguments], cwd=root, env=env, stdout=said, stderr=said
+        )
+
+        def watch() -> None:
+            nonlocal peak
+            while not done.wait(0.1):
+                peak = max(peak, memory_of_tree(child.pid))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        code = child.wait()
+        seconds = time.perf_counter() - start
+        done.set()
+        watcher.join()
+        said.seek(0)
+        if code:
+            raise SystemExit(said.read().decode())
+    return seconds, json.loads((root / "out/times.json").read_text()), peak
+
+
+def clone(folder: Path) -> Path:
+    listed = subprocess.run(["git", "-C", str(CHECKOUT), "ls-files", "-z"], check=True, capture_output=True, text=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(CHECKOUT / name, folder / name)
+    return folder
+
+
+def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
+    """Return the last patch's name, the patch with one line of it edited, and the edited file."""
+    inputs = pipeline.read_inputs(real, Terminal(), locked=False)
+    source = upstream.obtain(real, inputs.lock, Terminal())
+    repo = upstream.repository(real)
+    tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+    below, last = tree.commits[-2], inputs.patches[-1]
+    changes: dict[str, bytes | None] = {
+        change.path: change.data for change in stack.changes(repo, stack.PatchedTree(below, (tree.head,)))
+    }
+    text = changes[TARGET]
+    assert text is not None
+    changes[TARGET] = text + f"\nEDITED = {number}\n".encode()
+    data, _ = make_patch(repo, below, changes, last.subject, last.body)
+    return last.name, data, changes[TARGET] or b""
+
+
+def build_context(base: str, content: bytes) -> io.BytesIO:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, data in (("Dockerfile", f"FROM {base}\nCOPY f /app/{TARGET}\n".encode()), ("f", content)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    out.seek(0)
+    return out
+
+
+def peer(real: Settings, client: DockerClient, url: str, signer: signing.Signer, base: str, number: int) -> float:
+    """Time what people do instead: docker build, docker push, cosign sign and verify."""
+    name = f"{url.removeprefix('http://')}/peer"
+    context = build_context(base, f"EDITED = {number} {time.time()}\n".encode())
+
+    def work() -> None:
+        client.images.build(fileobj=context, custom_context=True, tag=f"{name}:{number}", rm=True, pull=False)
+        rows = list(client.images.push(name, tag=str(number), stream=True, decode=True))
+        digest = next(row["aux"]["Digest"] for row in rows if "aux" in row)
+        signing.sign(real, signer, f"{name}@{digest}")
+        assert signing.verify(real, signer, f"{name}@{digest}")
+
+    return timed(work)
+
+
+def median(values: list[float]) -> str:
+    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
+
+
+def machine() -> str:
+    cpu = next(
+        (
+            row.split(":")[1].strip()
+            for row in Path("/proc/cpuinfo").read_text().splitlines()
+            if row.startswith("model name")
+        ),
+        "?",
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{os.cpu_count()} cores ({cpu}), {memory >> 30} GiB, Python {platform.python_version()}"
+
+
+def ours(real: Settings, root: Path, env: dict[str, str]) -> tuple[list[float], list[float], list[float], list[float]]:
+    total, own, cosign, nothing = [], [], [], []
+    for number in range(RUNS + 1):
+        name, data, _ = edited_patch(real, number + int(time.time()))
+        (root / "patches" / name).write_bytes(data)
+        seconds, times, _ = run(root, env, "build")
+        start = timed(lambda: subprocess.run([sys.executable, "-c", "pass"], env=env, check=True))
+        idle, _, _ = run(root, env, "build")
+        if number:  # the first warms up
+            total.append(seconds)
+            cosign.append(times["cosign"])
+            own.append(seconds - times["cosign"] - times.get("registry start", 0) - start)
+            nothing.append(idle)
+    return total, own, cosign, nothing
+
+
+def main() -> None:
+    real = settings.load()
+    ui = Terminal()
+    inputs = pipeline.read_inputs(real, ui, locked=False)
+    rows: list[tuple[str, ...]] = []
+    with tempfile.TemporaryDirectory(prefix="webui-fork-bench-") as folder:
+        root = clone(Path(folder) / "checkout")
+        env = {**os.environ, "WEBUI_FORK_ROOT": str(root), "PYTHONPATH": str(root / "build")}
+        ui.say("Cold build, everything downloaded …")
+        cold_env = {**env, "WEBUI_FORK_CACHE": f"{folder}/cold", "WEBUI_FORK_CONFIG": f"{folder}/config"}
+        cold, _, peak = run(root, cold_env, "build")
+        shutil.rmtree(f"{folder}/cold")
+        ui.say(f"  {cold:.1f} s, {human_size(peak)}")
+        ui.say("Edited patch, and nothing changed …")
+        total, own, cosign, nothing = ours(real, root, env)
+        ui.say(f"  {median(total)}, ours {median(own)}; nothing changed {median(nothing)}")
+
+        ui.say("docker build + push + cosign …")
+        stock = pipeline.build(real, replace(inputs, patches=()), ui, locked=False)
+        program, cosign_program = tools.find(real, "registry", ui), tools.find(real, "cosign", ui)
+        signer = signing.signer(real, cosign_program, ui)
+        with (
+            engine.connect(real, ui) as docker,
+            embedded.running(program, Path(folder) / "store", Path(folder) / "work") as url,
+            Registry(url, "base") as registry,
+        ):
+            pushed = registry.push(stock.image, "v", real.cache, lambda name, size: None)
+            client = docker.client
+            distant, near = [], []
+            for number in range(3):
+                for image in client.images.list(all=True):
+                    client.images.remove(str(image.id), force=True)
+                client.images.prune()
+                distant.append(peer(real, client, url, signer, pushed.ref, number))
+            near = [peer(real, client, url, signer, pushed.ref, 100 + number) for number in range(RUNS)]
+            for image in client.images.list(all=True):
+                client.images.remove(str(image.id), force=True)
+    mine = statistics.median(total)
+    rows = [
+        ("edited patch to signed and verified image", median(total), "1", "at most 2 s"),
+        ("… of which cosign", median(cosign), "", ""),
+        ("… of which ours (without cosign and process start)", median(own), "", "at most 0.3 s"),
+        ("docker build + push + cosign, base local", median(near), f"{statistics.median(near) / mine:.2f}", ""),
+        (
+            "docker build + push + cosign, base not local",
+            median(distant),
+            f"{statistics.median(distant) / mine:.2f}",
+            "",
+        ),
+        ("nothing changed", median(nothing), f"{statistics.median(nothing) / mine:.2f}", "under 1 s"),
+        ("cold build, everything downloaded (1 run)", f"{cold:.1f} s", f"{cold / mine:.0f}", "at most 120 s"),
+        ("peak memory of the cold build, all processes (PSS)", human_size(peak), "", "under 500 MiB"),
+    ]
+    lines = [f"Machine: {machine()}", "", "| what | median (min to max) | ratio | wanted |", "|---|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    (CHECKOUT / "out").mkdir(exist_ok=True)
+    (CHECKOUT / "out/bench.md").write_text("\n".join(lines) + "\n")
+    print(table([("what", "median (min to max)", "ratio", "wanted"), *rows]))
+
+
+if __name__ == "__main__":
+    main()
