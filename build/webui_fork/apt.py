@@ -20,6 +20,7 @@ from webui_fork.settings import Settings
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SUITES = re.compile(r"(bullseye|bookworm|trixie|forky|oldoldstable|oldstable|stable|testing|sid|unstable)(-[a-z]+)*")
+_RELEASE = re.compile(r"^'([^']+)/dists/([^/']+)/InRelease'", re.MULTILINE)
 _URI = re.compile(r"'([^']+)' (\S+\.deb) ")
 
 
@@ -53,12 +54,11 @@ def mirrors(settings: Settings) -> Mirrors:
         base = settings.debian_mirror.rstrip("/")
         return Mirrors(base, base + "-security")
     if shutil.which("apt-get"):
+        # works on a fresh machine, too, where apt has no lists yet
         listed = process.run(
-            ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"],
-            env=settings.environ,
+            ["apt-get", "update", "--print-uris", "-o", "Debug::NoLocking=1"], env=settings.environ, check=False
         ).stdout
-        rows = [line.split() for line in listed.splitlines()]
-        known = [(row[0].rstrip("/"), row[1].rstrip("/")) for row in rows if len(row) == 2 and _SUITES.match(row[1])]
+        known = [(uri, suite) for uri, suite in _RELEASE.findall(listed) if _SUITES.fullmatch(suite)]
         main = [uri for uri, suite in known if not suite.endswith("-security")]
         security = [uri for uri, suite in known if suite.endswith("-security")]
         if main:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import cli, errors, index, process, report, rootfs, settings, signing, tools
+from webui_fork import apt, cli, errors, index, process, report, rootfs, settings, signing, tools
 from webui_fork.errors import LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.settings import CHECKOUT, Secret, Settings
 from webui_fork.terminal import Terminal, human_size
@@ -147,6 +147,27 @@ def test_scripts_start_the_image_s_interpreter_and_record_follows(tmp_path: Path
     assert rows[0].startswith("bin/tool,sha256=")
     assert rows[0].endswith(f",{script.stat().st_size}")
     assert rows[1] == "x.py,sha256=keep,1"
+
+
+# --- apt
+
+
+def test_mirrors_are_those_of_the_host_s_apt(private_settings: Settings, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    fake = bin_folder / "apt-get"
+    fake.write_text(
+        "#!/bin/sh\ncat <<'E'\n'http://m.invalid/debian/dists/bookworm/InRelease' m.invalid_debian 0 \n"
+        "'http://s.invalid/debian-security/dists/bookworm-security/InRelease' s 0 \n"
+        "'https://node.invalid/x/dists/nodistro/InRelease' n 0 \nE\n"
+    )
+    fake.chmod(0o755)
+    own = replace(private_settings, environ={**private_settings.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"})
+    assert apt.mirrors(own) == apt.Mirrors("http://m.invalid/debian", "http://s.invalid/debian-security")
+    fake.write_text("#!/bin/sh\n")
+    with pytest.raises(ToolError, match="No Debian mirror is known") as caught:
+        apt.mirrors(own)
+    assert "WEBUI_FORK_DEBIAN_MIRROR" in caught.value.remedy
 
 
 # --- process, tools, signing
