@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from containers import Listing, site
 from docker import DockerClient
 
+from containers import Listing, site
 from webui_fork import engine, pipeline, settings
 from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.terminal import Terminal
