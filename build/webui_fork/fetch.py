@@ -74,7 +74,7 @@ def download(
         return target
     ensure_folder(target.parent)
     part = target.with_name(target.name + ".part")
-    with exclusive(target.with_name(target.name + ".lock"), f"the download of {wanted.name}", ui.say):
+    with exclusive(cache / "locks" / wanted.sha256, f"the download of {wanted.name}", ui.say):
         if target.exists() and (wanted.size is None or target.stat().st_size == wanted.size):
             return target
         resumed = part.exists()
@@ -92,7 +92,6 @@ def download(
                 "review it and run `nox -s lock`.",
             )
         part.replace(target)
-    target.with_name(target.name + ".lock").unlink(missing_ok=True)
     return target
 
 
