@@ -10,8 +10,10 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from webui_fork.errors import ArchiveError
@@ -130,8 +132,18 @@ def sdist_members(path: Path, name: str) -> Iterator[Member]:
         raise ArchiveError(f"{name} is empty.", remedy=_REMEDY)
 
 
-def wheel_members(path: Path, name: str, under: str) -> Iterator[Member]:
-    """Yield the files of a wheel that stand under a folder, with paths relative to it.
+@dataclass(frozen=True, slots=True)
+class WheelFile:
+    """A file of a wheel: its path below the folder asked for, its size, and how to read it."""
+
+    path: str
+    size: int
+    read: Callable[[], bytes]
+
+
+@contextmanager
+def wheel_files(path: Path, name: str, under: str) -> Iterator[list[WheelFile]]:
+    """Open a wheel and yield its files below a folder; they can be read as long as the context lasts.
 
     Raises:
         ArchiveError: it is not a zip, unsafe, damaged, or has nothing under the folder.
@@ -140,7 +152,8 @@ def wheel_members(path: Path, name: str, under: str) -> Iterator[Member]:
     prefix = under.rstrip("/") + "/"
     try:
         with zipfile.ZipFile(path) as wheel:
-            for info in sorted(wheel.infolist(), key=lambda item: item.filename):
+            found = []
+            for info in wheel.infolist():
                 if info.is_dir() or not info.filename.startswith(prefix):
                     continue
                 inside = safe_path(info.filename, name)[len(prefix) :]
@@ -148,8 +161,9 @@ def wheel_members(path: Path, name: str, under: str) -> Iterator[Member]:
                 if kind not in (0, 0o100000):
                     raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
                 budget.spend(inside, info.file_size)
-                yield Member(inside, wheel.read(info))
+                found.append(WheelFile(inside, info.file_size, partial(wheel.read, info)))
+            if not found:
+                raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")
+            yield found
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
         raise ArchiveError(f"{name} is damaged or not a wheel.", why=str(error), remedy=_REMEDY) from error
-    if not budget.members:
-        raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")

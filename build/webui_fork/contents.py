@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +15,15 @@ from webui_fork import archive, layers, oci, stack, upstream
 from webui_fork.errors import ImageError
 from webui_fork.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.image import Copy, ImageSpec
-from webui_fork.layers import Entry, Layer
+from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
 from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
     from git import Repo
+
+Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
 
 @cache
@@ -46,11 +49,13 @@ class LayerCache:
     epoch: int
     ui: Terminal
 
-    def get(self, name: str, inputs: dict[str, Any], make: Callable[[Path], Iterable[Entry]], doing: str = "") -> Made:
+    def get(self, name: str, inputs: dict[str, Any], make: Make, doing: str = "") -> Made:
         """Return a layer from the cache, or write it.
 
         Args:
-            inputs: everything that decides its bytes. make: gives the entries; has an empty folder to work in.
+            inputs: everything that decides its bytes.
+            make: gives the entries; has an empty folder to work in, and a stack for what stays open
+                until they are written.
             doing: what to say while it is written.
 
         Raises:
@@ -63,8 +68,8 @@ class LayerCache:
             blob = oci.blob_path(self.folder, known.digest)
             if blob.exists() and blob.stat().st_size == known.size:
                 return Made(NamedLayer(name, known), False)
-        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work:
-            layer = layers.write(make(work), work / "layer.tar.gz", self.epoch)
+        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
+            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch)
             blob = oci.blob_path(self.folder, layer.digest)
             ensure_folder(blob.parent)
             (work / "layer.tar.gz").replace(blob)
@@ -84,17 +89,20 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
     }
 
 
-def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str) -> Iterator[Entry]:
+def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, held: ExitStack) -> Iterator[Entry]:
     """Yield the pristine application as upstream lays it out, and what the image's folder adds.
+
+    Args:
+        held: keeps the wheel open until the entries are written.
 
     Raises:
         ImageError: the release lacks what `image.toml` takes from it. ArchiveError: the wheel is bad.
     """
     for copy in spec.copies:
         if copy.origin == "wheel":
-            for member in archive.wheel_members(source.wheel, wheel_name, copy.path):
-                if placed := copy.place(f"{copy.path}/{member.path}"):
-                    yield layers.file_entry(placed, member.data)
+            for file in held.enter_context(archive.wheel_files(source.wheel, wheel_name, copy.path)):
+                if placed := copy.place(f"{copy.path}/{file.path}"):
+                    yield layers.file_entry(placed, Lazy(file.size, file.read))
         elif copy.origin == "image":
             yield layers.file_entry(copy.to.strip("/"), (spec.folder / copy.path).read_bytes(), executable=True)
         else:
@@ -110,11 +118,11 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         placed = copy.place(file.path)
         assert placed
         if file.mode == 0o120000:
-            yield Entry(placed, tarfile.SYMTYPE, 0o777, link=file.data.decode())
+            yield Entry(placed, tarfile.SYMTYPE, 0o777, link=file.read().decode())
             continue
-        entry = layers.file_entry(placed, file.data, executable=bool(file.mode & 0o100))
+        entry = layers.file_entry(placed, Lazy(file.size, file.read), executable=bool(file.mode & 0o100))
         if copy.writable(file.path):  # as upstream does for OpenShift: group 0 may write
-            entry = Entry(placed, entry.kind, entry.mode | 0o020, content=file.data)
+            entry = replace(entry, mode=entry.mode | 0o020)
         yield entry
     if not found:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")

@@ -13,7 +13,7 @@ import hashlib
 import stat
 import tarfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +39,14 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
+class Lazy:
+    """Bytes that are read when they are written: ``size`` of them, from ``read``."""
+
+    size: int
+    read: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One path of a layer. ``path`` is relative; ``content`` is for files, ``link`` for links.
 
@@ -51,7 +59,7 @@ class Entry:
     uid: int = 0
     gid: int = 0
     link: str = ""
-    content: bytes | Slice = b""
+    content: bytes | Slice | Lazy = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,7 @@ class Layer:
     diff_id: str
 
 
-def file_entry(path: str, content: bytes | Slice, executable: bool = False) -> Entry:
+def file_entry(path: str, content: bytes | Slice | Lazy, executable: bool = False) -> Entry:
     """Return a plain file owned by root."""
     return Entry(path, tarfile.REGTYPE, 0o755 if executable else 0o644, content=content)
 
@@ -239,26 +247,27 @@ def _write_entry(writer: _Writer, entry: Entry, epoch: int) -> None:
     info = tarfile.TarInfo(entry.path + ("/" if entry.kind == tarfile.DIRTYPE else ""))
     info.type, info.mode, info.uid, info.gid, info.mtime = entry.kind, entry.mode, entry.uid, entry.gid, epoch
     info.linkname = entry.link
-    is_slice = isinstance(entry.content, Slice)
-    info.size = entry.content.size if isinstance(entry.content, Slice) else len(entry.content)
+    info.size = len(entry.content) if isinstance(entry.content, bytes) else entry.content.size
     writer.write(info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
-    if isinstance(entry.content, bytes):
-        writer.write(entry.content)
-    if is_slice:
-        _copy_slice(writer, entry)
+    if isinstance(entry.content, Slice):
+        _copy_slice(writer, entry.content)
+    else:
+        data = entry.content if isinstance(entry.content, bytes) else entry.content.read()
+        if len(data) != info.size:
+            raise ImageError(f"/{entry.path} has {len(data)} bytes, not the {info.size} it was announced with.")
+        writer.write(data)
     if info.size % tarfile.BLOCKSIZE:
         writer.write(bytes(tarfile.BLOCKSIZE - info.size % tarfile.BLOCKSIZE))
 
 
-def _copy_slice(writer: _Writer, entry: Entry) -> None:
-    assert isinstance(entry.content, Slice)
-    left = entry.content.size
-    with entry.content.file.open("rb") as file:
-        file.seek(entry.content.offset)
+def _copy_slice(writer: _Writer, part: Slice) -> None:
+    left = part.size
+    with part.file.open("rb") as file:
+        file.seek(part.offset)
         while left:
             data = file.read(min(left, 1 << 20))
             if not data:
-                raise ImageError(f"{entry.content.file} shrank while it was read.")
+                raise ImageError(f"{part.file} shrank while it was read.")
             writer.write(data)
             left -= len(data)
 

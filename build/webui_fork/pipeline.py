@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from git import Repo
 
 IMAGE = "open-webui"
+SeriesFiles = tuple[tuple[str, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Inputs:
     lock: Lock
     spec: ImageSpec
     patches: tuple[series.Patch, ...]
+    digests: tuple[tuple[str, str], ...]
     requirements: str
     debian: debian.DebianLock
 
@@ -85,13 +87,16 @@ class Signed:
     fresh: bool
 
 
-def lock_inputs(settings: Settings) -> tuple[tuple[str, str], ...]:
+def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[tuple[str, str], ...]:
     """Return the digests that `upstream.lock` records of the other locks and the series.
+
+    Args:
+        files: the series' files, if they were read before.
 
     Raises:
         SeriesError: the series can't be read.
     """
-    files, _ = stack.read_series(settings.patches)
+    files = files or stack.read_series(settings.patches)[0]
     found = {"series": lock.series_digest(files)}
     for path in sorted((settings.root / "images").glob("*/*.lock")):
         found[path.relative_to(settings.root).as_posix()] = sha256_bytes(path.read_bytes())
@@ -107,9 +112,10 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
         SeriesError, ImageError: see their names.
     """
     release = lock.read(settings.lock_file)
-    _, patches = stack.read_series(settings.patches)
+    files, patches = stack.read_series(settings.patches)
+    digests = lock_inputs(settings, files)
     spec = image.read(settings.root / "images" / IMAGE)
-    for name, digest in lock_inputs(settings):
+    for name, digest in digests:
         if release.input(name) == digest:
             continue
         if name != "series":
@@ -127,7 +133,7 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
         requirements = requirements_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LockError(f"{requirements_file} can't be read.", why=str(error), remedy="Run `nox -s lock`.") from None
-    return Inputs(release, spec, patches, requirements, debian_lock)
+    return Inputs(release, spec, patches, digests, requirements, debian_lock)
 
 
 def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) -> None:
@@ -174,7 +180,7 @@ def _base(
 ) -> tuple[Made, tuple[str, ...]]:
     fetched = debian.obtain(settings, inputs.spec, inputs.debian, ui, locked=locked)
 
-    def make(work: Path) -> Iterable[Entry]:
+    def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         program = tools.find(settings, "mmdebstrap", ui)
         return rootfs.base_entries(settings, inputs.spec, fetched, program, work, cache.epoch)
 
@@ -186,7 +192,7 @@ def _base(
 def _python(settings: Settings, inputs: Inputs, cache: LayerCache) -> Made:
     spec = inputs.spec
 
-    def make(work: Path) -> Iterable[Entry]:
+    def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         from webui_fork import index
 
         where = index.configured(settings).uv_arguments()
@@ -204,14 +210,17 @@ def _python(settings: Settings, inputs: Inputs, cache: LayerCache) -> Made:
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:
     key = contents.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
-    make = lambda work: contents.application(repo, inputs.spec, source, inputs.lock.wheel.name)  # noqa: ARG005, E731
+
+    def make(_work: Path, held: ExitStack) -> Iterable[Entry]:
+        return contents.application(repo, inputs.spec, source, inputs.lock.wheel.name, held)
+
     return cache.get("application", key, make, "Laying out the application")
 
 
 def _patches(inputs: Inputs, cache: LayerCache, repo: Repo, tree: stack.PatchedTree) -> Made:
     copies = [asdict(copy) for copy in inputs.spec.copies]
     key = {"release": tree.release, "head": tree.head, "copies": copies, "code": code_digest("layers", "contents")}
-    return cache.get("patches", key, lambda work: contents.patched(inputs.spec, stack.changes(repo, tree)))  # noqa: ARG005
+    return cache.get("patches", key, lambda _work, _held: contents.patched(inputs.spec, stack.changes(repo, tree)))
 
 
 def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree) -> Image:
@@ -295,7 +304,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> 
         "patches": [patch.name for patch in inputs.patches],
         "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
         "drift": built.drift,
-        "inputs": dict(lock_inputs(settings)),
+        "inputs": dict(inputs.digests),
         "key": signed.key,
     }
     write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from webui_fork import series
 from webui_fork.errors import ApplyError, SeriesError
 from webui_fork.series import Patch, Problem
-from webui_fork.upstream import read_file
+from webui_fork.upstream import read_blob, read_file
 
 if TYPE_CHECKING:
     from git import Repo
@@ -231,6 +231,6 @@ def changes(repo: Repo, tree: PatchedTree) -> tuple[Change, ...]:
     found = []
     for head, path in zip(parts[0::2], parts[1::2], strict=False):
         _, mode, _, name, status = head.split(" ")
-        data = None if status == "D" else repo.odb.stream(bytes.fromhex(name)).read()
+        data = None if status == "D" else read_blob(repo, name)
         found.append(Change(path, int(mode, 8), data))
     return tuple(sorted(found, key=lambda change: change.path))

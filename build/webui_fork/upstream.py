@@ -9,10 +9,11 @@ import subprocess
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from webui_fork import archive, fetch, index, process
+from webui_fork import archive, fetch, process
 from webui_fork.errors import SourceError
 from webui_fork.files import ensure_folder, exclusive
 from webui_fork.lock import Lock, PinnedFile
@@ -67,6 +68,8 @@ def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[
     """Return cached files, asking the index only for those that are missing."""
     missing = [f for f in wanted if not fetch.cached(settings.cache, f.sha256).exists()]
     if missing:
+        from webui_fork import index
+
         where = index.configured(settings)
         http = index.session(where)
         _, urls = index.listing(where, http)
@@ -202,19 +205,26 @@ def read_file(repo: Repo, commit: str, path: str) -> bytes | None:
 
 @dataclass(frozen=True, slots=True)
 class TreeFile:
-    """A file of a commit's tree; ``mode`` is git's (0o100644, 0o100755, 0o120000)."""
+    """A file of a commit's tree; ``mode`` is git's (0o100644, 0o100755, 0o120000), ``size`` in bytes."""
 
     path: str
     mode: int
-    data: bytes
+    size: int
+    read: Callable[[], bytes]
 
 
 def walk(repo: Repo, commit: str, wanted: Callable[[str], bool]) -> Iterable[TreeFile]:
     """Yield the files of a commit whose path is wanted, in path order."""
-    listed = repo.git.ls_tree("-r", "-z", "--full-tree", commit, strip_newline_in_stdout=False)
+    listed = repo.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, strip_newline_in_stdout=False)
     for row in listed.split("\0"):
         if row:
             head, _, path = row.partition("\t")
-            mode, _, name = head.split(" ")
+            mode, _, name, size = head.split()
             if wanted(path):
-                yield TreeFile(path, int(mode, 8), repo.odb.stream(bytes.fromhex(name)).read())
+                yield TreeFile(path, int(mode, 8), int(size), partial(read_blob, repo, name))
+
+
+def read_blob(repo: Repo, name: str) -> bytes:
+    """Return a blob by its full object name."""
+    data: bytes = repo.odb.stream(bytes.fromhex(name)).read()
+    return data

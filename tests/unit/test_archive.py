@@ -86,22 +86,34 @@ def test_what_is_not_an_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError):
         list(archive.sdist_members(tmp_path / "x", "x"))
     with pytest.raises(ArchiveError, match="not a wheel"):
-        list(archive.wheel_members(tmp_path / "x", "x", "a"))
+        read_wheel(tmp_path / "x", "a")
+
+
+def read_wheel(path: Path, under: str) -> list[tuple[str, bytes]]:
+    with archive.wheel_files(path, "w", under) as found:
+        return [(file.path, file.read()) for file in found]
 
 
 def test_a_wheel_gives_what_stands_under_a_folder(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w", "w") as wheel:
-        wheel.writestr("open_webui/frontend/b", "2")
         wheel.writestr("open_webui/frontend/a/x", "1")
+        wheel.writestr("open_webui/frontend/b", "2")
         wheel.writestr("open_webui/main.py", "3")
-    found = list(archive.wheel_members(tmp_path / "w", "w", "open_webui/frontend"))
-    assert [(m.path, m.data) for m in found] == [("a/x", b"1"), ("b", b"2")]
+    assert read_wheel(tmp_path / "w", "open_webui/frontend") == [("a/x", b"1"), ("b", b"2")]
     with pytest.raises(ArchiveError, match="nothing under"):
-        list(archive.wheel_members(tmp_path / "w", "w", "elsewhere"))
+        read_wheel(tmp_path / "w", "elsewhere")
 
 
 def test_a_wheel_with_a_path_out_of_its_tree_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "w", "w") as wheel:
         wheel.writestr("f/../../etc/passwd", "x")
     with pytest.raises(ArchiveError, match="leads out"):
-        list(archive.wheel_members(tmp_path / "w", "w", "f"))
+        read_wheel(tmp_path / "w", "f")
+
+
+def test_a_damaged_wheel_is_refused_when_it_is_read(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "w", "w") as wheel:
+        wheel.writestr("f/x", "the content")
+    (tmp_path / "w").write_bytes((tmp_path / "w").read_bytes().replace(b"the content", b"thf content"))
+    with pytest.raises(ArchiveError, match="damaged"):
+        read_wheel(tmp_path / "w", "f")

@@ -112,6 +112,13 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(tmp_path: Path) -> Non
         layers.write([layers.file_entry("f", Slice(tmp_path / "f", 0, 4))], tmp_path / "l", EPOCH)
 
 
+def test_lazy_content_is_read_once_and_must_have_its_size(tmp_path: Path) -> None:
+    given = layers.write([layers.file_entry("f", b"123")], tmp_path / "l", EPOCH)
+    assert layers.write([layers.file_entry("f", layers.Lazy(3, lambda: b"123"))], tmp_path / "l", EPOCH) == given
+    with pytest.raises(ImageError, match="announced"):
+        layers.write([layers.file_entry("f", layers.Lazy(4, lambda: b"123"))], tmp_path / "l", EPOCH)
+
+
 def test_another_compressor_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     layers.check_compressor.cache_clear()
     monkeypatch.setattr(layers, "_compress", lambda data: gzip.compress(data, mtime=0))

@@ -80,7 +80,7 @@ def test_line_ends_and_attributes_change_no_byte(
     archive = sdist(tmp_path / "s", odd).read_bytes()
     settings = index_of(private_settings, server, archive)
     source = upstream.obtain(settings, lock_of(archive), talk)
-    found = {file.path: file.data for file in upstream.walk(upstream.repository(settings), source.commit, bool)}
+    found = {file.path: file.read() for file in upstream.walk(upstream.repository(settings), source.commit, bool)}
     assert found == odd
 
 

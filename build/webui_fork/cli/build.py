@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import threading
 
 from webui_fork import pipeline, report
 from webui_fork.files import exclusive, write_atomic
@@ -16,6 +18,8 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
     Raises:
         ForkError: see the stages.
     """
+    # importing requests takes longer than all our own work on an edited patch; git leaves time for it
+    threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         inputs = pipeline.read_inputs(settings, ui, locked=locked)
         built = pipeline.build(settings, inputs, ui, locked=locked)
