@@ -38,7 +38,8 @@ def _env(session: nox.Session) -> dict[str, str]:
 
 def _fork(session: nox.Session, *arguments: str) -> None:
     _install(session, "tool")
-    session.run("python", "-m", "webui_fork", *arguments, env=_env(session))
+    # on Ctrl-C: time to end children and containers, and to say so
+    session.run("python", "-m", "webui_fork", *arguments, env=_env(session), interrupt_timeout=30, terminate_timeout=10)
 
 
 @nox.session
@@ -93,7 +94,7 @@ def unit(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test: unit, then integration with real servers, then the proofs of the patches."""
     _install(session, "dev")
-    session.run("pytest", *session.posargs, env=_env(session))
+    session.run("pytest", *session.posargs, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
 
 
 @nox.session

@@ -49,14 +49,14 @@ class LayerCache:
     epoch: int
     ui: Terminal
 
-    def get(self, name: str, inputs: dict[str, Any], make: Make, doing: str = "") -> Made:
+    def get(self, name: str, inputs: dict[str, Any], make: Make, doing: str = "", *, parents: bool = True) -> Made:
         """Return a layer from the cache, or write it.
 
         Args:
             inputs: everything that decides its bytes.
             make: gives the entries; has an empty folder to work in, and a stack for what stays open
                 until they are written.
-            doing: what to say while it is written.
+            doing: what to say while it is written. parents: add the folders that the entries need.
 
         Raises:
             ForkError: see ``make`` and :func:`webui_fork.layers.write`.
@@ -69,7 +69,7 @@ class LayerCache:
             if blob.exists() and blob.stat().st_size == known.size:
                 return Made(NamedLayer(name, known), False)
         with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
-            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch)
+            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
             blob = oci.blob_path(self.folder, layer.digest)
             ensure_folder(blob.parent)
             (work / "layer.tar.gz").replace(blob)
@@ -85,7 +85,7 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
         "copies": [asdict(copy) for copy in spec.copies],
         "folders": [asdict(folder) for folder in spec.folders],
         "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"],
-        "code": code_digest("layers", "contents", "archive"),
+        "code": code_digest("layers", "contents", "archive", "image", "upstream"),
     }
 
 
@@ -121,9 +121,7 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
             yield Entry(placed, tarfile.SYMTYPE, 0o777, link=file.read().decode())
             continue
         entry = layers.file_entry(placed, Lazy(file.size, file.read), executable=bool(file.mode & 0o100))
-        if copy.writable(file.path):  # as upstream does for OpenShift: group 0 may write
-            entry = replace(entry, mode=entry.mode | 0o020)
-        yield entry
+        yield replace(entry, mode=entry.mode | 0o020) if copy.writable(file.path) else entry
     if not found:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
@@ -132,7 +130,7 @@ def patched(spec: ImageSpec, changes: Iterable[stack.Change]) -> Iterator[Entry]
     """Yield the last layer: only the files that the series changes, at their place in the image.
 
     Raises:
-        ImageError: a changed file is not in the image.
+        ImageError: a changed file is not in the image, or is not a plain file any more.
     """
     for change in changes:
         placed = spec.place(change.path)
@@ -143,5 +141,8 @@ def patched(spec: ImageSpec, changes: Iterable[stack.Change]) -> Iterator[Entry]
             )
         if change.data is None:
             yield layers.whiteout(placed)
+        elif change.mode not in (0o100644, 0o100755):
+            raise ImageError(f"The series makes {change.path} something else than a file.")
         else:
-            yield layers.file_entry(placed, change.data, executable=bool(change.mode & 0o100))
+            entry = layers.file_entry(placed, change.data, executable=change.mode == 0o100755)
+            yield replace(entry, mode=entry.mode | 0o020) if spec.writable(change.path) else entry

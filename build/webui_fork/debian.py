@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from webui_fork import apt, fetch
 from webui_fork.apt import Deb
-from webui_fork.errors import DriftError, LockError, SourceError, ToolError
+from webui_fork.errors import DigestError, DriftError, LockError, SourceError, ToolError
 from webui_fork.files import sha256_bytes
 from webui_fork.image import Base, ImageSpec
 from webui_fork.settings import Settings
@@ -186,10 +186,11 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
         )
     debs = resolve(settings, spec)
     drift = differences(lock.debs, debs)
-    ui.say(f"WARNING: the mirror no longer has {names}.")
-    ui.say("WARNING: the base is built from what the mirror has now, so the image's digest WILL differ. What drifted:")
-    for row in drift:
-        ui.say(f"  {row}")
+    if drift:
+        ui.say(f"WARNING: the mirror no longer has {names}.")
+        ui.say("WARNING: the base is built from what the mirror has now: the image's digest WILL differ. What drifted:")
+        for row in drift:
+            ui.say(f"  {row}")
     current = DebianLock(lock.suite, lock.architecture, lock.input, lock.snapshot, debs)
     again = _fetch_all(settings, current, ui)
     missing = [deb.name for deb, file in again.items() if file is None]
@@ -242,10 +243,17 @@ def _roots(settings: Settings, lock: DebianLock) -> dict[str, list[str]]:
 def _fetch_one(
     http: requests.Session, deb: Deb, roots: dict[str, list[str]], settings: Settings, ui: Terminal
 ) -> Path | None:
+    failed: SourceError | None = None
     for root in roots[deb.archive]:
         wanted = fetch.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
         try:
             return fetch.download(http, wanted, settings.cache, ui, quiet=True)
         except fetch.NotFoundError:
             continue
+        except DigestError:
+            raise
+        except SourceError as error:  # a mirror that is down: the next one may do
+            failed = error
+    if failed:
+        raise failed
     return None

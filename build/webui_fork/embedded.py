@@ -14,7 +14,7 @@ from pathlib import Path
 
 from webui_fork.errors import RegistryError
 from webui_fork.files import ensure_folder, write_atomic
-from webui_fork.process import stop
+from webui_fork.process import bound, stop
 
 _CONFIG = """\
 version: 0.1
@@ -46,7 +46,7 @@ def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[s
     write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port, nonce=nonce))
     with log.open("wb") as sink:
         child = subprocess.Popen(
-            [str(program), "serve", str(config)],
+            bound([program, "serve", config]),
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

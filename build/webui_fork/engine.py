@@ -80,8 +80,8 @@ def connect(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     if engine is None:
         if host := settings.environ.get("DOCKER_HOST"):
             raise EngineError(f"No Docker engine answers at {host}.", remedy="Start it, or unset DOCKER_HOST.")
-        with _private(settings, ui) as private:
-            yield private
+        with private(settings, ui) as started:
+            yield started
         return
     try:
         yield engine
@@ -90,18 +90,21 @@ def connect(settings: Settings, ui: Terminal) -> Iterator[Engine]:
 
 
 @contextmanager
-def _private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
+def private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
+    """Start an engine of our own and yield it; it ends with the context.
+
+    Raises:
+        EngineError: this is not root on a Debian-like host, or it does not start.
+    """
     remedy = (
         "Start Docker (Linux: `systemctl start docker`; macOS: Docker Desktop or `colima start`), or set DOCKER_HOST."
     )
     if os.geteuid() != 0:
-        raise EngineError("No Docker engine answers, and only root could start one.", remedy=remedy)
+        raise EngineError("Only root can start a Docker engine, and none answers.", remedy=remedy)
     try:
         program = tools.find(settings, "dockerd", ui)
     except ToolError as error:
-        raise EngineError(
-            "No Docker engine answers, and none can be installed.", why=error.why, remedy=remedy
-        ) from error
+        raise EngineError("Docker is not installed, and can't be.", why=error.why, remedy=remedy) from error
     data = ensure_folder(settings.cache / "docker")
     # a socket's path is limited to 108 bytes, so it does not go into the cache
     run = Path(tempfile.mkdtemp(prefix="webui-fork-engine-", dir="/run"))
@@ -119,11 +122,11 @@ def _private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     ]
     env = {**settings.environ, "PATH": settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"}
     with exclusive(settings.cache / "docker.lock", "the private Docker engine", ui.say):
-        ui.say(f"No Docker engine answers: starting a private one ({data})")
+        ui.say(f"Starting a private Docker engine ({data})")
         bridge_before = Path("/sys/class/net/docker0").exists()
         with log.open("wb") as sink:
             child = subprocess.Popen(
-                [str(part) for part in argv], env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
+                process.bound(argv), env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
                 start_new_session=True,  # Ctrl-C reaches us first, so that containers go before their engine
             )  # fmt: skip
         client = None

@@ -183,6 +183,22 @@ def _retry_after(response: requests.Response) -> float | None:
 
 
 def redact_text(text: str, url: str) -> str:
-    """Take the credentials of a URL out of a library's error text."""
-    secret = urlsplit(url).netloc.rpartition("@")[0]
-    return text.replace(secret + "@", "") if secret else text
+    """Take the credentials and the query of a URL out of a library's error text."""
+    parts = urlsplit(url)
+    for secret, shown in ((parts.netloc.rpartition("@")[0], ""), (parts.query, "…")):
+        if secret:
+            text = text.replace(secret, shown)
+    return text
+
+
+def check(path: Path, sha256: str) -> None:
+    """Check a cached file before it is used; a damaged one is removed.
+
+    Raises:
+        DigestError: it is not what its name says.
+    """
+    if sha256_file(path) != "sha256:" + sha256:
+        path.unlink()
+        raise DigestError(
+            f"The cached file {path} was damaged.", why="It is removed.", remedy="Run this again to download it anew."
+        )

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from webui_fork.errors import BusyError, from_os_error
 
+_OURS = ".webui-fork-"
+
 
 def sha256_bytes(data: bytes) -> str:
     """Return the ``sha256:…`` digest of some bytes."""
@@ -45,7 +47,7 @@ def temp_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a private folder beside its destination, removed at the end whatever happens."""
     ensure_folder(parent)
     sweep(parent)
-    path = Path(tempfile.mkdtemp(prefix=f".{prefix}-{os.getpid()}-", dir=parent))
+    path = Path(tempfile.mkdtemp(prefix=f"{_OURS}{prefix}-{os.getpid()}-", dir=parent))
     try:
         yield path
     finally:
@@ -55,7 +57,7 @@ def temp_folder(parent: Path, prefix: str) -> Iterator[Path]:
 def sweep(parent: Path) -> None:
     """Remove the private folders of runs that were killed, but nothing with a mount inside."""
     mounts = Path("/proc/mounts").read_text() if Path("/proc/mounts").exists() else ""
-    for path in parent.glob(".*-*-*"):
+    for path in parent.glob(f"{_OURS}*-*-*"):
         pid = path.name.rsplit("-", 2)[-2]
         if pid.isdigit() and not Path(f"/proc/{pid}").exists() and f" {path}/" not in mounts:
             shutil.rmtree(path, ignore_errors=True)

@@ -65,7 +65,7 @@ class Copy:
         return f"{self.to.strip('/')}/{inside}"
 
     def writable(self, path: str) -> bool:
-        """Tell whether a path of the origin is one the server writes to (as group 0)."""
+        """Tell whether group 0 may write to a path of the origin, as upstream has it for OpenShift."""
         inside = path.removeprefix(self.path.rstrip("/") + "/")
         return any(inside == part or inside.startswith(part + "/") for part in self.group_writable)
 
@@ -103,6 +103,10 @@ class ImageSpec:
     def machine(self) -> str:
         """The architecture in uname's words."""
         return _MACHINE[self.architecture]
+
+    def writable(self, path: str) -> bool:
+        """Tell whether group 0 may write to a path of the release."""
+        return any(copy.origin == "release" and copy.place(path) and copy.writable(path) for copy in self.copies)
 
     def place(self, path: str) -> str | None:
         """Return where a path of the release stands in the image, or None if it is not in it."""

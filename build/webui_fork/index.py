@@ -6,6 +6,7 @@ Nothing of it stands in this repository: the default is the library's own.
 from __future__ import annotations
 
 import sys
+import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from webui_fork import process
-from webui_fork.errors import LockError, SourceError, ToolError
+from webui_fork.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.fetch import TRIES, redact, redact_text
 from webui_fork.lock import MAX_FILE_SIZE, PinnedFile
 from webui_fork.settings import Settings
@@ -35,17 +36,15 @@ class Index:
     find_links: tuple[str, ...]
     ca_bundle: str | None
 
-    def uv_arguments(self) -> list[str]:
-        """Return the options that make uv look where pip would."""
-        arguments = ["--default-index", self.url] if self.url else []
-        for url in self.extra:
-            # uv reads a local folder as a flat list of files
-            arguments += ["--index", url] if not url.startswith("file:") else []
-        if self.extra:
-            arguments += ["--index-strategy", "unsafe-best-match"]
-        for place in self.find_links:
-            arguments += ["--find-links", place]
-        return arguments
+    def uv_variables(self) -> dict[str, str]:
+        """Return the variables that make uv look where pip would: URLs have passwords, so no arguments."""
+        found = {"UV_DEFAULT_INDEX": self.url} if self.url else {}
+        # uv takes no local folder for an index
+        if extra := [url for url in self.extra if not url.startswith("file:")]:
+            found |= {"UV_INDEX": " ".join(extra), "UV_INDEX_STRATEGY": "unsafe-best-match"}
+        if self.find_links:
+            found["UV_FIND_LINKS"] = ",".join(self.find_links)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +101,20 @@ def configured(settings: Settings) -> Index:
 
 
 def session(index: Index) -> requests.Session:
-    """Return an HTTP session with the user's proxies, CA bundle and .netrc."""
+    """Return an HTTP session with the user's proxies, CA bundle and .netrc.
+
+    Raises:
+        UsageError: the CA bundle is not there.
+    """
     import requests
 
     made = requests.Session()
-    if index.ca_bundle and Path(index.ca_bundle).exists():
+    if index.ca_bundle:
+        if not Path(index.ca_bundle).exists():
+            raise UsageError(
+                f"The CA bundle {index.ca_bundle} does not exist.",
+                remedy="Check SSL_CERT_FILE, REQUESTS_CA_BUNDLE and pip's `cert`.",
+            )
         made.verify = index.ca_bundle
     made.headers["User-Agent"] = "webui-fork"
     return made
@@ -136,12 +144,14 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
                 f"{redact(endpoint)} has no project {PROJECT}.", remedy="Check the index your pip/uv settings name."
             ) from None
         except (requests.RequestException, UnsupportedContentTypeError) as error:
-            if attempt + 1 == TRIES:
+            refused = isinstance(error, requests.HTTPError) and error.response.status_code < 500
+            if refused or attempt + 1 == TRIES:
                 raise SourceError(
                     f"The package index {redact(endpoint)} can't be read.",
                     why=redact_text(str(error), endpoint),
                     remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
                 ) from error
+            time.sleep(2**attempt)
     urls: dict[str, str] = {}
     files: dict[Version, dict[str, PinnedFile]] = {}
     times: dict[Version, datetime] = {}

@@ -123,8 +123,11 @@ def from_tar(path: Path) -> Iterator[Entry]:
             yield Entry(name, info.type, info.mode, info.uid, info.gid, link, content)
 
 
-def normalise(entries: Iterable[Entry]) -> list[Entry]:
+def normalise(entries: Iterable[Entry], *, parents: bool = True) -> list[Entry]:
     """Sort entries by path, add missing parent folders, and put a hard link after its file.
+
+    Args:
+        parents: without, no folder is added: a layer on top must not reset those below.
 
     Raises:
         ImageError: a path comes twice with different content, or a hard link points nowhere.
@@ -134,7 +137,7 @@ def normalise(entries: Iterable[Entry]) -> list[Entry]:
         known = by_path.setdefault(entry.path, entry)
         if known is not entry and known.kind != tarfile.DIRTYPE and known != entry:
             raise ImageError(f"Two files want the path /{entry.path} of one layer.")
-    for path in list(by_path):
+    for path in list(by_path) if parents else []:
         parent = path.rpartition("/")[0]
         while parent and parent not in by_path:
             by_path[parent] = folder_entry(parent)
@@ -216,12 +219,13 @@ class _Writer:
         return Layer("sha256:" + self._packed.hexdigest(), self._size, "sha256:" + self._plain.hexdigest())
 
 
-def write(entries: Iterable[Entry], path: Path, epoch: int) -> Layer:
+def write(entries: Iterable[Entry], path: Path, epoch: int, *, parents: bool = True) -> Layer:
     """Write a layer as tar.gz.
 
     Args:
         entries: what it holds, in any order. path: the file to write.
         epoch: every entry's time of modification, in seconds since 1970.
+        parents: add the folders that the entries need.
 
     Returns:
         The layer's digests and size; the same entries give the same bytes everywhere.
@@ -231,7 +235,7 @@ def write(entries: Iterable[Entry], path: Path, epoch: int) -> Layer:
         DiskFullError, CacheError: the file can't be written.
     """
     check_compressor()
-    ordered = normalise(entries)
+    ordered = normalise(entries, parents=parents)
     try:
         with path.open("wb") as out, ThreadPoolExecutor(_THREADS) as pool:
             writer = _Writer(out, pool)

@@ -21,7 +21,8 @@ MAX_FILE_SIZE = 2 << 30
 _VERSION = re.compile(r"\d+(\.\d+){1,3}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REMOTE = re.compile(r"(https://|ssh://|file:///)[^\s@:]*(:\d+)?[^\s]*")
+# no credentials: a lock is published, and so are command lines
+_REMOTE = re.compile(r"(https://[^\s@\"\\?#]+|ssh://([a-z]+@)?[^\s@\"\\?#]+|file:///[^\s\"\\]*)")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 

@@ -43,11 +43,11 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
         LockError, SourceError, ToolError: nothing was written.
     """
     pinned = _pin(settings, version)
-    source = upstream.obtain(settings, pinned, ui)
+    commit = upstream.release_commit(settings, pinned, ui)
     repo = upstream.repository(settings)
     planned: dict[Path, str] = {}
     for folder in sorted(path.parent for path in (settings.root / "images").glob("*/image.toml")):
-        planned |= _plan(settings, ui, image.read(folder), repo, source.commit)
+        planned |= _plan(settings, ui, image.read(folder), repo, commit)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -63,7 +63,7 @@ def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, c
         raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")
     requirements, packages = spec.folder / "requirements.lock", spec.folder / "debian.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-        options = index.configured(settings).uv_arguments()
+        options = index.configured(settings).uv_variables()
         planned = {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
     with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from webui_fork import (
     contents,
     debian,
     embedded,
+    fetch,
     image,
     layers,
     lock,
@@ -26,16 +27,17 @@ from webui_fork import (
     upstream,
 )
 from webui_fork.contents import LayerCache, Made, code_digest
-from webui_fork.errors import ImageError, LockError, SigningError
+from webui_fork.errors import LockError, SigningError
 from webui_fork.files import exclusive, sha256_bytes, temp_folder, write_atomic
 from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry
 from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
 from webui_fork.registry import Registry
+from webui_fork.report import human_size
 from webui_fork.settings import Settings
 from webui_fork.signing import Signer
-from webui_fork.terminal import Terminal, human_size
+from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
@@ -195,14 +197,14 @@ def _python(settings: Settings, inputs: Inputs, cache: LayerCache) -> Made:
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         from webui_fork import index
 
-        where = index.configured(settings).uv_arguments()
-        return rootfs.python_entries(settings, spec, inputs.requirements_file, where, work)
+        where = index.configured(settings).uv_variables()
+        return rootfs.python_entries(settings, spec, inputs.requirements, where, work)
 
-    digest = sha256_bytes(inputs.requirements.encode())
     key = {
-        "lock": digest,
+        "lock": sha256_bytes(inputs.requirements.encode()),
         "python": asdict(spec.python),
         "machine": spec.machine,
+        "uv": rootfs.uv_version(),
         "code": code_digest("layers", "rootfs"),
     }
     return cache.get("python", key, make, "Installing the Python packages")
@@ -212,6 +214,7 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
     key = contents.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
 
     def make(_work: Path, held: ExitStack) -> Iterable[Entry]:
+        fetch.check(source.wheel, inputs.lock.wheel.sha256)
         return contents.application(repo, inputs.spec, source, inputs.lock.wheel.name, held)
 
     return cache.get("application", key, make, "Laying out the application")
@@ -219,8 +222,14 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
 
 def _patches(inputs: Inputs, cache: LayerCache, repo: Repo, tree: stack.PatchedTree) -> Made:
     copies = [asdict(copy) for copy in inputs.spec.copies]
-    key = {"release": tree.release, "head": tree.head, "copies": copies, "code": code_digest("layers", "contents")}
-    return cache.get("patches", key, lambda _work, _held: contents.patched(inputs.spec, stack.changes(repo, tree)))
+    key = {
+        "release": tree.release,
+        "head": tree.head,
+        "copies": copies,
+        "code": code_digest("layers", "contents", "image", "stack"),
+    }
+    make = lambda _work, _held: contents.patched(inputs.spec, stack.changes(repo, tree))  # noqa: E731
+    return cache.get("patches", key, make, parents=False)
 
 
 def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree) -> Image:
@@ -233,15 +242,22 @@ def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree)
     words = {"version": inputs.lock.version, "commit": tree.head, "patches": str(len(inputs.patches))}
     base = oci.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
     annotations = {
-        **{key: value.format(**words) for key, value in spec.annotations},
+        **{key: _filled(value, words) for key, value in spec.annotations},
         "org.opencontainers.image.version": inputs.tag.removeprefix("v"),
         "org.opencontainers.image.revision": tree.head,
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.base.name": f"{spec.name}-base:{spec.base.suite}",
         "org.opencontainers.image.base.digest": base.digest,
     }
-    run = {**spec.run, "Env": [item.format(**words) for item in spec.run["Env"]]}
+    run = {**spec.run, "Env": [_filled(item, words) for item in spec.run["Env"]]}
     return oci.image(stacked, platform=spec.platform, created=created, run=run, annotations=annotations)
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    """Fill in the placeholders we know, and leave every other brace alone."""
+    for key, value in words.items():
+        text = text.replace("{" + key + "}", value)
+    return text
 
 
 def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Signed:
@@ -276,13 +292,13 @@ def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
 
 def _sign(settings: Settings, signer: Signer, ref: str, *, new: bool) -> bool:
     """Sign unless a signature that verifies is there already; return whether one was made."""
-    if not new and signing.verify(settings, signer, ref):
+    if not new and not signing.verify(settings, signer, ref):
         return False
     signing.sign(settings, signer, ref)
-    if not signing.verify(settings, signer, ref):
+    if why := signing.verify(settings, signer, ref):
         raise SigningError(
-            f"{ref} was signed, but the signature does not verify.",
-            why=f"Checked with {signer.public_key or 'the keyless identity'}.",
+            f"{ref} was signed, but {signer.public_key or 'the keyless identity'} does not verify it.",
+            why=why,
             remedy="Is the public key beside the private one its other half?",
         )
     return True
@@ -308,19 +324,3 @@ def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> 
         "key": signed.key,
     }
     write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")
-
-
-def load_record(settings: Settings) -> dict[str, Any]:
-    """Read `out/build.json`, and refuse it when its inputs or the layout changed since.
-
-    Raises:
-        ImageError: there is none, or it is stale.
-    """
-    try:
-        found: dict[str, Any] = json.loads((settings.out / "build.json").read_bytes())
-        manifest = oci.blob_path(settings.out / "image", found["digest"]).read_bytes()
-    except (OSError, ValueError, KeyError) as error:
-        raise ImageError("No built image is at hand.", why=str(error), remedy="Run `nox -s build`.") from None
-    if sha256_bytes(manifest) != found["digest"] or found["inputs"] != dict(lock_inputs(settings)):
-        raise ImageError("The built image is stale: its inputs changed.", remedy="Run `nox -s build` again.")
-    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -69,6 +70,12 @@ def run(
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done
+
+
+def bound(argv: Sequence[object]) -> list[str]:
+    """Return a command whose process the kernel ends with ours, however ours ends (Linux; else as it is)."""
+    setpriv = shutil.which("setpriv")
+    return [*([setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []), *(str(part) for part in argv)]
 
 
 def stop(child: subprocess.Popen[bytes], grace: float = 3.0) -> None:

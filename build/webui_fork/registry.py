@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from webui_fork import fetch
 from webui_fork.errors import RegistryError
 from webui_fork.files import sha256_bytes
 from webui_fork.oci import MANIFEST, Blob, Image, blob_path
@@ -167,6 +168,7 @@ class Registry:
 
         Raises:
             RegistryError: it keeps failing; the tag still names what it named before.
+            DigestError: a cached blob was damaged; it is removed, and made again in the next run.
         """
         ref = f"{self.name}@{image.digest}"
         if self.get_manifest(tag) == image.manifest.data:
@@ -175,6 +177,7 @@ class Registry:
         for named in image.layers:
             if not self.has("blobs", named.layer.digest):
                 progress(named.name, named.layer.size)
+                fetch.check(blob_path(cache, named.layer.digest), named.layer.digest.removeprefix("sha256:"))
                 self.put_file(named.layer.digest, blob_path(cache, named.layer.digest))
                 blobs, sent = blobs + 1, sent + named.layer.size
         if not self.has("blobs", image.config.digest):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from webui_fork.terminal import human_size
+
+def human_size(size: float) -> str:
+    """Return a size in bytes as people read it, in powers of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
 
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:

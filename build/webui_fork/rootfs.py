@@ -9,10 +9,10 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
-from webui_fork import layers, process
+from webui_fork import fetch, layers, process
 from webui_fork.apt import Deb
 from webui_fork.debian import Fetched
 from webui_fork.errors import ImageError, LockError
@@ -22,6 +22,8 @@ from webui_fork.layers import Entry, Slice
 from webui_fork.settings import Settings
 
 # State of the build, not of the base: host paths, caches, logs, what the engine mounts over.
+# `#!/x/python`, or uv's form for paths that don't fit there
+_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 _LEFT_OUT = re.compile(
     r"(dev|proc|sys|run|tmp|var/tmp|var/log|var/cache|var/lib/apt|etc/apt|var/lib/systemd)/.+"
     r"|etc/(machine-id|hostname|resolv\.conf|hosts|\.pwd\.lock|dpkg/dpkg\.cfg\.d/.*)"
@@ -84,6 +86,7 @@ def _local_repository(settings: Settings, fetched: Fetched, work: Path, suite: s
     stanzas = []
     for deb, file in zip(fetched.debs, fetched.files, strict=True):
         name = f"{deb.name}.deb"
+        fetch.check(file, deb.sha256)
         link_or_copy(file, folder / name)
         control = process.run(["dpkg-deb", "-f", str(folder / name)], env=settings.environ).stdout.rstrip()
         stanzas.append(f"{control}\nFilename: ./{name}\nSize: {deb.size}\nSHA256: {deb.sha256}\n")
@@ -127,8 +130,21 @@ def _uv() -> str:
     return find_uv_bin()
 
 
-def _uv_env(settings: Settings) -> dict[str, str]:
-    return {**settings.environ, "UV_CACHE_DIR": str(settings.cache / "uv"), "UV_NO_PROGRESS": "1", "NO_COLOR": "1"}
+def uv_version() -> str:
+    """Return the version of uv, which is an input of what it installs."""
+    from importlib.metadata import version
+
+    return version("uv")
+
+
+def _uv_env(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
+    return {
+        **settings.environ,
+        **index,
+        "UV_CACHE_DIR": str(settings.cache / "uv"),
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
+    }
 
 
 def _python_arguments(spec: ImageSpec) -> list[str]:
@@ -137,12 +153,12 @@ def _python_arguments(spec: ImageSpec) -> list[str]:
     return ["--python-version", spec.python.version, "--python-platform", platform, "--only-binary", ":all:"]
 
 
-def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, index: list[str]) -> str:
+def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, index: Mapping[str, str]) -> str:
     """Resolve a requirements file to hash-locked wheels; keeps the versions an old lock has.
 
     Args:
         text: the release's requirements. file: the lock, for the versions to keep if it exists.
-        index: uv's options for the index.
+        index: uv's variables for the index.
 
     Returns:
         The new lock's text; it names no index.
@@ -156,9 +172,9 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
         if file.exists():
             shutil.copyfile(file, out)
         argv = [_uv(), "pip", "compile", "--quiet", "--no-config", "--generate-hashes", "--no-header", "--no-annotate"]
-        argv += ["--no-emit-index-url", "--no-emit-find-links", *_python_arguments(spec), *index]
+        argv += ["--no-emit-index-url", "--no-emit-find-links", *_python_arguments(spec)]
         argv += [str(work / "requirements.txt"), "-o", str(out)]
-        process.run(argv, env=_uv_env(settings), doing="lock the Python packages")
+        process.run(argv, env=_uv_env(settings, index), doing="lock the Python packages")
         body = out.read_text()
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
@@ -181,45 +197,73 @@ def check_requirements(text: str, release_file: bytes | None, spec: ImageSpec, f
             raise LockError(f"{file}:{number}: {line.split('==')[0]} has no hash.", remedy=remedy)
 
 
-def python_entries(settings: Settings, spec: ImageSpec, lock: Path, index: list[str], work: Path) -> Iterator[Entry]:
+def python_entries(
+    settings: Settings, spec: ImageSpec, lock: str, index: Mapping[str, str], work: Path
+) -> Iterator[Entry]:
     """Install the locked wheels into a folder (nothing is built or executed) and yield its entries.
+
+    Args:
+        lock: the text of `requirements.lock`. index: uv's variables for the index. work: an empty folder.
 
     Raises:
         ToolError: uv failed: a wheel is gone, or a hash is wrong.
     """
-    target = work / "site"
+    target, requirements = work / "site", work / "requirements.lock"
+    requirements.write_text(lock, encoding="utf-8")
     argv = [_uv(), "pip", "install", "--quiet", "--no-config", "--target", str(target), "--require-hashes", "--no-deps"]
-    argv += ["--no-compile-bytecode", "--link-mode", "hardlink", *_python_arguments(spec), *index]
-    argv += ["-r", str(lock)]
-    process.run(argv, env=_uv_env(settings), doing="install the locked Python packages")
+    argv += ["--no-compile-bytecode", "--link-mode", "hardlink", *_python_arguments(spec), "-r", str(requirements)]
+    env = _uv_env(settings, index)
+    # what the cache has needs no network, and hashes make it the same
+    if process.run([*argv, "--offline"], env=env, check=False).code:
+        process.run(argv, env=env, doing="install the locked Python packages")
     (target / ".lock").unlink(missing_ok=True)
     for record in sorted(target.glob("*.dist-info/RECORD")):
         _fix_scripts(target, record, spec.python.version)
+    _check_scripts(target, spec.python.version)
     yield from layers.from_folder(target, spec.python.target.strip("/"))
 
 
 def _fix_scripts(target: Path, record: Path, version: str) -> None:
     """Make the scripts of a distribution start the image's interpreter, not this machine's.
 
-    uv writes this machine's interpreter into the first line; RECORD follows what we write.
+    uv writes this machine's interpreter into the first line, or, where its path is long or has a
+    space, a few lines of shell; RECORD follows what we write.
     """
     rows = list(csv.reader(io.StringIO(record.read_text())))
     changed = False
     for row in rows:
-        path = (target / row[0]).resolve()
-        if path.parent != target / "bin" or not path.exists():
+        if (
+            PurePosixPath(row[0]).parts[-2:-1] != ("bin",)
+            or not (path := target / "bin" / PurePosixPath(row[0]).name).exists()
+        ):
             continue
-        head, _, rest = path.read_bytes().partition(b"\n")
-        if head.startswith(b"#!") and b"python" in head and not head.startswith(b"#!/usr/bin/env"):
-            data = f"#!/usr/bin/python{version}\n".encode() + rest
-            path.unlink()  # a hard link into uv's cache must not be written through
-            path.write_bytes(data)
-            path.chmod(0o755)
-            encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-            row[1:] = [f"sha256={encoded}", str(len(data))]
-            changed = True
+        data = path.read_bytes()
+        if not (match := _SHEBANG.match(data)):
+            continue
+        data = f"#!/usr/bin/python{version}\n".encode() + data[match.end() :]
+        path.unlink()  # a hard link into uv's cache must not be written through
+        path.write_bytes(data)
+        path.chmod(0o755)
+        encoded = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+        row[1:] = [f"sha256={encoded}", str(len(data))]
+        changed = True
     if changed:
         out = io.StringIO()
         csv.writer(out, lineterminator="\n").writerows(sorted(rows))
         record.unlink()
         record.write_text(out.getvalue())
+
+
+def _check_scripts(target: Path, version: str) -> None:
+    """Refuse a script that starts anything but the image's interpreter.
+
+    Raises:
+        ImageError: one names a path of this machine.
+    """
+    good = (f"#!/usr/bin/python{version}".encode(), b"#!/usr/bin/env ", b"#!/bin/sh\n", b"#!/bin/bash\n")
+    for path in sorted((target / "bin").glob("*")):
+        data = path.read_bytes()
+        if data.startswith(b"#!") and not (data.startswith(good) and b"'''exec' " not in data[:200]):
+            raise ImageError(
+                f"The script {path.name} starts {data.splitlines()[0][:100]!r}, which is not in the image."
+            )

@@ -131,8 +131,7 @@ def parse(name: str, data: bytes) -> Patch:
     if not mark:
         raise refuse("has no `diff --git` part")
     header, _, body = head.partition("\n\n")
-    if body.startswith("---\n"):
-        body = ""
+    body = re.split(r"^---$", body, maxsplit=1, flags=re.MULTILINE)[0]  # git's own mark of the message's end
     first, _, rest = header.partition("\n")
     values: dict[str, str] = {}
     for line in rest.replace("\n ", " ").splitlines():

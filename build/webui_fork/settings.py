@@ -14,6 +14,30 @@ from pathlib import Path
 
 from webui_fork.errors import UsageError
 
+# Set in git's hooks, they would turn our git to another repository, index, identity or object format.
+_NOT_PASSED_ON = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DEFAULT_HASH",
+    "GIT_AUTHOR_NAME",
+    "GIT_AUTHOR_EMAIL",
+    "GIT_AUTHOR_DATE",
+    "GIT_COMMITTER_NAME",
+    "GIT_COMMITTER_EMAIL",
+    "GIT_COMMITTER_DATE",
+    "GIT_ATTR_SOURCE",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_DIFF_OPTS",
+)
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -67,8 +91,11 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     """Resolve a folder from our own variable, else the XDG base directory specification."""
     if value := environ.get(own):
         path = Path(value).expanduser()
-        if not path.is_absolute():
-            raise UsageError(f"{own} is not an absolute path: {value!r}.", remedy=f"Set {own} to an absolute path.")
+        if not path.is_absolute() or any(character.isspace() for character in value):
+            raise UsageError(
+                f"{own} is not an absolute path without white space: {value!r}.",
+                remedy=f"Set {own} to an absolute path; apt can't read one with white space.",
+            )
         return path
     base = environ.get(xdg, "")
     home = Path(environ.get("HOME") or Path.home())
@@ -86,13 +113,19 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
         UsageError: a variable has a value that makes no sense.
     """
     env = dict(os.environ if environ is None else environ)
+    password = env.pop("COSIGN_PASSWORD", None)
+    if environ is None:
+        os.environ.pop("COSIGN_PASSWORD", None)
+    for name in _NOT_PASSED_ON:
+        env.pop(name, None)
+        if environ is None:
+            os.environ.pop(name, None)  # GitPython hands the process's own environment to git
     sign = env.get("WEBUI_FORK_SIGN", "key")
     if sign not in ("key", "keyless") and "://" not in sign and not sign.startswith("/"):
         raise UsageError(
             f"WEBUI_FORK_SIGN is {sign!r}.",
             remedy="Use `key` (the default), `keyless`, an absolute path of a key, or a KMS URI such as awskms:///alias/x.",
         )
-    password = env.pop("COSIGN_PASSWORD", None)
     return Settings(
         root=root or Path(env.get("WEBUI_FORK_ROOT") or CHECKOUT),
         cache=_folder(env, "WEBUI_FORK_CACHE", "XDG_CACHE_HOME", ".cache"),

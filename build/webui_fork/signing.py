@@ -11,7 +11,7 @@ from pathlib import Path
 
 from webui_fork import process
 from webui_fork.errors import PassphraseError, SigningError, ToolError
-from webui_fork.files import ensure_folder, temp_folder
+from webui_fork.files import ensure_folder, exclusive, temp_folder, write_atomic
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
@@ -56,9 +56,9 @@ def signer(settings: Settings, cosign: Path, ui: Terminal) -> Signer:
         major = int(stamp.read_text())
     else:
         major = _version(settings, cosign)
-        ensure_folder(stamp.parent)
-        stamp.write_text(str(major))
+        write_atomic(stamp, str(major))
     if settings.sign == "keyless":
+        _identity(settings)  # before anything is signed: a public log does not forget
         return Signer(cosign, major, None)
     if settings.sign != "key":
         if settings.sign.startswith("/") and not Path(settings.sign).exists():
@@ -66,12 +66,14 @@ def signer(settings: Settings, cosign: Path, ui: Terminal) -> Signer:
         return Signer(cosign, major, settings.sign)
     key = settings.config / "cosign.key"
     if not key.exists():
-        _make_key(settings, cosign, key, ui)
+        ensure_folder(key.parent, mode=0o700)
+        with exclusive(key.parent / ".lock", "the signing key", ui.say):
+            if not key.exists():
+                _make_key(settings, cosign, key, ui)
     return Signer(cosign, major, str(key))
 
 
 def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None:
-    ensure_folder(key.parent, mode=0o700)
     protected = "with the passphrase in COSIGN_PASSWORD" if settings.cosign_password else "without a passphrase"
     ui.say(f"Making a signing key on first use, {protected}: {key}")
     with temp_folder(key.parent, "key") as folder:
@@ -90,7 +92,7 @@ def _env(settings: Settings) -> dict[str, str]:
     password = settings.cosign_password
     env = {**settings.environ, "COSIGN_PASSWORD": password.reveal() if password else ""}
     # the embedded registry is on loopback
-    env["NO_PROXY"] = ",".join(filter(None, (env.get("NO_PROXY"), "127.0.0.1")))
+    env["NO_PROXY"] = ",".join(filter(None, (env.get("NO_PROXY") or env.get("no_proxy"), "127.0.0.1")))
     env["no_proxy"] = env["NO_PROXY"]
     return env
 
@@ -134,13 +136,26 @@ def sign(settings: Settings, signer: Signer, ref: str) -> None:
     )
 
 
-def verify(settings: Settings, signer: Signer, ref: str) -> bool:
-    """Tell whether a reference by digest carries a signature that the public key verifies.
+def _identity(settings: Settings) -> tuple[str, str]:
+    identity, issuer = (settings.environ.get(f"WEBUI_FORK_{name}") for name in ("IDENTITY", "ISSUER"))
+    if not identity or not issuer:
+        raise SigningError(
+            "A keyless signature can only be checked against an identity.",
+            remedy="Set WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER to the signer's identity and OIDC issuer.",
+        )
+    return identity, issuer
+
+
+def verify(settings: Settings, signer: Signer, ref: str) -> str:
+    """Verify a reference by digest with the public key.
 
     Keyless signatures are verified against the identity in WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER.
 
+    Returns:
+        "" where a signature verifies, else what cosign said.
+
     Raises:
-        ToolError: cosign can't be run. SigningError: the keyless identity is not set.
+        SigningError: cosign can't be run, or the keyless identity is not set.
     """
     _needs_digest(ref)
     argv: list[str | Path] = [signer.cosign, "verify", *_registry_arguments(ref)]
@@ -149,14 +164,10 @@ def verify(settings: Settings, signer: Signer, ref: str) -> bool:
         if signer.major >= 3:
             argv += ["--new-bundle-format=false"]
     else:
-        identity, issuer = (settings.environ.get(f"WEBUI_FORK_{name}") for name in ("IDENTITY", "ISSUER"))
-        if not identity or not issuer:
-            raise SigningError(
-                "A keyless signature can only be checked against an identity.",
-                remedy="Set WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER to the signer's identity and OIDC issuer.",
-            )
+        identity, issuer = _identity(settings)
         argv += ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]
     try:
-        return process.run([*argv, ref], env=_env(settings), check=False).code == 0
+        done = process.run([*argv, ref], env=_env(settings), check=False)
     except ToolError as error:
         raise SigningError(f"cosign could not verify {ref}.", why=error.why) from error
+    return "" if done.code == 0 else done.tail() or f"exit code {done.code}"

@@ -73,7 +73,7 @@ def read_series(folder: Path) -> tuple[tuple[tuple[str, bytes], ...], tuple[Patc
     order_file = folder / "series"
     try:
         text = order_file.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise SeriesError(
             f"{order_file} can't be read.", why=str(error), remedy="It lists the patches in order."
         ) from None

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
+from webui_fork.report import human_size
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -21,15 +23,6 @@ Advance = Callable[[int], None]
 
 def ignore(count: int) -> None:
     """Take the progress of something nobody watches."""
-
-
-def human_size(size: float) -> str:
-    """Return a size in bytes as people read it, in powers of 1000."""
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 @dataclass

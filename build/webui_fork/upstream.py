@@ -56,7 +56,7 @@ def repository(settings: Settings) -> Repo:
     try:
         if not (path / "HEAD").exists():
             with exclusive(settings.cache / ".source.lock", "the source repository"):
-                Repo.init(path, bare=True)
+                Repo.init(path, bare=True, object_format="sha1")
         repo = Repo(path)
         repo.git.update_environment(**HERMETIC)
         return repo
@@ -163,8 +163,8 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
     return commit
 
 
-def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
-    """Have the locked release at hand: downloaded, checked, committed. A warm cache needs no network.
+def release_commit(settings: Settings, lock: Lock, ui: Terminal) -> str:
+    """Have the locked release as a commit: downloaded, checked, imported. A warm cache needs no network.
 
     Raises:
         SourceError, DigestError, ArchiveError: see their names. CacheError: the cache can't be written.
@@ -174,20 +174,28 @@ def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
     ref = f"refs/releases/{lock.version}/{key}"
     commit = resolve(repo, ref)
     if commit is None:
-        message = f"Open WebUI {lock.version}\n\n" + (
-            f"From git commit {lock.git.commit}\n"
-            if lock.git
-            else f"From {lock.sdist.name} sha256:{lock.sdist.sha256}\n"
-        )
+        origin = f"git commit {lock.git.commit}" if lock.git else f"{lock.sdist.name} sha256:{lock.sdist.sha256}"
+        message = f"Open WebUI {lock.version}\n\nFrom {origin}\n"
         with exclusive(settings.cache / ".source.lock", "the source repository", ui.say):
             if lock.git:
                 commit = _from_git(repo, settings, lock, ref, message, ui)
             else:
                 (sdist,) = _pinned(settings, [lock.sdist], ui)
+                fetch.check(sdist, lock.sdist.sha256)
                 with ui.step("source", f"Importing {lock.sdist.name} into git"):
                     commit = _import(repo, archive.sdist_members(sdist, lock.sdist.name), ref, message, lock.epoch)
+    return commit
+
+
+def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
+    """Have the locked release at hand: its commit, and its wheel.
+
+    Raises:
+        SourceError, DigestError, ArchiveError: see their names. CacheError: the cache can't be written.
+    """
+    commit = release_commit(settings, lock, ui)
     (wheel,) = _pinned(settings, [lock.wheel], ui)
-    return Source(Path(repo.git_dir), commit, wheel)
+    return Source(settings.cache / "source.git", commit, wheel)
 
 
 def read_file(repo: Repo, commit: str, path: str) -> bytes | None:

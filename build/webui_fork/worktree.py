@@ -39,9 +39,20 @@ def default_folder(settings: Settings) -> Path:
     return settings.out / "worktree"
 
 
-def _git(settings: Settings, folder: Path, *arguments: str, own: bool = False, check: bool = True) -> process.Completed:
-    """Run git in a worktree; with ``own``, under the maintainer's own configuration."""
-    env = {**settings.environ, **({} if own else HERMETIC)}
+def _pending_file(settings: Settings, folder: Path) -> Path:
+    """Return the file with the names of the patches that are not in the worktree yet."""
+    return Path(_git(settings, folder, "rev-parse", "--absolute-git-dir").stdout.strip()) / "webui-fork-pending"
+
+
+def pending(settings: Settings, folder: Path) -> tuple[str, ...]:
+    """Return the patches that `apply --upto-failure` left out of a worktree; export keeps them."""
+    file = _pending_file(settings, folder)
+    return tuple(file.read_text().split()) if file.exists() else ()
+
+
+def _git(settings: Settings, folder: Path, *arguments: str, check: bool = True) -> process.Completed:
+    """Run git in a worktree, without the maintainer's own configuration."""
+    env = {**settings.environ, **HERMETIC}
     return process.run(["git", "-C", str(folder), *arguments], env=env, check=check, doing=f"run git {arguments[0]}")
 
 
@@ -106,6 +117,8 @@ def apply(
     repo.git.worktree("prune")
     repo.git.worktree("add", "--quiet", "--detach", str(folder), tree.head)
     _git(settings, folder, "update-ref", _BASE, release)
+    pending = [patch.name for patch in patches[count:]]
+    write_atomic(_pending_file(settings, folder), "".join(f"{name}\n" for name in pending))
     return Tree(folder, release, count, stopped)
 
 
@@ -178,22 +191,31 @@ def export(repo: Repo, commits: Sequence[str]) -> tuple[Patch, ...]:
     return tuple(patches)
 
 
-def write(settings: Settings, patches: Sequence[Patch]) -> tuple[str, ...]:
+def write(settings: Settings, patches: Sequence[Patch], kept: Sequence[str] = ()) -> tuple[str, ...]:
     """Write patches and their order to `patches/`; return the names that changed.
 
+    Args:
+        kept: names of patches that stay as they are, after the others.
+
     Raises:
-        CacheError: a file can't be written.
+        SeriesError: nothing would be left of a series. CacheError: a file can't be written.
     """
+    present = {path.name for path in settings.patches.glob("*.patch")}
+    names = [patch.name for patch in patches]
+    names += [name for name in kept if name in present and name not in names]
+    if present and not names:
+        raise SeriesError(
+            "The worktree has no commit above the release, so that no patch would be left.",
+            remedy="If that is meant, delete the files and their lines in patches/series by hand.",
+        )
     changed = []
     for patch in patches:
         path = settings.patches / patch.name
         if not path.exists() or path.read_bytes() != patch.data:
             write_atomic(path, patch.data)
             changed.append(patch.name)
-    write_atomic(settings.patches / "series", _HEAD + "".join(f"{patch.name}\n" for patch in patches))
-    kept = {patch.name for patch in patches}
-    for path in settings.patches.glob("*.patch"):
-        if path.name not in kept:
-            path.unlink()
-            changed.append(f"{path.name} (removed)")
+    write_atomic(settings.patches / "series", _HEAD + "".join(f"{name}\n" for name in names))
+    for name in sorted(present - set(names)):
+        (settings.patches / name).unlink()
+        changed.append(f"{name} (removed)")
     return tuple(changed)

@@ -27,9 +27,9 @@ from docker import DockerClient
 from helpers import make_patch
 from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, upstream
 from webui_fork.registry import Registry
-from webui_fork.report import table
+from webui_fork.report import human_size, table
 from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.terminal import Terminal, human_size
+from webui_fork.terminal import Terminal
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/model_sources.py"
@@ -198,7 +198,7 @@ def main() -> None:
         program, cosign_program = tools.find(real, "registry", ui), tools.find(real, "cosign", ui)
         signer = signing.signer(real, cosign_program, ui)
         with (
-            engine.connect(real, ui) as docker,
+            engine.private(real, ui) as docker,
             embedded.running(program, Path(folder) / "store", Path(folder) / "work") as url,
             Registry(url, "base") as registry,
         ):

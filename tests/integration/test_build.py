@@ -79,7 +79,7 @@ def first_build(user: User) -> str:
     """Build in another folder with a cold cache, after a run that was killed in the middle; returns its output."""
     with user.start("build", "--locked") as child:
         deadline = time.monotonic() + 120
-        while not list(user.cache.glob("tmp/.base-*/repository/Release")) and time.monotonic() < deadline:
+        while not list(user.cache.glob("tmp/.webui-fork-base-*/repository/Release")) and time.monotonic() < deadline:
             assert child.poll() is None, child.communicate()
             time.sleep(0.05)
         time.sleep(3)  # mmdebstrap is at work
@@ -141,7 +141,7 @@ def test_layers_are_made_again_offline_from_what_was_downloaded(first_build: str
     )
     for name in ("layers", "blobs", "source.git"):
         shutil.rmtree(user.cache / name)
-    code, out, err = user.run("build", "--locked", UV_OFFLINE="1", **nowhere)
+    code, out, err = user.run("build", "--locked", **nowhere)
     assert code == 0, err
     assert out.startswith("Built and signed")
     assert DIGEST.findall(out) == DIGEST.findall(first_build)
@@ -216,7 +216,7 @@ def test_two_builds_at_once_take_turns(first_build: str, user: User) -> None:
 def test_ctrl_c_is_words_and_the_next_run_goes_on(first_build: str, user: User) -> None:
     shutil.rmtree(user.cache / "layers")
     with user.start("build", "--locked") as child:
-        while not list(user.cache.glob("tmp/.base-*")):
+        while not list(user.cache.glob("tmp/.webui-fork-base-*")):
             time.sleep(0.05)
         os.killpg(child.pid, signal.SIGINT)
         _, err = child.communicate()

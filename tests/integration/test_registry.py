@@ -159,7 +159,7 @@ def test_docker_pulls_what_was_pushed(
     try:
         pulled = docker_engine.client.images.pull(pushed.ref)
         assert pushed.ref in pulled.attrs["RepoDigests"]
-        docker_engine.client.images.remove(str(pulled.id), force=True)
+        docker_engine.client.images.remove(pushed.ref)
     except DockerException as error:
         raise AssertionError(f"Docker does not take the image: {error}") from error
 

@@ -110,9 +110,20 @@ def test_not_found_is_its_own_error_and_not_retried(server: Server, tmp_path: Pa
     assert len(server.requests) == 1
 
 
-def test_credentials_of_an_index_never_reach_a_message(server: Server, tmp_path: Path, talk: Talk) -> None:
-    server.answer = lambda handler: reply(handler, 500)
-    secret = server.url.replace("http://", "http://user:hunter2@")
-    with requests.Session() as http, pytest.raises(SourceError) as caught:
-        fetch.download(http, fetch.Wanted(f"{secret}/f?token=hunter3", "f", SHA), tmp_path, talk, pause=0)
-    assert "hunter" not in str(caught.value) + talk.text
+def test_credentials_and_tokens_never_reach_a_message(server: Server, tmp_path: Path, talk: Talk) -> None:
+    for number, fault in enumerate((lambda handler: reply(handler, 500), hang_up)):
+        server.answer = fault
+        secret = server.url.replace("http://", "http://user:hunter2@")
+        wanted = fetch.Wanted(f"{secret}/f?token=hunter3", "f", SHA)
+        with requests.Session() as http, pytest.raises(SourceError) as caught:
+            fetch.download(http, wanted, tmp_path / str(number), talk, pause=0)
+        assert "hunter" not in str(caught.value) + talk.text
+    text = "Max retries exceeded with url: /f?token=hunter3"
+    assert "hunter" not in fetch.redact_text(text, "https://h/f?token=hunter3")
+
+
+def test_a_damaged_cached_file_is_removed_and_said(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"flipped")
+    with pytest.raises(DigestError, match="damaged"):
+        fetch.check(tmp_path / "f", SHA)
+    assert not (tmp_path / "f").exists()

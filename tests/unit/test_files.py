@@ -78,11 +78,13 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path, talk: Talk) -> None:
 def test_folders_of_killed_runs_are_swept(tmp_path: Path) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()
-    dead, alive = tmp_path / f".base-{gone.pid}-abc", tmp_path / f".base-{os.getpid()}-abc"
-    dead.mkdir()
-    alive.mkdir()
+    dead, alive = tmp_path / f".webui-fork-base-{gone.pid}-abc", tmp_path / f".webui-fork-base-{os.getpid()}-abc"
+    stranger = tmp_path / ".config-2024-old"
+    for folder in (dead, alive, stranger):
+        folder.mkdir()
     with files.temp_folder(tmp_path, "x") as made:
         assert made.exists()
         assert not dead.exists()
     assert alive.exists()
+    assert stranger.exists()
     assert not made.exists()

@@ -47,6 +47,12 @@ def test_a_git_pin_survives_a_round_trip() -> None:
         ('version = "0.12.4"', 'version = "0.12.5"', 8, "is not a file of version 0.12.5"),
         ("[release.wheel]", "[release.sdist]", 14, "is not TOML"),
         ("[release.wheel]", "[release.weel]", 4, "is missing"),
+        (
+            "\n[inputs]",
+            '\n[release.git]\nremote = "https://u:p@h/x"\ncommit = "' + "a" * 40 + '"\n[inputs]',
+            20,
+            "not of the form",
+        ),
         ('"series" = "sha256:', '"series" = "md5:', 21, "is not a digest"),
     ],
 )

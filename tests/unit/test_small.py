@@ -12,9 +12,10 @@ import pytest
 
 from helpers import Talk
 from webui_fork import apt, cli, errors, index, process, report, rootfs, settings, signing, tools
-from webui_fork.errors import LockError, PassphraseError, SigningError, ToolError, UsageError
+from webui_fork.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
+from webui_fork.report import human_size
 from webui_fork.settings import CHECKOUT, Secret, Settings
-from webui_fork.terminal import Terminal, human_size
+from webui_fork.terminal import Terminal
 
 # --- settings
 
@@ -38,6 +39,13 @@ def test_the_passphrase_never_prints_and_is_not_passed_on_by_accident() -> None:
     assert found.cosign_password.reveal() == "hunter2"
     assert "hunter2" not in repr(found) + str(found.cosign_password)
     assert "COSIGN_PASSWORD" not in found.environ
+
+
+def test_what_a_git_hook_sets_does_not_reach_our_git(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_DEFAULT_HASH", "COSIGN_PASSWORD"):
+        monkeypatch.setenv(name, "x")
+    found = settings.load()
+    assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_DEFAULT_HASH", "COSIGN_PASSWORD"} & {*found.environ, *os.environ}
 
 
 def test_only_settings_reads_the_environment() -> None:
@@ -122,9 +130,12 @@ def test_the_index_is_the_one_pip_is_set_up_with(tmp_path: Path) -> None:
     found = index.configured(settings.load(env))
     assert found.url == "https://user:pw@mirror.invalid/simple"
     assert found.extra == ("https://one.invalid/simple", "file:///two")
-    arguments = found.uv_arguments()
-    assert arguments[arguments.index("--find-links") + 1] == "/wheels"
-    assert "file:///two" not in arguments
+    assert found.uv_variables() == {
+        "UV_DEFAULT_INDEX": "https://user:pw@mirror.invalid/simple",
+        "UV_INDEX": "https://one.invalid/simple",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_FIND_LINKS": "/wheels",
+    }
     assert (
         index.configured(settings.load({**env, "UV_DEFAULT_INDEX": "https://uv.invalid"})).url == "https://uv.invalid"
     )
@@ -158,6 +169,21 @@ def test_scripts_start_the_image_s_interpreter_and_record_follows(tmp_path: Path
     assert rows[0].startswith("bin/tool,sha256=")
     assert rows[0].endswith(f",{script.stat().st_size}")
     assert rows[1] == "x.py,sha256=keep,1"
+    rootfs._check_scripts(tmp_path, "3.11")
+
+
+def test_uv_s_form_for_a_long_path_is_rewritten_and_what_is_left_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "x.dist-info").mkdir()
+    script = tmp_path / "bin/tool"
+    script.write_text("#!/bin/sh\n'''exec' '/My Projects/bin/python' \"$0\" \"$@\"\n' '''\nrun()\n")
+    record = tmp_path / "x.dist-info/RECORD"
+    record.write_text("bin/tool,sha256=old,3\n")
+    rootfs._fix_scripts(tmp_path, record, "3.11")
+    assert script.read_text() == "#!/usr/bin/python3.11\nrun()\n"
+    script.write_text("#!/opt/other/perl\n")
+    with pytest.raises(ImageError, match="not in the image"):
+        rootfs._check_scripts(tmp_path, "3.11")
 
 
 # --- apt

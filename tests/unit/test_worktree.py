@@ -98,6 +98,21 @@ def test_upto_failure_stops_before_the_patch_that_fails(
     assert tree.applied == 1
     assert tree.stopped_at
     assert "second.patch" in tree.stopped_at.what
+    # what did not go on is kept by an export, not deleted
+    (settings.patches / "second.patch").write_bytes(elsewhere)
+    exported = worktree.export(repo, worktree.commits_of(settings, folder))
+    assert worktree.write(settings, exported, worktree.pending(settings, folder)) == ()
+    assert (settings.patches / "series").read_text().splitlines()[1:] == ["first.patch", "second.patch"]
+    assert (settings.patches / "second.patch").read_bytes() == elsewhere
+
+
+def test_an_empty_worktree_does_not_delete_the_series(
+    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+) -> None:
+    settings, *_ = place
+    with pytest.raises(SeriesError, match="no patch would be left"):
+        worktree.write(settings, ())
+    assert (settings.patches / "first.patch").exists()
 
 
 def test_two_commits_of_one_name_and_merges_are_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -61,8 +62,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         build.run(settings, ui, locked=arguments.locked, load=arguments.load)
     elif arguments.verb == "lock":
         from webui_fork import locking
+        from webui_fork.files import exclusive
 
-        changed = locking.refresh(settings, ui, arguments.release)
+        with exclusive(settings.out / ".lock", "this checkout", ui.say):
+            changed = locking.refresh(settings, ui, arguments.release)
         print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
     elif arguments.verb == "serve":
         from webui_fork.cli import serve
@@ -83,10 +86,15 @@ def _report(error: ForkError, terminal: bool) -> int:
     return error.exit_code
 
 
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return the exit code (docs/exit-codes.md)."""
     arguments = _parser().parse_args(argv)
     terminal = False
+    signal.signal(signal.SIGTERM, _interrupt)  # children are ended and folders removed, as on Ctrl-C
     try:
         settings = settings_module.load()
         terminal = settings.terminal
@@ -95,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ForkError as error:
         return _report(error, terminal)
     except OSError as error:
+        if error.errno is None:  # a library's, about the network
+            return _report(ForkError("The network failed.", why=str(error), remedy="Run this again."), terminal)
         return _report(from_os_error(error, "use a file"), terminal)
     except Exception as error:
         if type(error).__name__ != "GitCommandError":  # comparing names spares every verb the import of git

@@ -49,16 +49,16 @@ def _list(settings: Settings) -> None:
 
 def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     inputs = pipeline.read_inputs(settings, ui, locked=False)
-    source = upstream.obtain(settings, inputs.lock, ui)
+    commit = upstream.release_commit(settings, inputs.lock, ui)
     repo = upstream.repository(settings)
     if write:
-        loose = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch, check=False)
+        loose = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch, check=False)
         canonical = worktree.export(repo, loose.commits)
         for name in worktree.write(settings, canonical):
             print(f"{name}: written in canonical form")
         inputs = replace(inputs, patches=canonical)
-    pipeline.check_series(settings, repo, inputs, source.commit)
-    tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+    pipeline.check_series(settings, repo, inputs, commit)
+    tree = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     for change in stack.changes(repo, tree):
         if inputs.spec.place(change.path) is None:
             problem = series.Problem("patches/", "outside-image", f"{change.path} is not in the image")
@@ -81,9 +81,9 @@ def _record(settings: Settings) -> None:
 def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool) -> None:
     locked = lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
-    source = upstream.obtain(settings, locked, ui)
+    commit = upstream.release_commit(settings, locked, ui)
     repo = upstream.repository(settings)
-    tree = worktree.apply(settings, repo, source.commit, patches, locked.epoch, folder, upto_failure=upto_failure)
+    tree = worktree.apply(settings, repo, commit, patches, locked.epoch, folder, upto_failure=upto_failure)
     print(f"{tree.folder} has Open WebUI {locked.version} with {tree.applied} of {len(patches)} patches as commits.")
     if tree.stopped_at:
         print(f"\nStopped before: {tree.stopped_at}\n")
@@ -94,12 +94,15 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
 def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
     locked = lock.read(settings.lock_file)
     commits = worktree.commits_of(settings, folder)
-    source = upstream.obtain(settings, locked, ui)
+    commit = upstream.release_commit(settings, locked, ui)
     repo = upstream.repository(settings)
     patches = worktree.export(repo, commits)
     # put them on the release once more before a file is touched: what is written is what builds
-    stack.apply(repo, source.commit, patches, locked.epoch)
-    changed = worktree.write(settings, patches)
+    stack.apply(repo, commit, patches, locked.epoch)
+    left = worktree.pending(settings, folder)
+    changed = worktree.write(settings, patches, left)
     print("\n".join(changed) or "Nothing changed.")
     _record(settings)
-    print("Next: nox -s patches -- lint")
+    if left:
+        print(f"Kept as they are, not applied yet: {', '.join(left)}")
+    print(f"Next: nox -s patches -- {'apply --upto-failure' if left else 'lint'}")
