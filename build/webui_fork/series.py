@@ -60,10 +60,18 @@ class Patch:
         """The paths it touches, in order."""
         return tuple(file.path for file in self.files)
 
-    @property
-    def hook_lines(self) -> int:
-        """Lines it adds to or removes from files that upstream has: each a future conflict."""
-        return sum(file.added + file.removed for file in self.files if not file.is_added_file)
+
+def hook_lines(patches: Iterable[Patch]) -> dict[str, int]:
+    """Count, for each patch, the lines it adds to or removes from upstream's own files.
+
+    Each is a future conflict; files that the series itself adds can't conflict.
+    """
+    own: set[str] = set()
+    counts = {}
+    for patch in patches:
+        own |= {file.path for file in patch.files if file.is_added_file}
+        counts[patch.name] = sum(file.added + file.removed for file in patch.files if file.path not in own)
+    return counts
 
 
 @dataclass(frozen=True, slots=True)
