@@ -34,13 +34,17 @@ def test_a_good_patch_has_no_problem(tmp_path: Path) -> None:
     patch = series.parse("do-a-thing.patch", data)
     assert patch.field("Description") == "Why it is there\nin two lines."
     assert patch.author == "An Author <a@fork.invalid>"
-    assert (patch.paths, patch.hook_lines) == ((MODELS,), 2)
+    assert patch.paths == (MODELS,)
+    assert series.hook_lines([patch]) == {"do-a-thing.patch": 2}
 
 
-def test_a_new_file_costs_no_hook_line(tmp_path: Path) -> None:
-    data = patch_of(tmp_path, {"backend/open_webui/new.py": b"x = 1\n"})
-    assert rules(data) == set()
-    assert series.parse("do-a-thing.patch", data).hook_lines == 0
+def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
+    repo, release = release_repo(tmp_path)
+    first, commit = make_patch(repo, release, {"backend/open_webui/new.py": b"x = 1\n"}, "First")
+    second, _ = make_patch(repo, commit, {"backend/open_webui/new.py": b"x = 2\n", **edited()}, "Second")
+    patches = [series.parse("first.patch", first), series.parse("second.patch", second)]
+    assert not series.lint(patches, FACTS, lambda path: True)
+    assert series.hook_lines(patches) == {"first.patch": 0, "second.patch": 2}
 
 
 @pytest.mark.parametrize(

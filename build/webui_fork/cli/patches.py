@@ -41,9 +41,8 @@ def _folder(settings: Settings, given: str | None) -> Path:
 
 def _list(settings: Settings) -> None:
     _, patches = stack.read_series(settings.patches)
-    rows = [
-        (patch.name, patch.subject, f"{len(patch.files)} files, {patch.hook_lines} hook lines") for patch in patches
-    ]
+    hooks = series.hook_lines(patches)
+    rows = [(p.name, p.subject, f"{len(p.files)} files, {hooks[p.name]} hook lines") for p in patches]
     print(report.table(rows) or "The series is empty.")
 
 
@@ -63,7 +62,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
         if inputs.spec.place(change.path) is None:
             problem = series.Problem("patches/", "outside-image", f"{change.path} is not in the image")
             stack.refuse([problem])
-    hooks = sum(patch.hook_lines for patch in inputs.patches)
+    hooks = sum(series.hook_lines(inputs.patches).values())
     print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
     print(f"Hook lines (changed or removed lines of upstream's files): {hooks} of {series.HOOK_LINES}.")
     if hooks > series.HOOK_LINES:

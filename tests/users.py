@@ -1,0 +1,61 @@
+"""A user of the tool: a checkout in another folder, and commands typed in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from webui_fork.settings import CHECKOUT, Settings
+
+
+def checkout(folder: Path) -> Path:
+    """Copy what git tracks (and what is new), as a clone in another folder would have it."""
+    listed = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
+        if name and (CHECKOUT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    return folder
+
+
+class User:
+    """A checkout, a cache and a key of one's own; ``run`` types a command."""
+
+    def __init__(self, folder: Path, real: Settings, *, warm: bool = False) -> None:
+        folder.mkdir(exist_ok=True)
+        self.root = checkout(folder / "checkout")
+        self.cache = folder / "cache"
+        # what was downloaded before is not downloaded again; all else is made anew unless warm
+        self.cache.mkdir()
+        made = ("layers", "blobs", "source.git") if warm else ()
+        for name in ("downloads", "uv", "tools", *made):
+            if (real.cache / name).exists():
+                subprocess.run(["cp", "-al", str(real.cache / name), str(self.cache / name)], check=True)
+        self.env = {
+            **os.environ,
+            "PYTHONPATH": str(self.root / "build"),
+            "WEBUI_FORK_ROOT": str(self.root),
+            "WEBUI_FORK_CACHE": str(self.cache),
+            "WEBUI_FORK_CONFIG": str(folder / "config"),
+        }
+        self.env.pop("COSIGN_PASSWORD", None)
+
+    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "webui_fork", *arguments],
+            cwd=self.root,
+            env={**self.env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
+        with self.start(*arguments, **env) as child:
+            out, err = child.communicate()
+        assert "Traceback" not in err, err
+        return child.returncode, out, err
