@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from webui_fork.settings import CHECKOUT, Settings
@@ -43,19 +46,33 @@ class User:
         }
         self.env.pop("COSIGN_PASSWORD", None)
 
-    def start(self, *arguments: str, **env: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, *arguments: str, umask: int = -1, **env: str) -> Iterator[subprocess.Popen[str]]:
+        with subprocess.Popen(
             [sys.executable, "-m", "webui_fork", *arguments],
             cwd=self.root,
             env={**self.env, **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            umask=umask,
             start_new_session=True,
-        )
+        ) as child:
+            try:
+                yield child
+            except BaseException:  # a failing test must not wait for it
+                os.killpg(child.pid, signal.SIGKILL)
+                raise
 
     def run(self, *arguments: str, **env: str) -> tuple[int, str, str]:
-        with self.start(*arguments, **env) as child:
+        with self.start(*arguments, **env) as child:  # type: ignore[arg-type]
             out, err = child.communicate()
         assert "Traceback" not in err, err
         return child.returncode, out, err
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started and that still run."""
+    return [
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
+    ]

@@ -33,6 +33,7 @@ def run(
     check: bool = True,
     timeout: float | None = None,
     doing: str = "",
+    build: bool = False,
 ) -> Completed:
     """Run a program to its end, with no standard input.
 
@@ -43,6 +44,7 @@ def run(
         env: the whole environment of the child.
         check: turn a failing exit code into an error.
         timeout: seconds until it is killed.
+        build: its output goes into an image: it ends with us, and under umask 022.
         doing: the action, for the error ("sign the image").
 
     Raises:
@@ -53,7 +55,13 @@ def run(
     doing = doing or f"run {name}"
     try:
         child = subprocess.Popen(
-            command, env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            bound(command) if build else command,
+            env=dict(env),
+            cwd=cwd,
+            umask=0o022 if build else -1,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except OSError as error:
         raise ToolError(f"Could not {doing}: {name} did not start.", why=str(error)) from error

@@ -74,7 +74,7 @@ def base_entries(
         "HOME": str(work),
         "DEBIAN_FRONTEND": "noninteractive",
     }
-    process.run(argv, env=env, doing="build the Debian base")
+    process.run(argv, env=env, doing="build the Debian base", build=True)
     found = [entry for entry in layers.from_tar(tar) if not _LEFT_OUT.fullmatch(entry.path)]
     _check_installed(found, fetched.debs)
     yield from found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Server, file_server, hang_up, reply, sdist
-from users import User
+from users import User, children
 from webui_fork import fetch, lock, pipeline
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings
@@ -137,16 +136,14 @@ def test_no_child_outlives_us(user: User, number: signal.Signals) -> None:
     with user.start("serve", "--port", "0") as child:
         assert child.stdout
         assert "Serving" in child.stdout.readline()
-        registry = subprocess.run(
-            ["pgrep", "-f", f"registry serve .*{user.cache}"], capture_output=True, text=True, check=False
-        ).stdout.split()
-        assert len(registry) == 1
+        (registry,) = children(child.pid)
+        assert "registry" in Path(f"/proc/{registry}/cmdline").read_text()
         child.send_signal(number)
         child.communicate()
     deadline = time.monotonic() + 5
-    while Path(f"/proc/{registry[0]}").exists() and time.monotonic() < deadline:
+    while Path(f"/proc/{registry}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not Path(f"/proc/{registry[0]}").exists()
+    assert not Path(f"/proc/{registry}").exists()
 
 
 def test_a_cache_behind_a_link_gives_the_same_digest(user: User, built: pipeline.Built, tmp_path: Path) -> None:

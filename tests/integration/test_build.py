@@ -99,6 +99,27 @@ def test_layers_are_made_again_offline_from_what_was_downloaded(first_build: str
     assert DIGEST.findall(out) == DIGEST.findall(first_build)
 
 
+def test_umask_time_zone_and_locale_do_not_show(first_build: str, user: User) -> None:
+    shutil.rmtree(user.cache / "layers")
+    with user.start("build", "--locked", umask=0o077, TZ="Asia/Kathmandu", LC_ALL="C", LANG="de_DE.UTF-8") as child:
+        out, err = child.communicate()
+    assert child.returncode == 0, err
+    assert DIGEST.findall(out) == DIGEST.findall(first_build)
+
+
+def test_the_locks_can_be_resolved_again(first_build: str, user: User) -> None:
+    kept = {name: (user.root / name).read_bytes() for name in ("upstream.lock", "images/open-webui/debian.lock")}
+    (user.root / "images/open-webui/debian.lock").unlink()
+    code, _, err = user.run("lock")
+    assert code == 0, err
+    debian = (user.root / "images/open-webui/debian.lock").read_text()
+    assert debian.count(" sha256:") > 100
+    code, out, err = user.run("lock")
+    assert (code, out) == (0, "Nothing changed: the locks are what the mirrors and the index give.\n"), err
+    for name, data in kept.items():
+        (user.root / name).write_bytes(data)
+
+
 def test_the_key_is_the_user_s_alone(first_build: str, user: User) -> None:
     key = Path(user.env["WEBUI_FORK_CONFIG"]) / "cosign.key"
     assert key.stat().st_mode & 0o777 == 0o600
