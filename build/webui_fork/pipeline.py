@@ -187,7 +187,12 @@ def _base(
         return rootfs.base_entries(settings, inputs.spec, fetched, program, work, cache.epoch)
 
     debs = [deb.sha256 for deb in fetched.debs]
-    key = {"debs": debs, "base": asdict(inputs.spec.base), "code": code_digest("layers", "rootfs")}
+    key = {
+        "debs": debs,
+        "base": asdict(inputs.spec.base),
+        "architecture": inputs.spec.architecture,
+        "code": code_digest("layers", "rootfs", "process"),
+    }
     return cache.get("base", key, make, "Building the Debian base"), fetched.drift
 
 
@@ -276,11 +281,11 @@ def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        ExitStack() as stack_of,
+        ExitStack() as held,
     ):
         with ui.step("registry start"):
-            url = stack_of.enter_context(embedded.running(program, settings.cache / "registry", work))
-        registry = stack_of.enter_context(Registry(url, inputs.spec.name))
+            url = held.enter_context(embedded.running(program, settings.cache / "registry", work))
+        registry = held.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
             pushed = registry.push(built.image, inputs.tag, settings.cache, sending)
         with ui.step("cosign"):
