@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from webui_fork import fetch, layers, process
 from webui_fork.apt import Deb
 from webui_fork.debian import Fetched
-from webui_fork.errors import ImageError, LockError
+from webui_fork.errors import ImageError, LockError, ToolError
 from webui_fork.files import link_or_copy, sha256_bytes, temp_folder
 from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry, Slice
@@ -74,7 +74,13 @@ def base_entries(
         "HOME": str(work),
         "DEBIAN_FRONTEND": "noninteractive",
     }
-    process.run(argv, env=env, doing="build the Debian base", build=True)
+    try:
+        process.run(argv, env=env, doing="build the Debian base", build=True)
+    except ToolError as error:
+        if os.geteuid() == 0:
+            raise
+        remedy = "Run this as root (in a container, say), or set up user namespaces for mmdebstrap (package uidmap)."
+        raise ToolError(error.what, why=error.why, remedy=remedy) from error
     found = [entry for entry in layers.from_tar(tar) if not _LEFT_OUT.fullmatch(entry.path)]
     _check_installed(found, fetched.debs)
     yield from found
