@@ -48,6 +48,8 @@ class User:
 
     @contextmanager
     def start(self, *arguments: str, umask: int = -1, **env: str) -> Iterator[subprocess.Popen[str]]:
+        # a shell starts background jobs with SIGINT ignored, and children inherit that
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with subprocess.Popen(
             [sys.executable, "-m", "webui_fork", *arguments],
             cwd=self.root,
