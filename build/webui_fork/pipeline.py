@@ -297,10 +297,10 @@ def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
 
 def _sign(settings: Settings, signer: Signer, ref: str, *, new: bool) -> bool:
     """Sign unless a signature that verifies is there already; return whether one was made."""
-    if not new and not signing.verify(settings, signer, ref):
+    if not new and not signing.verification_error(settings, signer, ref):
         return False
     signing.sign(settings, signer, ref)
-    if why := signing.verify(settings, signer, ref):
+    if why := signing.verification_error(settings, signer, ref):
         raise SigningError(
             f"{ref} was signed, but {signer.public_key or 'the keyless identity'} does not verify it.",
             why=why,

@@ -146,7 +146,7 @@ def _identity(settings: Settings) -> tuple[str, str]:
     return identity, issuer
 
 
-def verify(settings: Settings, signer: Signer, ref: str) -> str:
+def verification_error(settings: Settings, signer: Signer, ref: str) -> str:
     """Verify a reference by digest with the public key.
 
     Keyless signatures are verified against the identity in WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER.
