@@ -152,10 +152,14 @@ def machine() -> str:
 
 
 def git_seconds(trace: Path) -> float:
-    """Return the seconds that git's processes took, from git's own trace (trace2, event format)."""
+    """Return the seconds that git's processes took, from git's own trace (trace2, event format).
+
+    `cat-file --batch` is left out: it waits for us as long as we run.
+    """
     events = [json.loads(line) for line in trace.read_text().splitlines()] if trace.exists() else []
     trace.unlink(missing_ok=True)
-    return float(sum(event["t_abs"] for event in events if event["event"] == "exit"))
+    waiting = {event["sid"] for event in events if event["event"] == "start" and "--batch" in event["argv"]}
+    return float(sum(event["t_abs"] for event in events if event["event"] == "exit" and event["sid"] not in waiting))
 
 
 def ours(real: Settings, root: Path, env: dict[str, str]) -> tuple[list[float], list[float], list[float], list[float]]:
