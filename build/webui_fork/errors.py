@@ -128,12 +128,6 @@ class DiskFullError(CacheError):
     exit_code = 17
 
 
-class BusyError(ForkError):
-    """Another run holds the checkout or the cache."""
-
-    exit_code = 18
-
-
 def from_os_error(error: OSError, doing: str) -> ForkError:
     """Put an operating system's refusal into words.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from webui_fork.errors import BusyError, from_os_error
+from webui_fork.errors import from_os_error
 
 _OURS = ".webui-fork-"
 
@@ -110,19 +110,15 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None, wait: bool = True) -> Iterator[None]:
+def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold an advisory lock on a file, so that two runs do not tread on each other.
 
     The kernel releases it when the process ends, however it ends.
 
     Args:
         path: the lock file.
-        what: what is locked, as "this checkout", for the messages.
-        say: called once when another run is waited for.
-        wait: wait for the other run rather than fail.
-
-    Raises:
-        BusyError: another run holds the lock and ``wait`` is false.
+        what: what is locked, as "this checkout", for the message.
+        say: told once when another run is waited for.
     """
     ensure_folder(path.parent)
     try:
@@ -134,10 +130,6 @@ def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None, w
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             holder = path.read_text(errors="replace").strip() or "another process"
-            if not wait:
-                raise BusyError(
-                    f"Another run ({holder}) is using {what}.", remedy="Wait for it to end, then run this again."
-                ) from None
             if say:
                 say(f"Another run ({holder}) is using {what}; waiting for it to end.")
             fcntl.flock(handle, fcntl.LOCK_EX)

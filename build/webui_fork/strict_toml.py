@@ -76,10 +76,6 @@ class Table:
             raise self.fail(key, f"{value!r} is not of the form {pattern.pattern}")
         return value  # type: ignore[no-any-return]
 
-    def optional(self, key: str) -> str | None:
-        """Return a string, or None where the key is absent."""
-        return self._get(key, str, "a string", None)  # type: ignore[no-any-return]
-
     def digest(self, key: str = "sha256") -> str:
         """Return a bare 64-digit sha256."""
         value = self._get(key, str, "a string", ...)

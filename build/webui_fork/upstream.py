@@ -32,9 +32,8 @@ HERMETIC = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_T
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The release at hand: the bare repository, the release's commit, and the wheel's path."""
+    """The release at hand: its commit in the local repository, and the wheel's path."""
 
-    repo: Path
     commit: str
     wheel: Path
 
@@ -195,7 +194,7 @@ def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
     """
     commit = release_commit(settings, lock, ui)
     (wheel,) = _pinned(settings, [lock.wheel], ui)
-    return Source(settings.cache / "source.git", commit, wheel)
+    return Source(commit, wheel)
 
 
 def read_file(repo: Repo, commit: str, path: str) -> bytes | None:
