@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -35,16 +36,21 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Python:
-    """Python packages: the interpreter's version, the release's requirements file, the folder."""
+    """Python packages: the interpreter's version, a requirements file of the release or the image's folder, the folder.
+
+    ``without`` are distributions that are locked with the rest and left out.
+    """
 
     version: str
+    origin: str
     requirements: str
+    without: tuple[str, ...]
     target: str
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """Files taken from the release, its wheel or the image's own folder to a place in the image."""
+    """Files taken from the release, its wheel, the image's own folder or the tiny model to a place in the image."""
 
     origin: str
     path: str
@@ -87,6 +93,7 @@ class ImageSpec:
     folder: Path
     name: str
     architecture: str
+    created: datetime | None
     annotations: tuple[tuple[str, str], ...]
     base: Base
     python: Python
@@ -136,8 +143,8 @@ def _base(table: Table) -> Base:
 
 def _copy(table: Table) -> Copy:
     origin = table.string("from")
-    if origin not in ("release", "wheel", "image"):
-        raise table.fail("from", f"{origin!r} is not one of release, wheel, image")
+    if origin not in ("release", "wheel", "image", "tiny-model"):
+        raise table.fail("from", f"{origin!r} is not one of release, wheel, image, tiny-model")
     copy = Copy(
         origin,
         table.string("path"),
@@ -149,6 +156,21 @@ def _copy(table: Table) -> Copy:
         raise table.fail("path", f"{copy.path!r} leads out of its origin")
     table.done()
     return copy
+
+
+def _python(table: Table) -> Python:
+    origin = table.string("from", "release")
+    if origin not in ("release", "image"):
+        raise table.fail("from", f"{origin!r} is not one of release, image")
+    python = Python(
+        table.string("version", pattern=re.compile(r"3\.\d+")),
+        origin,
+        table.string("requirements"),
+        table.strings("without", []),
+        table.string("target", pattern=_ABSOLUTE),
+    )
+    table.done()
+    return python
 
 
 def _folder(table: Table) -> Folder:
@@ -188,24 +210,19 @@ def _run(table: Table) -> dict[str, Any]:
 
 def _build(document: Table, folder: Path) -> ImageSpec:
     head = document.table("image")
-    python = document.table("python")
     spec = ImageSpec(
         folder=folder,
         name=head.string("name", pattern=_SLUG),
         architecture=head.string("architecture", pattern=_ARCH),
+        created=head.time("created") if head.has("created") else None,
         annotations=tuple(sorted(head.mapping("annotations").items())),
         base=_base(document.table("base")),
-        python=Python(
-            python.string("version", pattern=re.compile(r"3\.\d+")),
-            python.string("requirements"),
-            python.string("target", pattern=_ABSOLUTE),
-        ),
+        python=_python(document.table("python")),
         copies=tuple(_copy(table) for table in document.tables("application")),
         folders=tuple(_folder(table) for table in document.tables("folder")),
         run=_run(document.table("run")),
     )
     head.done()
-    python.done()
     return spec
 
 

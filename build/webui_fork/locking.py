@@ -58,9 +58,15 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
 
 
 def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
-    wanted = upstream.read_file(repo, commit, spec.python.requirements)
+    if spec.python.origin == "release":
+        wanted = upstream.read_file(repo, commit, spec.python.requirements)
+    else:
+        file = spec.folder / spec.python.requirements
+        wanted = file.read_bytes() if file.is_file() else None
     if wanted is None:
-        raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")
+        raise LockError(
+            f"The {spec.python.origin} has no {spec.python.requirements}.", remedy="Check [python] in image.toml."
+        )
     requirements, packages = spec.folder / "requirements.lock", spec.folder / "debian.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
         options = index.configured(settings).uv_variables()

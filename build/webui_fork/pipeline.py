@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from webui_fork import (
     contents,
-    debian,
     embedded,
     fetch,
     image,
     layers,
     lock,
     oci,
+    packages,
     rootfs,
     series,
     signing,
@@ -33,6 +33,7 @@ from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry
 from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
+from webui_fork.packages import Packaged
 from webui_fork.registry import Registry
 from webui_fork.report import human_size
 from webui_fork.settings import Settings
@@ -52,21 +53,19 @@ class Inputs:
     """Everything a build starts from, read and checked against each other."""
 
     lock: Lock
-    spec: ImageSpec
+    packaged: Packaged
     patches: tuple[series.Patch, ...]
     digests: tuple[tuple[str, str], ...]
-    requirements: str
-    debian: debian.DebianLock
+
+    @property
+    def spec(self) -> ImageSpec:
+        """The image's description."""
+        return self.packaged.spec
 
     @property
     def tag(self) -> str:
         """The version tag: the release and the number of patches in the series."""
         return f"v{self.lock.version}-p{len(self.patches)}"
-
-    @property
-    def requirements_file(self) -> Path:
-        """Where the lock of the Python packages is."""
-        return self.spec.folder / "requirements.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +127,7 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
                 remedy="`nox -s patches -- lint --write` records the series; review and commit both.",
             )
         ui.say("Note: the series is newer than upstream.lock; `nox -s patches -- lint --write` records it.")
-    debian_file, requirements_file = spec.folder / "debian.lock", spec.folder / "requirements.lock"
-    debian_lock = debian.read(debian_file)
-    debian.check_input(debian_lock, spec, debian_file)
-    try:
-        requirements = requirements_file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{requirements_file} can't be read.", why=str(error), remedy="Run `nox -s lock`.") from None
-    return Inputs(release, spec, patches, digests, requirements, debian_lock)
+    return Inputs(release, packages.read(spec), patches, digests)
 
 
 def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) -> None:
@@ -162,11 +154,12 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         check_series(settings, repo, inputs, source.commit)
         tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         wanted = upstream.read_file(repo, source.commit, inputs.spec.python.requirements)
-        rootfs.check_requirements(inputs.requirements, wanted, inputs.spec, inputs.requirements_file)
+        packaged = inputs.packaged
+        rootfs.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
     with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
-        pending_base = pool.submit(_base, settings, inputs, cache, ui, locked)
-        pending_python = pool.submit(_python, settings, inputs, cache)
+        pending_base = pool.submit(packages.base, settings, packaged, cache, ui, locked)
+        pending_python = pool.submit(packages.python, settings, packaged, cache)
         application = _application(inputs, cache, repo, source)
         python = pending_python.result()
         base, drift = pending_base.result()
@@ -175,44 +168,6 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         made = (base, python, application, patches)
         assembled = assemble(inputs, [item.layer for item in made], tree)
     return Built(assembled, source, tree, drift, any(item.fresh for item in made))
-
-
-def _base(
-    settings: Settings, inputs: Inputs, cache: LayerCache, ui: Terminal, locked: bool
-) -> tuple[Made, tuple[str, ...]]:
-    fetched = debian.obtain(settings, inputs.spec, inputs.debian, ui, locked=locked)
-
-    def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
-        program = tools.find(settings, "mmdebstrap", ui)
-        return rootfs.base_entries(settings, inputs.spec, fetched, program, work, cache.epoch)
-
-    debs = [deb.sha256 for deb in fetched.debs]
-    key = {
-        "debs": debs,
-        "base": asdict(inputs.spec.base),
-        "architecture": inputs.spec.architecture,
-        "code": code_digest("layers", "rootfs", "process"),
-    }
-    return cache.get("base", key, make, "Building the Debian base"), fetched.drift
-
-
-def _python(settings: Settings, inputs: Inputs, cache: LayerCache) -> Made:
-    spec = inputs.spec
-
-    def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
-        from webui_fork import index
-
-        where = index.configured(settings).uv_variables()
-        return rootfs.python_entries(settings, spec, inputs.requirements, where, work)
-
-    key = {
-        "lock": sha256_bytes(inputs.requirements.encode()),
-        "python": asdict(spec.python),
-        "machine": spec.machine,
-        "uv": rootfs.uv_version(),
-        "code": code_digest("layers", "rootfs"),
-    }
-    return cache.get("python", key, make, "Installing the Python packages")
 
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:

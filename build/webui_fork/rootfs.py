@@ -120,7 +120,8 @@ def _check_installed(entries: list[Entry], debs: tuple[Deb, ...]) -> None:
 
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
     """Return the digest that `requirements.lock` records of what it was derived from."""
-    head = f"{spec.python.version} {spec.machine}\n".encode()
+    without = "".join(f" -{name}" for name in spec.python.without)
+    head = f"{spec.python.version} {spec.machine}{without}\n".encode()
     return sha256_bytes(head + text)
 
 
@@ -184,20 +185,22 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
         body = out.read_text()
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
+    for name in spec.python.without:
+        body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
     return f"{head}# input={requirements_input(text, spec)}\n{body}"
 
 
-def check_requirements(text: str, release_file: bytes | None, spec: ImageSpec, file: Path) -> None:
-    """Check that `requirements.lock` was made from the release's own requirements, and has hashes.
+def check_requirements(text: str, wanted: bytes | None, spec: ImageSpec, file: Path) -> None:
+    """Check that `requirements.lock` was made from the requirements that `image.toml` names, and has hashes.
 
     Raises:
         LockError: it was made from others, or a requirement lacks a hash.
     """
     remedy = "Run `nox -s lock` and review the change."
-    if release_file is None:
+    if wanted is None:
         raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")
-    if recorded_input(text) != requirements_input(release_file, spec):
-        raise LockError(f"{file} was not made from the release's {spec.python.requirements}.", remedy=remedy)
+    if recorded_input(text) != requirements_input(wanted, spec):
+        raise LockError(f"{file} was not made from {spec.python.requirements}.", remedy=remedy)
     for number, line in enumerate(text.splitlines(), 1):
         if "==" in line and not line.rstrip().endswith("\\"):
             raise LockError(f"{file}:{number}: {line.split('==')[0]} has no hash.", remedy=remedy)

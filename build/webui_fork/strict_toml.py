@@ -69,6 +69,10 @@ class Table:
             raise self.fail(key, f"should be {called}, not {value!r}")
         return value
 
+    def has(self, key: str) -> bool:
+        """Tell whether a key is there."""
+        return key in self._data
+
     def string(self, key: str, default: Any = ..., pattern: re.Pattern[str] | None = None) -> str:
         """Return a string; with ``pattern``, one that matches it whole."""
         value = self._get(key, str, "a string", default)

@@ -21,6 +21,9 @@ def _parser() -> argparse.ArgumentParser:
         "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
     )
     build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
+    build.add_argument(
+        "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
+    )
     build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
     lock = verbs.add_parser(
@@ -59,7 +62,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
     if arguments.verb == "build":
         from webui_fork.cli import build
 
-        build.run(settings, ui, locked=arguments.locked, load=arguments.load)
+        if arguments.image in (None, "open-webui"):
+            build.run(settings, ui, locked=arguments.locked, load=arguments.load)
+        else:
+            build.run_companion(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
     elif arguments.verb == "lock":
         from webui_fork import locking
         from webui_fork.files import exclusive

@@ -6,7 +6,7 @@ import importlib
 import json
 import threading
 
-from webui_fork import pipeline, report
+from webui_fork import companion, oci, pipeline, report
 from webui_fork.files import exclusive, write_atomic
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -48,3 +48,23 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
             next_command=run_command if loaded else "nox -s build -- --load",
         )
     )
+
+
+def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
+    """Build an image beside the main one to `out/<name>/`; optionally load it into Docker.
+
+    Raises:
+        ForkError: see the stages.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        made = companion.build(settings, name, ui, locked=locked)
+        with ui.step("layout"):
+            oci.write_layout(settings.out / made.name, {made.tag: made.image}, settings.cache)
+        if load:
+            from webui_fork import engine
+
+            with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
+                engine.load(docker.client, made.image, settings.cache, f"{made.name}:{made.tag}")
+    rows = [("image", f"{made.name}:{made.tag}"), ("digest", made.image.digest), ("layout", f"out/{made.name}")]
+    rows += [("layer", f"{item.name:<12}{report.human_size(item.layer.size):>10}") for item in made.image.layers]
+    print(report.table(rows))

@@ -1,0 +1,82 @@
+"""Images beside the main one, such as the model server of the proofs: made of packages, without a release or patches.
+
+They are for the engine at hand, so they are neither pushed nor signed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from webui_fork import image, layers, oci, packages, rootfs, tiny_model
+from webui_fork.contents import LayerCache, Make, code_digest
+from webui_fork.errors import ImageError
+from webui_fork.layers import Entry
+from webui_fork.oci import Image
+from webui_fork.packages import Packaged
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A built image, its name and its tag."""
+
+    image: Image
+    name: str
+    tag: str
+
+
+def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Companion:
+    """Build the image of `images/<name>/`; its layers' blobs are in the cache.
+
+    Raises:
+        ForkError: see the stages.
+    """
+    layers.check_compressor()
+    packaged = packages.read(image.read(settings.root / "images" / name))
+    spec = packaged.spec
+    if spec.created is None or spec.python.origin != "image":
+        raise ImageError(
+            f"{spec.folder / 'image.toml'} is not of an image of its own.",
+            remedy='It needs [image] created and [python] from = "image"; docs/image.md describes them.',
+        )
+    wanted = (spec.folder / spec.python.requirements).read_bytes()
+    rootfs.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
+    cache = LayerCache(settings.cache, int(spec.created.timestamp()), ui)
+    with ThreadPoolExecutor(2) as pool:
+        base = pool.submit(packages.base, settings, packaged, cache, ui, locked)
+        python = pool.submit(packages.python, settings, packaged, cache)
+        made = (base.result()[0], python.result(), cache.get("model", _model_key(packaged), _model(packaged)))
+    built = oci.image(
+        [item.layer for item in made],
+        platform=spec.platform,
+        created=spec.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        run=spec.run,
+        annotations=dict(spec.annotations),
+    )
+    return Companion(built, spec.name, _version(packaged))
+
+
+def _version(packaged: Packaged) -> str:
+    """Return the version of the distribution that the image is named after."""
+    found = re.search(rf"^{re.escape(packaged.spec.name)}==(\S+)", packaged.requirements, re.MULTILINE)
+    return found.group(1) if found else "latest"
+
+
+def _model_key(packaged: Packaged) -> dict[str, object]:
+    copies = [asdict(copy) for copy in packaged.spec.copies]
+    return {"copies": copies, "code": code_digest("layers", "tiny_model", "companion")}
+
+
+def _model(packaged: Packaged) -> Make:
+    def make(_work: Path, _held: ExitStack) -> Iterable[Entry]:
+        for copy in packaged.spec.copies:
+            for name, data in tiny_model.files().items():
+                yield layers.file_entry(f"{copy.to.strip('/')}/{name}", data)
+
+    return make
