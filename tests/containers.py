@@ -1,12 +1,15 @@
-"""Open WebUI from a given image beside a model server, on a network of their own."""
+"""Open WebUI from a given image beside model servers, on a network of their own."""
 
 from __future__ import annotations
 
+import json
+import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import requests
 from docker import DockerClient
@@ -16,66 +19,198 @@ from webui_fork import engine
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 120.0
+GOOD = "http://provider:8000/f/fine/v1"
+
+Connection = str | tuple[str, dict[str, Any]]
+Connections = Sequence[Connection]
+
+
+def fault(name: str, slot: str = "openai", host: str = "provider:8000") -> str:
+    """Return the base URL of a fault of the provider's table."""
+    return f"http://{host}/f/{name}" + ("/v1" if slot == "openai" else "")
 
 
 @dataclass(frozen=True)
 class Listing:
-    """What a listing answered: status, model ids, seconds."""
+    """What a listing answered: status, models, seconds."""
 
     status: int
-    ids: tuple[str, ...]
+    models: tuple[dict[str, Any], ...]
     seconds: float
+    failing: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def ids(self) -> list[Any]:
+        return [model.get("id") for model in self.models]
+
+    def get(self, model_id: str) -> dict[str, Any] | None:
+        return next((model for model in self.models if model.get("id") == model_id), None)
 
 
 @dataclass(frozen=True)
 class Site:
-    """A running Open WebUI, signed in as its admin."""
+    """A running Open WebUI, and somebody signed in."""
 
     container: Container
     url: str
     token: str
 
-    def models(self) -> Listing:
-        start = time.monotonic()
+    def call(self, method: str, path: str, *, timeout: float = 30, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
-        response = requests.get(f"{self.url}/api/models?refresh=true", headers=headers, timeout=30)
+        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=timeout, **options)
+
+    def models(self, path: str = "/api/models?refresh=true", key: str = "data") -> Listing:
+        start = time.monotonic()
+        response = self.call("GET", path)
         seconds = time.monotonic() - start
-        ids = tuple(model["id"] for model in response.json()["data"]) if response.ok else ()
-        return Listing(response.status_code, ids, seconds)
+        try:
+            answer = response.json() if response.ok else {}
+        except ValueError:  # the list of stock may be no JSON
+            answer = {}
+        return Listing(response.status_code, tuple(answer.get(key, ())), seconds, tuple(answer.get("failing", ())))
+
+    def connect(self, openai: Connections = (), ollama: Connections = ()) -> None:
+        """Set the connections as the admin's page does; each is a URL, or a URL and its configuration."""
+        urls, configs = _split(openai)
+        form = {"ENABLE_OPENAI_API": bool(urls), "OPENAI_API_BASE_URLS": urls, "OPENAI_API_CONFIGS": configs}
+        form["OPENAI_API_KEYS"] = ["key"] * len(urls)
+        self.call("POST", "/openai/config/update", json=form).raise_for_status()
+        urls, configs = _split(ollama)
+        form = {"ENABLE_OLLAMA_API": bool(urls), "OLLAMA_BASE_URLS": urls, "OLLAMA_API_CONFIGS": configs}
+        self.call("POST", "/ollama/config/update", json=form).raise_for_status()
+
+    def shell(self, command: str, user: str = "") -> str:
+        done = self.container.exec_run(["sh", "-c", command], user=user)
+        assert isinstance(done.output, bytes)
+        assert done.exit_code == 0, done.output.decode(errors="replace")
+        return done.output.decode().strip()
+
+    def python(self, code: str) -> str:
+        """Run Python beside the server, as its user."""
+        done = self.container.exec_run(["python3", "-c", code], user="webui")
+        assert isinstance(done.output, bytes)
+        assert done.exit_code == 0, done.output.decode(errors="replace")
+        return done.output.decode().strip()
+
+    def sql(self, statement: str, *values: Any) -> None:
+        """Change the database behind the server's back."""
+        self.python(
+            "import json, sqlite3\n"
+            "with sqlite3.connect('/app/backend/data/webui.db', timeout=20) as db:\n"
+            f"    db.execute({statement!r}, json.loads({json.dumps(values)!r}))"
+        )
+
+    def set_config(self, key: str, value: str) -> None:
+        """Put a JSON text into the database's configuration."""
+        self.sql("INSERT OR REPLACE INTO config (key, value, updated_at) VALUES (?, ?, 0)", key, value)
+
+    def function(self, name: str, content: str) -> None:
+        """Install a function and switch it on."""
+        form = {"id": name, "name": name, "content": content, "meta": {"description": name}}
+        self.call("POST", "/api/v1/functions/create", json=form).raise_for_status()
+        self.call("POST", f"/api/v1/functions/id/{name}/toggle").raise_for_status()
+
+    def restart(self) -> Site:
+        """Stop it, start it, and sign in again."""
+        self.container.restart(timeout=10)
+        return _signed_in(self.container)
+
+    def signed_up(self, name: str, role: str = "user") -> Site:
+        """Return the site as a new user of this admin's sees it."""
+        form = {"name": name, "email": f"{name}@example.org", "password": secrets.token_hex(16), "role": role}
+        added = self.call("POST", "/api/v1/auths/add", json=form)
+        added.raise_for_status()
+        return replace(self, token=added.json()["token"])
+
+
+def _split(connections: Connections) -> tuple[list[str], dict[str, Any]]:
+    pairs = [(item, {}) if isinstance(item, str) else item for item in connections]
+    return [url for url, _ in pairs], {str(idx): config for idx, (_, config) in enumerate(pairs) if config}
+
+
+def _signed_in(running: Container, *, auth: bool = False) -> Site:
+    running.reload()
+    port = running.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+    url = f"http://127.0.0.1:{port}"
+    wait_for(url, running)
+    if auth:
+        form = {"name": "Admin", "email": "admin@example.org", "password": secrets.token_hex(16)}
+        answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
+    else:
+        answer = requests.post(f"{url}/api/v1/auths/signin", json={"email": "", "password": ""}, timeout=30)
+    answer.raise_for_status()
+    return Site(running, url, answer.json()["token"])
 
 
 @contextmanager
-def site(client: DockerClient, image: str, *, openai: list[int], ollama: list[int] | None = None) -> Iterator[Site]:
-    """Run Open WebUI with OpenAI and Ollama connections to these ports of the model server."""
-    environment = {
-        "WEBUI_AUTH": "False",
-        "ENABLE_OPENAI_API": "True",
-        "OPENAI_API_BASE_URLS": ";".join(f"http://provider:{port}/v1" for port in openai),
-        "OPENAI_API_KEYS": ";".join("key" for _ in openai),
-        "ENABLE_OLLAMA_API": str(bool(ollama)),
-        "OLLAMA_BASE_URLS": ";".join(f"http://provider:{port}" for port in ollama or []),
-    }
-    with (
-        engine.network(client) as network,
-        engine.container(
-            client,
-            image,
-            entrypoint=["python3", "/provider.py"],
-            files={"/provider.py": PROVIDER.read_bytes()},
-            network=network,
-            networking_config={network: client.api.create_endpoint_config(aliases=["provider"])},
-            stop_signal="SIGKILL",
-        ),
-        engine.container(
-            client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}
-        ) as running,
-    ):
+def provider(client: DockerClient, image: str, network: str, alias: str = "provider") -> Iterator[Container]:
+    """Run the provider of every fault; any image with python3 will do."""
+    with engine.container(
+        client,
+        image,
+        entrypoint=["python3", "/provider.py"],
+        command=["8000"],
+        user="0",
+        files={"/provider.py": PROVIDER.read_bytes()},
+        network=network,
+        networking_config={network: client.api.create_endpoint_config(aliases=[alias])},
+        stop_signal="SIGKILL",
+    ) as running:
+        wait_for_log(running, "ready")
         running.reload()
-        port = running.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
-        url = f"http://127.0.0.1:{port}"
-        wait_for(url, running)
-        signed_in = requests.post(f"{url}/api/v1/auths/signin", json={"email": "", "password": ""}, timeout=30)
-        yield Site(running, url, signed_in.json()["token"])
+        yield running
+
+
+@contextmanager
+def webui(
+    client: DockerClient,
+    image: str,
+    network: str,
+    *,
+    env: Mapping[str, str] | None = None,
+    auth: bool = False,
+    **options: Any,
+) -> Iterator[Site]:
+    """Run Open WebUI on a network; its connections are set by `Site.connect`."""
+    # the engine's user may have a proxy set for containers: a site has the one its test gives it
+    proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"), "")
+    environment = {**proxies, "WEBUI_AUTH": str(auth), "ENABLE_OLLAMA_API": "False", **(env or {})}
+    with engine.container(
+        client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}, **options
+    ) as running:
+        yield _signed_in(running, auth=auth)
+
+
+@contextmanager
+def site(
+    client: DockerClient,
+    image: str,
+    *,
+    openai: Connections = (),
+    ollama: Connections = (),
+    dead_dns: bool = False,
+    **options: Any,
+) -> Iterator[Site]:
+    """Run Open WebUI beside the provider of every fault, with connections.
+
+    Args:
+        dead_dns: its name server swallows what the engine itself can't answer.
+        options: of :func:`webui`.
+    """
+    with ExitStack() as held:
+        network = held.enter_context(engine.network(client))
+        faults = held.enter_context(provider(client, image, network))
+        if dead_dns:
+            options["dns"] = [address(faults)]
+        running = held.enter_context(webui(client, image, network, **options))
+        running.connect(openai, ollama)
+        yield running
+
+
+def address(running: Container) -> str:
+    """Return a container's address on its one network."""
+    (network,) = running.attrs["NetworkSettings"]["Networks"].values()
+    return str(network["IPAddress"])
 
 
 def wait_for(url: str, running: Container) -> None:
@@ -89,3 +224,13 @@ def wait_for(url: str, running: Container) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(running.logs(tail=40).decode(errors="replace"))
+
+
+def wait_for_log(running: Container, word: str) -> None:
+    """Wait until a container has said something."""
+    deadline = time.monotonic() + START
+    while word.encode() not in running.logs():
+        running.reload()
+        if running.status == "exited" or time.monotonic() > deadline:
+            raise AssertionError(running.logs().decode(errors="replace"))
+        time.sleep(0.1)

@@ -154,8 +154,12 @@ def _wait_for_engine(child: subprocess.Popen[bytes], address: Path, log: Path, r
     raise EngineError("The private Docker engine did not start.", why=tail, remedy=remedy)
 
 
-def archive(image: Image, cache: Path, name: str) -> Iterator[bytes]:
-    """Yield an image as a tar that `docker load` takes (its own format and an OCI layout in one)."""
+def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterator[bytes]:
+    """Yield an image as a tar that `docker load` takes (its own format and an OCI layout in one).
+
+    Args:
+        leave_out: how many of the lowest layers the engine has already, and does not read.
+    """
     import json
 
     repository, _, tag = name.rpartition(":")
@@ -179,7 +183,7 @@ def archive(image: Image, cache: Path, name: str) -> Iterator[bytes]:
 
     for path, data in small.items():
         yield head(path, len(data)) + data + bytes(-len(data) % 512)
-    for item, path in zip(image.layers, layers, strict=True):
+    for item, path in list(zip(image.layers, layers, strict=True))[leave_out:]:
         yield head(path, item.layer.size)
         with oci.blob_path(cache, item.layer.digest).open("rb") as file:
             while chunk := file.read(1 << 20):
@@ -199,11 +203,25 @@ def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
     """
     from docker.errors import DockerException
 
-    try:
-        loaded = client.images.load(archive(image, cache, name))  # type: ignore[arg-type]
-    except DockerException as error:
-        raise EngineError(f"The Docker engine could not load {name}.", why=str(error)) from error
-    return str(loaded[0].id)
+    shared = _shared_layers(client, image)
+    for leave_out in {shared: None, 0: None}:  # an engine with containerd's image store wants them all
+        try:
+            loaded = client.images.load(archive(image, cache, name, leave_out))  # type: ignore[arg-type]
+            return str(loaded[0].id)
+        except DockerException as error:
+            if not leave_out:
+                raise EngineError(f"The Docker engine could not load {name}.", why=str(error)) from error
+    raise AssertionError("unreachable")
+
+
+def _shared_layers(client: DockerClient, image: Image) -> int:
+    """Return how many of an image's lowest layers the engine has in another image."""
+    wanted = [item.layer.diff_id for item in image.layers]
+    most = 0
+    for other in client.images.list():
+        has = other.attrs["RootFS"].get("Layers") or []
+        most = max(most, next((n for n, (a, b) in enumerate(zip(wanted, has, strict=False)) if a != b), len(has)))
+    return min(most, len(wanted))
 
 
 @contextmanager

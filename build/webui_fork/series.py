@@ -62,7 +62,7 @@ class Patch:
 
 
 def hook_lines(patches: Iterable[Patch]) -> dict[str, int]:
-    """Count, for each patch, the lines it adds to or removes from upstream's own files.
+    """Count, for each patch, the lines of upstream's own files that it changes or removes.
 
     Each is a future conflict; files that the series itself adds can't conflict.
     """
@@ -70,7 +70,7 @@ def hook_lines(patches: Iterable[Patch]) -> dict[str, int]:
     counts = {}
     for patch in patches:
         own |= {file.path for file in patch.files if file.is_added_file}
-        counts[patch.name] = sum(file.added + file.removed for file in patch.files if file.path not in own)
+        counts[patch.name] = sum(file.removed for file in patch.files if file.path not in own)
     return counts
 
 

@@ -46,6 +46,10 @@ TOOLS = {
     "dockerd": Tool(
         ("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"
     ),
+    # of the tests
+    "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
+    "tinyproxy": Tool(("tinyproxy",), "tinyproxy-bin", None, "apt: tinyproxy-bin; dnf: tinyproxy; brew: tinyproxy"),
+    "chromium": Tool(("chromium",), "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
 }
 
 

@@ -7,13 +7,11 @@ An answer of a fault holds the well-formed model `beside` wherever its shape all
 """
 
 import asyncio
-import functools
 import gzip
 import json
 import socket
 import struct
 import sys
-import zlib
 
 K = "\0K"  # the key of the list: "data" or "models"
 I = "\0I"  # noqa: E741 - the key of the id: "id" or "model"
@@ -114,19 +112,33 @@ async def flapping(writer, ollama, path):
     await (json_(entries()) if flapping.calls % 2 else reset)(writer, ollama, path)
 
 
+async def only_v1(writer, ollama, path):
+    """A server that has its API below /v1, and nothing else."""
+    found = path in ("/f/only-v1/v1/models", "/f/only-v1/v1/chat/completions")
+    chat = {
+        "object": "chat.completion",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}],
+    }
+    answer = json_(chat if path.endswith("/chat/completions") else entries()) if found else FAULTS["status-404"]
+    await answer(writer, ollama, path)
+
+
+async def ollama_like(writer, ollama, path):
+    """An Ollama: its version and its models, and nothing else."""
+    answers = {"version": json_({"version": "0.9.0"}), "tags": json_(entries()), "ps": json_({K: []})}
+    await answers.get(path.rpartition("/api/")[2], FAULTS["status-404"])(writer, ollama, path)
+
+
+async def strict_path(writer, ollama, path):
+    """A server that does not take two slashes for one."""
+    await (FAULTS["status-404"] if "//" in path else json_(entries()))(writer, ollama, path)
+
+
 def packed(ollama):
     return gzip.compress(body(entries(), ollama))
 
 
-@functools.cache
-def bomb(size):
-    packer, spaces = zlib.compressobj(9, wbits=31), b" " * (1 << 20)
-    return b"".join([packer.compress(spaces) for _ in range(size >> 20)]) + packer.flush()
-
-
-async def bombed(writer, ollama, path):
-    data = await asyncio.to_thread(bomb, 1 << 30)
-    writer.write(head(Content_Encoding="gzip") + data)
+BOMB = gzip.compress(b" " * (1 << 20)) * 1024  # 1 GiB, in a thousand gzip members
 
 
 def nested(depth):
@@ -137,9 +149,12 @@ HANG = 30.0
 HTML = "<html><body>Log in</body></html>"
 # the id of a lone surrogate, and other things that only exist as text
 FAULTS = {
+    "only-v1": only_v1,
+    "strict-path": strict_path,
     # well-behaved, for comparison
     "fine": json_(entries()),
     "fine-empty": json_({"object": "list", K: []}),
+    "ollama-like": ollama_like,
     # statuses
     "status-204": status("204 No Content", ""),
     "status-301-loop": status("301 Moved", "", Location="models"),
@@ -235,7 +250,7 @@ FAULTS = {
     # sizes
     "many": json_(entries(*(model(**{I: f"m{number}", "name": f"m{number}"}) for number in range(30_000)))),
     "large": json_(entries(model(x="x" * (30 << 20)))),
-    "bomb": bombed,
+    "bomb": raw(head(Content_Encoding="gzip") + BOMB),
     "endless": endless,
     "header-huge": raw(head(X_Long="x" * 100_000) + b"[]"),
     "headers-many": raw(head(**{f"X_{number}": "x" for number in range(5000)}) + b"[]"),
@@ -279,15 +294,21 @@ requests: list[str] = []
 
 async def serve(reader, writer):
     try:
-        request = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode("latin-1")
+        start = await asyncio.wait_for(reader.readexactly(1), 30)
+        if start == b"\x16":  # a TLS client, on a port that speaks none
+            writer.write(head("400 Bad Request", 0))
+            return
+        request = (start + await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)).decode("latin-1")
         path = request.split(" ", 2)[1]
         requests.append(request)
+        answer = FAULTS["status-404"]
         if path == "/requests":  # what was asked, for tests that count
-            data = json.dumps(requests).encode()
-            writer.write(head(length=len(data)) + data)
-        else:
-            name = path.split("/")[2] if path.startswith("/f/") else "status-404"
-            await FAULTS.get(name, FAULTS["status-404"])(writer, "/api/" in path, path)
+            answer = json_(requests.copy())
+        elif path.startswith("http://"):  # we are taken for a proxy
+            answer = status("503 Service Unavailable", HTML, "text/html")
+        elif path.startswith("/f/"):
+            answer = FAULTS.get(path.split("/")[2], answer)
+        await answer(writer, "/api/" in path, path)
         await writer.drain()
     except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError):
         pass
@@ -301,8 +322,8 @@ async def main(port):
         silent_names.bind(("0.0.0.0", 53))
     except OSError:
         silent_names.close()
-    await asyncio.to_thread(bomb, 1 << 30)
     async with await asyncio.start_server(serve, "0.0.0.0", port, limit=1 << 20) as server:
+        print("ready", flush=True)
         await server.serve_forever()
 
 

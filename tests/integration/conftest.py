@@ -1,16 +1,22 @@
-"""Fixtures of the integration tests: the real cache, the real release, a real engine."""
+"""Fixtures of the integration tests: the real cache, the real release, a real engine, a real vLLM."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
+from docker import DockerClient
+from docker.models.containers import Container
 
-from webui_fork import engine, pipeline, settings
+from containers import Site, provider, webui
+from webui_fork import companion, engine, pipeline, settings
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
+
+LOADING = 300.0  # seconds: an image of one's own may load real weights
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +41,12 @@ def docker_engine(real: Settings) -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="session")
-def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: Engine) -> Iterator[Callable[[int], str]]:
+def client(docker_engine: Engine) -> DockerClient:
+    return docker_engine.client
+
+
+@pytest.fixture(scope="session")
+def image_with(real: Settings, inputs: pipeline.Inputs, client: DockerClient) -> Iterator[Callable[[int], str]]:
     """Load the image with the first N patches of the series into the engine; returns its name."""
     loaded: dict[int, str] = {}
 
@@ -44,9 +55,80 @@ def image_with(real: Settings, inputs: pipeline.Inputs, docker_engine: Engine) -
             some = replace(inputs, patches=inputs.patches[:count])
             made = pipeline.build(real, some, Terminal(), locked=True)
             loaded[count] = f"webui-fork-test:{some.tag}"
-            engine.load(docker_engine.client, made.image, real.cache, loaded[count])
+            engine.load(client, made.image, real.cache, loaded[count])
         return loaded[count]
 
     yield load
     for name in loaded.values():
-        docker_engine.client.images.remove(name, force=True)
+        client.images.remove(name, force=True)
+
+
+@pytest.fixture(scope="session")
+def patched(image_with: Callable[[int], str], inputs: pipeline.Inputs) -> str:
+    """The image with the whole series."""
+    return image_with(len(inputs.patches))
+
+
+@pytest.fixture(scope="session")
+def stock(image_with: Callable[[int], str]) -> str:
+    """The image without a patch, for control."""
+    return image_with(0)
+
+
+@pytest.fixture(scope="session")
+def vllm_image(real: Settings, client: DockerClient) -> Iterator[str]:
+    """VLLM_IMAGE, or the one that is built of images/vllm-cpu/."""
+    if named := os.environ.get("VLLM_IMAGE"):
+        yield named
+        return
+    made = companion.build(real, "vllm-cpu", Terminal(), locked=True)
+    name = f"webui-fork-test:vllm-{made.tag}"
+    engine.load(client, made.image, real.cache, name)
+    yield name
+    client.images.remove(name, force=True)
+
+
+@dataclass(frozen=True)
+class Street:
+    """A network with a vLLM (`vllm:8000`) and the provider of every fault (`provider:8000`)."""
+
+    network: str
+    vllm: Container
+    model: str
+    faults: Container
+
+
+@pytest.fixture(scope="session")
+def street(client: DockerClient, vllm_image: str, patched: str) -> Iterator[Street]:
+    with engine.network(client) as network:
+        aliases = {network: client.api.create_endpoint_config(aliases=["vllm"])}
+        options = {"network": network, "networking_config": aliases, "shm_size": "256m"}
+        with (
+            engine.container(client, vllm_image, healthy=LOADING, **options) as vllm,
+            provider(client, patched, network) as faults,
+        ):
+            yield Street(network, vllm, served_model(client, patched, network), faults)
+
+
+def served_model(client: DockerClient, image: str, network: str) -> str:
+    """Ask the vLLM for the name of its model."""
+    code = (
+        "import json, urllib.request as r; print(json.load(r.urlopen('http://vllm:8000/v1/models'))['data'][0]['id'])"
+    )
+    said = client.containers.run(image, entrypoint=["python3", "-c", code], network=network, remove=True)
+    assert isinstance(said, bytes)
+    return said.decode().strip()
+
+
+@pytest.fixture(scope="session")
+def ours(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
+    """The patched Open WebUI beside the vLLM; a test sets the connections."""
+    with webui(client, patched, street.network) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def control(client: DockerClient, stock: str, street: Street) -> Iterator[Site]:
+    """Stock Open WebUI beside the vLLM."""
+    with webui(client, stock, street.network) as running:
+        yield running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import requests
@@ -15,7 +15,6 @@ from docker.models.volumes import Volume
 
 from containers import START, wait_for
 from webui_fork import engine, layers, oci, pipeline, upstream
-from webui_fork.engine import Engine
 from webui_fork.errors import EngineError
 from webui_fork.settings import Settings
 
@@ -28,13 +27,8 @@ def url_of(running: Container) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(docker_engine: Engine) -> DockerClient:
-    return docker_engine.client
-
-
-@pytest.fixture(scope="module")
-def image(image_with: Callable[[int], str], inputs: pipeline.Inputs) -> str:
-    return image_with(len(inputs.patches))
+def image(patched: str) -> str:
+    return patched
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from docker import DockerClient
 
+from containers import Site, site
 from webui_fork import engine, settings
 from webui_fork.engine import Engine
 from webui_fork.terminal import Terminal
@@ -27,4 +29,16 @@ def image(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[Engine]:
     with engine.connect(settings.load(), Terminal()) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def client(docker_engine: Engine) -> DockerClient:
+    return docker_engine.client
+
+
+@pytest.fixture(scope="module")
+def webui(client: DockerClient, image: str) -> Iterator[Site]:
+    """Open WebUI beside the provider of every fault; a proof sets the connections."""
+    with site(client, image) as running:
         yield running

@@ -1,0 +1,112 @@
+"""What a list has to be, whatever a second provider does: the table of faults, asked of an Open WebUI."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from containers import Connection, Listing, Site, fault
+
+PROMISE = 2.0  # seconds
+
+_GROUPS = {
+    "statuses": "status",
+    "ids and names": "id name",
+    "entries": "entry",
+    "encodings": "not half latin utf bom charset gzip brotli encoding chunks",
+    "speeds": "silent slow hang drip continue",
+    "connections": "reset flapping length garbage http refused nowhere tls unroutable",
+    "sizes": "many large bomb endless header headers",
+    "whole answers": "html nothing null number true string object list error key other only strict ollama fine",
+}
+
+
+def _table() -> list[str]:
+    spec = importlib.util.spec_from_file_location("provider", Path(__file__).parent / "assets/provider.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return list(module.FAULTS)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault in a slot."""
+
+    slot: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        return f"{self.slot}-{self.name}"
+
+    @property
+    def group(self) -> str:
+        if self.name in ("not-http", "hang-up"):
+            return "connections"
+        first = self.name.partition("-")[0].partition(".")[0]
+        if self.name in ("status-list",):
+            return "fields"
+        return next((group for group, names in _GROUPS.items() if first in names.split()), "fields")
+
+    @property
+    def url(self) -> str:
+        return _ELSEWHERE.get(self.name) or fault(self.name, self.slot)
+
+
+# what the table of a server can't have
+_ELSEWHERE = {
+    "refused": "http://provider:9",
+    "nowhere": "http://nowhere.invalid",
+    "tls": "https://provider:8000",
+    "unroutable": "http://192.0.2.1:8000",
+}
+CASES = [Case(slot, name) for slot in ("openai", "ollama") for name in [*_table(), *_ELSEWHERE]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a site made of a case; ``wrong`` is empty where it kept the promise."""
+
+    case: Case
+    listing: Listing | None
+    wrong: str
+
+
+def ask(site: Site, case: Case, healthy: str, model: str) -> Outcome:
+    """Connect a healthy provider and a faulty one, and judge the list."""
+    openai: list[Connection] = [(healthy, {"prefix_id": "good"})]
+    site.connect([*openai, case.url] if case.slot == "openai" else openai, [case.url] if case.slot == "ollama" else [])
+    try:
+        listing = site.models()
+    except requests.RequestException as error:
+        return Outcome(case, None, type(error).__name__)
+    return Outcome(case, listing, wrong(listing, f"good.{model}"))
+
+
+def wrong(listing: Listing, healthy: str) -> str:
+    """Return what is wrong with a list, nothing if it keeps the promise."""
+    if listing.status != 200:
+        return f"status {listing.status}"
+    if healthy not in listing.ids:
+        return "the healthy model is lost"
+    for model in listing.models:
+        if not all(isinstance(model.get(key), str) and model[key] for key in ("id", "name")):
+            return "an entry lacks what the front end needs"
+    return "" if listing.seconds < PROMISE else f"it took {listing.seconds:.1f} s"
+
+
+def totals(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, int, int]]:
+    """Yield, for each group of faults, in how many cases the promise was kept, and of how many."""
+    kept, of = Counter[str](), Counter[str]()
+    for outcome in outcomes:
+        of[outcome.case.group] += 1
+        kept[outcome.case.group] += not outcome.wrong
+    for group in of:
+        yield group, kept[group], of[group]
