@@ -19,6 +19,7 @@ from webui_fork import engine
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 120.0
+ADMIN = "admin@example.org"
 GOOD = "http://provider:8000/f/fine/v1"
 
 Connection = str | tuple[str, dict[str, Any]]
@@ -54,6 +55,7 @@ class Site:
     container: Container
     url: str
     token: str
+    password: str = ""
 
     def call(self, method: str, path: str, *, timeout: float = 30, **options: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -134,12 +136,13 @@ def _signed_in(running: Container, *, auth: bool = False) -> Site:
     url = f"http://127.0.0.1:{port}"
     wait_for(url, running)
     if auth:
-        form = {"name": "Admin", "email": "admin@example.org", "password": secrets.token_hex(16)}
+        form = {"name": "Admin", "email": ADMIN, "password": secrets.token_hex(16)}
         answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
     else:
+        form = {"password": ""}
         answer = requests.post(f"{url}/api/v1/auths/signin", json={"email": "", "password": ""}, timeout=30)
     answer.raise_for_status()
-    return Site(running, url, answer.json()["token"])
+    return Site(running, url, answer.json()["token"], form["password"])
 
 
 @contextmanager

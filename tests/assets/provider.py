@@ -9,6 +9,7 @@ An answer of a fault holds the well-formed model `beside` wherever its shape all
 import asyncio
 import gzip
 import json
+import re
 import socket
 import struct
 import sys
@@ -127,6 +128,18 @@ async def ollama_like(writer, ollama, path):
     """An Ollama: its version and its models, and nothing else."""
     answers = {"version": json_({"version": "0.9.0"}), "tags": json_(entries()), "ps": json_({K: []})}
     await answers.get(path.rpartition("/api/")[2], FAULTS["status-404"])(writer, ollama, path)
+
+
+async def first_caller_only(writer, ollama, path):
+    """Answers only the user who came first, as a header names them."""
+    user = re.search(r"x-user: (\S*)", requests[-1].lower()).group(1)
+    first_caller_only.user = getattr(first_caller_only, "user", user)
+    await (json_(entries()) if user == first_caller_only.user else FAULTS["status-500"])(writer, ollama, path)
+
+
+async def full_then_empty(writer, ollama, path):
+    full_then_empty.calls = getattr(full_then_empty, "calls", 0) + 1
+    await json_(entries() if full_then_empty.calls == 1 else {K: []})(writer, ollama, path)
 
 
 async def strict_path(writer, ollama, path):
@@ -302,12 +315,13 @@ async def serve(reader, writer):
         path = request.split(" ", 2)[1]
         requests.append(request)
         answer = FAULTS["status-404"]
+        special = {"first-caller-only": first_caller_only, "full-then-empty": full_then_empty}
         if path == "/requests":  # what was asked, for tests that count
             answer = json_(requests.copy())
         elif path.startswith("http://"):  # we are taken for a proxy
             answer = status("503 Service Unavailable", HTML, "text/html")
         elif path.startswith("/f/"):
-            answer = FAULTS.get(path.split("/")[2], answer)
+            answer = (FAULTS | special).get(path.split("/")[2], answer)
         await answer(writer, "/api/" in path, path)
         await writer.drain()
     except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError):

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
-from containers import Site, provider, webui
+from containers import GOOD, Connection, Site, provider, webui
 from webui_fork import companion, engine, pipeline, settings
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
+VLLM = "http://vllm:8000/v1"
+OTHER: Connection = (GOOD, {"prefix_id": "other"})
 LOADING = 300.0  # seconds: an image of one's own may load real weights
 
 
@@ -102,7 +105,7 @@ class Street:
 def street(client: DockerClient, vllm_image: str, patched: str) -> Iterator[Street]:
     with engine.network(client) as network:
         aliases = {network: client.api.create_endpoint_config(aliases=["vllm"])}
-        options = {"network": network, "networking_config": aliases, "shm_size": "256m"}
+        options: dict[str, Any] = {"network": network, "networking_config": aliases, "shm_size": "256m"}
         with (
             engine.container(client, vllm_image, healthy=LOADING, **options) as vllm,
             provider(client, patched, network) as faults,
@@ -132,3 +135,15 @@ def control(client: DockerClient, stock: str, street: Street) -> Iterator[Site]:
     """Stock Open WebUI beside the vLLM."""
     with webui(client, stock, street.network) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
+    """A site with accounts, and its admin, who shares the vLLM's model with everybody."""
+    with webui(client, patched, street.network, auth=True) as site:
+        site.connect([VLLM, OTHER])
+        assert {street.model, "other.beside"} <= set(site.models().ids)
+        grant = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+        form = {"id": street.model, "name": "Shared", "meta": {}, "params": {}, "access_grants": [grant]}
+        site.call("POST", "/api/v1/models/create", json=form).raise_for_status()
+        yield site

@@ -1,0 +1,160 @@
+"""Models list and chat through Open WebUI in front of a real vLLM: for admins and users, in outages and crowds."""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from docker import DockerClient
+
+from containers import Connection, Site, address, fault, webui
+from hosted import gateway, tinyproxy
+from integration.conftest import OTHER, VLLM, Street
+from webui_fork.settings import Settings
+
+LISTS = {"/api/models": "data", "/api/v1/models": "data", "/openai/models": "data", "/api/models/base": "data"}
+
+
+@pytest.fixture(autouse=True)
+def connected(ours: Site) -> None:
+    ours.connect([VLLM])
+
+
+def chat(site: Site, model: str, *, stream: bool) -> str:
+    """Say something; return what the model said."""
+    form = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream, "max_tokens": 8}
+    answer = site.call("POST", "/api/chat/completions", json=form, stream=stream, timeout=60)
+    assert answer.status_code == 200, answer.text
+    if not stream:
+        return str(answer.json()["choices"][0]["message"]["content"])
+    lines = [line.removeprefix(b"data: ") for line in answer.iter_lines() if line.startswith(b"data: ")]
+    assert lines[-1] == b"[DONE]"
+    chunks = [json.loads(line) for line in lines[:-1]]
+    return "".join(chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks if chunk["choices"])
+
+
+@pytest.mark.parametrize("path", LISTS)
+def test_every_list_has_the_model(ours: Site, street: Street, path: str) -> None:
+    found = ours.models(path, LISTS[path])
+    assert found.status == 200
+    assert street.model in found.ids
+
+
+def test_a_disabled_ollama_lists_nothing(ours: Site) -> None:
+    found = ours.models("/ollama/api/tags", "models")
+    assert (found.status, found.models) == (200, ())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_chat_gets_tokens(ours: Site, street: Street, stream: bool) -> None:
+    ours.models()
+    assert chat(ours, street.model, stream=stream)
+
+
+def test_without_v1_it_lists_and_chats(ours: Site, street: Street) -> None:
+    ours.connect([" http://vllm:8000/ "])
+    assert street.model in ours.models().ids
+    assert chat(ours, street.model, stream=True)
+
+
+class TestUsers:
+    """Access control stays what it is."""
+
+    def test_a_user_sees_what_was_shared_and_an_admin_everything(self, admin: Site, street: Street) -> None:
+        user = admin.signed_up("ann")
+        assert user.models().ids == [street.model]
+        assert {street.model, "other.beside"} <= set(admin.models().ids)
+
+    def test_a_user_is_not_told_of_failing_connections(self, admin: Site) -> None:
+        user = admin.signed_up("bob")
+        admin.connect([VLLM, OTHER, fault("status-500")])
+        assert admin.models().failing
+        assert not user.models().failing
+
+    def test_an_answer_that_may_differ_by_user_is_never_anothers(self, admin: Site) -> None:
+        """The provider answers one user and fails the next, who must not get the first one's models."""
+        by_user = {"headers": {"X-User": "{{USER_ID}}"}, "prefix_id": "own"}
+        admin.connect([(fault("first-caller-only"), by_user)])
+        assert "own.beside" in admin.models().ids
+        eve = admin.signed_up("eve", role="admin")
+        assert "own.beside" not in eve.models().ids
+        assert "own.beside" in admin.models().ids  # its own, kept
+
+
+class TestOutages:
+    """When vLLM is away for a moment, its models stay, marked."""
+
+    def test_paused_killed_loading_and_back(self, ours: Site, street: Street) -> None:
+        assert "stale" not in (ours.models().get(street.model) or {"stale": 1})
+        street.vllm.pause()  # SIGSTOP, through the freezer
+        try:
+            self._is_stale(ours, street.model)
+        finally:
+            street.vllm.unpause()
+        self._comes_back(ours, street.model)
+        street.vllm.restart(timeout=1)  # and it loads for half a minute: refused, then 200
+        self._is_stale(ours, street.model)
+        assert ours.models().failing
+        self._comes_back(ours, street.model)
+        assert chat(ours, street.model, stream=True)
+
+    def test_a_valid_empty_list_is_an_answer(self, ours: Site) -> None:
+        ours.connect([fault("full-then-empty")])
+        assert "beside" in ours.models().ids
+        assert ours.models().ids == []
+
+    @staticmethod
+    def _is_stale(site: Site, model: str) -> None:
+        for _ in range(3):
+            found = site.models()
+            assert found.status == 200
+            assert found.seconds < 2
+            entry = found.get(model)
+            assert entry
+            assert entry["stale"] is True
+            assert abs(entry["stale_since"] - time.time()) < 60
+
+    @staticmethod
+    def _comes_back(site: Site, model: str) -> None:
+        deadline = time.monotonic() + 180
+        while "stale" in (site.models().get(model) or {"stale": 1}):
+            assert time.monotonic() < deadline
+            time.sleep(1)
+
+
+def test_two_hundred_clients_at_once(ours: Site, street: Street) -> None:
+    ours.connect([VLLM, fault("silent"), fault("string")])
+    with ThreadPoolExecutor(200) as pool:
+        found = list(pool.map(lambda _: ours.models("/api/models"), range(200)))
+    assert {listing.status for listing in found} == {200}
+    assert all(street.model in listing.ids for listing in found)
+
+
+class TestProxies:
+    """A real proxy in the environment, as the Docker client puts it there."""
+
+    @pytest.mark.parametrize("no_proxy", ["", "203.0.113.0/24,far.example.com:8000"])
+    def test_private_hosts_are_asked_directly(
+        self, client: DockerClient, patched: str, street: Street, real: Settings, tmp_path: Path, no_proxy: str
+    ) -> None:
+        with tinyproxy(real, gateway(client, street.network), tmp_path) as proxy:
+            url = f"http://{proxy.host}:{proxy.port}"
+            env = {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": no_proxy}
+            # a name that looks public, and is the provider's
+            hosts = {"far.example.com": address(street.faults)}
+            with webui(client, patched, street.network, env=env, extra_hosts=hosts) as site:
+                far: list[Connection] = [("http://far.example.com:8000/f/fine/v1", {"prefix_id": "far"})]
+                site.connect([VLLM, *far])
+                found = site.models()
+                assert street.model in found.ids
+                assert chat(site, street.model, stream=True)
+                # the proxy can't look the name up, unless NO_PROXY spares us it
+                assert ("far.beside" in found.ids) is bool(no_proxy)
+                if not no_proxy:
+                    form = {"url": "http://far.example.com:8000/f/fine/v1", "key": "key"}
+                    answer = site.call("POST", "/openai/verify", json=form)
+                    assert answer.status_code == 400
+                    assert f"The proxy {url} said" in answer.json()["detail"]
