@@ -64,6 +64,7 @@ class TestUsers:
     """Access control stays what it is."""
 
     def test_a_user_sees_what_was_shared_and_an_admin_everything(self, admin: Site, street: Street) -> None:
+        admin.connect([VLLM, OTHER])
         user = admin.signed_up("ann")
         assert user.models().ids == [street.model]
         assert {street.model, "other.beside"} <= set(admin.models().ids)
