@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from helpers import Server, Talk
 from webui_fork import settings as settings_module
-from webui_fork.settings import Settings
+from webui_fork.settings import CHECKOUT, Settings
 
 
 @pytest.fixture
@@ -33,3 +35,25 @@ def server() -> Iterator[Server]:
     """A programmable HTTP server on loopback."""
     with Server() as running:
         yield running
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Keep the results: out/tests.json for programs, out/tests.md for people."""
+    if config.getoption("image", None):  # a proof, run by another run
+        return
+    rows: dict[str, Counter[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped", ""):  # "": setting up and taking down
+        for report in terminalreporter.stats.get(outcome, ()):
+            row = rows.setdefault(report.nodeid.partition("::")[0], Counter())
+            row[outcome] += bool(outcome)
+            row["seconds"] += getattr(report, "duration", 0)
+    out = CHECKOUT / "out"
+    out.mkdir(exist_ok=True)
+    (out / "tests.json").write_text(json.dumps(rows, indent=1) + "\n")
+    head = ["passed", "failed", "error", "skipped"]
+    lines = [f"| file | {' | '.join(head)} | seconds |", "|---" * 6 + "|"]
+    lines += [
+        f"| {file} | {' | '.join(str(row[key]) for key in head)} | {row['seconds']:.1f} |"
+        for file, row in sorted(rows.items())
+    ]
+    (out / "tests.md").write_text("\n".join(lines) + "\n")

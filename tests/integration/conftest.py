@@ -131,13 +131,6 @@ def ours(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
-def control(client: DockerClient, stock: str, street: Street) -> Iterator[Site]:
-    """Stock Open WebUI beside the vLLM."""
-    with webui(client, stock, street.network) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
     """A site with accounts, and its admin, who shares the vLLM's model with everybody."""
     with webui(client, patched, street.network, auth=True) as site:

@@ -7,25 +7,32 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from docker import DockerClient
 
 import faults
-from containers import Connection, Site, fault
+from containers import Connection, Site, fault, webui
 from faults import CASES, Case, Outcome
-from integration.conftest import Street
+from integration.conftest import VLLM, Street
 from webui_fork.settings import CHECKOUT
 
 STOCK_FAILS = set((Path(__file__).parents[1] / "assets/stock-fails.txt").read_text().split())
 
 
 @pytest.fixture(scope="module")
-def outcomes(street: Street, ours: Site, control: Site) -> dict[tuple[str, str], Outcome]:
-    """Ask both sites for every case; stock mostly waits, so they take turns of the machine."""
+def outcomes(client: DockerClient, stock: str, street: Street, ours: Site) -> dict[tuple[str, str], Outcome]:
+    """Ask both for every case, of stock a container for each slot: it mostly waits."""
 
-    def run(name: str, site: Site) -> list[tuple[tuple[str, str], Outcome]]:
-        return [((name, case.id), faults.ask(site, case, "http://vllm:8000/v1", street.model)) for case in CASES]
+    def run(name: str, site: Site, slots: str) -> list[tuple[tuple[str, str], Outcome]]:
+        cases = [case for case in CASES if case.slot in slots]
+        return [((name, case.id), faults.ask(site, case, VLLM, street.model)) for case in cases]
 
-    with ThreadPoolExecutor(2) as pool:
-        runs = [pool.submit(run, name, site) for name, site in (("patched", ours), ("stock", control))]
+    with (
+        webui(client, stock, street.network) as one,
+        webui(client, stock, street.network) as other,
+        ThreadPoolExecutor(3) as pool,
+    ):
+        sites = [("patched", ours, "openai ollama"), ("stock", one, "openai"), ("stock", other, "ollama")]
+        runs = [pool.submit(run, *site) for site in sites]
         found = dict(pair for done in runs for pair in done.result())
     _write(found)
     return found
@@ -62,7 +69,7 @@ def test_stock_fails_where_we_say_it_fails(outcomes: dict[tuple[str, str], Outco
 
 def test_several_faults_at_once_cost_no_more(street: Street, ours: Site) -> None:
     names = ["silent", "slow", "string", "bomb", "hang-in-body", "id-surrogate", "reset", "status-503", "many"]
-    openai: list[Connection] = [("http://vllm:8000/v1", {"prefix_id": "good"}), *(fault(name) for name in names)]
+    openai: list[Connection] = [(VLLM, {"prefix_id": "good"}), *(fault(name) for name in names)]
     ours.connect(openai, [fault(name, "ollama") for name in names])
     for _ in range(3):
         assert not faults.wrong(ours.models(), f"good.{street.model}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import image
+from webui_fork import image, rootfs
 from webui_fork.errors import ImageError
 from webui_fork.settings import CHECKOUT
 
@@ -62,3 +62,30 @@ def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: 
         read(tmp_path, GOOD.replace(old, new, 1))
     assert words in caught.value.what
     assert caught.value.remedy
+
+
+def test_an_image_of_its_own_has_its_time_and_its_requirements() -> None:
+    spec = image.read(CHECKOUT / "images/vllm-cpu")
+    assert spec.created
+    assert spec.python.origin == "image"
+    assert "triton" in spec.python.without
+    lock = (spec.folder / "requirements.lock").read_text()
+    assert not [name for name in spec.python.without if f"\n{name}==" in lock]
+    wanted = (spec.folder / spec.python.requirements).read_bytes()
+    rootfs.check_requirements(lock, wanted, spec, spec.folder / "requirements.lock")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('from = "tiny-model"', 'from = "huge-model"'),
+        ('from = "image"', 'from = "wheel"'),
+        ("created = 2026-11-01T00:00:00Z", 'created = "today"'),
+    ],
+)
+def test_what_only_an_image_of_its_own_has_is_checked(tmp_path: Path, old: str, new: str) -> None:
+    text = (CHECKOUT / "images/vllm-cpu/image.toml").read_text()
+    assert old in text
+    (tmp_path / "image.toml").write_text(text.replace(old, new))
+    with pytest.raises(ImageError, match=r"image\.toml:"):
+        image.read(tmp_path)
