@@ -142,6 +142,11 @@ async def full_then_empty(writer, ollama, path):
     await json_(entries() if full_then_empty.calls == 1 else {K: []})(writer, ollama, path)
 
 
+async def full_then_error(writer, ollama, path):
+    full_then_error.calls = getattr(full_then_error, "calls", 0) + 1
+    await json_(entries() if full_then_error.calls == 1 else {K: [], "error": "busy"})(writer, ollama, path)
+
+
 async def strict_path(writer, ollama, path):
     """A server that does not take two slashes for one."""
     await (FAULTS["status-404"] if "//" in path else json_(entries()))(writer, ollama, path)
@@ -316,6 +321,7 @@ async def serve(reader, writer):
         requests.append(request)
         answer = FAULTS["status-404"]
         special = {"first-caller-only": first_caller_only, "full-then-empty": full_then_empty}
+        special["full-then-error"] = full_then_error
         if path == "/requests":  # what was asked, for tests that count
             answer = json_(requests.copy())
         elif path.startswith("http://"):  # we are taken for a proxy

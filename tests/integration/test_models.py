@@ -107,6 +107,13 @@ class TestOutages:
         assert "beside" in ours.models().ids
         assert ours.models().ids == []
 
+    def test_an_error_beside_an_empty_list_is_none(self, ours: Site) -> None:
+        ours.connect([fault("full-then-error")])
+        assert "beside" in ours.models().ids
+        kept = ours.models().get("beside")
+        assert kept
+        assert kept["stale"] is True
+
     @staticmethod
     def _is_stale(site: Site, model: str) -> None:
         for _ in range(3):

@@ -28,6 +28,17 @@ def test_a_slow_function_does_not_stall_the_list(webui: Site, body: str) -> None
     assert found.seconds < 2
 
 
+def test_several_slow_functions_are_asked_at_once(webui: Site) -> None:
+    for number in range(4):
+        webui.function(f"slow{number}", SLOW.replace("sleep(3)", "sleep(0.6)"))
+    assert webui.models().seconds < 2
+
+
+def test_a_name_that_does_not_encode_costs_itself(webui: Site) -> None:
+    webui.function("odd", PIPES.format("return [{'id': 'a', 'name': 'A'}]") + "    name = '\\ud83d'\n")
+    assert "beside" in webui.models().ids
+
+
 def test_it_shows_up_when_it_has_answered(webui: Site) -> None:
     webui.function("slow", SLOW)
     assert webui.models().seconds < 2

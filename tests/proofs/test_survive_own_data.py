@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from containers import GOOD, Site
+from containers import GOOD, Site, fault
 
 MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
 VALUES (?, 'x', ?, 'Custom', ?, ?, 1, 0, 0)"
@@ -41,6 +41,20 @@ def test_a_malformed_setting_costs_itself(webui: Site, key: str, value: str) -> 
     webui.set_config("evaluation.arena.enable", "true")
     webui.set_config(key, value)
     assert {"beside", "custom"} <= set(webui.models().ids)
+
+
+@pytest.mark.parametrize(
+    "configs", ['{"0": null}', '{"0": "x"}', '{"0": {"model_ids": 7, "prefix_id": [], "tags": "x"}}']
+)
+def test_a_malformed_connection_costs_itself(webui: Site, configs: str) -> None:
+    webui.connect([], [fault("silent", "ollama"), fault("fine", "ollama")])
+    webui.set_config("ollama.api_configs", configs)
+    assert "beside" in webui.models().ids
+
+
+def test_a_malformed_url_costs_itself(webui: Site) -> None:
+    webui.connect([GOOD, ("http://[::1/v1", {"model_ids": ["listed"]})])
+    assert "beside" in webui.models().ids
 
 
 def test_an_action_with_an_odd_icon_costs_itself(webui: Site) -> None:
