@@ -238,6 +238,19 @@ def network(client: DockerClient) -> Iterator[str]:
 
 
 @contextmanager
+def volume(client: DockerClient) -> Iterator[str]:
+    """Make a volume for as long as the context lasts; yields its name."""
+    from docker.errors import DockerException
+
+    made = client.volumes.create(f"webui-fork-{uuid.uuid4().hex[:12]}")
+    try:
+        yield str(made.name)
+    finally:
+        with suppress(DockerException):
+            made.remove(force=True)
+
+
+@contextmanager
 def container(
     client: DockerClient,
     image: str,

@@ -11,7 +11,6 @@ import pytest
 import requests
 from docker import DockerClient
 from docker.models.containers import Container
-from docker.models.volumes import Volume
 
 from containers import START, wait_for
 from webui_fork import engine, layers, oci, pipeline, upstream
@@ -35,13 +34,6 @@ def image(patched: str) -> str:
 def webui(client: DockerClient, image: str) -> Iterator[Container]:
     with engine.container(client, image, healthy=START, ports=PORTS) as running:
         yield running
-
-
-@pytest.fixture
-def volume(client: DockerClient) -> Iterator[Volume]:
-    made = client.volumes.create()
-    yield made
-    made.remove(force=True)
 
 
 def file_of(running: Container, path: str) -> bytes:
@@ -108,8 +100,15 @@ def test_it_ends_at_once_on_sigterm_even_with_a_client_connected(client: DockerC
         assert seconds < 6
 
 
-def test_a_volume_that_root_wrote_keeps_working(client: DockerClient, image: str, volume: Volume) -> None:
-    mounts = {volume.name: {"bind": "/app/backend/data", "mode": "rw"}}
+@pytest.fixture
+def mounts(client: DockerClient) -> Iterator[dict[str, dict[str, str]]]:
+    with engine.volume(client) as name:
+        yield {name: {"bind": "/app/backend/data", "mode": "rw"}}
+
+
+def test_a_volume_that_root_wrote_keeps_working(
+    client: DockerClient, image: str, mounts: dict[str, dict[str, str]]
+) -> None:
     # stock serves as root: the same start without our entry point
     with engine.container(client, image, volumes=mounts, ports=PORTS, entrypoint=["bash", "start.sh"]) as stock:
         wait_for(url_of(stock), stock)
@@ -153,3 +152,21 @@ def test_the_patch_layer_holds_only_what_the_series_changes(
     touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
     assert files == touched
     assert not [info.name for info, _ in layers.read_entries(layer) if info.isdir()]  # none below is reset
+
+
+def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -> None:
+    def everything() -> set[str]:
+        things = [*client.containers.list(all=True), *client.networks.list(), *client.volumes.list()]
+        return {str(thing.attrs.get("Id") or thing.attrs["Name"]) for thing in things}
+
+    def interrupted() -> None:
+        with engine.network(client) as network, engine.volume(client) as name:
+            mounts = {name: {"bind": "/data", "mode": "rw"}}
+            with engine.container(client, image, network=network, volumes=mounts):
+                assert len(everything() - before) == 3
+                raise KeyboardInterrupt
+
+    before = everything()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert everything() <= before
