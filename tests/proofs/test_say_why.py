@@ -16,6 +16,8 @@ CAUSES = [
     ("/openai/verify", "http://provider:9/v1", "refuses the connection"),
     ("/openai/verify", "https://provider:8000/v1", "does not speak TLS"),
     ("/openai/verify", fault("string"), "no list of models"),
+    ("/openai/verify", fault("reset"), "hangs up without an answer"),
+    ("/openai/verify", "ftp://provider/v1", "starts with neither http:// nor https://"),
     ("/ollama/verify", fault("html", "ollama"), "web page"),
     ("/ollama/verify", "http://nobody.invalid", "can not be looked up"),
 ]
