@@ -32,7 +32,7 @@ from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.terminal import Terminal
 
 RUNS = 5
-TARGET = "backend/open_webui/utils/model_sources.py"
+TARGET = "backend/open_webui/utils/connection_causes.py"  # of the last patch
 
 
 def timed(work: Callable[[], Any]) -> float:

@@ -83,19 +83,19 @@ def test_an_index_that_can_not_be_reached(user: User, server: Server, tmp_path: 
 
 
 def test_a_patch_that_does_not_apply(user: User) -> None:
-    name = "isolate-openai-connections.patch"
+    name = "isolate-model-connections.patch"
     with edited(
         user.root / "patches" / name,
-        " from open_webui.utils.payload import (",
-        " from open_webui.utils.pailoat import (",
+        " from open_webui.utils.misc import calculate_sha256",
+        " from open_webui.utils.misc import calculate_sha255",
     ):
         code, _, err = user.run("build")
         assert code == 8, err
-        assert f"patches/{name} does not apply: hunk 1 of backend/open_webui/routers/openai.py" in err
-        assert "from open_webui.utils.payload import (" in err
+        assert f"patches/{name} does not apply: hunk 1 of backend/open_webui/routers/ollama.py" in err
+        assert "from open_webui.utils.misc import calculate_sha256" in err
         code, out, err = user.run("patches", "apply", "--upto-failure")
         assert code == 0, err
-        assert "1 of 2 patches" in out
+        assert "1 of 14 patches" in out
         code, out, err = user.run("patches", "export")
         assert code == 0, err
         assert f"Kept as they are, not applied yet: {name}" in out
