@@ -203,8 +203,8 @@ def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
     """
     from docker.errors import DockerException
 
-    shared = _shared_layers(client, image)
-    for leave_out in {shared: None, 0: None}:  # an engine with containerd's image store wants them all
+    # an engine with containerd's image store wants them all
+    for leave_out in sorted({_shared_layers(client, image), 0}, reverse=True):
         try:
             loaded = client.images.load(archive(image, cache, name, leave_out))  # type: ignore[arg-type]
             return str(loaded[0].id)
