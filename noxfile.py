@@ -61,6 +61,14 @@ def patches(session: nox.Session) -> None:
 
 
 @nox.session
+def rebase(session: nox.Session) -> None:
+    """Carry the series to the newest release (-- --to VERSION, --no-gate, --continue, --skip, --abort)."""
+    _install(session, "dev")  # the gate runs the tests
+    argv = ["python", "-m", "webui_fork", "rebase", *session.posargs]
+    session.run(*argv, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+
+
+@nox.session
 def serve(session: nox.Session) -> None:
     """Serve the embedded registry on loopback until Ctrl-C (-- --port N)."""
     _fork(session, "serve", *session.posargs)

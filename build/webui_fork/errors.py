@@ -128,6 +128,18 @@ class DiskFullError(CacheError):
     exit_code = 17
 
 
+class ConflictError(ForkError):
+    """A rebase needs a person: a patch could not be carried, or a rebase is under way already."""
+
+    exit_code = 18
+
+
+class GateError(ForkError):
+    """A rebase was carried, but a check of its result failed."""
+
+    exit_code = 19
+
+
 def from_os_error(error: OSError, doing: str) -> ForkError:
     """Put an operating system's refusal into words.
 

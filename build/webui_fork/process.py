@@ -34,8 +34,9 @@ def run(
     timeout: float | None = None,
     doing: str = "",
     build: bool = False,
+    stdin: bytes | None = None,
 ) -> Completed:
-    """Run a program to its end, with no standard input.
+    """Run a program to its end.
 
     Secrets go in ``env``, never in ``argv``, which any user of the machine can read.
 
@@ -45,6 +46,7 @@ def run(
         check: turn a failing exit code into an error.
         timeout: seconds until it is killed.
         build: its output goes into an image: it ends with us, and under umask 022.
+        stdin: what it reads; by default nothing.
         doing: the action, for the error ("sign the image").
 
     Raises:
@@ -59,14 +61,14 @@ def run(
             env=dict(env),
             cwd=cwd,
             umask=0o022 if build else -1,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
     except OSError as error:
         raise ToolError(f"Could not {doing}: {name} did not start.", why=str(error)) from error
     try:
-        out, err = child.communicate(timeout=timeout)
+        out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         child.kill()
         child.communicate()

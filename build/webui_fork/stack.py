@@ -150,19 +150,23 @@ def _check(repo: Repo, commit: str, patch: Patch) -> list[Problem]:
     return problems
 
 
+def identity(patch: Patch, epoch: int) -> dict[str, str]:
+    """Return git's variables for a patch's author, and for a committer that is the same everywhere."""
+    name, mail = parseaddr(patch.author)
+    return {
+        "GIT_AUTHOR_NAME": name,
+        "GIT_AUTHOR_EMAIL": mail,
+        "GIT_AUTHOR_DATE": patch.date,
+        "GIT_COMMITTER_DATE": f"{epoch} +0000",
+        **COMMITTER,
+    }
+
+
 def _commit(repo: Repo, parent: str, patch: Patch, epoch: int) -> str:
     from git import GitCommandError
 
-    name, mail = parseaddr(patch.author)
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
-        env = {
-            "GIT_INDEX_FILE": f"{folder}/index",
-            "GIT_AUTHOR_NAME": name,
-            "GIT_AUTHOR_EMAIL": mail,
-            "GIT_AUTHOR_DATE": patch.date,
-            "GIT_COMMITTER_DATE": f"{epoch} +0000",
-            **COMMITTER,
-        }
+        env = {"GIT_INDEX_FILE": f"{folder}/index", **identity(patch, epoch)}
         file = Path(folder) / "patch"
         file.write_bytes(patch.data)
         repo.git.read_tree(parent, env=env)

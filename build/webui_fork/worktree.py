@@ -214,8 +214,17 @@ def write(settings: Settings, patches: Sequence[Patch], kept: Sequence[str] = ()
         if not path.exists() or path.read_bytes() != patch.data:
             write_atomic(path, patch.data)
             changed.append(patch.name)
-    write_atomic(settings.patches / "series", _HEAD + "".join(f"{name}\n" for name in names))
+    write_order(settings, names)
     for name in sorted(present - set(names)):
         (settings.patches / name).unlink()
         changed.append(f"{name} (removed)")
     return tuple(changed)
+
+
+def write_order(settings: Settings, names: Sequence[str]) -> None:
+    """Write the order of the patches.
+
+    Raises:
+        CacheError: the file can't be written; the old one stays.
+    """
+    write_atomic(settings.patches / "series", _HEAD + "".join(f"{name}\n" for name in names))

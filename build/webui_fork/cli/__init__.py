@@ -36,6 +36,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
+    rebase = verbs.add_parser(
+        "rebase", help="carry the series to the newest release", epilog="example: nox -s rebase -- --to 0.12.4"
+    )
+    rebase.add_argument("--to", metavar="VERSION", help="the release to go to, also an older one; default: the newest")
+    rebase.add_argument(
+        "--no-gate",
+        action="store_true",
+        help="carry and commit without running proofs and tests; says so in the report",
+    )
+    ways = rebase.add_mutually_exclusive_group()
+    ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
+    ways.add_argument("--skip", action="store_true", help="drop the patch in conflict and go on")
+    ways.add_argument("--abort", action="store_true", help="take the rebase back; the checkout is as it was")
+    rebase.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
+
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
     lint = actions.add_parser("lint", help="check every rule of the series")
@@ -73,6 +88,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         with exclusive(settings.out / ".lock", "this checkout", ui.say):
             changed = locking.refresh(settings, ui, arguments.release)
         print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
+    elif arguments.verb == "rebase":
+        from webui_fork.cli import rebase
+
+        rebase.run(settings, ui, arguments)
     elif arguments.verb == "serve":
         from webui_fork.cli import serve
 

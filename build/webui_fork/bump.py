@@ -1,0 +1,377 @@
+"""Move the checkout to another release: find it, carry the series, prove the result, leave commits.
+
+Everything happens beside the checkout: in the local repository, and in a candidate (a git worktree of the checkout
+under out/). The checkout itself changes in one step at the end, a fast-forward. What is interrupted is made again
+from the state (`rebase_state`); carrying takes seconds, so nothing else needs to be kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from webui_fork import (
+    changelog,
+    conflicts,
+    gate,
+    index,
+    landing,
+    lock,
+    rebase,
+    rebase_report,
+    rebase_state,
+    stack,
+    upstream,
+)
+from webui_fork.errors import ConflictError, GateError, LockError, SourceError, UsageError
+from webui_fork.files import write_atomic
+from webui_fork.history import Release
+from webui_fork.lock import GitPin, Lock
+from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.rebase_report import PatchRow, RebaseReport
+from webui_fork.rebase_state import State
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    pass
+
+_MANY = 12  # releases in between that are fetched to find the one that brought a conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A rebase at work: both locks, both ends in the local repository, the series before, and what is decided."""
+
+    state: State
+    old: Lock
+    new: Lock
+    ends: Releases
+    patches: tuple[Patch, ...]
+    tree: stack.PatchedTree
+
+
+def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
+    """Find the release to go to, as a lock without inputs; None when the pinned one is the newest.
+
+    Raises:
+        SourceError: the index can't be read. LockError: it has no such release.
+    """
+    from packaging.version import Version
+
+    where = index.configured(settings)
+    with ui.step("index", "Asking the index for releases"):
+        releases, _ = index.listing(where, index.session(where))
+    found = index.pick(releases, version)
+    if found.version == old.version or (version is None and Version(found.version) < Version(old.version)):
+        return None
+    pin = None
+    if old.git:
+        pin = GitPin(old.git.remote, _tag(settings, old.git.remote, found.version))
+    return Lock(found.version, found.time, found.sdist, found.wheel, pin, ())
+
+
+def _tag(settings: Settings, remote: str, version: str) -> str:
+    """Return the commit of a release's tag on the git remote."""
+    done = rebase_state.git(
+        settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    if done.code or not rows:
+        raise SourceError(f"The git remote has no tag v{version}.", why=done.tail(), remedy="Name another with --to.")
+    return max(rows, key=lambda row: row[1].endswith("^{}"))[0]
+
+
+def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool) -> RebaseReport | None:
+    """Begin a rebase; None when there is nothing new.
+
+    Args:
+        version: the release to go to; None: the newest. prove: run proofs and checks.
+
+    Raises:
+        UsageError: the checkout is dirty. ConflictError: another rebase is under way, or a patch needs a person.
+        GateError: a check failed. ForkError: see the stages.
+    """
+    if held := rebase_state.read(settings):
+        raise ConflictError(
+            f"A rebase to {held.lock.version} is under way"
+            + (f"; it waits for a person at patches/{held.conflict}." if held.conflict else "."),
+            remedy="Go on with `nox -s rebase -- --continue`, or take it back with `nox -s rebase -- --abort`.",
+        )
+    head = rebase_state.require_clean(settings)
+    old = lock.read(settings.lock_file)
+    new = target(settings, old, version, ui)
+    if new is None:
+        return None
+    return proceed(settings, ui, State(head, lock.dump(new), prove))
+
+
+def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool) -> RebaseReport:
+    """Go on with the rebase under way, with what a person decided.
+
+    Raises:
+        ConflictError: there is none, or it is not resolved. GateError, ForkError: as for :func:`start`.
+    """
+    state = _under_way(settings)
+    if state.candidate:
+        if rebase_state.require_clean(settings) != state.head:
+            raise _moved()
+        saved = settings.out / "rebase" / "report.json"
+        if saved.exists():
+            return _finish(settings, ui, state, rebase_report.from_json(saved.read_text()))
+        state = replace(state, candidate="")
+    if state.conflict:
+        state = _decided(settings, ui, state, skip=skip, earlier=earlier)
+        rebase_state.write(settings, state)
+    elif skip:
+        raise ConflictError("No patch waits for a decision.", remedy="`nox -s rebase -- --continue`, or `--abort`.")
+    return proceed(settings, ui, state)
+
+
+def _under_way(settings: Settings) -> State:
+    state = rebase_state.read(settings)
+    if state is None:
+        raise ConflictError("No rebase is under way.", remedy="`nox -s rebase` begins one.")
+    return state
+
+
+def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earlier: bool) -> State:
+    """Take a person's decision on the patch that waits."""
+    clean = replace(state, conflict="", parent="")
+    if skip:
+        return replace(clean, skipped=(*state.skipped, state.conflict))
+    job = _job(settings, ui, state)
+    number = [patch.name for patch in job.patches].index(state.conflict)
+    patch, before = job.patches[number], (job.tree.release, *job.tree.commits)[number]
+    if earlier:
+        conflicts.take_earlier(settings, state.parent)
+    made = conflicts.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch)
+    name = conflicts.key(job.ends.repo, patch, before, job.tree.commits[number], state.parent)
+    write_atomic(conflicts.remembered(settings, name), made.data)
+    return replace(clean, resolved=(*state.resolved, (patch.name, made.data.decode())))
+
+
+def abort(settings: Settings) -> str:
+    """Take the rebase under way back; return its target. The checkout was never touched.
+
+    Raises:
+        ConflictError: there is none.
+    """
+    version = _under_way_version(settings)
+    repo = upstream.repository(settings)
+    conflicts.remove_tree(settings, repo)
+    landing.remove(settings)
+    shutil.rmtree(conflicts.folder(settings), ignore_errors=True)
+    rebase_state.clear(settings)
+    return version
+
+
+def _under_way_version(settings: Settings) -> str:
+    path = rebase_state.file(settings)
+    if not path.exists():
+        raise ConflictError("No rebase is under way.", remedy="`nox -s rebase` begins one.")
+    try:
+        return _under_way(settings).lock.version
+    except (ConflictError, LockError):  # a damaged state is what --abort is for
+        return "another release"
+
+
+def _job(settings: Settings, ui: Terminal, state: State) -> Job:
+    """Have everything at hand that a rebase starts from.
+
+    Raises:
+        UsageError: the checkout is not where it was. ApplyError: the series is not one of the locked release.
+    """
+    if rebase_state.require_clean(settings) != state.head:
+        raise _moved()
+    old, new = lock.read(settings.lock_file), state.lock
+    _, patches = stack.read_series(settings.patches)
+    first, last = (upstream.release_commit(settings, pinned, ui) for pinned in (old, new))
+    repo = upstream.repository(settings)
+    with ui.step("series"):
+        tree = stack.apply(repo, first, patches, old.epoch)
+    return Job(state, old, new, Releases(repo, first, last, new.epoch), patches, tree)
+
+
+def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
+    """Carry, prove, land. Raises as :func:`start`."""
+    job = _job(settings, ui, state)
+    rebase_state.write(settings, state)  # only a rebase that can start is one under way
+    landing.prepare(settings, state.head)
+    candidate = landing.candidate(settings)
+    stock: dict[str, str] = {}
+    if state.gate:
+        landing.relock(candidate, ui, job.new.version)
+        stock = gate.upstreamed(candidate, ui, job.patches)
+    with ui.step("carry", f"Carrying {len(job.patches)} patches from {job.old.version} to {job.new.version}"):
+        carried = _carry(settings, job, stock)
+    carried = gate.proved(candidate, ui, carried) if state.gate else [_unproved(row) for row in carried]
+    stopped = next((row for row in carried if _waits(row, state)), None)
+    if stopped:
+        _stop(settings, ui, job, carried, stopped)
+    if not state.gate:
+        landing.relock(candidate, ui, job.new.version)
+    with ui.step("commits"):
+        commit = landing.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
+    report = _report(job, carried, "not proved", ui)
+    _write(settings, report)
+    state = replace(state, candidate=commit)
+    rebase_state.write(settings, state)
+    return _finish(settings, ui, state, report)
+
+
+def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport) -> RebaseReport:
+    """Run the gate on the candidate, and move the checkout to it."""
+    landing.prepare(settings, state.candidate)
+    if state.gate:
+        checks, digest = gate.run(landing.candidate(settings), ui)
+        failed = [check for check in checks if not check.passed]
+        verdict = "gate failed" if failed else "ready"
+        report = replace(report, verdict=verdict, checks=checks, digest=digest, times=tuple(ui.times.items()))
+        _write(settings, report)
+        if failed:
+            raise GateError(
+                f"The series was carried to {report.new}, but {', '.join(check.name for check in failed)} failed.",
+                why=failed[0].detail,
+                remedy="out/rebase/report.md has it. Put it right in out/rebase/candidate and commit there, then "
+                "`nox -s rebase -- --continue`; or `--abort`.",
+            )
+    landing.land(settings)
+    rebase_state.clear(settings)
+    conflicts.remove_tree(settings, upstream.repository(settings))
+    return report
+
+
+def _moved() -> UsageError:
+    return UsageError(
+        "The checkout is at another commit than when the rebase began.",
+        remedy="Go back to it (`git switch -`, `git reset`), or take the rebase back with --abort.",
+    )
+
+
+def _waits(row: Carried, state: State) -> bool:
+    return row.outcome is Outcome.CONFLICT and row.commit is None and row.name not in state.skipped
+
+
+def _unproved(row: Carried) -> Carried:
+    """Refuse what only a proof could say is right."""
+    if not row.needs_proof:
+        return row
+    why = "only the syntax tree says where it goes now, and without its proof nobody knows whether that is right"
+    files = tuple(replace(file, text=None, proposal=file.text, why=why) for file in row.files)
+    return replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why)
+
+
+def _carry(settings: Settings, job: Job, stock: dict[str, str]) -> list[Carried]:
+    """Carry patch by patch, taking what a person decided, to the end or to the first that waits for a person."""
+    merge = rebase.merger(job.ends.repo, job.ends.new, settings.environ)
+    resolved, parent = dict(job.state.resolved), job.ends.new
+    rows: list[Carried] = []
+    for number, patch in enumerate(job.patches):
+        before = job.tree.commits[number - 1] if number else job.tree.release
+        if patch.name in job.state.skipped:
+            row = rebase.dropped(patch, "a person dropped it")
+        elif patch.name in stock:
+            row = rebase.upstreamed(patch, stock[patch.name])
+        elif patch.name in resolved:
+            row = rebase.by_hand(job.ends, patch, resolved[patch.name].encode(), parent)
+        else:
+            row = rebase.carry_patch(job.ends, patch, before, job.tree.commits[number], parent, merge)
+        rows.append(row)
+        if _waits(row, job.state):
+            break
+        parent = row.commit or parent
+    return rows
+
+
+def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried], row: Carried) -> None:
+    """Lay out a conflict and raise."""
+    number = [patch.name for patch in job.patches].index(row.name)
+    patch, after = job.patches[number], job.tree.commits[number]
+    before = job.tree.commits[number - 1] if number else job.tree.release
+    done = [one.commit for one in carried[: [c.name for c in carried].index(row.name)] if one.commit]
+    parent = done[-1] if done else job.ends.new
+    merge = rebase.merger(job.ends.repo, job.ends.new, settings.environ)
+    with ui.step("cause", "Looking for the release that brought the conflict"):
+        found = conflicts.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
+    known = conflicts.remembered(settings, conflicts.key(job.ends.repo, patch, before, after, parent))
+    earlier = known if known.exists() else None
+    conflict = conflicts.Conflict(patch, row, before, after, parent, found, earlier)
+    words = conflicts.lay_out(settings, job.ends.repo, conflict)
+    rebase_state.write(settings, replace(job.state, conflict=row.name, parent=parent))
+    _write(settings, replace(_report(job, carried, "conflict", ui), conflict=words))
+    place = conflicts.folder(settings).relative_to(settings.root)
+    raise ConflictError(
+        f"patches/{row.name} needs a person ({len(done)} of {len(job.patches)} patches were carried before it).",
+        why=row.why,
+        remedy=f"{place}/CONFLICT.md says what upstream changed. Resolve it in "
+        f"{conflicts.tree(settings).relative_to(settings.root)}, then `nox -s rebase -- --continue`; "
+        "or `--skip`, or `--abort`." + (" An earlier resolution is there: `--continue --earlier`." if earlier else ""),
+    )
+
+
+def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
+    """Return the releases from the old to the new one; just those two where the others can't be had, or are many."""
+    from packaging.version import Version
+
+    ends = [
+        Release(job.old.version, job.ends.old, job.old.epoch),
+        Release(job.new.version, job.ends.new, job.new.epoch),
+    ]
+    low, high = Version(job.old.version), Version(job.new.version)
+    if low >= high:
+        return ends
+    try:
+        where = index.configured(settings)
+        listed, _ = index.listing(where, index.session(where))
+        inner = [one for one in listed if low < Version(one.version) < high]
+        if len(inner) > _MANY:
+            return ends
+        locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in inner]
+        found = [Release(one.version, upstream.release_commit(settings, one, ui), one.epoch) for one in locks]
+    except SourceError:
+        return ends
+    return [ends[0], *found, ends[1]]
+
+
+def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:
+    text = (upstream.read_file(job.ends.repo, job.ends.new, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
+    rows = {row.name: row for row in carried}
+    return RebaseReport(
+        old=job.old.version,
+        new=job.new.version,
+        verdict=verdict,
+        between=len(changelog.between(text, job.old.version, job.new.version)),
+        rows=tuple(_row(patch, rows.get(patch.name), job.state) for patch in job.patches),
+        notes=changelog.notes(text, job.old.version, job.new.version),
+        checks=(),
+        times=tuple(ui.times.items()),
+    )
+
+
+def _row(patch: Patch, row: Carried | None, state: State) -> PatchRow:
+    before = _size(patch)
+    if row is None:
+        return PatchRow(patch.name, "not tried", "–", before, before)
+    if patch.name in state.skipped:
+        return PatchRow(patch.name, "skipped", "a person", before, None, why=row.why)
+    after = _size(row.patch) if row.patch else None
+    between = rebase_report.interdiff(patch.data, row.patch.data) if row.patch else ""
+    review = "please review: its place is new" if row.outcome is Outcome.RELOCATED else ""
+    if row.outcome is Outcome.CONFLICT and row.patch:
+        review = "resolved by a person"
+    return PatchRow(patch.name, row.outcome, row.method.word, before, after, between, row.why, review)
+
+
+def _size(patch: Patch) -> tuple[int, int]:
+    return sum(file.added for file in patch.files), sum(file.removed for file in patch.files)
+
+
+def _write(settings: Settings, report: RebaseReport) -> None:
+    folder = settings.out / "rebase"
+    write_atomic(folder / "report.md", rebase_report.markdown(report))
+    write_atomic(folder / "report.html", rebase_report.page(report))
+    write_atomic(folder / "report.json", rebase_report.to_json(report))

@@ -1,0 +1,134 @@
+"""Carry the change of one file from one release to another: every method, and which result can be trusted.
+
+The text merge and the transplant of the syntax tree are two opinions. A clean text merge is taken when the
+transplant agrees with it or has nothing to say; what only the transplant gives needs a proof; anything that the
+guards doubt is a conflict (docs/adr/0006-carrying-patches.md).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from webui_fork import guards, syntax, transplant
+from webui_fork.textmerge import Merger
+from webui_fork.transplant import ContestedError, UncertainError
+
+
+class Method(enum.IntEnum):
+    """How a file was carried, from the least to the most that had to be done."""
+
+    NONE = 0  # the release did not change it
+    LINES = 1  # three-way merge of lines
+    FORMATTED = 2  # the same, after laying both out as the new release does
+    FUNCTIONS = 3  # the same, function by function
+    TOKENS = 4  # the same, token by token where lines conflict
+    TRANSPLANT = 5  # the edit of the syntax tree, made again
+    PERSON = 6
+
+    @property
+    def word(self) -> str:
+        """Its name for people."""
+        return _WORDS[self]
+
+
+GONE = "\0"  # the text of a file that is deleted
+_WORDS = {
+    Method.NONE: "nothing to do",
+    Method.LINES: "3-way",
+    Method.FORMATTED: "3-way, formatted",
+    Method.FUNCTIONS: "3-way, by function",
+    Method.TOKENS: "3-way, by token",
+    Method.TRANSPLANT: "syntax tree",
+    Method.PERSON: "a person",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What became of one file.
+
+    ``text`` is the result, None where a person decides; ``marked`` is the merge with conflict markers then.
+    ``needs_proof``: only the patch's proof can say that it is right. ``why`` says what the doubt is.
+    """
+
+    path: str
+    method: Method
+    text: str | None
+    why: str = ""
+    marked: str = ""
+    needs_proof: bool = False
+    moved: tuple[str, ...] = ()
+    proposal: str | None = None
+
+
+def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
+    """Carry the change from base to ours of a file to theirs.
+
+    Raises:
+        ToolError: git or the formatter failed.
+    """
+    if base == theirs:
+        return File(path, Method.NONE, ours)
+    if ours == theirs:
+        return File(path, Method.LINES, theirs)
+    marked, clean = merger.lines(base, ours, theirs)
+    trees = [syntax.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
+    if None in trees:
+        return _plain(path, base, ours, theirs, marked if clean else None, marked)
+    text, method = (marked, Method.LINES) if clean else _finer(merger, base, ours, theirs)
+    found = _decide(merger, path, (base, ours, theirs), text, method)
+    if found.text is not None:
+        b, o, t = (tree for tree in trees if tree)
+        if alike := guards.look_alikes(b, o, t):
+            why = "the new release has added what looks like a place that the patch changes: " + "; ".join(alike[:3])
+            found = replace(found, method=Method.PERSON, text=None, why=why, proposal=found.text)
+    return found if found.text is not None else replace(found, marked=marked)
+
+
+def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marked: str) -> File:
+    """Decide on a file that is not Python: only lines to go by."""
+    if text is None:
+        return File(path, Method.PERSON, None, "both change the same lines", marked)
+    if text != theirs and not guards.same_change(base, ours, theirs, text):
+        return File(path, Method.PERSON, None, "upstream has taken a part of it, or repeats its lines", marked)
+    return File(path, Method.LINES, text)
+
+
+def _finer(merger: Merger, base: str, ours: str, theirs: str) -> tuple[str | None, Method]:
+    text = merger.formatted_lines(base, ours, theirs)
+    if text is not None:
+        return text, Method.FORMATTED
+    text = merger.functions(base, ours, theirs, tokens=False)
+    if text is not None:
+        return text, Method.FUNCTIONS
+    return merger.functions(base, ours, theirs, tokens=True), Method.TOKENS
+
+
+def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str | None, method: Method) -> File:
+    theirs = versions[2]
+    base, ours, there = (merger.formatted(version) for version in versions)
+    made, doubt = None, ""
+    try:
+        made = transplant.transplant(base, ours, theirs, merger.formatted)
+    except ContestedError as error:
+        return File(path, Method.PERSON, None, str(error), proposal=text)
+    except UncertainError as error:
+        doubt = str(error)
+    if text is not None and syntax.parse(text) is None:
+        text, doubt = None, doubt or "the merged lines are no longer Python"
+    if text is None:
+        if made is None:
+            return File(path, Method.PERSON, None, f"both change the same lines, and {doubt}")
+        if not guards.complete(base, ours, there, merger.formatted(made.text)):
+            why = "the lines conflict, and the merge of the syntax tree would lose some"
+            return File(path, Method.PERSON, None, why, proposal=made.text)
+        return File(path, Method.TRANSPLANT, made.text, needs_proof=True, moved=made.moved)
+    if made is not None:
+        if not guards.same_tree(text, made.text):
+            why = "the merge of the lines and that of the syntax tree disagree"
+            return File(path, Method.PERSON, None, why, proposal=made.text)
+        return File(path, method, text, needs_proof=bool(made.moved), moved=made.moved)
+    if text == theirs or guards.same_change(base, ours, there, merger.formatted(text)):
+        return File(path, method, text)
+    return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

@@ -1,0 +1,70 @@
+"""Upstream's changelog: what a person must know before moving from one release to another. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.version import InvalidVersion, Version
+
+_RELEASE = re.compile(r"^## \[([^\]]+)\](?: - (\S+))?", re.M)
+_SECTION = re.compile(r"^### (.+)$", re.M)
+_BREAKS = re.compile(
+    r"breaking|migrat|backup|back up|downgrade|deprecat|removed\b|renamed|must (now )?be set|now require"
+    r"|no longer (support|accept)|defaults? (has |have )?(changed|now)|env(ironment)? var"
+    r"|\b[A-Z][A-Z0-9]+(_[A-Z0-9]+)+\b",
+    re.I,
+)
+_CERTAIN = re.compile(r"breaking|database migration|back up|downgrade|⚠|\bIMPORTANT\b")
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)(, )?")
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the changelog: the release, its section, the text without links; ``certain``: it breaks or migrates."""
+
+    version: str
+    section: str
+    text: str
+    certain: bool
+
+
+def between(text: str, old: str, new: str) -> tuple[tuple[str, str], ...]:
+    """Return the releases after the old up to the new one, newest first, each with its part of the changelog."""
+    low, high = sorted((Version(old), Version(new)))
+    marks = list(_RELEASE.finditer(text))
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    found = []
+    for mark, end in zip(marks, ends, strict=True):
+        try:
+            version = Version(mark[1])
+        except InvalidVersion:
+            continue
+        if low < version <= high:
+            found.append((mark[1], text[mark.end() : end]))
+    return tuple(found)
+
+
+def notes(text: str, old: str, new: str) -> tuple[Note, ...]:
+    """Pick the migration notes and breaking changes between two releases, the certain ones first.
+
+    A line counts when it speaks of migrations, removals, defaults or environment variables, or when it is not a
+    bullet point at all: that is where upstream writes its warnings.
+    """
+    found = [note for version, part in between(text, old, new) for note in _notes(version, part)]
+    return tuple(sorted(found, key=lambda note: not note.certain))
+
+
+def _notes(version: str, part: str) -> Iterator[Note]:
+    pieces = _SECTION.split(part)
+    for section, body in [("", pieces[0]), *zip(pieces[1::2], pieces[2::2], strict=True)]:
+        for line in body.splitlines():
+            text = _LINK.sub("", line.strip()).strip(" ,")
+            bullet = text.startswith(("- ", "* "))
+            if not text or text.startswith(("<!--", "---")):
+                continue
+            changed = section in ("Changed", "Removed", "Deprecated")
+            certain = "⚠" in text or not bullet or (changed and bool(_CERTAIN.search(text)))
+            if certain or (changed and _BREAKS.search(text)):
+                yield Note(version, section, text.removeprefix("- "), certain)

@@ -1,0 +1,40 @@
+"""The verb `rebase`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork import bump, lock, rebase_report, report
+from webui_fork.errors import UsageError
+from webui_fork.files import exclusive
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Begin a rebase, go on with one, or take it back; print the summary.
+
+    Raises:
+        UsageError: options that do not go together. ForkError: see :mod:`webui_fork.bump`.
+    """
+    going = arguments.resume or arguments.skip or arguments.abort
+    if going and (arguments.to or arguments.no_gate):
+        raise UsageError("--to and --no-gate belong to the begin of a rebase.", remedy="Leave them out, or --abort.")
+    if arguments.earlier and not arguments.resume:
+        raise UsageError("--earlier goes with --continue.", remedy="nox -s rebase -- --continue --earlier")
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        if arguments.abort:
+            print(f"The rebase to {bump.abort(settings)} is taken back; the checkout is as it was.")
+            return
+        if arguments.resume or arguments.skip:
+            done = bump.resume(settings, ui, skip=arguments.skip, earlier=arguments.earlier)
+        else:
+            begun = bump.start(settings, ui, arguments.to, prove=not arguments.no_gate)
+            if begun is None:
+                version = lock.read(settings.lock_file).version
+                print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
+                return
+            done = begun
+    print(report.table(rebase_report.summary(done)))
+    print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
+    print("Next: git log; review the commits." if done.verdict == "ready" else "Next: nox -s tests, then review.")

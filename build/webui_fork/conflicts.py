@@ -1,0 +1,241 @@
+"""When a person is needed: the conflict in words and in files, a tree to resolve it in, and what was decided before."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import guards, process, rebase, series, stack, syntax, worktree
+from webui_fork.errors import ConflictError
+from webui_fork.files import write_atomic
+from webui_fork.history import Release
+from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.textmerge import Merger
+from webui_fork.upstream import HERMETIC, read_file
+
+if TYPE_CHECKING:
+    from git import Repo
+
+_MARKS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The release in between that brought the conflict, and its changes to what the patch touches, as a diff."""
+
+    old: str
+    new: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A patch that a person carries.
+
+    ``before`` and ``after`` are the commits without and with it on the old release, ``parent`` what it goes on now.
+    """
+
+    patch: Patch
+    carried: Carried
+    before: str
+    after: str
+    parent: str
+    cause: Cause | None
+    earlier: Path | None
+
+
+def folder(settings: Settings) -> Path:
+    """Where the files of a conflict are."""
+    return settings.out / "rebase" / "conflict"
+
+
+def tree(settings: Settings) -> Path:
+    """Where a conflict is resolved: a git worktree of the new release with what was carried so far."""
+    return settings.out / "rebase" / "resolve"
+
+
+def key(repo: Repo, patch: Patch, before: str, after: str, parent: str) -> str:
+    """Return what makes two conflicts the same: base, ours and theirs of every file."""
+    digest = hashlib.sha256(patch.subject.encode())
+    for path in patch.paths:
+        for commit in (before, after, parent):
+            digest.update(path.encode() + b"\0" + (read_file(repo, commit, path) or b"\1") + b"\0")
+    return digest.hexdigest()
+
+
+def remembered(settings: Settings, name: str) -> Path:
+    """Where an earlier resolution of the same conflict is kept."""
+    return settings.cache / "resolutions" / f"{name}.patch"
+
+
+def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, after: str, merge: Merger) -> Cause | None:
+    """Find the first release in between to which the patch alone can't be carried, and what it changed there."""
+    for old, new in pairwise(between):
+        ends = Releases(repo, between[0].commit, new.commit, new.epoch)
+        found = rebase.carry_patch(ends, patch, before, after, new.commit, merge)
+        if found.outcome is Outcome.CONFLICT or new is between[-1]:
+            return Cause(old.version, new.version, "\n".join(_regions(repo, old, new, patch, before, after)))
+    return None
+
+
+def _regions(repo: Repo, old: Release, new: Release, patch: Patch, before: str, after: str) -> Iterator[str]:
+    """Yield what a release changed in the functions that a patch touches, or in the whole file where there are none."""
+    for path in patch.paths:
+        was, now = (_text(repo, commit, path) for commit in (old.commit, new.commit))
+        if was == now:
+            continue
+        touched = {scope for scope, _ in guards.delta(_text(repo, before, path), _text(repo, after, path))}
+        left, right = (_parts(text, touched) for text in (was, now))
+        if left == right:
+            left, right = was, now
+        names = (f"{old.version}/{path}", f"{new.version}/{path}")
+        yield from difflib.unified_diff(left.splitlines(), right.splitlines(), *names, lineterm="")
+
+
+def _parts(text: str, names: set[str]) -> str:
+    module = syntax.parse(text)
+    if module is None or not names - {""}:
+        return text
+    return "".join(module.text(node.start, node.end) for name, node in syntax.definitions(module) if name in names)
+
+
+def _text(repo: Repo, commit: str, path: str) -> str:
+    return (read_file(repo, commit, path) or b"").decode("utf-8", errors="replace")
+
+
+def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
+    """Write base, ours, theirs and the merge of every file, the tree to resolve in, and the report; return it.
+
+    Raises:
+        ConflictError: the tree can't be made.
+    """
+    place = folder(settings)
+    shutil.rmtree(place, ignore_errors=True)
+    remove_tree(settings, repo)
+    repo.git.worktree("add", "--quiet", "--detach", "--force", str(tree(settings)), conflict.parent)
+    for file in conflict.carried.files:
+        versions = {"base": conflict.before, "ours": conflict.after, "theirs": conflict.parent}
+        for side, commit in versions.items():
+            data = read_file(repo, commit, file.path)
+            if data is not None:
+                write_atomic(place / file.path / side, data)
+        text = file.text if file.text is not None else file.marked or file.proposal
+        if file.proposal is not None:
+            write_atomic(place / file.path / "proposal", file.proposal)
+        if text is not None:
+            write_atomic(place / file.path / "merged", text)
+            write_atomic(tree(settings) / file.path, text)
+        elif (ours := read_file(repo, conflict.after, file.path)) is not None and read_file(
+            repo, conflict.before, file.path
+        ) is None:
+            write_atomic(tree(settings) / file.path, ours)
+    write_atomic(place / "ours.patch", conflict.patch.data)
+    if conflict.earlier:
+        shutil.copyfile(conflict.earlier, place / "earlier.patch")
+    text = words(settings, conflict)
+    write_atomic(place / "CONFLICT.md", text)
+    return text
+
+
+def remove_tree(settings: Settings, repo: Repo) -> None:
+    """Remove the tree that a conflict was resolved in."""
+    shutil.rmtree(tree(settings), ignore_errors=True)
+    repo.git.worktree("prune")
+
+
+def words(settings: Settings, conflict: Conflict) -> str:
+    """Return the report of a conflict, in Markdown."""
+    patch, carried = conflict.patch, conflict.carried
+    here = tree(settings).relative_to(settings.root)
+    there = folder(settings).relative_to(settings.root)
+    rows = [f"# `patches/{patch.name}` needs a person", "", "**What it is for.** " + patch.field("Description"), ""]
+    rows += ["**Why it stopped.**", "", *(f"- {line}" for line in carried.why.splitlines()), ""]
+    rows += ["| file | base, ours, theirs, merged |", "|---|---|"]
+    rows += [f"| `{file.path}` | `{there}/{file.path}/` |" for file in carried.files]
+    if conflict.cause:
+        found = conflict.cause
+        rows += ["", f"**What upstream changed** (between {found.old} and {found.new}):", ""]
+        shown = found.diff.splitlines()[:200]
+        rows += (
+            ["```diff", *shown, "```"] if shown else ["Nothing in these files: what the patch relies on is elsewhere."]
+        )
+    rows += ["", "**To go on**", "", "```sh", f"$EDITOR {here}/{carried.files[0].path if carried.files else ''}"]
+    rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]
+    if conflict.earlier:
+        rows += ["nox -s rebase -- --continue --earlier   # take what was decided for this very conflict before"]
+    rows += ["nox -s rebase -- --skip       # drop the patch", "nox -s rebase -- --abort      # back to before", "```"]
+    if conflict.earlier:
+        rows += [
+            "",
+            f"The same conflict was resolved before: `{there}/earlier.patch`. Read it; it is not applied by itself.",
+        ]
+    if any(file.proposal for file in carried.files):
+        rows += ["", "`proposal` beside a file is what the syntax tree suggests. Nothing has checked it."]
+    return "\n".join(rows) + "\n"
+
+
+def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch: int) -> Patch:
+    """Read what a person made of a conflict in its tree, as the new patch.
+
+    Raises:
+        ConflictError: the tree is gone, has conflict markers, or nothing is changed in it.
+    """
+    here = tree(settings)
+    env = {**settings.environ, **HERMETIC, **stack.identity(patch, epoch)}
+    if not (here / ".git").exists():
+        raise ConflictError(
+            f"{here} is gone.", remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered."
+        )
+
+    def git(*arguments: str) -> str:
+        return process.run(["git", "-C", here, *arguments], env=env, doing=f"run git {arguments[0]}").stdout
+
+    git("add", "--all")
+    changed = [name for name in git("diff", "--cached", "--name-only", "-z", parent).split("\0") if name]
+    if not changed:
+        raise ConflictError(f"Nothing is changed in {here}.", remedy="Make the change there, or drop it with --skip.")
+    marked = [name for name in changed if (here / name).is_file() and _is_marked(here / name)]
+    if marked:
+        raise ConflictError(
+            f"{here} has conflict markers in {', '.join(marked)}.", remedy="Resolve them, then --continue again."
+        )
+    git("reset", "--quiet", "--soft", parent)
+    message = folder(settings) / "message"
+    write_atomic(message, patch.message)
+    git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-F", str(message))
+    commit = git("rev-parse", "HEAD").strip()
+    (made,) = worktree.export(repo, [commit])
+    return series.parse(patch.name, made.data)
+
+
+def take_earlier(settings: Settings, parent: str) -> None:
+    """Put an earlier resolution into the tree.
+
+    Raises:
+        ConflictError: there is none, or it does not fit.
+    """
+    patch = folder(settings) / "earlier.patch"
+    if not patch.exists():
+        raise ConflictError("No earlier resolution of this conflict is known.", remedy="Resolve it in the tree.")
+    env = {**settings.environ, **HERMETIC}
+    for arguments in (
+        ["reset", "--quiet", "--hard", parent],
+        ["clean", "-qfd"],
+        ["apply", "--whitespace=nowarn", str(patch)],
+    ):
+        done = process.run(["git", "-C", tree(settings), *arguments], env=env, check=False)
+        if done.code:
+            raise ConflictError("The earlier resolution does not fit.", why=done.tail(), remedy="Resolve it by hand.")
+
+
+def _is_marked(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return any(line.startswith(_MARKS) for line in text.splitlines())

@@ -1,0 +1,126 @@
+"""What a carried patch relies on in the rest of the release: functions it calls, names it imports, files it edits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from webui_fork import guards, process, syntax
+from webui_fork.upstream import read_file
+
+if TYPE_CHECKING:
+    from git import Repo
+
+    from webui_fork.rebase import Releases
+
+_ROOT = "backend/"
+_MANY = 25  # a name that this many files define says nothing
+
+
+def broken(
+    ends: Releases, before: str, after: str, parent: str, commit: str, paths: Iterable[str], environ: Mapping[str, str]
+) -> str:
+    """Say what no longer holds of a carried patch; "" where nothing does.
+
+    Args:
+        before, after: without and with the patch on the old release. parent, commit: the same on the new one.
+
+    Raises:
+        ToolError: the linter is missing.
+    """
+    repo = ends.repo
+    found: list[str] = []
+    calls: dict[guards.Call, None] = {}
+    for path in paths:
+        if not path.endswith(".py"):
+            continue
+        was, now = _text(repo, parent, path), _text(repo, commit, path)
+        if now and syntax.parse(now) is None and (not was or syntax.parse(was) is not None):
+            found.append(f"{path} does not compile any more")
+            continue
+        if now:
+            found += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
+        base, ours = (syntax.parse(_text(repo, at, path)) for at in (before, after))
+        if base is None or ours is None:
+            continue
+        calls |= dict.fromkeys(guards.added_calls(base, ours))
+        found += [
+            f"{path} imports {name} from {module}, which is gone"
+            for module, name in guards.added_imports(base, ours)
+            if not _has(repo, commit, module, name)
+        ]
+    names = {call.name for call in calls if call.name}
+    if names:
+        found += guards.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
+    return "; ".join(found)
+
+
+def _text(repo: Repo, commit: str, path: str) -> str:
+    return (read_file(repo, commit, path) or b"").decode("utf-8", errors="replace")
+
+
+def _undefined(text: str, environ: Mapping[str, str]) -> set[str]:
+    """Return what a linter says about names that nothing defines, or that are defined twice."""
+    if not text:
+        return set()
+    from ruff.__main__ import find_ruff_bin
+
+    argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--select", "F821,F811", "--output-format", "json"]
+    done = process.run([*argv, "--stdin-filename", "x.py", "-"], env=environ, check=False, stdin=text.encode())
+    try:
+        return {str(row["message"]).partition(" from line")[0] for row in json.loads(done.stdout or "[]")}
+    except ValueError:
+        return set()
+
+
+def _known(repo: Repo, commit: str, names: set[str]) -> guards.Known:
+    """Return how the release's own functions of these names are defined."""
+    from git import GitCommandError
+
+    pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
+    known: guards.Known = {}
+    try:
+        rows = repo.git.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
+    except GitCommandError:  # nothing found
+        return known
+    paths = [row.partition(":")[2] for row in rows if row]
+    for path in paths if len(paths) <= _MANY else ():
+        for name, signature in guards.signatures(_text(repo, commit, path), names):
+            known.setdefault(name, []).append(signature)
+    return known
+
+
+def _has(repo: Repo, commit: str, module: str, name: str) -> bool:
+    stem = _ROOT + module.replace(".", "/")
+    if read_file(repo, commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
+        return True
+    texts = [read_file(repo, commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
+    return any(guards.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
+
+
+def _is_folder(repo: Repo, commit: str, path: str) -> bool:
+    return bool(repo.git.ls_tree(commit, "--", path + "/"))
+
+
+def whereabouts(ends: Releases, before: str, parent: str, path: str) -> str:
+    """Say where a file that is gone went to: another path, or the functions of it that are elsewhere now."""
+    repo = ends.repo
+    rows = repo.git.diff_tree("-r", "-M50%", "--diff-filter=R", "--name-status", ends.old, ends.new).splitlines()
+    for row in rows:
+        how, old, new = row.split("\t")
+        if old == path:
+            return f"It was renamed to {new} ({how.removeprefix('R')}% the same)."
+    module = syntax.parse(_text(repo, before, path))
+    names = {node.name for _, node in syntax.definitions(module)} if module else set()
+    if not names:
+        return "It was deleted."
+    from git import GitCommandError
+
+    pattern = rf"^[ \t]*((async +)?def|class) +({'|'.join(sorted(names))})\b"
+    try:
+        listed = repo.git.grep("-c", "-E", pattern, parent, "--", f"{_ROOT}*.py").splitlines()
+    except GitCommandError:
+        return "It was deleted, and no other file defines any of its functions."
+    best = max(listed, key=lambda row: int(row.rpartition(":")[2]))
+    return f"It was deleted; {best.split(':')[1]} defines {best.rpartition(':')[2]} of its {len(names)} functions now."

@@ -1,0 +1,130 @@
+"""What decides that a rebase is ready: the proofs on the pristine release, and every check of the candidate."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from webui_fork import engine, pipeline, process, proofs
+from webui_fork.engine import Engine
+from webui_fork.proofs import ProofRun
+from webui_fork.rebase import Carried, Outcome
+from webui_fork.rebase_report import Check
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+_LIMIT = 5400.0  # seconds for one step
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A check: its name, and the arguments of this Python."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+STEPS = (
+    Step("lint", ("-m", "webui_fork", "patches", "lint")),
+    Step("style", ("-m", "ruff", "check", ".")),
+    Step("build", ("-m", "webui_fork", "build", "--locked")),
+    Step("unit tests", ("-m", "pytest", "-q", "tests/unit")),
+    Step("proofs", ("-m", "pytest", "-q", "tests/integration/test_proofs.py")),
+    Step("integration", ("-m", "pytest", "-q", "tests/integration", "--ignore", "tests/integration/test_proofs.py")),
+)
+
+
+def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
+    """Run every check in the candidate; those after the first failure do not run.
+
+    Returns:
+        The checks, and the digest of the image ("" where none was built).
+
+    Raises:
+        ToolError: Python itself could not be started.
+    """
+    paths = ":".join(str(there.root / name) for name in ("build", "tests"))
+    env = {**there.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(there.root)}
+    checks: list[Check] = []
+    for step in STEPS:
+        if checks and not checks[-1].passed:
+            checks.append(Check(step.name, None, 0.0))
+            continue
+        start = time.monotonic()
+        with ui.step(step.name, f"Gate: {step.name}"):
+            done = process.run([sys.executable, *step.argv], env=env, cwd=there.root, check=False, timeout=_LIMIT)
+        said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
+        failed = done.tail(25) if done.code else ""
+        checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(said)[:120]))
+    record = there.out / "build.json"
+    digest = json.loads(record.read_text())["digest"] if record.exists() else ""
+    return tuple(checks), digest
+
+
+@contextmanager
+def _image(there: Settings, ui: Terminal, docker: Engine, patches: Sequence[Patch], tag: str) -> Iterator[str]:
+    """Build the image of the candidate's release with some patches, and have it in the engine for a while."""
+    inputs = pipeline.read_inputs(there, ui, locked=False)
+    built = pipeline.build(there, replace(inputs, patches=tuple(patches)), ui, locked=False)
+    name = f"webui-fork-rebase:{tag}"
+    engine.load(docker.client, built.image, there.cache, name)
+    try:
+        yield name
+    finally:
+        docker.client.images.remove(name, force=True)
+
+
+def upstreamed(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, str]:
+    """Run every proof on the pristine new release; return the evidence for those that are green there.
+
+    Raises:
+        EngineError: there is no Docker. ForkError: the image could not be built.
+    """
+    found: dict[str, str] = {}
+    with (
+        engine.connect(there, ui) as docker,
+        _image(there, ui, docker, (), "stock") as image,
+        ui.step("stock", f"Running {len(patches)} proofs on the pristine release"),
+        ThreadPoolExecutor(2) as pool,  # each has servers of its own, and mostly waits for them
+    ):
+        for patch, done in zip(patches, pool.map(lambda p: _run(there, docker, p, image), patches), strict=True):
+            if done.green:
+                found[patch.name] = f"its proof is green on the pristine release ({done.ran} tests)"
+    return found
+
+
+def _run(there: Settings, docker: Engine, patch: Patch, image: str) -> ProofRun:
+    return proofs.run(there.root, patch.field("Proof"), image, docker.host, there.environ)
+
+
+def proved(there: Settings, ui: Terminal, carried: Sequence[Carried]) -> list[Carried]:
+    """Prove what only the syntax tree could place: red on the pristine release (already seen), green with it.
+
+    What fails its proof becomes a conflict, and the patches after it are not looked at.
+    """
+    rows: list[Carried] = []
+    for row in carried:
+        if not row.needs_proof or row.patch is None:
+            rows.append(row)
+            continue
+        patches = [one.patch for one in (*rows, row) if one.patch]
+        with (
+            engine.connect(there, ui) as docker,
+            _image(there, ui, docker, patches, "carried") as image,
+            ui.step("proof", f"Proving {row.name}, which only the syntax tree could place"),
+        ):
+            done = _run(there, docker, row.patch, image)
+        if done.green:
+            rows.append(replace(row, why="its proof is red without it and green with it"))
+            continue
+        why = f"its proof fails with it: {done.said.strip().splitlines()[-1:]}"
+        files = tuple(replace(file, text=None, proposal=file.text, why=why) for file in row.files)
+        rows.append(replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why))
+        return rows
+    return rows

@@ -1,0 +1,270 @@
+"""Replay upstream's history: carry series from release to release, and hold every result against what is expected.
+
+The peers on the same pairs are `git am -3` and `patch -p1`. An expectation says what a right result has, written by
+a person beside the patch, so that no method judges itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import process, rebase, stack, syntax
+from webui_fork.carry import Method
+from webui_fork.errors import SeriesError
+from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.series import Patch
+from webui_fork.upstream import HERMETIC, read_file
+
+if TYPE_CHECKING:
+    from git import Repo
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What a right result has, wherever the code went.
+
+    In ``path``, exactly one statement without blocks (or head of one with blocks) has the text ``has``; it is in the
+    function ``within``; the statement before it has the text ``after``, the one behind it ``before``; and no
+    statement of the function has the text ``gone``. Text is `ast.unparse`'s; an empty one is not looked at.
+    """
+
+    path: str
+    within: str
+    has: str
+    after: str = ""
+    before: str = ""
+    gone: str = ""
+
+    def problem(self, text: str | None) -> str:
+        """Say what is wrong with a file; "" when it is right."""
+        everything = _all_places(text or "")
+        if not everything:
+            return "it is not Python"
+        places = [place for place in everything if self.has in _head(place.node)]
+        if len(places) != 1:
+            return f"{self.has!r} is there {len(places)} times"
+        (place,) = places
+        if self.within and place.scope.rpartition(".")[2] != self.within:
+            return f"{self.has!r} is in {place.scope or 'no function'}"
+        if self.after and (place.before is None or self.after not in _head(place.before)):
+            return f"{self.after!r} is not before it"
+        if self.before and (place.behind is None or self.before not in _head(place.behind)):
+            return f"{self.before!r} is not behind it"
+        if self.gone and any(self.gone in _head(p.node) for p in everything if p.scope == place.scope):
+            return f"{self.gone!r} is still there"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    scope: str
+    node: syntax.Node
+    before: syntax.Node | None
+    behind: syntax.Node | None
+
+
+@lru_cache(maxsize=16)
+def _all_places(text: str) -> tuple[_Place, ...]:
+    module = syntax.parse(text)
+    return tuple(_places(module, "")) if module else ()
+
+
+def _places(owner: syntax.Node, scope: str) -> Iterator[_Place]:
+    inner = f"{scope}.{owner.name}".strip(".")
+    for block in owner.blocks.values():
+        for number, node in enumerate(block):
+            behind = block[number + 1] if number + 1 < len(block) else None
+            yield _Place(inner, node, block[number - 1] if number else None, behind)
+            yield from _places(node, inner)
+
+
+@lru_cache(maxsize=100_000)
+def _head(node: syntax.Node) -> str:
+    text = ast.unparse(node.tree)
+    return text.partition("\n")[0] if node.blocks else text
+
+
+def read_expectations(file: Path) -> dict[str, tuple[Expect, ...]]:
+    """Read what is expected of each patch, by its name without `.patch`; variants are alternatives.
+
+    Raises:
+        SeriesError: the file is missing or not of that form.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        return {name: tuple(Expect(**row) for row in rows) for name, rows in data.items()}
+    except (OSError, ValueError, TypeError) as error:
+        raise SeriesError(f"{file} can't be read.", why=str(error), remedy="docs/rebase.md has its form.") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release at hand: its version, commit and time (seconds since 1970)."""
+
+    version: str
+    commit: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One patch over one pair of releases.
+
+    ``verdict``: right, wrong, or "" where nothing was taken or nothing is expected. ``peers``: for each other tool
+    right, wrong or conflict.
+    """
+
+    series: str
+    patch: str
+    old: str
+    new: str
+    outcome: Outcome
+    method: Method
+    needs_proof: bool
+    verdict: str
+    why: str
+    peers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A patch on a release: the commits without and with it."""
+
+    patch: Patch
+    before: str
+    after: str
+
+
+Judge = Callable[[Patch, str], str]
+
+
+def replay(
+    repo: Repo,
+    name: str,
+    patches: Sequence[Patch],
+    releases: Sequence[Release],
+    expected: Mapping[str, tuple[Expect, ...]],
+    environ: Mapping[str, str],
+    *,
+    peers: bool,
+) -> Iterator[Row]:
+    """Carry a series over consecutive releases; a row for each patch that a bump touches.
+
+    A patch that can't be carried goes on where what was proposed for it is right, as a person would take it;
+    else it ends there. Peers always start from the patch as it stands on the older release.
+    """
+    first = releases[0]
+    tree = stack.apply(repo, first.commit, patches, first.epoch, check=False)
+    befores = (first.commit, *tree.commits)
+    standing = [_Standing(p, b, a) for p, b, a in zip(patches, befores, tree.commits, strict=False)]
+    for old, new in pairwise(releases):
+        ends = Releases(repo, old.commit, new.commit, new.epoch)
+        merge = rebase.merger(repo, new.commit, environ)
+        parent, held = new.commit, []
+        for stands in standing:
+            carried = rebase.carry_patch(ends, stands.patch, stands.before, stands.after, parent, merge)
+            touched = _touched(repo, old, new, stands.patch)
+            rows = expected.get(stands.patch.name.removesuffix(".patch"), ())
+            commit = carried.commit or _proposed(ends, carried, stands.patch, parent, rows)
+            if touched or carried.outcome is Outcome.CONFLICT:
+                others = _peers(repo, stands, parent, rows, environ) if peers else ()
+                verdict, why = _judged(repo, carried, rows)
+                ways = (carried.outcome, carried.method, carried.needs_proof)
+                yield Row(name, stands.patch.name, old.version, new.version, *ways, verdict, why, others)
+            if commit and not judge(repo, commit, rows):
+                patch = carried.patch or stands.patch
+                held.append(_Standing(patch, parent, commit))
+                parent = commit
+        standing = held
+
+
+def _judged(repo: Repo, carried: Carried, rows: Sequence[Expect]) -> tuple[str, str]:
+    """Return the verdict on what was taken, and the reason."""
+    if not rows or (carried.commit is None and carried.outcome is not Outcome.UPSTREAMED):
+        return "", carried.why
+    if carried.commit is None:
+        return "wrong", "it was taken for upstreamed"  # upstream has none of the data set as it stands
+    problem = judge(repo, carried.commit, rows)
+    return ("wrong", problem) if problem else ("right", carried.why)
+
+
+def _touched(repo: Repo, old: Release, new: Release, patch: Patch) -> bool:
+    return any(read_file(repo, old.commit, path) != read_file(repo, new.commit, path) for path in patch.paths)
+
+
+def judge(repo: Repo, commit: str, expected: Sequence[Expect]) -> str:
+    """Hold a commit against the alternatives of what is expected; "" when one of them is met."""
+    problems = []
+    for one in expected:
+        data = read_file(repo, commit, one.path)
+        problems.append(one.problem(None if data is None else data.decode()))
+    return "" if not problems or "" in problems else "; ".join(problems)
+
+
+def _proposed(ends: Releases, carried: Carried, patch: Patch, parent: str, rows: Sequence[Expect]) -> str | None:
+    if carried.outcome is not Outcome.CONFLICT or not rows:
+        return None
+    texts = {file.path: file.proposal or file.text for file in carried.files}
+    if None in texts.values():
+        return None
+    commit = rebase.commit_files(ends, parent, patch, texts)
+    return None if judge(ends.repo, commit, rows) else commit
+
+
+def _peers(
+    repo: Repo, stands: _Standing, parent: str, rows: Sequence[Expect], environ: Mapping[str, str]
+) -> tuple[tuple[str, str], ...]:
+    """Let other tools carry the same patch: git am -3 in a repository that has the old blobs, and patch -p1."""
+    data = stack.export(repo, stands.after)
+    with tempfile.TemporaryDirectory(prefix="webui-fork-") as name:
+        folder = Path(name)
+        tree = folder / "tree"
+        env = {**environ, **HERMETIC, "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@fork.invalid",
+               "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@fork.invalid"}  # fmt: skip
+
+        def git(*arguments: str, check: bool = True) -> process.Completed:
+            return process.run(["git", "-C", tree, *arguments], env=env, check=check)
+
+        tree.mkdir()
+        (folder / "patch").write_bytes(data)
+        git("init", "--quiet")
+        (tree / ".git/objects/info/alternates").write_text(f"{repo.git_dir}/objects\n")
+        for path in stands.patch.paths:
+            content = read_file(repo, parent, path)
+            if content is not None:
+                (tree / path).parent.mkdir(parents=True, exist_ok=True)
+                (tree / path).write_bytes(content)
+        git("add", "--all")
+        git("commit", "--quiet", "--allow-empty", "-m", "release")
+        results = []
+        done = git("am", "-3", str(folder / "patch"), check=False)
+        results.append(("git am -3", _verdict(tree, rows) if done.code == 0 else "conflict"))
+        git("am", "--abort", check=False)
+        git("reset", "--quiet", "--hard", "HEAD" if done.code else "HEAD~1")
+        if shutil.which("patch", path=environ.get("PATH")):
+            argv: list[str | Path] = [
+                "patch",
+                "-p1",
+                "--batch",
+                "--forward",
+                "--no-backup-if-mismatch",
+                "-i",
+                folder / "patch",
+            ]
+            done = process.run(argv, env=env, cwd=tree, check=False)
+            results.append(("patch -p1", _verdict(tree, rows) if done.code == 0 else "conflict"))
+    return tuple(results)
+
+
+def _verdict(tree: Path, rows: Sequence[Expect]) -> str:
+    problems = [row.problem((tree / row.path).read_text() if (tree / row.path).exists() else None) for row in rows]
+    return "right" if not problems or "" in problems else "wrong"

@@ -1,0 +1,153 @@
+"""The commits that a rebase leaves: made in a candidate, a git worktree beside the checkout, and landed at once."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from webui_fork import lock, locking, pipeline, rebase_state, worktree
+from webui_fork.errors import ConflictError
+from webui_fork.files import write_atomic
+from webui_fork.lock import Lock
+from webui_fork.rebase import Carried, Outcome
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+AUTHOR = ("webui_fork", "webui_fork@fork.invalid")
+
+
+def candidate(settings: Settings) -> Settings:
+    """Return the settings of the candidate: the same, with its own checkout."""
+    return replace(settings, root=settings.out / "rebase" / "candidate")
+
+
+def prepare(settings: Settings, commit: str) -> None:
+    """Have the candidate at a commit; what is committed in it on top of that stays.
+
+    Raises:
+        ToolError: git failed.
+    """
+    place = candidate(settings).root
+    if (place / ".git").exists():
+        ahead = rebase_state.git(settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place)
+        clean = not rebase_state.git(settings, "status", "--porcelain", folder=place).stdout.strip()
+        if ahead.code == 0 and clean and _is_gated(settings, commit):
+            return
+    remove(settings)
+    rebase_state.git(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
+
+
+def _is_gated(settings: Settings, commit: str) -> bool:
+    state = rebase_state.read(settings)
+    return state is not None and state.candidate == commit
+
+
+def remove(settings: Settings) -> None:
+    """Remove the candidate; its commits stay in git until it collects its garbage."""
+    shutil.rmtree(candidate(settings).root, ignore_errors=True)
+    rebase_state.git(settings, "worktree", "prune")
+
+
+def relock(there: Settings, ui: Terminal, version: str) -> None:
+    """Pin the release in the candidate, and resolve its package locks anew.
+
+    Raises:
+        LockError, SourceError, ToolError: see :mod:`webui_fork.locking`.
+    """
+    old = lock.read(there.lock_file)
+    if old.version != version:
+        locking.refresh(there, ui, version)
+
+
+def commit(
+    there: Settings, old: Lock, new: Lock, patches: Sequence[Patch], carried: Sequence[Carried], skipped: Sequence[str]
+) -> str:
+    """Commit the bump, the carried patches, and each dropped patch, in this order; return the last commit.
+
+    Args:
+        there: the candidate's settings; it has the new locks already.
+    """
+    kept = [row.patch for row in carried if row.patch]
+    pinned = lock.read(there.lock_file)
+    if new.git:
+        lock.write(there.lock_file, replace(pinned, git=new.git))
+    _documents(there, old.version, new.version, len(patches), len(kept))
+    _commit(there, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
+    gone = [row for row in carried if row.patch is None]
+    rows = {row.name: row for row in carried}
+    # patches that go stay in this commit as they were, so that each goes by itself
+    stay = [rows[patch.name].patch or patch for patch in patches]
+    worktree.write(there, stay)
+    _record(there)
+    outcomes = [f"{row.name}: {row.outcome} ({row.method.word})" for row in carried if row.patch]
+    _commit(there, f"Carry the series to {new.version}", "\n".join(outcomes))
+    for row in gone:
+        stay = [patch for patch in stay if patch.name != row.name]
+        (there.patches / row.name).unlink()
+        worktree.write_order(there, [patch.name for patch in stay])
+        patch = next(patch for patch in patches if patch.name == row.name)
+        proof = there.root / patch.field("Proof")
+        if patch.field("Proof").startswith("tests/proofs/"):
+            proof.unlink(missing_ok=True)
+        _record(there)
+        why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"
+        _commit(there, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
+    return rebase_state.git(there, "rev-parse", "HEAD").stdout.strip()
+
+
+def _reason(row: Carried, skipped: Sequence[str]) -> str:
+    return "dropped by a person" if row.name in skipped or row.outcome is not Outcome.UPSTREAMED else "upstream has it"
+
+
+def _record(there: Settings) -> None:
+    lock.write(there.lock_file, replace(lock.read(there.lock_file), inputs=pipeline.lock_inputs(there)))
+
+
+def _documents(there: Settings, old: str, new: str, before: int, after: int) -> None:
+    """Name the new release where README and docs/ name the pinned one; what was measured of the old one stays."""
+    words = [(f"Open WebUI {old}", f"Open WebUI {new}"), (f"v{old}-p{before}", f"v{new}-p{after}")]
+    for path in [there.root / "README.md", *sorted((there.root / "docs").glob("*.md"))]:
+        if not path.is_file():
+            continue
+        text = made = path.read_text(encoding="utf-8")
+        for one, other in words:
+            made = re.sub(rf"{re.escape(one)}(?![\w.]*\d)", other, made)
+        if made != text:
+            write_atomic(path, made)
+
+
+def _commit(there: Settings, subject: str, body: str) -> None:
+    """Commit everything, as the user; without an identity (in CI) as this tool."""
+    known = rebase_state.git(there, "config", "user.email", check=False).code == 0
+    name, mail = AUTHOR
+    who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
+    rebase_state.git(there, "add", "--all")
+    if rebase_state.git(there, "diff", "--cached", "--quiet", check=False).code:
+        rebase_state.git(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
+
+
+def land(settings: Settings) -> None:
+    """Move the checkout's branch to the candidate's commit, and remove the candidate.
+
+    Raises:
+        ConflictError: the checkout has changed meanwhile.
+    """
+    place = candidate(settings).root
+    made = rebase_state.git(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
+    done = rebase_state.git(settings, "merge", "--quiet", "--ff-only", made, check=False)
+    if done.code:
+        raise ConflictError(
+            f"The checkout could not be moved to {made[:12]}.",
+            why=done.tail(),
+            remedy="Put the checkout right, then `nox -s rebase -- --continue`.",
+        )
+    remove(settings)
+
+
+def latest(settings: Settings) -> Path:
+    """Where the report of the last rebase is."""
+    return settings.out / "rebase" / "report.md"

@@ -1,0 +1,60 @@
+"""Run a patch's proof against an image: the one way, for the rebase and for the tests."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import process
+
+_LIMIT = 900.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRun:
+    """How many tests of a proof ran, failed and broke (could not run), the seconds it took, and what it said."""
+
+    ran: int
+    failed: int
+    errors: int
+    seconds: float
+    said: str
+
+    @property
+    def green(self) -> bool:
+        """All of it passed."""
+        return bool(self.ran) and not self.failed and not self.errors
+
+    @property
+    def red(self) -> bool:
+        """All of it failed, and none of it broke."""
+        return bool(self.ran) and self.failed == self.ran and not self.errors
+
+
+def run(root: Path, proof: str, image: str, host: str, environ: Mapping[str, str]) -> ProofRun:
+    """Run a proof in a process of its own.
+
+    Args:
+        root: the checkout. proof: its path there. image: a name the engine has. host: the engine's DOCKER_HOST.
+
+    Raises:
+        ToolError: pytest could not be started.
+    """
+    paths = ":".join(str(root / name) for name in ("build", "tests"))
+    env = {**environ, "DOCKER_HOST": host, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
+        report = Path(folder) / "proof.xml"
+        argv = [sys.executable, "-m", "pytest", proof, "--image", image, f"--junitxml={report}", "-q", "--no-header"]
+        done = process.run(argv, env=env, cwd=root, check=False, timeout=_LIMIT, doing=f"run {proof}")
+        try:
+            suite = next(ET.parse(report).getroot().iter("testsuite"))  # noqa: S314  # pytest wrote it just now
+        except (OSError, ET.ParseError, StopIteration):
+            return ProofRun(0, 0, 1, time.monotonic() - start, done.tail(30))
+    ran, failed, errors = (int(suite.get(key, 0)) for key in ("tests", "failures", "errors"))
+    return ProofRun(ran, failed, errors, time.monotonic() - start, done.stdout)

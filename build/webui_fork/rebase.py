@@ -1,0 +1,175 @@
+"""Carry the series to another release: one named outcome per patch.
+
+Each patch is cherry-picked by our own merges (`carry`), on top of those before it, in the local repository.
+Nothing outside that repository is touched.
+"""
+
+from __future__ import annotations
+
+import enum
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import carry, contracts, series, stack
+from webui_fork.carry import File, Method
+from webui_fork.series import Patch
+from webui_fork.textmerge import Merger
+from webui_fork.upstream import read_file
+
+if TYPE_CHECKING:
+    from git import Repo
+
+
+class Outcome(enum.StrEnum):
+    """What a rebase did to a patch."""
+
+    UNCHANGED = "unchanged"  # byte for byte the same file
+    OFFSET = "offset"  # the same hunks at other lines
+    MERGED = "merged"  # the same change, among lines that are new
+    REFORMATTED = "reformatted"  # it took a merge after laying both out alike, or one finer than lines
+    RELOCATED = "relocated"  # only the syntax tree says where it goes now
+    UPSTREAMED = "upstreamed"  # the release has it
+    CONFLICT = "conflict"  # a person decides
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What became of one patch.
+
+    ``patch`` is the new patch (None: upstreamed or conflict), ``commit`` the one it is exported from.
+    ``needs_proof``: taken only when its proof is red on the pristine release and green with it.
+    """
+
+    name: str
+    outcome: Outcome
+    method: Method
+    patch: Patch | None
+    commit: str | None
+    files: tuple[File, ...]
+    why: str = ""
+    needs_proof: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Releases:
+    """The two ends of a rebase: release commits, and the epoch of the new one."""
+
+    repo: Repo
+    old: str
+    new: str
+    epoch: int
+
+
+def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
+    """Return what merges files in the layout of a release."""
+    return Merger(environ, read_file(repo, release, "pyproject.toml"))
+
+
+def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: str, merge: Merger) -> Carried:
+    """Carry one patch.
+
+    Args:
+        before, after: the commits without and with it on the old release. parent: what it goes on now.
+    """
+    files = tuple(_carry_file(ends, path, before, after, parent, merge) for path in patch.paths)
+    if doubts := [file for file in files if file.text is None and file.method is Method.PERSON]:
+        why = "\n".join(f"{file.path}: {file.why}" for file in doubts)
+        return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
+    contents = {file.path: None if file.text == carry.GONE else file.text for file in files}
+    wanted = {path: None if text is None else text.encode() for path, text in contents.items()}
+    if all(read_file(ends.repo, parent, path) == data for path, data in wanted.items()):
+        why = f"all of it is in {ends.new[:12]} already"
+        return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
+    commit = commit_files(ends, parent, patch, contents)
+    carried = series.parse(patch.name, stack.export(ends.repo, commit))
+    if why := contracts.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
+        doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
+        return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
+    needs = any(file.needs_proof for file in files)
+    method = max(file.method for file in files)
+    return Carried(patch.name, _outcome(patch, carried, method, moved=needs), method, carried, commit, files, "", needs)
+
+
+def _outcome(old: Patch, new: Patch, method: Method, *, moved: bool) -> Outcome:
+    if old.data == new.data:
+        return Outcome.UNCHANGED
+    if moved or method is Method.TRANSPLANT:
+        return Outcome.RELOCATED
+    if method > Method.LINES:
+        return Outcome.REFORMATTED
+    return Outcome.OFFSET if _hunks(old) == _hunks(new) else Outcome.MERGED
+
+
+def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
+    return [(file.path, [str(line) for line in hunk]) for file in patch.files for hunk in file]
+
+
+def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
+    base, ours, theirs = (read_file(ends.repo, commit, path) for commit in (before, after, parent))
+    if theirs is None and base is not None:
+        why = f"the new release has no {path}. {contracts.whereabouts(ends, before, parent, path)}"
+        return File(path, Method.PERSON, None, why)
+    if base is None and theirs is not None and theirs != ours:
+        return File(path, Method.PERSON, None, f"the patch adds {path}, which the new release has, with other content")
+    if ours is None:
+        if theirs == base:
+            return File(path, Method.NONE, carry.GONE)
+        return File(path, Method.PERSON, None, f"the patch deletes {path}, which the new release changes")
+    try:
+        one, two, three = ((data or b"").decode("utf-8") for data in (base, ours, theirs))
+    except UnicodeDecodeError:
+        return File(path, Method.PERSON, None, f"{path} is not text")
+    if base is None:
+        return File(path, Method.NONE, two)
+    return carry.carry(merge, path, one, two, three)
+
+
+def commit_files(ends: Releases, parent: str, patch: Patch, contents: Mapping[str, str | None]) -> str:
+    """Commit files on a parent with a patch's author, date and message; return the commit."""
+    repo = ends.repo
+    with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
+        env = {"GIT_INDEX_FILE": f"{folder}/index", **stack.identity(patch, ends.epoch)}
+        repo.git.read_tree(parent, env=env)
+        rows = []
+        for number, (path, text) in enumerate(contents.items()):
+            if text is None:
+                rows.append(f"0 {'0' * 40}\t{path}\n")
+                continue
+            blob = Path(folder) / str(number)
+            blob.write_text(text, encoding="utf-8", newline="")
+            name = repo.git.hash_object("-w", "--no-filters", str(blob))
+            listed = repo.git.ls_tree(parent, "--", path).split()
+            rows.append(f"{listed[0] if listed else '100644'} {name}\t{path}\n")
+        index = Path(folder) / "rows"
+        index.write_text("".join(rows))
+        with index.open("rb") as stream:
+            repo.git.update_index("--add", "--index-info", istream=stream, env=env)
+        tree = repo.git.write_tree(env=env)
+        message = Path(folder) / "message"
+        message.write_text(patch.message, encoding="utf-8")
+        return str(repo.git.commit_tree(tree, "-p", parent, "-F", str(message), env=env))
+
+
+def upstreamed(patch: Patch, why: str) -> Carried:
+    """Return the row of a patch that the release no longer needs."""
+    return Carried(patch.name, Outcome.UPSTREAMED, Method.NONE, None, None, (), why)
+
+
+def dropped(patch: Patch, why: str) -> Carried:
+    """Return the row of a patch that a person drops."""
+    return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, (), why)
+
+
+def by_hand(ends: Releases, patch: Patch, data: bytes, parent: str) -> Carried:
+    """Put what a person made of a patch on what was carried before it.
+
+    Raises:
+        ApplyError: it was made for another state of the series.
+    """
+    made = series.parse(patch.name, data)
+    (commit,) = stack.apply(ends.repo, parent, [made], ends.epoch).commits
+    why = "a person carried it"
+    return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, made, commit, (), why)

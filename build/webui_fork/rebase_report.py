@@ -1,0 +1,211 @@
+"""What a rebase did, as a value, and as Markdown for a pull request, a page of HTML and JSON. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from webui_fork.changelog import Note
+
+_NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
+_LIMIT = 60_000  # characters: a pull request's text holds 65536
+COLORS = {
+    "unchanged": "#1a7f37",
+    "offset": "#2da44e",
+    "merged": "#7ab648",
+    "reformatted": "#d4a72c",
+    "relocated": "#e16f24",
+    "upstreamed": "#0969da",
+    "conflict": "#cf222e",
+    "skipped": "#6e7781",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PatchRow:
+    """One patch: what happened to it, how, its size before and after (lines added, removed), and evidence."""
+
+    name: str
+    outcome: str
+    method: str
+    before: tuple[int, int]
+    after: tuple[int, int] | None
+    interdiff: str = ""
+    why: str = ""
+    review: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One step of the gate: ``passed`` is None where it did not run; ``detail`` is a line."""
+
+    name: str
+    passed: bool | None
+    seconds: float
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RebaseReport:
+    """A whole rebase. ``verdict``: ready, not proved, gate failed, or conflict."""
+
+    old: str
+    new: str
+    verdict: str
+    between: int
+    rows: tuple[PatchRow, ...]
+    notes: tuple[Note, ...]
+    checks: tuple[Check, ...]
+    times: tuple[tuple[str, float], ...]
+    digest: str = ""
+    conflict: str = ""
+
+
+def interdiff(old: bytes, new: bytes) -> str:
+    """Return how a patch changed, leaving out blob names and line numbers."""
+    before, after = (
+        [line for line in data.decode("utf-8").splitlines() if not _NOISE.match(line)] for data in (old, new)
+    )
+    return "\n".join(difflib.unified_diff(before, after, "before", "after", lineterm="", n=2))
+
+
+def to_json(report: RebaseReport) -> str:
+    """Return the report for programs."""
+    return json.dumps({"schema": 1, **asdict(report)}, indent=1) + "\n"
+
+
+def from_json(text: str) -> RebaseReport:
+    """Read a report that :func:`to_json` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is not one.
+    """
+    values = json.loads(text)
+    del values["schema"]
+    rows = [
+        PatchRow(**{**row, "before": tuple(row["before"]), "after": row["after"] and tuple(row["after"])})
+        for row in values.pop("rows")
+    ]
+    notes = [Note(**row) for row in values.pop("notes")]
+    checks = [Check(**row) for row in values.pop("checks")]
+    times = tuple((name, seconds) for name, seconds in values.pop("times"))
+    return RebaseReport(**values, rows=tuple(rows), notes=tuple(notes), checks=tuple(checks), times=times)
+
+
+_VERDICTS = {
+    "ready": "Ready to merge: every patch was carried, and every check passed.",
+    "not proved": "**Not proved.** Every patch was carried, but the proofs and tests did not run.",
+    "gate failed": "**Not ready.** Every patch was carried, but a check failed.",
+    "conflict": "**Not ready.** A patch needs a person.",
+}
+
+
+def markdown(report: RebaseReport) -> str:
+    """Return the report as GitHub's Markdown, short enough for the text of a pull request."""
+    counts = ", ".join(f"{n} {name}" for name, n in _counts(report.rows))
+    lines = [f"# Open WebUI {report.old} → {report.new}", "", _VERDICTS[report.verdict], ""]
+    lines += [f"{report.between} release{'s' * (report.between != 1)}, {len(report.rows)} patches: {counts}.", ""]
+    lines += ["| patch | outcome | method | lines before | after | |", "|---|---|---|---|---|---|"]
+    for row in report.rows:
+        after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
+        said = "; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part).replace("|", "\\|")
+        before = f"+{row.before[0]} −{row.before[1]}"
+        lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {said} |")
+    lines += ["", *_note_lines(report.notes)]
+    if report.checks:
+        lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
+        lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {c.detail} |" for c in report.checks]
+        lines.append("")
+    if report.digest:
+        lines += [f"Image: `{report.digest}`", ""]
+    lines += ["Times: " + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.times) or "–"), ""]
+    changed = [row for row in report.rows if row.interdiff]
+    if report.conflict:
+        lines += [report.conflict, ""]
+    for row in changed:
+        lines += ["<details><summary>" + f"{row.name}: interdiff</summary>", "", "```diff", row.interdiff, "```", ""]
+        lines += ["</details>", ""]
+    text = "\n".join(lines)
+    return text if len(text) <= _LIMIT else text[:_LIMIT] + "\n\n(cut: report.html has all of it)\n"
+
+
+def _counts(rows: Iterable[PatchRow]) -> list[tuple[str, int]]:
+    names = [row.outcome for row in rows]
+    return [(name, names.count(name)) for name in COLORS if name in names]
+
+
+def _passed(check: Check) -> str:
+    return {True: "passed", False: "**failed**", None: "not run"}[check.passed]
+
+
+def _note_lines(notes: Sequence[Note]) -> list[str]:
+    if not notes:
+        return ["Upstream's changelog names no migration and no breaking change.", ""]
+    lines = ["## From upstream's changelog: migrations and changes to know", ""]
+    return [*lines, *(f"- {note.version}: {note.text}" for note in notes[:40]), ""]
+
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#1f2328;background:#fff}
+table{border-collapse:collapse;width:100%}td,th{border:1px solid #d1d9e0;padding:.3rem .6rem;text-align:left}
+pre{background:#f6f8fa;padding:.6rem;overflow:auto;font-size:13px}.tag{color:#fff;border-radius:1em;padding:.1em .7em}
+.add{color:#1a7f37}.del{color:#cf222e}.verdict{font-size:1.2em;border-left:.4em solid;padding-left:.6em}
+@media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}pre{background:#161b22}td,th{border-color:#30363d}}
+"""
+
+
+def page(report: RebaseReport) -> str:
+    """Return the report as one page of HTML that needs nothing else."""
+    color = COLORS["unchanged"] if report.verdict == "ready" else COLORS["conflict"]
+    verdict = html.escape(_VERDICTS[report.verdict].replace("**", ""))
+    out = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta name=viewport content='width=device-width'>",
+        f"<title>{report.old} → {report.new}</title><style>{_STYLE}</style>",
+        f"<h1>Open WebUI {report.old} → {report.new}</h1>",
+        f"<p class=verdict style='border-color:{color}'>{verdict}</p>",
+        f"<p>{report.between} releases, {len(report.rows)} patches.</p>",
+        "<table><tr><th>patch<th>outcome<th>method<th>lines<th>after<th></tr>",
+    ]
+    for row in report.rows:
+        after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
+        tag = f"<span class=tag style='background:{COLORS.get(row.outcome, '#6e7781')}'>{row.outcome}</span>"
+        said = html.escape("\n".join(part for part in (row.review, row.why) if part)).replace("\n", "<br>")
+        if row.interdiff:
+            said += f"<details><summary>interdiff</summary><pre>{_colored(row.interdiff)}</pre></details>"
+        name, before = html.escape(row.name), f"+{row.before[0]} −{row.before[1]}"
+        out.append(f"<tr><td>{name}<td>{tag}<td>{row.method}<td>{before}<td>{after}<td>{said}</tr>")
+    out.append("</table>")
+    if report.checks:
+        out.append("<h2>Gate</h2><table><tr><th>check<th>result<th>seconds<th></tr>")
+        out += [
+            f"<tr><td>{html.escape(c.name)}<td>{_passed(c).strip('*')}<td>{c.seconds:.0f}<td>{html.escape(c.detail)}</tr>"
+            for c in report.checks
+        ]
+        out.append("</table>")
+    if report.notes:
+        out.append("<h2>From upstream's changelog</h2><ul>")
+        out += [f"<li><b>{n.version}</b> {html.escape(n.text)}" for n in report.notes]
+        out.append("</ul>")
+    if report.conflict:
+        out.append(f"<h2>Conflict</h2><pre>{html.escape(report.conflict)}</pre>")
+    times = ", ".join(f"{html.escape(name)} {seconds:.1f} s" for name, seconds in report.times)
+    out.append(f"<p>Image: <code>{html.escape(report.digest or 'not built')}</code></p><p>Times: {times}</p></html>")
+    return "\n".join(out) + "\n"
+
+
+def _colored(diff: str) -> str:
+    rows = []
+    for line in diff.splitlines():
+        kind = {"+": "add", "-": "del"}.get(line[:1], "")
+        rows.append(f"<span class={kind}>{html.escape(line)}</span>" if kind else html.escape(line))
+    return "\n".join(rows)
+
+
+def summary(report: RebaseReport) -> list[tuple[str, ...]]:
+    """Return the rows of the table on the terminal."""
+    return [(row.name, row.outcome, row.method, row.review or row.why.partition("\n")[0][:100]) for row in report.rows]

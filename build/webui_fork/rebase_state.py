@@ -1,0 +1,115 @@
+"""What a rebase under way must remember: where it goes, and what a person decided. Everything else is made again.
+
+The file lies in the checkout's git folder, so that cleaning the checkout does not lose it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from webui_fork import lock, process
+from webui_fork.errors import ConflictError, UsageError
+from webui_fork.files import write_atomic
+from webui_fork.lock import Lock
+from webui_fork.settings import Settings
+
+_FILE = "webui-fork-rebase.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A rebase under way.
+
+    ``head``: the checkout's commit when it began. ``target``: the new release, as a lock without inputs.
+    ``gate``: whether proofs and checks run. ``skipped``: patches that a person dropped. ``resolved``: the patches
+    that a person carried. ``conflict``: the patch that waits for a person, on the commit ``parent`` of the local
+    repository. ``candidate``: the finished commit that waits for its gate.
+    """
+
+    head: str
+    target: str
+    gate: bool
+    skipped: tuple[str, ...] = ()
+    resolved: tuple[tuple[str, str], ...] = ()
+    conflict: str = ""
+    parent: str = ""
+    candidate: str = ""
+
+    @property
+    def lock(self) -> Lock:
+        """The new release."""
+        return lock.parse(self.target)
+
+
+def git(settings: Settings, *arguments: str, check: bool = True, folder: Path | None = None) -> process.Completed:
+    """Run git in the checkout (or another folder) with the user's own configuration."""
+    argv: list[str | Path] = ["git", "-C", folder or settings.root, *arguments]
+    return process.run(argv, env=settings.environ, check=check, doing=f"run git {arguments[0]}")
+
+
+def file(settings: Settings) -> Path:
+    """Return where the state is kept.
+
+    Raises:
+        UsageError: the checkout is not one of git.
+    """
+    done = git(settings, "rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
+    if done.code:
+        raise UsageError(
+            f"{settings.root} is not a git checkout.",
+            why=done.tail(),
+            remedy="A rebase ends in commits: clone the repository, or `git init` and commit it.",
+        )
+    return Path(done.stdout.strip()) / _FILE
+
+
+def read(settings: Settings) -> State | None:
+    """Return the rebase under way, if there is one.
+
+    Raises:
+        ConflictError: its file can't be read.
+    """
+    path = file(settings)
+    if not path.exists():
+        return None
+    try:
+        values = json.loads(path.read_text())
+        resolved = tuple((name, data) for name, data in values.pop("resolved"))
+        return State(**{**values, "skipped": tuple(values["skipped"]), "resolved": resolved})
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConflictError(
+            f"The state of the rebase under way can't be read ({path}).",
+            why=str(error),
+            remedy="`nox -s rebase -- --abort` removes it; the checkout is as it was.",
+        ) from None
+
+
+def write(settings: Settings, state: State) -> None:
+    """Keep a state; a crash leaves the old one or the new one."""
+    write_atomic(file(settings), json.dumps(asdict(state), indent=1) + "\n")
+
+
+def clear(settings: Settings) -> None:
+    """Forget the rebase."""
+    file(settings).unlink(missing_ok=True)
+
+
+def require_clean(settings: Settings) -> str:
+    """Return the checkout's commit.
+
+    Raises:
+        UsageError: it has changes, or no commit.
+    """
+    dirty = git(settings, "status", "--porcelain").stdout.rstrip()
+    if dirty:
+        raise UsageError(
+            "The checkout has changes that are not committed.",
+            why=dirty,
+            remedy="Commit or stash them first: a rebase starts from a commit, and `--abort` goes back to it.",
+        )
+    done = git(settings, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False)
+    if done.code:
+        raise UsageError("The checkout has no commit yet.", remedy="Commit it first.")
+    return done.stdout.strip()

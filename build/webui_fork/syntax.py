@@ -1,0 +1,298 @@
+"""Python source as a tree of statements that know their lines, and the alignment of two such trees. Pure.
+
+A statement's identity is the dump of its syntax tree, so that quotes, line breaks and comments do not count.
+The alignment is the statement-level part of a structured merge (Falleri et al., "Fine-grained and accurate
+source code differencing", ASE 2014, in its matching of equal and of similar subtrees).
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import cached_property, lru_cache
+
+_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+SIMILAR = 0.55  # two statements of one kind that share this much are one statement, edited
+_GAP = 6000  # pairs of statements that are compared one by one at most
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A statement (or an except or case clause): its lines [start, end) from 0, and the blocks in it."""
+
+    kind: str
+    name: str
+    start: int
+    end: int
+    indent: int
+    blocks: dict[str, tuple[Node, ...]]
+    tree: ast.AST
+    chained: bool = False  # an `elif`, which is an `if` in the else block of another
+
+    @cached_property
+    def dump(self) -> str:
+        """Everything about it, whatever its layout: a digest, made of those of the statements in it."""
+        if not self.blocks:
+            return ast.dump(self.tree)
+        parts = [self.kind, self.head]
+        for key, block in self.blocks.items():
+            parts += [key, *(node.dump for node in block)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    @cached_property
+    def head(self) -> str:
+        """Everything but what is in its blocks."""
+        parts = [type(self.tree).__name__ if not self.name else "definition"]
+        for key, value in ast.iter_fields(self.tree):
+            if key not in self.blocks:
+                parts.append(f"{key}={dump(value)}")
+        return " ".join(parts) + (" async" if self.kind.startswith("Async") else "")
+
+    @cached_property
+    def tokens(self) -> Counter[str]:
+        """Names, constants and operators in it, counted."""
+        found: Counter[str] = Counter()
+        for part in ast.walk(self.tree):
+            found[type(part).__name__] += 1
+            for _, value in ast.iter_fields(part):
+                if isinstance(value, str | int | float | bytes):
+                    found[repr(value)] += 1
+        return found
+
+    @property
+    def children(self) -> Iterator[Node]:
+        """The statements directly in it."""
+        for block in self.blocks.values():
+            yield from block
+
+    def walk(self) -> Iterator[Node]:
+        """Yield it and every statement below it."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+@dataclass(frozen=True, eq=False)
+class Module(Node):
+    """A file."""
+
+    lines: tuple[str, ...] = ()
+
+    def text(self, start: int, end: int) -> str:
+        """Return some of its lines."""
+        return "".join(self.lines[start:end])
+
+
+def dump(value: object) -> str:
+    """Return a field of a syntax tree as text, whatever its layout."""
+    if isinstance(value, ast.AST):
+        return ast.dump(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(dump(item) for item in value) + "]"
+    return repr(value)
+
+
+@lru_cache(maxsize=64)  # a rebase holds the same few files against each other many times
+def parse(text: str) -> Module | None:
+    """Read a file; None when it is not Python that this interpreter understands, or has two statements on a line."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    lines = tuple(text.splitlines(keepends=True))
+    if "\f" in text or "\v" in text or len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
+        return None  # where Python and str disagree on what a line is, no line number can be trusted
+    body = _block(tree.body)
+    if body is None:
+        return None
+    return Module("Module", "", 0, len(lines), 0, {"body": body}, tree, lines=lines)
+
+
+def _block(statements: Sequence[ast.AST], *, chained: bool = False) -> tuple[Node, ...] | None:
+    nodes: list[Node] = []
+    for statement in statements:
+        node = _node(statement, chained=chained)
+        if node is None or (nodes and node.start < nodes[-1].end):
+            return None
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def _node(tree: ast.AST, *, chained: bool) -> Node | None:
+    start: int = getattr(tree, "lineno", 0)
+    end: int = getattr(tree, "end_lineno", 0)
+    if isinstance(tree, ast.match_case):
+        start, end = tree.pattern.lineno, tree.body[-1].end_lineno or 0
+    blocks: dict[str, tuple[Node, ...]] = {}
+    for key in _BLOCKS:
+        inner = getattr(tree, key, None)
+        if not isinstance(inner, list) or not inner:
+            continue
+        if getattr(inner[0], "lineno", 0) == start:
+            blocks = {}  # `if x: y` on one line is taken as a whole
+            break
+        made = _block(inner, chained=key == "orelse" and _elif(tree))
+        if made is None:
+            return None
+        blocks[key] = made
+    for decorator in getattr(tree, "decorator_list", []):
+        start = min(start, decorator.lineno)
+    name = getattr(tree, "name", "") if isinstance(tree, _DEFINITIONS) else ""
+    return Node(type(tree).__name__, name, start - 1, end, getattr(tree, "col_offset", 0), blocks, tree, chained)
+
+
+def _elif(tree: ast.AST) -> bool:
+    return (
+        isinstance(tree, ast.If)
+        and len(tree.orelse) == 1
+        and isinstance(tree.orelse[0], ast.If)
+        and tree.orelse[0].col_offset == tree.col_offset
+    )
+
+
+def scopes(module: Module) -> tuple[str, ...]:
+    """Return for each line the dotted name of the innermost function or class it is in ("" for the module)."""
+    found = [""] * len(module.lines)
+
+    def visit(node: Node, scope: str) -> None:
+        for child in node.children:
+            inner = f"{scope}.{child.name}".lstrip(".") if child.name else scope
+            if child.name:
+                found[child.start : child.end] = [inner] * (child.end - child.start)
+            visit(child, inner)
+
+    visit(module, "")
+    return tuple(found)
+
+
+def definitions(module: Node, scope: str = "") -> Iterator[tuple[str, Node]]:
+    """Yield every function and class with its dotted name, outer ones first."""
+    for child in module.children:
+        inner = f"{scope}.{child.name}".lstrip(".") if child.name else scope
+        if child.name:
+            yield inner, child
+        yield from definitions(child, inner)
+
+
+def similarity(one: Node, other: Node) -> float:
+    """Return how much two statements share, from 0 (other kinds, nothing) to 1 (equal)."""
+    if one.dump == other.dump:
+        return 1.0
+    if bool(one.name) != bool(other.name) or (not one.name and _kind(one) != _kind(other)):
+        return 0.0
+    if one.name:
+        return 0.95 if one.name == other.name else 0.0
+    if one.blocks and other.blocks and one.head == other.head:
+        return 0.9
+    shared = sum((one.tokens & other.tokens).values())
+    return 2 * shared / (one.tokens.total() + other.tokens.total())
+
+
+def _kind(node: Node) -> str:
+    return node.kind.removeprefix("Async")
+
+
+Pairs = list[tuple[int | None, int | None]]
+
+
+def align(left: Sequence[Node], right: Sequence[Node]) -> Pairs:
+    """Pair the statements of two blocks in order: equal ones first, then between them the similar ones."""
+    pairs: Pairs = []
+    matcher = SequenceMatcher(None, [n.dump for n in left], [n.dump for n in right], autojunk=False)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag == "equal":
+            pairs += list(zip(range(a, b), range(c, d), strict=True))
+        else:
+            pairs += [
+                (None if i is None else i + a, None if j is None else j + c) for i, j in _gap(left[a:b], right[c:d])
+            ]
+    return pairs
+
+
+def _gap(left: Sequence[Node], right: Sequence[Node]) -> Pairs:
+    """Pair the statements of a gap so that what they share is the most (a longest common subsequence with weights)."""
+    if not left or not right or len(left) * len(right) > _GAP:
+        return [(i, None) for i in range(len(left))] + [(None, j) for j in range(len(right))]
+    like = [[similarity(one, other) for other in right] for one in left]
+    best = [[0.0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    for i in reversed(range(len(left))):
+        for j in reversed(range(len(right))):
+            take = like[i][j] + best[i + 1][j + 1] if like[i][j] >= SIMILAR else 0.0
+            best[i][j] = max(take, best[i + 1][j], best[i][j + 1])
+    pairs: Pairs = []
+    i = j = 0
+    while i < len(left) and j < len(right):
+        if like[i][j] >= SIMILAR and best[i][j] == like[i][j] + best[i + 1][j + 1]:
+            pairs.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            pairs.append((i, None))
+            i += 1
+        else:
+            pairs.append((None, j))
+            j += 1
+    return pairs + [(k, None) for k in range(i, len(left))] + [(None, k) for k in range(j, len(right))]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Which statement of another tree is the same one; ``moved`` are those that changed their order or place."""
+
+    of: dict[Node, Node]
+    moved: frozenset[Node]
+
+    def get(self, node: Node) -> Node | None:
+        """Return its counterpart, if it has one."""
+        return self.of.get(node)
+
+
+def match(left: Module, right: Module) -> Mapping:
+    """Pair the statements of two files from the top down; functions and classes by name, wherever they are now."""
+    of: dict[Node, Node] = {left: right}
+    moved: set[Node] = set()
+    _match(left, right, of, moved)
+    taken = set(of.values())
+    free = {name: node for name, node in definitions(right) if node not in taken}
+    last: dict[str, list[Node]] = {}
+    for name, node in free.items():
+        last.setdefault(name.rpartition(".")[2], []).append(node)
+    for _, node in definitions(left):
+        found = last.get(node.name, [])
+        if node not in of and len(found) == 1 and found[0] not in taken:
+            of[node] = found[0]
+            taken.add(found[0])
+            moved.add(node)
+            _match(node, found[0], of, moved)
+    return Mapping(of, frozenset(moved))
+
+
+def _match(left: Node, right: Node, of: dict[Node, Node], moved: set[Node]) -> None:
+    for key, block in left.blocks.items():
+        other = right.blocks.get(key, ())
+        alone: list[Node] = []
+        taken = set()
+        for i, j in align(block, other):
+            if i is not None and j is not None:
+                of[block[i]] = other[j]
+                taken.add(j)
+                _match(block[i], other[j], of, moved)
+            elif i is not None:
+                alone.append(block[i])
+        _by_name(alone, [node for j, node in enumerate(other) if j not in taken], of, moved)
+
+
+def _by_name(left: Iterable[Node], right: Iterable[Node], of: dict[Node, Node], moved: set[Node]) -> None:
+    """Pair functions and classes that changed their order in a block."""
+    rest = list(right)
+    for node in left:
+        found = [other for other in rest if node.name and other.name == node.name]
+        if len(found) == 1:
+            of[node] = found[0]
+            rest.remove(found[0])
+            moved.add(node)
+            _match(node, found[0], of, moved)

@@ -1,0 +1,277 @@
+"""Three-way merges of text: lines, the same after formatting, function by function, and token by token.
+
+Lines are merged by `git merge-file` (diff3; Khanna, Kunal and Pierce, "A Formal Investigation of Diff3", 2007).
+Nothing here ignores white space, and nothing takes a side.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+import tokenize
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from webui_fork import process, syntax
+from webui_fork.errors import ToolError
+from webui_fork.syntax import Module, Node
+
+LABELS = ("ours: with the patch", "base: the release it was made for", "theirs: the new release")
+_CONFLICT = re.compile(
+    r"^<{7} [^\n]*\n(?P<ours>.*?)^\|{7} [^\n]*\n(?P<base>.*?)^={7}\n(?P<theirs>.*?)^>{7} [^\n]*\n", re.M | re.S
+)
+_HOLE = "#: webui_fork holds the place of "  # a line of a file whose functions are taken out
+
+
+@dataclass(frozen=True)
+class Merger:
+    """Merges texts in the layout of one release.
+
+    Args:
+        environ: the environment of the programs it runs.
+        style: the release's own `pyproject.toml`, from which its formatter takes its settings; None: the defaults.
+    """
+
+    environ: Mapping[str, str]
+    style: bytes | None = None
+    _formatted: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def lines(self, base: str, ours: str, theirs: str) -> tuple[str, bool]:
+        """Merge line by line.
+
+        Returns:
+            The text, with conflict markers (diff3 style) where both change the same lines; and whether it is clean.
+
+        Raises:
+            ToolError: git failed.
+        """
+        if base == theirs:
+            return ours, True
+        if base == ours or ours == theirs:
+            return theirs, True
+        with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
+            names: list[Path] = [Path(folder) / name for name in ("ours", "base", "theirs")]
+            for path, text in zip(names, (ours, base, theirs), strict=True):
+                path.write_text(text, encoding="utf-8", newline="")
+            labels = [part for label in LABELS for part in ("-L", label)]
+            argv: list[str | Path] = ["git", "merge-file", "-p", "--quiet", "--diff3", *labels, *names]
+            done = process.run(argv, env=self.environ, cwd=Path(folder), check=False, doing="merge a file")
+        if done.code > 127:
+            raise ToolError("git merge-file failed.", why=done.tail())
+        return done.stdout, done.code == 0
+
+    def formatted(self, text: str) -> str:
+        """Lay a Python file out as the release does; text that can't be parsed stays as it is.
+
+        Up to 0.8.10 upstream formatted with black, since then with ruff, whose defaults give black's layout.
+
+        Raises:
+            ToolError: the formatter is missing.
+        """
+        if text not in self._formatted:
+            self._formatted[text] = self._format(text)
+        return self._formatted[text]
+
+    def _format(self, text: str) -> str:
+        from ruff.__main__ import find_ruff_bin
+
+        with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
+            config = ["--isolated"]
+            if self.style is not None and b"[tool.ruff" in self.style:
+                (Path(folder) / "pyproject.toml").write_bytes(self.style)
+                config = ["--config", f"{folder}/pyproject.toml"]
+            argv = [find_ruff_bin(), "format", "--no-cache", "--quiet", *config, "--stdin-filename", "x.py", "-"]
+            done = process.run(argv, env=self.environ, cwd=Path(folder), check=False, stdin=text.encode())
+        return text if done.code else done.stdout
+
+    def formatted_lines(self, base: str, ours: str, theirs: str) -> str | None:
+        """Merge line by line after laying all three out alike; None where that conflicts."""
+        merged, clean = self.lines(*(self.formatted(text) for text in (base, ours, theirs)))
+        return self._back(merged, theirs) if clean else None
+
+    def functions(self, base: str, ours: str, theirs: str, *, tokens: bool) -> str | None:
+        """Merge function by function after laying all three out alike; None where that conflicts.
+
+        Args:
+            tokens: where the lines of a function conflict, merge its tokens.
+        """
+        laid_out, imports = _without_new_imports(*(self.formatted(text) for text in (base, ours)))
+        trees = [syntax.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
+        sides = [_Side.of(tree) for tree in trees if tree]
+        held = [side for side in sides if side]
+        if len(held) < 3:
+            return None
+        one, two, three = held
+        if any(
+            two.parts[name] != text and name not in three.parts for name, text in one.parts.items() if name in two.parts
+        ):
+            return None  # ours changes a function that theirs no longer has
+        frame, clean = self.lines(one.frame, two.frame, three.frame)
+        if not clean:
+            frame = _CONFLICT.sub(_union, frame)
+            if "<<<<<<< " in frame:
+                return None
+        merged: list[str] = []
+        for line in frame.splitlines(keepends=True):
+            if not line.lstrip().startswith(_HOLE):
+                merged.append(line)
+                continue
+            name = line.strip().removeprefix(_HOLE)
+            text = self._function(*(side.parts.get(name) for side in held), tokens=tokens)
+            if text is None:
+                return None
+            merged.append(text)
+        whole = _with_imports("".join(merged), imports)
+        return None if whole is None else self._back(whole, theirs)
+
+    def _function(self, base: str | None, ours: str | None, theirs: str | None, *, tokens: bool) -> str | None:
+        if base == theirs or ours == theirs:
+            return ours
+        if base == ours:
+            return theirs
+        if base is None or ours is None or theirs is None:
+            return None
+        merged, clean = self.lines(base, ours, theirs)
+        return merged if clean else merge_tokens(base, ours, theirs) if tokens else None
+
+    def _back(self, merged: str, theirs: str) -> str | None:
+        """Put what was merged in the formatter's layout into the layout that theirs really has."""
+        laid_out = self.formatted(theirs)
+        text, clean = self.lines(laid_out, self.formatted(merged), theirs)
+        return text if clean else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """A file without its functions, which are kept by their dotted names."""
+
+    frame: str
+    parts: dict[str, str]
+
+    @classmethod
+    def of(cls, module: Module) -> _Side | None:
+        parts: dict[str, str] = {}
+        frame = list(module.lines)
+        for name, node in _functions(module):
+            if name in parts:
+                return None  # defined twice: no name to go by
+            parts[name] = module.text(node.start, node.end)
+            frame[node.start : node.end] = [f"{' ' * node.indent}{_HOLE}{name}\n", *[""] * (node.end - node.start - 1)]
+        return cls("".join(frame), parts)
+
+
+def _functions(owner: Node, scope: str = "") -> Iterable[tuple[str, Node]]:
+    """Yield the functions of a module and the methods of its classes, but not what is inside functions."""
+    for node in owner.children:
+        if node.kind in ("FunctionDef", "AsyncFunctionDef"):
+            yield f"{scope}{node.name}", node
+        elif node.kind == "ClassDef":
+            yield from _functions(node, f"{scope}{node.name}.")
+
+
+def _without_new_imports(base: str, ours: str) -> tuple[str, list[str]]:
+    """Take out of ours the imports at its top level that base does not have: their order has no meaning."""
+    one, two = syntax.parse(base), syntax.parse(ours)
+    if one is None or two is None:
+        return ours, []
+    there = {node.dump for node in one.blocks["body"]}
+    old = {(getattr(node.tree, "module", None), node.kind) for node in one.blocks["body"]}
+    new = [
+        node
+        for node in two.blocks["body"]
+        if node.kind in ("Import", "ImportFrom") and node.dump not in there
+        and (node.kind == "Import" or (getattr(node.tree, "module", None), node.kind) not in old)
+    ]  # fmt: skip
+    lines = list(two.lines)
+    for node in reversed(new):
+        del lines[node.start : node.end]
+    return "".join(lines), [two.text(node.start, node.end) for node in new]
+
+
+def _with_imports(text: str, imports: list[str]) -> str | None:
+    """Put imports behind the last one of the block of imports that a file begins with."""
+    module = syntax.parse(text)
+    if not imports or module is None:
+        return text if not imports else None
+    last = 0
+    for number, node in enumerate(module.blocks["body"]):
+        if node.kind not in ("Import", "ImportFrom") and not (number == 0 and node.kind == "Expr"):
+            break
+        last = node.end
+    lines = list(module.lines)
+    lines[last:last] = imports
+    return "".join(lines) if last else None
+
+
+def _union(conflict: re.Match[str]) -> str:
+    """Keep both sides where each only adds functions or one-line imports: their order has no meaning."""
+    ours, theirs = conflict["ours"], conflict["theirs"]
+    added = [line.strip() for line in (ours + theirs).splitlines() if line.strip()]
+    free = all(line.startswith((_HOLE, "import ", "from ")) and not line.endswith("(") for line in added)
+    if conflict["base"].strip() or not free or len(set(added)) != len(added):
+        return conflict.group()
+    return theirs + ("\n\n" if _HOLE in theirs else "") + ours
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Token:
+    """A token and the white space before it; equal when the tokens are."""
+
+    key: tuple[int, str]
+    before: str = field(compare=False)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+def _tokens(text: str) -> list[_Token] | None:
+    lines = text.splitlines(keepends=True)
+    found: list[_Token] = []
+    row, column = 1, 0
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type in (tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENDMARKER):
+                # a change of depth is a token of its own; where it stands is not
+                if token.type in (tokenize.INDENT, tokenize.DEDENT):
+                    found.append(_Token((token.type, ""), ""))
+                continue
+            start, end = token.start, token.end
+            if start[0] > row:
+                gap = lines[row - 1][column:] + "".join(lines[row : start[0] - 1]) + lines[start[0] - 1][: start[1]]
+            else:
+                gap = lines[row - 1][column : start[1]]
+            found.append(_Token((token.type, token.string), gap))
+            row, column = end
+            if token.type == tokenize.NEWLINE:
+                row, column = row + 1, 0
+    except (tokenize.TokenError, SyntaxError, IndexError):
+        return None
+    return found
+
+
+def merge_tokens(base: str, ours: str, theirs: str) -> str | None:
+    """Merge one function token by token; None where both change the same tokens.
+
+    The result is a proposal: two changes of one statement can be merged to nonsense, so that a caller must hold it
+    against a merge of the syntax trees.
+    """
+    from merge3 import Merge3
+
+    sides = [_tokens(text) for text in (base, ours, theirs)]
+    if any(side is None for side in sides):
+        return None
+    one, two, three = (side for side in sides if side is not None)
+    merge = Merge3(one, two, three)  # type: ignore[type-var]  # its bound is lines; it only compares and hashes
+    kept = {z + n: b + n for z, zend, _, _, b, _ in merge.find_sync_regions() for n in range(zend - z)}
+    merged: list[_Token] = []
+    for region in merge.merge_regions():
+        kind, start, end = region[0], region[1], region[2]
+        if kind == "conflict":
+            return None
+        if kind == "unchanged":
+            merged += [three[kept[n]] for n in range(start, end)]
+        else:  # "same" counts in ours, as "a" does
+            merged += (three if kind == "b" else two)[start:end]
+    return "".join(token.before + token.key[1] for token in merged)

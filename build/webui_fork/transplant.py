@@ -1,0 +1,404 @@
+"""A change of a Python file as edits of its syntax tree, made again in another version of the file. Pure.
+
+The edits are found between a base and ours (statements inserted, deleted, replaced inside which function or
+class) and put into theirs where the tree says that the same place is now. It knows nothing of line distance
+or context lines, so it is a second opinion on a text merge, and it finds code that moved. When a place is not
+certain it gives up and says why; it never guesses.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from webui_fork import syntax
+from webui_fork.syntax import Mapping, Module, Node
+
+
+class UncertainError(Exception):
+    """The place of an edit, or what it should become, is not certain; the message says why."""
+
+
+class ContestedError(UncertainError):
+    """Both sides add statements in one place, and their order matters: no merge can know it, however clean."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Between two statements that stay: ``removed`` ones of the base, and ``added`` ones of ours in their place."""
+
+    owner: Node
+    block: str
+    before: Node | None
+    after: Node | None
+    removed: tuple[Node, ...]
+    added: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """A statement without blocks, or the head of one with blocks, that ours changes."""
+
+    old: Node
+    new: Node
+
+
+Edit = Gap | Rewrite
+
+
+def edits(base: Module, ours: Module) -> list[Edit]:
+    """Return what ours changes, in order.
+
+    Raises:
+        UncertainError: the change has a shape that statements can't express, as a new `else:`.
+    """
+    found: list[Edit] = []
+    _edits(base, ours, found)
+    return found
+
+
+def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
+    if set(base.blocks) != set(ours.blocks):
+        raise UncertainError(f"a clause of the statement at line {base.start + 1} comes or goes")
+    for key, left in base.blocks.items():
+        right = ours.blocks[key]
+        before: Node | None = None
+        removed: list[Node] = []
+        added: list[Node] = []
+        for i, j in [*syntax.align(left, right), (-1, -1)]:
+            if i is None and j is not None:
+                added.append(right[j])
+            elif j is None and i is not None:
+                removed.append(left[i])
+            else:
+                stays = left[i] if i is not None and i >= 0 else None
+                if removed or added:
+                    found.append(Gap(base, key, before, stays, tuple(removed), tuple(added)))
+                removed, added, before = [], [], stays
+                if stays and j is not None and stays.dump != right[j].dump:
+                    _pair(stays, right[j], found)
+
+
+def _pair(old: Node, new: Node, found: list[Edit]) -> None:
+    if not old.blocks or not new.blocks:
+        found.append(Rewrite(old, new))
+        return
+    if old.head != new.head:
+        found.append(Rewrite(old, new))
+    _edits(old, new, found)
+
+
+@dataclass
+class _Splices:
+    """Replacements of lines of theirs, made from the last to the first."""
+
+    theirs: Module
+    parts: list[tuple[int, int, str]] = field(default_factory=list)
+
+    def replace(self, start: int, end: int, text: str) -> None:
+        if any(start < e and s < end for s, e, _ in self.parts):
+            raise UncertainError(f"two edits meet at line {start + 1} of the new release")
+        self.parts.append((start, end, text))
+
+    def result(self) -> str:
+        lines = list(self.theirs.lines)
+        order = sorted(range(len(self.parts)), key=lambda n: (self.parts[n][0], self.parts[n][1], n), reverse=True)
+        for number in order:
+            start, end, text = self.parts[number]
+            lines[start:end] = [text]
+        return "".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Transplanted:
+    """The new file, and the dotted names of the functions whose place changed."""
+
+    text: str
+    moved: tuple[str, ...]
+
+
+def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = str) -> Transplanted:
+    """Make the change from base to ours in theirs.
+
+    Args:
+        base, ours, theirs: whole files; base and ours in the layout of theirs.
+        form: lays out a statement as theirs is laid out.
+
+    Raises:
+        UncertainError: a place is not certain, or what should stand there.
+    """
+    trees = [syntax.parse(text) for text in (base, ours, theirs)]
+    if None in trees:
+        raise UncertainError("one of the three versions is not Python that can be read")
+    b, o, t = (tree for tree in trees if tree)
+    mapping = syntax.match(b, t)
+    added = _added_lines(b, o)
+    splices = _Splices(t)
+    moved: set[str] = set()
+    names = {node: name for name, node in syntax.definitions(b)}
+    for edit in edits(b, o):
+        site = edit.owner if isinstance(edit, Gap) else edit.old
+        moved |= {names[node] for node in mapping.moved if node in names and _within(site, node)}
+        if isinstance(edit, Rewrite):
+            _rewrite(edit, mapping, splices, o, form)
+        elif not _imports(edit, mapping, splices, form):
+            _gap(edit, mapping, splices, o, added)
+    text = splices.result()
+    if syntax.parse(text) is None:
+        raise UncertainError("what the syntax tree suggests is not Python")
+    return Transplanted(text, tuple(sorted(moved)))
+
+
+def _within(site: Node, node: Node) -> bool:
+    return any(site is inner for inner in node.walk())
+
+
+def _added_lines(base: Module, ours: Module) -> frozenset[int]:
+    """Return the lines of ours that base does not have."""
+    from difflib import SequenceMatcher
+
+    matcher = SequenceMatcher(None, base.lines, ours.lines, autojunk=False)
+    return frozenset(n for tag, _, _, c, d in matcher.get_opcodes() if tag != "equal" for n in range(c, d))
+
+
+def _head_end(module: Module, node: Node) -> int:
+    """Return the line after a statement's head; the whole statement where it has no blocks."""
+    first = min((child.start for child in node.children), default=node.end)
+    while first > node.start + 1 and module.lines[first - 1].strip()[:1] in ("", "#"):
+        first -= 1
+    return first
+
+
+def _rewrite(edit: Rewrite, mapping: Mapping, splices: _Splices, ours: Module, form: Callable[[str], str]) -> None:
+    target = mapping.get(edit.old)
+    if target is None:
+        raise UncertainError(f"the new release has no counterpart of the statement at line {edit.old.start + 1}")
+    if bool(target.blocks) != bool(edit.old.blocks) or bool(edit.new.blocks) != bool(edit.old.blocks):
+        raise UncertainError("a statement has a block in one version and none in another")
+    if target.chained != edit.new.chained:
+        raise UncertainError("an `if` became an `elif`")
+    theirs = splices.theirs
+    same = target.head == edit.old.head if target.blocks else target.dump == edit.old.dump
+    end = _head_end(theirs, target)
+    text = ours.text(edit.new.start, _head_end(ours, edit.new))
+    if not same:
+        text = _merged(edit, target, theirs.text(target.start, end), form)
+    splices.replace(target.start, end, _indented(text, edit.new.indent, target.indent))
+
+
+def _merged(edit: Rewrite, target: Node, there: str, form: Callable[[str], str]) -> str:
+    """Merge a statement that both sides change, expression by expression."""
+    if edit.old.blocks:
+        raise UncertainError(f"both change the head of the statement at line {target.start + 1} of the new release")
+    tree = merge_trees(edit.old.tree, edit.new.tree, target.tree)
+    if "#" in there:
+        raise UncertainError(f"both change the statement at line {target.start + 1}, which has a comment in it")
+    text = ast.unparse(ast.fix_missing_locations(tree))
+    laid_out = form(text + "\n")
+    return "".join(" " * edit.new.indent + line for line in laid_out.splitlines(keepends=True))
+
+
+def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
+    """Merge three versions of an expression or a simple statement, field by field.
+
+    Raises:
+        UncertainError: both change the same part in different ways.
+    """
+    one, two, three = (ast.dump(tree) for tree in (base, ours, theirs))
+    if one == two or two == three:
+        return theirs
+    if one == three:
+        return ours
+    if not type(base) is type(ours) is type(theirs):
+        raise UncertainError("both change one expression in different ways")
+    fields = {key: _merge_values(getattr(base, key), getattr(ours, key), getattr(theirs, key)) for key in base._fields}
+    return type(base)(**fields)
+
+
+def _merge_values(base: object, ours: object, theirs: object) -> object:
+    if isinstance(base, ast.AST) and isinstance(ours, ast.AST) and isinstance(theirs, ast.AST):
+        return merge_trees(base, ours, theirs)
+    if isinstance(base, list) and isinstance(ours, list) and isinstance(theirs, list):
+        return _merge_lists(base, ours, theirs)
+    one, two, three = (syntax.dump(value) for value in (base, ours, theirs))
+    if one == two or two == three:
+        return theirs
+    if one == three:
+        return ours
+    raise UncertainError("both change one value in different ways")
+
+
+def _merge_lists(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
+    if len(base) == len(ours) == len(theirs):
+        return [_merge_values(*three) for three in zip(base, ours, theirs, strict=True)]
+    from merge3 import Merge3
+
+    if all(isinstance(item, ast.alias) for items in (base, ours, theirs) for item in items):
+        return _merge_names(base, ours, theirs)
+    one, two, three = ([syntax.dump(item) for item in items] for items in (base, ours, theirs))
+    values = {syntax.dump(item): item for items in (base, ours, theirs) for item in items}
+    merged: list[object] = []
+    for group in Merge3(one, two, three).merge_groups():
+        if group[0] == "conflict":
+            raise UncertainError("both change one list in different ways")
+        merged += [values[key] for key in group[1]]
+    return merged
+
+
+def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
+    """Merge what a statement imports: a set, whose order has no meaning."""
+    was, is_now, there = ({syntax.dump(item) for item in items} for items in (base, ours, theirs))
+    if not (was - is_now) <= there:
+        raise UncertainError("both change one import")
+    kept = [item for item in theirs if syntax.dump(item) not in was - is_now]
+    return kept + [item for item in ours if syntax.dump(item) not in was | there]
+
+
+def _imports(edit: Gap, mapping: Mapping, splices: _Splices, form: Callable[[str], str]) -> bool:
+    """Add imports at module level; their order has no meaning, so any place among the imports is right."""
+    new = [node.tree for node in edit.added]
+    if edit.removed or edit.owner.kind != "Module" or not all(isinstance(t, ast.Import | ast.ImportFrom) for t in new):
+        return False
+    there = [n for n in splices.theirs.blocks["body"] if isinstance(n.tree, ast.Import | ast.ImportFrom)]
+    if not there or any(isinstance(t, ast.ImportFrom) and t.module == "__future__" for t in new):
+        return False
+    anchor = mapping.get(edit.before) if edit.before else None
+    if anchor is None or anchor not in there:
+        after = mapping.get(edit.after) if edit.after else None
+        if after is not None and after in there:
+            splices.replace(after.start, after.start, _import_text(edit.added, form))
+            return True
+        anchor = there[-1]
+    splices.replace(anchor.end, anchor.end, _import_text(edit.added, form))
+    return True
+
+
+def _import_text(added: Iterable[Node], form: Callable[[str], str]) -> str:
+    return form("".join(ast.unparse(node.tree) + "\n" for node in added))
+
+
+def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: frozenset[int]) -> None:
+    owner = mapping.get(edit.owner)
+    if owner is None:
+        raise UncertainError(f"the new release has no counterpart of the block at line {edit.owner.start + 1}")
+    block = owner.blocks.get(edit.block, ())
+    if any(node.chained for node in (*edit.removed, *edit.added, *block)):
+        raise UncertainError("an `elif` comes or goes")
+    there = [mapping.get(node) for node in edit.removed]
+    for old, new in zip(edit.removed, there, strict=True):
+        if new is None or new.dump != old.dump:
+            raise UncertainError(f"what it removes at line {old.start + 1} has changed in the new release")
+    text = _with_comments(edit.added, ours, added)
+    if edit.removed:
+        held = [node for node in there if node]
+        places = [block.index(node) if node in block else -1 for node in held]
+        if places[0] < 0 or places != list(range(places[0], places[0] + len(held))):
+            raise UncertainError("the new release has other statements between those that it removes")
+        if not edit.added and len(held) == len(block):
+            raise UncertainError("it would empty a block")
+        text = _indented(text, edit.added[0].indent, held[0].indent) if edit.added else ""
+        splices.replace(held[0].start, held[-1].end, text)
+        return
+    line, indent = _place(edit, mapping, block)
+    splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
+
+
+def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int]:
+    """Return the line where added statements go, and their indentation."""
+    before = mapping.get(edit.before) if edit.before else None
+    after = mapping.get(edit.after) if edit.after else None
+    start = block.index(before) + 1 if before in block else None
+    end = block.index(after) if after in block else None
+    # the very start and end of a function are places of their own; those of another block are so by what stands there
+    whole = edit.owner.kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef", "Module")
+    if edit.before is None and (whole or end is not None):
+        start = 0
+    if edit.after is None and (whole or start is not None):
+        end = len(block)
+    if start is None and end is None:
+        raise UncertainError("both statements around what it adds are gone from the new release")
+    if start is None or end is None:
+        start = end = start if end is None else end
+    if not block or start is None or end is None or start > end:
+        raise UncertainError("the statements around what it adds have changed their order")
+    between = block[start:end]
+    if between and not commute(edit.added, between):
+        raise ContestedError("the new release has added statements in the same place, and their order matters")
+    indent = block[0].indent
+    if start:
+        return block[start - 1].end, indent
+    return block[0].start, indent
+
+
+def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
+    """Tell whether two groups of statements can stand in either order.
+
+    They can when neither leaves the block (return, raise, …), and neither binds a name that the other uses.
+    """
+    left, right = ([node.tree for node in group] for group in (one, other))
+    if any(
+        isinstance(part, _LEAVES) for tree in (*left, *right) for part in ast.walk(tree) if not _is_definition(tree)
+    ):
+        return False
+    binds, uses = zip(_names(left), _names(right), strict=True)
+    return not (binds[0] & (binds[1] | uses[1]) or binds[1] & uses[0])
+
+
+_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
+
+
+def _is_definition(tree: ast.AST) -> bool:
+    return isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+
+
+def _names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
+    """Return the names that statements bind, and those they use; what changes an object binds its name."""
+    binds: set[str] = set()
+    uses: set[str] = set()
+    for tree in trees:
+        for part in ast.walk(tree):
+            if isinstance(part, ast.Name):
+                (uses if isinstance(part.ctx, ast.Load) else binds).add(part.id)
+            elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
+                root: ast.AST = part
+                while isinstance(root, ast.Attribute | ast.Subscript):
+                    root = root.value
+                if isinstance(root, ast.Name):
+                    binds.add(root.id)
+            elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                binds.add(part.name)
+            elif isinstance(part, ast.alias):
+                binds.add((part.asname or part.name).partition(".")[0])
+    return binds, uses
+
+
+def _with_comments(nodes: Sequence[Node], ours: Module, added: frozenset[int]) -> str:
+    """Return statements of ours with the comments and blank lines that came with them."""
+    if not nodes:
+        return ""
+    start, end = nodes[0].start, nodes[-1].end
+    while start - 1 in added and ours.lines[start - 1].strip()[:1] in ("", "#"):
+        start -= 1
+    if start == nodes[0].start:
+        while end in added and end < len(ours.lines) and not ours.lines[end].strip():
+            end += 1
+    return ours.text(start, end)
+
+
+def _indented(text: str, old: int, new: int) -> str:
+    """Move text to another indentation.
+
+    Raises:
+        UncertainError: it has a string over several lines, which that would change.
+    """
+    if old == new or not text:
+        return text
+    if '"""' in text or "'''" in text:
+        raise UncertainError("it would change a string over several lines")
+    moved = []
+    for line in text.splitlines(keepends=True):
+        if line.strip():
+            line = " " * new + line[old:] if not line[:old].strip() else line
+        moved.append(line)
+    return "".join(moved)
