@@ -69,6 +69,18 @@ def rebase(session: nox.Session) -> None:
 
 
 @nox.session
+def backtest(session: nox.Session) -> None:
+    """Replay upstream's history with series of older releases; writes out/backtest.*."""
+    _fork(session, "backtest", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """Draw which patches carry to which releases (-- --from 0.9.0); writes out/matrix.svg."""
+    _fork(session, "matrix", *session.posargs)
+
+
+@nox.session
 def serve(session: nox.Session) -> None:
     """Serve the embedded registry on loopback until Ctrl-C (-- --port N)."""
     _fork(session, "serve", *session.posargs)

@@ -202,13 +202,21 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     rebase_state.write(settings, state)  # only a rebase that can start is one under way
     landing.prepare(settings, state.head)
     candidate = landing.candidate(settings)
-    stock: dict[str, str] = {}
     if state.gate:
         landing.relock(candidate, ui, job.new.version)
-        stock = gate.upstreamed(candidate, ui, job.patches)
+        if state.stock is None:
+            state = replace(state, stock=tuple(gate.stock(candidate, ui, job.patches).items()))
+            rebase_state.write(settings, state)
+        job = replace(job, state=state)
     with ui.step("carry", f"Carrying {len(job.patches)} patches from {job.old.version} to {job.new.version}"):
-        carried = _carry(settings, job, stock)
-    carried = gate.proved(candidate, ui, carried) if state.gate else [_unproved(row) for row in carried]
+        carried = _carry(settings, job)
+    if state.gate:
+        carried, seen = gate.proved(candidate, ui, carried, dict(state.stock or ()), state.proved)
+        state = replace(state, proved=seen)
+        rebase_state.write(settings, state)
+        job = replace(job, state=state)
+    else:
+        carried = [_unproved(row) for row in carried]
     stopped = next((row for row in carried if _waits(row, state)), None)
     if stopped:
         _stop(settings, ui, job, carried, stopped)
@@ -258,24 +266,21 @@ def _waits(row: Carried, state: State) -> bool:
 
 def _unproved(row: Carried) -> Carried:
     """Refuse what only a proof could say is right."""
-    if not row.needs_proof:
-        return row
     why = "only the syntax tree says where it goes now, and without its proof nobody knows whether that is right"
-    files = tuple(replace(file, text=None, proposal=file.text, why=why) for file in row.files)
-    return replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why)
+    return gate.refused(row, why) if row.needs_proof else row
 
 
-def _carry(settings: Settings, job: Job, stock: dict[str, str]) -> list[Carried]:
+def _carry(settings: Settings, job: Job) -> list[Carried]:
     """Carry patch by patch, taking what a person decided, to the end or to the first that waits for a person."""
     merge = rebase.merger(job.ends.repo, job.ends.new, settings.environ)
-    resolved, parent = dict(job.state.resolved), job.ends.new
+    resolved, stock, parent = dict(job.state.resolved), dict(job.state.stock or ()), job.ends.new
     rows: list[Carried] = []
     for number, patch in enumerate(job.patches):
         before = job.tree.commits[number - 1] if number else job.tree.release
         if patch.name in job.state.skipped:
             row = rebase.dropped(patch, "a person dropped it")
-        elif patch.name in stock:
-            row = rebase.upstreamed(patch, stock[patch.name])
+        elif stock.get(patch.name, ("", ""))[0] == gate.GREEN:
+            row = rebase.upstreamed(patch, stock[patch.name][1])
         elif patch.name in resolved:
             row = rebase.by_hand(job.ends, patch, resolved[patch.name].encode(), parent)
         else:

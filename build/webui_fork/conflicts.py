@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -82,13 +82,14 @@ def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, aft
         ends = Releases(repo, between[0].commit, new.commit, new.epoch)
         found = rebase.carry_patch(ends, patch, before, after, new.commit, merge)
         if found.outcome is Outcome.CONFLICT or new is between[-1]:
-            return Cause(old.version, new.version, "\n".join(_regions(repo, old, new, patch, before, after)))
+            paths = [file.path for file in found.files if file.text is None] or patch.paths
+            return Cause(old.version, new.version, "\n".join(_regions(repo, old, new, paths, before, after)))
     return None
 
 
-def _regions(repo: Repo, old: Release, new: Release, patch: Patch, before: str, after: str) -> Iterator[str]:
+def _regions(repo: Repo, old: Release, new: Release, paths: Iterable[str], before: str, after: str) -> Iterator[str]:
     """Yield what a release changed in the functions that a patch touches, or in the whole file where there are none."""
-    for path in patch.paths:
+    for path in paths:
         was, now = (_text(repo, commit, path) for commit in (old.commit, new.commit))
         if was == now:
             continue
@@ -159,7 +160,8 @@ def words(settings: Settings, conflict: Conflict) -> str:
     rows = [f"# `patches/{patch.name}` needs a person", "", "**What it is for.** " + patch.field("Description"), ""]
     rows += ["**Why it stopped.**", "", *(f"- {line}" for line in carried.why.splitlines()), ""]
     rows += ["| file | base, ours, theirs, merged |", "|---|---|"]
-    rows += [f"| `{file.path}` | `{there}/{file.path}/` |" for file in carried.files]
+    stuck = [file for file in carried.files if file.text is None] or carried.files
+    rows += [f"| `{file.path}` | `{there}/{file.path}/` |" for file in stuck]
     if conflict.cause:
         found = conflict.cause
         rows += ["", f"**What upstream changed** (between {found.old} and {found.new}):", ""]
@@ -167,7 +169,7 @@ def words(settings: Settings, conflict: Conflict) -> str:
         rows += (
             ["```diff", *shown, "```"] if shown else ["Nothing in these files: what the patch relies on is elsewhere."]
         )
-    rows += ["", "**To go on**", "", "```sh", f"$EDITOR {here}/{carried.files[0].path if carried.files else ''}"]
+    rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {here}/{file.path}" for file in stuck)]
     rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]
     if conflict.earlier:
         rows += ["nox -s rebase -- --continue --earlier   # take what was decided for this very conflict before"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from webui_fork import engine, pipeline, process, proofs
 from webui_fork.engine import Engine
+from webui_fork.files import sha256_bytes
 from webui_fork.proofs import ProofRun
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.rebase_report import Check
@@ -80,13 +81,16 @@ def _image(there: Settings, ui: Terminal, docker: Engine, patches: Sequence[Patc
         docker.client.images.remove(name, force=True)
 
 
-def upstreamed(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, str]:
-    """Run every proof on the pristine new release; return the evidence for those that are green there.
+GREEN, UNCLEAR = "green", "unclear"
+
+
+def stock(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, tuple[str, str]]:
+    """Run every proof on the pristine new release; return verdict and evidence for those that are not red there.
 
     Raises:
         EngineError: there is no Docker. ForkError: the image could not be built.
     """
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     with (
         engine.connect(there, ui) as docker,
         _image(there, ui, docker, (), "stock") as image,
@@ -95,7 +99,10 @@ def upstreamed(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[
     ):
         for patch, done in zip(patches, pool.map(lambda p: _run(there, docker, p, image), patches), strict=True):
             if done.green:
-                found[patch.name] = f"its proof is green on the pristine release ({done.ran} tests)"
+                found[patch.name] = (GREEN, f"its proof is green on the pristine release ({done.ran} tests)")
+            elif not done.red:
+                said = f"{done.failed} of {done.ran} tests of its proof fail on the pristine release"
+                found[patch.name] = (UNCLEAR, said if done.ran and not done.errors else "its proof does not run")
     return found
 
 
@@ -103,16 +110,39 @@ def _run(there: Settings, docker: Engine, patch: Patch, image: str) -> ProofRun:
     return proofs.run(there.root, patch.field("Proof"), image, docker.host, there.environ)
 
 
-def proved(there: Settings, ui: Terminal, carried: Sequence[Carried]) -> list[Carried]:
+_PROVED = "its proof is red on the pristine release and green with it"
+
+
+def proved(
+    there: Settings,
+    ui: Terminal,
+    carried: Sequence[Carried],
+    unclear: Mapping[str, tuple[str, str]],
+    known: tuple[str, ...],
+) -> tuple[list[Carried], tuple[str, ...]]:
     """Prove what only the syntax tree could place: red on the pristine release (already seen), green with it.
 
     What fails its proof becomes a conflict, and the patches after it are not looked at.
+
+    Args:
+        unclear: the patches whose proof is not red on the pristine release.
+        known: digests of the patches that were proved before, up to and with each.
+
+    Returns:
+        The rows, and what is known now.
     """
     rows: list[Carried] = []
     for row in carried:
         if not row.needs_proof or row.patch is None:
             rows.append(row)
             continue
+        digest = sha256_bytes(b"".join(one.patch.data for one in (*rows, row) if one.patch))
+        if digest in known:
+            rows.append(replace(row, why=_PROVED))
+            continue
+        if row.name in unclear:
+            rows.append(refused(row, f"only its proof could say whether it is right, and {unclear[row.name][1]}"))
+            return rows, known
         patches = [one.patch for one in (*rows, row) if one.patch]
         with (
             engine.connect(there, ui) as docker,
@@ -121,10 +151,17 @@ def proved(there: Settings, ui: Terminal, carried: Sequence[Carried]) -> list[Ca
         ):
             done = _run(there, docker, row.patch, image)
         if done.green:
-            rows.append(replace(row, why="its proof is red without it and green with it"))
+            rows.append(replace(row, why=_PROVED))
+            known = (*known, digest)
             continue
-        why = f"its proof fails with it: {done.said.strip().splitlines()[-1:]}"
-        files = tuple(replace(file, text=None, proposal=file.text, why=why) for file in row.files)
-        rows.append(replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why))
-        return rows
-    return rows
+        rows.append(refused(row, f"its proof fails with it: {''.join(done.said.strip().splitlines()[-1:])}"))
+        return rows, known
+    return rows, known
+
+
+def refused(row: Carried, why: str) -> Carried:
+    """Turn what was carried into a conflict; what was found stays as a proposal."""
+    files = tuple(
+        replace(file, text=None, proposal=file.text, why=why) if file.needs_proof else file for file in row.files
+    )
+    return replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why)

@@ -104,8 +104,11 @@ def _share(site: Node, node: Node) -> float:
         return 0.0
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
-    shared = sum((site.tokens & node.tokens).values())
-    return 2 * shared / (site.tokens.total() + node.tokens.total())
+    return min(_ratio(site.tokens, node.tokens), _ratio(site.values, node.values))
+
+
+def _ratio(one: Counter[str], other: Counter[str]) -> float:
+    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
 
 
 @dataclass(frozen=True, slots=True)

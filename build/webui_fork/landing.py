@@ -6,7 +6,6 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from webui_fork import lock, locking, pipeline, rebase_state, worktree
 from webui_fork.errors import ConflictError
@@ -83,7 +82,7 @@ def commit(
     stay = [rows[patch.name].patch or patch for patch in patches]
     worktree.write(there, stay)
     _record(there)
-    outcomes = [f"{row.name}: {row.outcome} ({row.method.word})" for row in carried if row.patch]
+    outcomes = [f"{row.name}: {row.why or f'{row.outcome} ({row.method.word})'}" for row in carried if row.patch]
     _commit(there, f"Carry the series to {new.version}", "\n".join(outcomes))
     for row in gone:
         stay = [patch for patch in stay if patch.name != row.name]
@@ -146,8 +145,3 @@ def land(settings: Settings) -> None:
             remedy="Put the checkout right, then `nox -s rebase -- --continue`.",
         )
     remove(settings)
-
-
-def latest(settings: Settings) -> Path:
-    """Where the report of the last rebase is."""
-    return settings.out / "rebase" / "report.md"

@@ -25,7 +25,9 @@ class State:
     ``head``: the checkout's commit when it began. ``target``: the new release, as a lock without inputs.
     ``gate``: whether proofs and checks run. ``skipped``: patches that a person dropped. ``resolved``: the patches
     that a person carried. ``conflict``: the patch that waits for a person, on the commit ``parent`` of the local
-    repository. ``candidate``: the finished commit that waits for its gate.
+    repository. ``candidate``: the finished commit that waits for its gate. ``stock``: verdict and evidence of the
+    patches whose proof is not red on the pristine release; None: not asked yet. ``proved``: digests of carried
+    patches whose proof was seen to be green with them.
     """
 
     head: str
@@ -36,6 +38,8 @@ class State:
     conflict: str = ""
     parent: str = ""
     candidate: str = ""
+    stock: tuple[tuple[str, tuple[str, str]], ...] | None = None
+    proved: tuple[str, ...] = ()
 
     @property
     def lock(self) -> Lock:
@@ -76,8 +80,12 @@ def read(settings: Settings) -> State | None:
         return None
     try:
         values = json.loads(path.read_text())
-        resolved = tuple((name, data) for name, data in values.pop("resolved"))
-        return State(**{**values, "skipped": tuple(values["skipped"]), "resolved": resolved})
+        values["resolved"] = tuple((name, data) for name, data in values["resolved"])
+        if values["stock"] is not None:
+            values["stock"] = tuple((name, (verdict, said)) for name, (verdict, said) in values["stock"])
+        for key in ("skipped", "proved"):
+            values[key] = tuple(values[key])
+        return State(**values)
     except (ValueError, TypeError, KeyError) as error:
         raise ConflictError(
             f"The state of the rebase under way can't be read ({path}).",

@@ -64,6 +64,11 @@ class Node:
                     found[repr(value)] += 1
         return found
 
+    @cached_property
+    def values(self) -> Counter[str]:
+        """Names and constants in it, counted."""
+        return Counter({key: count for key, count in self.tokens.items() if not key.isidentifier()})
+
     @property
     def children(self) -> Iterator[Node]:
         """The statements directly in it."""

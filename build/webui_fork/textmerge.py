@@ -6,6 +6,7 @@ Nothing here ignores white space, and nothing takes a side.
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tempfile
@@ -171,38 +172,56 @@ def _functions(owner: Node, scope: str = "") -> Iterable[tuple[str, Node]]:
             yield from _functions(node, f"{scope}{node.name}.")
 
 
-def _without_new_imports(base: str, ours: str) -> tuple[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """An import that ours adds at its top level: its text, and what the import before it imports from."""
+
+    text: str
+    behind: str
+
+
+def _without_new_imports(base: str, ours: str) -> tuple[str, list[_Import]]:
     """Take out of ours the imports at its top level that base does not have: their order has no meaning."""
     one, two = syntax.parse(base), syntax.parse(ours)
     if one is None or two is None:
         return ours, []
     there = {node.dump for node in one.blocks["body"]}
-    old = {(getattr(node.tree, "module", None), node.kind) for node in one.blocks["body"]}
-    new = [
-        node
-        for node in two.blocks["body"]
-        if node.kind in ("Import", "ImportFrom") and node.dump not in there
-        and (node.kind == "Import" or (getattr(node.tree, "module", None), node.kind) not in old)
-    ]  # fmt: skip
-    lines = list(two.lines)
-    for node in reversed(new):
+    known = {_origin(node) for node in one.blocks["body"]}
+    lines, new, behind = list(two.lines), [], ""
+    for node in two.blocks["body"]:
+        if _origin(node) and node.dump not in there and (node.kind == "Import" or _origin(node) not in known):
+            new.append((node, behind))
+        behind = _origin(node)
+    for node, _ in reversed(new):
         del lines[node.start : node.end]
-    return "".join(lines), [two.text(node.start, node.end) for node in new]
+    return "".join(lines), [_Import(two.text(node.start, node.end), behind) for node, behind in new]
 
 
-def _with_imports(text: str, imports: list[str]) -> str | None:
-    """Put imports behind the last one of the block of imports that a file begins with."""
-    module = syntax.parse(text)
-    if not imports or module is None:
-        return text if not imports else None
-    last = 0
-    for number, node in enumerate(module.blocks["body"]):
-        if node.kind not in ("Import", "ImportFrom") and not (number == 0 and node.kind == "Expr"):
-            break
-        last = node.end
-    lines = list(module.lines)
-    lines[last:last] = imports
-    return "".join(lines) if last else None
+def _origin(node: Node) -> str:
+    """Return what an import imports from; "" for other statements."""
+    if isinstance(node.tree, ast.ImportFrom):
+        return "from " + "." * node.tree.level + (node.tree.module or "")
+    return ast.unparse(node.tree) if isinstance(node.tree, ast.Import) else ""
+
+
+def _with_imports(text: str, imports: list[_Import]) -> str | None:
+    """Put imports back: behind the one they stood behind, else behind the imports that a file begins with."""
+    for one in imports:
+        module = syntax.parse(text)
+        if module is None:
+            return None
+        last, place = 0, 0
+        for number, node in enumerate(module.blocks["body"]):
+            if not _origin(node) and not (number == 0 and node.kind == "Expr"):
+                break
+            last = node.end
+            place = node.end if one.behind and _origin(node) == one.behind else place
+        if not last:
+            return None
+        lines = list(module.lines)
+        lines.insert(place or last, one.text)
+        text = "".join(lines)
+    return text
 
 
 def _union(conflict: re.Match[str]) -> str:

@@ -51,6 +51,20 @@ def _parser() -> argparse.ArgumentParser:
     ways.add_argument("--abort", action="store_true", help="take the rebase back; the checkout is as it was")
     rebase.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
 
+    backtest = verbs.add_parser(
+        "backtest", help="replay upstream's history with series of older releases", epilog="example: nox -s backtest"
+    )
+    backtest.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
+    backtest.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
+    backtest.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
+    backtest.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
+
+    matrix = verbs.add_parser(
+        "matrix", help="draw which patches carry to which releases", epilog="example: nox -s matrix -- --from 0.9.0"
+    )
+    matrix.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
+    matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
+
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
     lint = actions.add_parser("lint", help="check every rule of the series")
@@ -92,6 +106,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         from webui_fork.cli import rebase
 
         rebase.run(settings, ui, arguments)
+    elif arguments.verb in ("backtest", "matrix"):
+        from webui_fork.cli import history
+
+        {"backtest": history.backtest, "matrix": history.matrix}[arguments.verb](settings, ui, arguments)
     elif arguments.verb == "serve":
         from webui_fork.cli import serve
 

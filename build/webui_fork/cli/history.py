@@ -1,0 +1,167 @@
+"""The verbs `backtest` and `matrix`: upstream's history, replayed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork import charts, history, index, lock, rebase, rebase_report, report, stack, upstream
+from webui_fork.errors import UsageError
+from webui_fork.files import write_atomic
+from webui_fork.history import Release, Row
+from webui_fork.lock import Lock
+from webui_fork.rebase import Outcome, Releases
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+KINDS = {
+    "right": "#2da44e",
+    "right, by the syntax tree (needs the proof)": "#e1a324",
+    "conflict": "#6e7781",
+    "wrong": "#cf222e",
+}
+
+
+def _releases(settings: Settings, ui: Terminal, first: str, last: str | None) -> list[Release]:
+    """Have the stable releases of a range in the local repository, oldest first; downloads what is missing."""
+    low, high = _version(first), _version(last) if last else None
+    where = index.configured(settings)
+    listed, _ = index.listing(where, index.session(where))
+    wanted = [one for one in listed if low <= _version(one.version) and (high is None or _version(one.version) <= high)]
+    if len(wanted) < 2:
+        raise UsageError(
+            f"The index has fewer than two stable releases from {first} on.", remedy="Try an older --from."
+        )
+    locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in wanted]
+    with ui.step("releases", f"Having {len(locks)} releases at hand"):
+        return [Release(one.version, upstream.release_commit(settings, one, ui), one.epoch) for one in locks]
+
+
+def _version(text: str) -> Version:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise UsageError(f"{text!r} is not a version.", remedy="As in --from 0.9.0") from None
+
+
+def _one(settings: Settings, folder: Path, releases: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
+    repo = upstream.repository(settings)
+    _, patches = stack.read_series(folder)
+    rows = history.read_expectations(expected)
+    usable = [one for one in releases if _version(one.version) >= _version(folder.name)]
+    return list(history.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
+
+
+def backtest(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Carry every series of the data set over the releases since its own; write out/backtest.{md,json,svg}.
+
+    Raises:
+        UsageError: there is no series, or no such release. ForkError: see the stages.
+    """
+    data = Path(arguments.data).resolve() if arguments.data else settings.root / "tests" / "assets" / "series"
+    folders = sorted((path.parent for path in data.glob("*/series")), key=lambda path: _version(path.name))
+    folders = [path for path in folders if not arguments.first or _version(path.name) >= _version(arguments.first)]
+    if not folders:
+        raise UsageError(f"{data} has no series.", remedy="One folder a release: 0.9.6/series and its patches.")
+    releases = _releases(settings, ui, folders[0].name, arguments.last)
+    plain = replace(settings, cosign_password=None)
+    rows: list[Row] = []
+    with (
+        ui.step("replay", f"Replaying {len(folders)} series over {len(releases) - 1} bumps"),
+        ProcessPoolExecutor(os.cpu_count()) as pool,
+    ):
+        jobs = {
+            path.name: pool.submit(_one, plain, path, releases, data / "expect.toml", not arguments.no_peers)
+            for path in folders
+        }
+        for name, job in jobs.items():
+            rows += job.result()
+            ui.say(f"{name}: done")
+    totals = _totals(rows)
+    title = f"{len(rows)} times a bump touched a patch: {len(folders)} series, {len(releases) - 1} bumps"
+    write_atomic(settings.out / "backtest.json", json.dumps([asdict(row) for row in rows], indent=1) + "\n")
+    write_atomic(settings.out / "backtest.svg", charts.stacked_bars(title, totals, KINDS))
+    text = _markdown(title, rows, totals)
+    write_atomic(settings.out / "backtest.md", text)
+    print(text)
+    print("Written: out/backtest.md, out/backtest.json, out/backtest.svg")
+
+
+def _totals(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    totals: dict[str, Counter[str]] = {"webui_fork": Counter()}
+    for row in rows:
+        kind = row.verdict or "conflict"
+        if row.needs_proof:  # its proof would refuse what is wrong
+            kind = list(KINDS)[1] if kind == "right" else "conflict"
+        totals["webui_fork"][kind] += 1
+        for name, verdict in row.peers:
+            totals.setdefault(name, Counter())[verdict] += 1
+    return {name: dict(counts) for name, counts in totals.items()}
+
+
+def _markdown(title: str, rows: Sequence[Row], totals: dict[str, dict[str, int]]) -> str:
+    lines = [f"# Backtest: {title}", "", f"| | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 1) + "|"]
+    for name, counts in totals.items():
+        total = sum(counts.values())
+        cells = [f"{counts.get(kind, 0)} ({counts.get(kind, 0) / total:.1%})" for kind in KINDS]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "| outcome | method | verdict | times |", "|---|---|---|---|"]
+    ways = Counter((row.outcome, row.method.word, row.verdict or "–") for row in rows)
+    lines += [f"| {' | '.join(way)} | {count} |" for way, count in ways.most_common()]
+    bad = [row for row in rows if row.verdict == "wrong"]
+    lines += ["", "## Wrong", ""]
+    lines += [f"- {r.series}: {r.patch}, {r.old} to {r.new}, {r.method.word}: {r.why}" for r in bad] or ["None."]
+    lines += ["", "## Conflicts", ""]
+    stuck = [row for row in rows if row.outcome is Outcome.CONFLICT]
+    lines += [f"- {r.series}: {r.patch}, {r.old} to {r.new}: {r.why.splitlines()[0]}" for r in stuck] or ["None."]
+    return "\n".join(lines) + "\n"
+
+
+def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Carry the series from the pinned release to every release of a range; write out/matrix.{svg,md,json}.
+
+    Raises:
+        UsageError: there is no such release. ForkError: see the stages.
+    """
+    pinned = lock.read(settings.lock_file)
+    _, patches = stack.read_series(settings.patches)
+    releases = _releases(settings, ui, arguments.first, arguments.last)
+    repo = upstream.repository(settings)
+    old = upstream.release_commit(settings, pinned, ui)
+    tree = stack.apply(repo, old, patches, pinned.epoch)
+    cells: dict[tuple[str, str], tuple[str, str]] = {}
+    with ui.step("carry", f"Carrying {len(patches)} patches to {len(releases)} releases"):
+        for release in releases:
+            ends = Releases(repo, old, release.commit, release.epoch)
+            merge = rebase.merger(repo, release.commit, settings.environ)
+            parent = release.commit
+            for number, patch in enumerate(patches):
+                before = tree.commits[number - 1] if number else tree.release
+                row = rebase.carry_patch(ends, patch, before, tree.commits[number], parent, merge)
+                words = row.why.partition("\n")[0] or row.method.word
+                cells[patch.name.removesuffix(".patch"), release.version] = (str(row.outcome), words)
+                parent = row.commit or parent
+            ui.say(f"{release.version}: done")
+    names, versions = [patch.name.removesuffix(".patch") for patch in patches], [one.version for one in releases]
+    title = f"The series of {pinned.version} on every release since {versions[0]}"
+    write_atomic(settings.out / "matrix.svg", charts.heat_map(title, names, versions, cells, rebase_report.COLORS))
+    values = [{"patch": p, "release": v, "outcome": o, "why": w} for (p, v), (o, w) in cells.items()]
+    write_atomic(settings.out / "matrix.json", json.dumps(values, indent=1) + "\n")
+    rows = [("release", *(str(outcome) for outcome in Outcome))]
+    for version in versions:
+        counts = Counter(cells[name, version][0] for name in names)
+        rows.append((version, *(str(counts[outcome] or "") for outcome in Outcome)))
+    print(report.table(rows))
+    print("Written: out/matrix.svg, out/matrix.json")
