@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from webui_fork import guards, syntax, transplant
 from webui_fork.textmerge import Merger
-from webui_fork.transplant import ContestedError, UncertainError
+from webui_fork.trees import ContestedError, UncertainError
 
 
 class Method(enum.IntEnum):
@@ -73,6 +73,8 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     if ours == theirs:
         return File(path, Method.LINES, theirs)
     marked, clean = merger.lines(base, ours, theirs)
+    if clean and marked == theirs:  # the release has all of it
+        return File(path, Method.LINES, theirs)
     trees = [syntax.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
     if None in trees:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
@@ -90,7 +92,7 @@ def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marke
     """Decide on a file that is not Python: only lines to go by."""
     if text is None:
         return File(path, Method.PERSON, None, "both change the same lines", marked)
-    if text != theirs and not guards.same_change(base, ours, theirs, text):
+    if not guards.same_change(base, ours, theirs, text, scoped=False):
         return File(path, Method.PERSON, None, "upstream has taken a part of it, or repeats its lines", marked)
     return File(path, Method.LINES, text)
 

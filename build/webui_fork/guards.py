@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from webui_fork import syntax, transplant
 from webui_fork.syntax import Module, Node
+from webui_fork.trees import UncertainError
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
 LIKE_ELSEWHERE = 0.93  # one of another function, or like a neighbour of what the patch adds: by chance more often
@@ -21,11 +22,15 @@ _SMALL = 12  # tokens: smaller statements look like each other by chance
 Delta = Counter[tuple[str, str]]
 
 
-def delta(old: str, new: str) -> dict[tuple[str, str], int]:
-    """Return what a change adds (+) and removes (-): how often, for each scope and line (stripped)."""
+def delta(old: str, new: str, *, scoped: bool = True) -> dict[tuple[str, str], int]:
+    """Return what a change adds (+) and removes (-): how often, for each scope and line (stripped).
+
+    Args:
+        scoped: keep functions apart; without, a file is one scope, as one that is not Python.
+    """
     counts: Counter[tuple[str, str]] = Counter()
     for text, sign in ((new, 1), (old, -1)):
-        module = syntax.parse(text)
+        module = syntax.parse(text) if scoped else None
         names: Sequence[str] = syntax.scopes(module) if module else [""] * (text.count("\n") + 1)
         for scope, line in zip(names, text.splitlines(), strict=False):
             if line.strip():
@@ -33,9 +38,9 @@ def delta(old: str, new: str) -> dict[tuple[str, str], int]:
     return {key: count for key, count in counts.items() if count}
 
 
-def same_change(base: str, ours: str, theirs: str, result: str) -> bool:
+def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool = True) -> bool:
     """Tell whether theirs to result adds and removes the very lines, in the same functions, that base to ours does."""
-    return delta(base, ours) == delta(theirs, result)
+    return delta(base, ours, scoped=scoped) == delta(theirs, result, scoped=scoped)
 
 
 def same_tree(one: str, other: str) -> bool:
@@ -52,7 +57,7 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     """Name the places upstream added that look like one the patch changes: they may need the same change."""
     try:
         edits = transplant.edits(base, ours)
-    except transplant.UncertainError:
+    except UncertainError:
         return []
     mapping = syntax.match(base, theirs)
     known = set(mapping.of.values())
@@ -64,8 +69,9 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     found: dict[str, None] = {}
     for site, home in _sites(edits, base):
         for node in fresh:
-            enough = LIKE if site in changed and homes.get(node, "") == home else LIKE_ELSEWHERE
-            if not before[node.dump] and _share(site, node) >= enough:
+            near = homes.get(node, "") == home
+            enough = LIKE if site in changed and near else LIKE_ELSEWHERE
+            if (near and _same_head(site, node)) or (not before[node.dump] and _share(site, node) >= enough):
                 found[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
         if now[site.dump] > before[site.dump] and site.tokens.total() >= _SMALL // 2 and not _is_log(site):
             found[f"once more: {base.lines[site.start].strip()}"] = None
@@ -105,6 +111,15 @@ def _share(site: Node, node: Node) -> float:
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
     return min(_ratio(site.tokens, node.tokens), _ratio(site.values, node.values))
+
+
+def _same_head(site: Node, node: Node) -> bool:
+    """Tell whether two blocks are a loop over the same, or the like, whatever is in them."""
+    return (
+        site.kind == node.kind
+        and site.kind in ("For", "AsyncFor", "While", "With", "AsyncWith")
+        and site.head == node.head
+    )
 
 
 def _ratio(one: Counter[str], other: Counter[str]) -> float:

@@ -14,14 +14,7 @@ from dataclasses import dataclass, field
 
 from webui_fork import syntax
 from webui_fork.syntax import Mapping, Module, Node
-
-
-class UncertainError(Exception):
-    """The place of an edit, or what it should become, is not certain; the message says why."""
-
-
-class ContestedError(UncertainError):
-    """Both sides add statements in one place, and their order matters: no merge can know it, however clean."""
+from webui_fork.trees import ContestedError, UncertainError, commute, merge_trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +105,7 @@ class _Splices:
 
 @dataclass(frozen=True, slots=True)
 class Transplanted:
-    """The new file, and the dotted names of the functions whose place changed."""
+    """The new file, and the dotted names that the functions have now whose place changed."""
 
     text: str
     moved: tuple[str, ...]
@@ -136,10 +129,14 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     added = _added_lines(b, o)
     splices = _Splices(t)
     moved: set[str] = set()
-    names = {node: name for name, node in syntax.definitions(b)}
+    names = {node: name for name, node in (*syntax.definitions(b), *syntax.definitions(t))}
     for edit in edits(b, o):
         site = edit.owner if isinstance(edit, Gap) else edit.old
-        moved |= {names[node] for node in mapping.moved if node in names and _within(site, node)}
+        moved |= {
+            names[mapping.of[node]]
+            for node in mapping.moved
+            if node in names and names[node] != names[mapping.of[node]] and _within(site, node)
+        }
         if isinstance(edit, Rewrite):
             _rewrite(edit, mapping, splices, o, form)
         elif not _imports(edit, mapping, splices, form):
@@ -199,62 +196,6 @@ def _merged(edit: Rewrite, target: Node, there: str, form: Callable[[str], str])
     return "".join(" " * edit.new.indent + line for line in laid_out.splitlines(keepends=True))
 
 
-def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
-    """Merge three versions of an expression or a simple statement, field by field.
-
-    Raises:
-        UncertainError: both change the same part in different ways.
-    """
-    one, two, three = (ast.dump(tree) for tree in (base, ours, theirs))
-    if one == two or two == three:
-        return theirs
-    if one == three:
-        return ours
-    if not type(base) is type(ours) is type(theirs):
-        raise UncertainError("both change one expression in different ways")
-    fields = {key: _merge_values(getattr(base, key), getattr(ours, key), getattr(theirs, key)) for key in base._fields}
-    return type(base)(**fields)
-
-
-def _merge_values(base: object, ours: object, theirs: object) -> object:
-    if isinstance(base, ast.AST) and isinstance(ours, ast.AST) and isinstance(theirs, ast.AST):
-        return merge_trees(base, ours, theirs)
-    if isinstance(base, list) and isinstance(ours, list) and isinstance(theirs, list):
-        return _merge_lists(base, ours, theirs)
-    one, two, three = (syntax.dump(value) for value in (base, ours, theirs))
-    if one == two or two == three:
-        return theirs
-    if one == three:
-        return ours
-    raise UncertainError("both change one value in different ways")
-
-
-def _merge_lists(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
-    if len(base) == len(ours) == len(theirs):
-        return [_merge_values(*three) for three in zip(base, ours, theirs, strict=True)]
-    from merge3 import Merge3
-
-    if all(isinstance(item, ast.alias) for items in (base, ours, theirs) for item in items):
-        return _merge_names(base, ours, theirs)
-    one, two, three = ([syntax.dump(item) for item in items] for items in (base, ours, theirs))
-    values = {syntax.dump(item): item for items in (base, ours, theirs) for item in items}
-    merged: list[object] = []
-    for group in Merge3(one, two, three).merge_groups():
-        if group[0] == "conflict":
-            raise UncertainError("both change one list in different ways")
-        merged += [values[key] for key in group[1]]
-    return merged
-
-
-def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
-    """Merge what a statement imports: a set, whose order has no meaning."""
-    was, is_now, there = ({syntax.dump(item) for item in items} for items in (base, ours, theirs))
-    if not (was - is_now) <= there:
-        raise UncertainError("both change one import")
-    kept = [item for item in theirs if syntax.dump(item) not in was - is_now]
-    return kept + [item for item in ours if syntax.dump(item) not in was | there]
-
-
 def _imports(edit: Gap, mapping: Mapping, splices: _Splices, form: Callable[[str], str]) -> bool:
     """Add imports at module level; their order has no meaning, so any place among the imports is right."""
     new = [node.tree for node in edit.added]
@@ -300,12 +241,14 @@ def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: fr
         text = _indented(text, edit.added[0].indent, held[0].indent) if edit.added else ""
         splices.replace(held[0].start, held[-1].end, text)
         return
-    line, indent = _place(edit, mapping, block)
-    splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
+    place = _place(edit, mapping, block)
+    if place:
+        line, indent = place
+        splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
 
 
-def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int]:
-    """Return the line where added statements go, and their indentation."""
+def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int] | None:
+    """Return the line where added statements go, and their indentation; None where the release has them already."""
     before = mapping.get(edit.before) if edit.before else None
     after = mapping.get(edit.after) if edit.after else None
     start = block.index(before) + 1 if before in block else None
@@ -323,54 +266,14 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
     if not block or start is None or end is None or start > end:
         raise UncertainError("the statements around what it adds have changed their order")
     between = block[start:end]
+    if [node.dump for node in between] == [node.dump for node in edit.added]:
+        return None
     if between and not commute(edit.added, between):
         raise ContestedError("the new release has added statements in the same place, and their order matters")
     indent = block[0].indent
     if start:
         return block[start - 1].end, indent
     return block[0].start, indent
-
-
-def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
-    """Tell whether two groups of statements can stand in either order.
-
-    They can when neither leaves the block (return, raise, …), and neither binds a name that the other uses.
-    """
-    left, right = ([node.tree for node in group] for group in (one, other))
-    if any(
-        isinstance(part, _LEAVES) for tree in (*left, *right) for part in ast.walk(tree) if not _is_definition(tree)
-    ):
-        return False
-    binds, uses = zip(_names(left), _names(right), strict=True)
-    return not (binds[0] & (binds[1] | uses[1]) or binds[1] & uses[0])
-
-
-_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
-
-
-def _is_definition(tree: ast.AST) -> bool:
-    return isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-
-
-def _names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
-    """Return the names that statements bind, and those they use; what changes an object binds its name."""
-    binds: set[str] = set()
-    uses: set[str] = set()
-    for tree in trees:
-        for part in ast.walk(tree):
-            if isinstance(part, ast.Name):
-                (uses if isinstance(part.ctx, ast.Load) else binds).add(part.id)
-            elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
-                root: ast.AST = part
-                while isinstance(root, ast.Attribute | ast.Subscript):
-                    root = root.value
-                if isinstance(root, ast.Name):
-                    binds.add(root.id)
-            elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                binds.add(part.name)
-            elif isinstance(part, ast.alias):
-                binds.add((part.asname or part.name).partition(".")[0])
-    return binds, uses
 
 
 def _with_comments(nodes: Sequence[Node], ours: Module, added: frozenset[int]) -> str:

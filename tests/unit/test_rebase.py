@@ -1,0 +1,188 @@
+"""One outcome per patch, on releases of a local repository."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from git import Repo
+
+from helpers import RELEASE, make_patch, release_repo
+from webui_fork import rebase, series, stack, upstream
+from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.textmerge import Merger
+
+EPOCH = 1_700_000_000
+CODE = "backend/open_webui/utils/code.py"
+OTHER = "backend/open_webui/utils/other.py"
+BASE = """\
+from open_webui.utils.other import helper
+
+
+def load(url):
+    data = fetch(url)
+    return data
+
+
+def store(url, value):
+    text = dump(value)
+    send(url, text)
+    return text
+"""
+FILES = {**RELEASE, CODE: BASE.encode(), OTHER: b"def helper(a):\n    return a\n\n\ndef extra(): ...\n"}
+
+
+class World:
+    """Two releases and a patch."""
+
+    def __init__(self, folder: Path, new: dict[str, bytes | None]) -> None:
+        from webui_fork import archive
+
+        self.repo, self.old = release_repo(folder, FILES)
+        files = {path: data for path, data in {**FILES, **new}.items() if data is not None}
+        members = [archive.Member(path, data) for path, data in sorted(files.items())]
+        self.new = upstream._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
+        self.ends = Releases(self.repo, self.old, self.new, EPOCH)
+
+    def carry(self, changes: dict[str, bytes | None]) -> Carried:
+        data, commit = make_patch(self.repo, self.old, changes)
+        self.data = data
+        patch = series.parse("do-a-thing.patch", data)
+        merge = Merger({"PATH": os.environ["PATH"]})
+        return rebase.carry_patch(self.ends, patch, self.old, commit, self.new, merge)
+
+    def file(self, carried: Carried, path: str = CODE) -> str:
+        assert carried.commit
+        return (upstream.read_file(self.repo, carried.commit, path) or b"").decode()
+
+
+def edited(old: str, new: str, text: str = BASE) -> bytes:
+    assert old in text
+    return text.replace(old, new, 1).encode()
+
+
+GUARD = edited("    return data", "    data = data or None\n    return data")
+
+
+def test_unchanged_is_byte_for_byte(tmp_path: Path) -> None:
+    world = World(tmp_path, {"src/app.html": b"new\n"})
+    carried = world.carry({CODE: GUARD})
+    assert carried.outcome is Outcome.UNCHANGED
+    assert carried.patch
+    assert carried.patch.data == world.data
+
+
+def test_offset_has_the_same_hunks(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: b"import os\n\n\n" + BASE.encode()})
+    carried = world.carry({CODE: edited("    send(url, text)", "    send(url, text, 1)")})
+    assert carried.outcome is Outcome.OFFSET
+    assert "send(url, text, 1)" in world.file(carried)
+
+
+def test_merged_has_new_lines_around_it(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: edited("    text = dump(value)\n", "    text = dump(value)\n    count()\n\n")})
+    carried = world.carry({CODE: edited("    return text", "    return text or None")})
+    assert carried.outcome is Outcome.MERGED
+
+
+def test_reformatted(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: edited("    data = fetch(url)\n", "    data = fetch(\n        url,\n    )\n")})
+    assert world.carry({CODE: GUARD}).outcome is Outcome.REFORMATTED
+
+
+def test_relocated_needs_its_proof(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: edited("    data = fetch(url)\n", "    body = data = fetch(url)\n")})
+    carried = world.carry({CODE: edited("    data = fetch", "    print(url)\n    data = fetch")})
+    assert carried.outcome is Outcome.RELOCATED
+    assert carried.needs_proof
+
+
+def test_upstreamed_when_nothing_of_it_is_left(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: b"import os\n\n\n" + GUARD})
+    carried = world.carry({CODE: GUARD})
+    assert carried.outcome is Outcome.UPSTREAMED
+    assert carried.patch is None
+
+
+def test_a_conflict_keeps_the_merge_with_markers(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: edited("    data = fetch(url)\n", "    data = other(url)\n")})
+    carried = world.carry({CODE: edited("    data = fetch(url)\n", "    data = mine(url)\n")})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "<<<<<<< ours" in carried.files[0].marked
+    assert carried.why.startswith(f"{CODE}: ")
+
+
+def test_a_deleted_file_and_who_has_its_functions_now(tmp_path: Path) -> None:
+    moved = "backend/open_webui/utils/elsewhere.py"
+    world = World(tmp_path, {CODE: None, moved: b"# all new\n\n\n" + BASE.encode() + b"\n\nMORE = 1\n" * 40})
+    carried = world.carry({CODE: GUARD})
+    assert carried.outcome is Outcome.CONFLICT
+    assert f"the new release has no {CODE}" in carried.why
+    assert f"{moved} defines 2 of its 2 functions now" in carried.why
+
+
+def test_a_renamed_file(tmp_path: Path) -> None:
+    moved = "backend/open_webui/utils/renamed.py"
+    world = World(tmp_path, {CODE: None, moved: BASE.encode()})
+    carried = world.carry({CODE: GUARD})
+    assert carried.outcome is Outcome.CONFLICT
+    assert f"It was renamed to {moved} (100% the same)." in carried.why
+
+
+def test_a_file_that_the_patch_adds_and_the_release_now_has(tmp_path: Path) -> None:
+    mine = "backend/open_webui/utils/mine.py"
+    world = World(tmp_path, {mine: b"x = 2\n"})
+    assert world.carry({mine: b"x = 1\n"}).outcome is Outcome.CONFLICT
+    assert world.carry({mine: b"x = 2\n"}).outcome is Outcome.UPSTREAMED
+    assert world.carry({mine + ".sh": b"x\n"}).outcome is Outcome.UNCHANGED
+
+
+def test_a_file_that_the_patch_deletes(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: b"x = 1\n"})
+    assert world.carry({OTHER: None}).outcome is Outcome.UNCHANGED
+    carried = world.carry({CODE: None})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "deletes" in carried.why
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (b"async def helper(a):\n    return a\n", "helper() is now async"),
+        (b"def helper(a, b):\n    return a\n", "helper() takes other arguments"),
+        (b"def assist(a):\n    return a\n", "helper() is gone"),
+    ],
+)
+def test_what_a_patch_calls_has_changed_in_a_file_that_it_does_not_touch(
+    tmp_path: Path, other: bytes, said: str
+) -> None:
+    world = World(tmp_path, {OTHER: other})
+    carried = world.carry({CODE: edited("    return data", "    return helper(data)")})
+    assert carried.outcome is Outcome.CONFLICT
+    assert said in carried.why
+
+
+def test_a_name_that_a_patch_uses_is_gone(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: edited("from open_webui.utils.other import helper\n", "")})
+    carried = world.carry({CODE: edited("    return text", "    return helper(text)")})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "helper" in carried.why
+
+
+def test_an_import_of_a_patch_is_gone(tmp_path: Path) -> None:
+    world = World(tmp_path, {OTHER: b"def helper(a):\n    return a\n"})
+    carried = world.carry({CODE: edited("import helper\n", "import extra, helper\n")})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "imports extra from open_webui.utils.other, which is gone" in carried.why
+
+
+def test_every_result_is_its_own_export(tmp_path: Path) -> None:
+    world = World(tmp_path, {CODE: b"import os\n\n\n" + BASE.encode()})
+    carried = world.carry({CODE: GUARD, "backend/open_webui/utils/mine.py": b"x = 1\n"})
+    assert carried.patch
+    assert carried.commit
+    assert stack.export(world.repo, carried.commit) == carried.patch.data
+    tree = stack.apply(world.repo, world.new, [carried.patch], EPOCH)  # canonical, or it raises
+    assert isinstance(world.repo, Repo)
+    assert stack.changes(world.repo, tree)

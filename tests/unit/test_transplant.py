@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from webui_fork import transplant
+from webui_fork.trees import ContestedError, UncertainError
+
+
+def carried(base: str, ours: str, theirs: str) -> str:
+    return transplant.transplant(dedent(base), dedent(ours), dedent(theirs)).text
+
+
+BASE = """
+    def first(items):
+        for item in items:
+            use(item)
+
+
+    def second(items):
+        for item in items:
+            use(item)
+    """
+OURS = BASE.replace(
+    "second(items):\n        for item in items:\n",
+    "second(items):\n        for item in items:\n            check(item)\n",
+)
+
+
+def test_a_repeated_block_is_found_by_its_function() -> None:
+    theirs = BASE.replace("    def second", "    def between():\n        pass\n\n\n    def second")
+    assert carried(BASE, OURS, theirs) == dedent(theirs).replace(
+        "def second(items):\n    for item in items:\n",
+        "def second(items):\n    for item in items:\n        check(item)\n",
+    )
+
+
+def test_functions_that_changed_their_order_are_found() -> None:
+    first, second = dedent(BASE).strip("\n").split("\n\n\n")
+    result = transplant.transplant(dedent(BASE), dedent(OURS), f"{second}\n\n\n{first}\n")
+    assert result.text.index("check(item)") < result.text.index("def first")
+    assert result.moved == ()  # it has the same name still
+
+
+def test_a_method_that_moved_to_another_class_is_said_to_have_moved() -> None:
+    base = "class A:\n    def go(self):\n        return 1\n\n\nclass B:\n    pass\n"
+    theirs = "class A:\n    pass\n\n\nclass B:\n    def go(self):\n        return 1\n"
+    result = transplant.transplant(base, base.replace("return 1", "return 2"), theirs)
+    assert result.text == theirs.replace("return 1", "return 2")
+    assert result.moved == ("B.go",)
+
+
+def test_another_layout_and_other_quotes_do_not_matter() -> None:
+    base = 'def f(a):\n    x = call("one", a)\n    return x\n'
+    ours = 'def f(a):\n    x = call("one", a)\n    x = more(x)\n    return x\n'
+    theirs = "async def f(a, b=None):\n    x = call(\n        'one',\n        a,\n    )\n    return x\n"
+    assert carried(base, ours, theirs) == theirs.replace("    return x", "    x = more(x)\n    return x")
+
+
+def test_both_sides_change_one_call() -> None:
+    base, ours, theirs = "x = call(a, wait=1)\n", "x = call(a, wait=2)\n", "x = call(b, wait=1)\n"
+    assert carried(base, ours, theirs) == "x = call(b, wait=2)\n"
+
+
+def test_both_sides_change_one_argument() -> None:
+    with pytest.raises(UncertainError, match="in different ways"):
+        carried("x = call(a)\n", "x = call(b)\n", "x = call(c)\n")
+
+
+def test_imports_are_a_set() -> None:
+    base, ours, theirs = "from m import a, b\n", "from m import a, b, c\n", "from m import a, b, d\n"
+    assert carried(base, ours, theirs) == "from m import a, b, d, c\n"
+
+
+def test_statements_added_by_both_in_one_place_whose_order_matters() -> None:
+    base = "def f(x):\n    a = x\n    return a\n"
+    ours = base.replace("    return", "    a = clean(a)\n    return")
+    with pytest.raises(ContestedError, match="order matters"):
+        carried(base, ours, base.replace("    return", "    log(a)\n    return"))
+
+
+def test_statements_added_by_both_in_one_place_that_have_nothing_to_do_with_each_other() -> None:
+    base = "def f(x):\n    a = x\n    return a\n"
+    ours = base.replace("    return", "    b = one()\n    return")
+    assert "b = one()" in carried(base, ours, base.replace("    return", "    c = two()\n    return"))
+
+
+@pytest.mark.parametrize("leaves", ["return None", "raise Stop", "continue"])
+def test_what_leaves_a_block_can_not_change_places(leaves: str) -> None:
+    base = "def f(xs):\n    for x in xs:\n        use(x)\n"
+    ours = base.replace("        use", f"        if odd:\n            {leaves}\n        use")
+    with pytest.raises(ContestedError):
+        carried(base, ours, base.replace("        use", "        count()\n        use"))
+
+
+def test_a_block_whose_neighbours_are_gone() -> None:
+    base = "def f(xs):\n    for x in xs:\n        use(x)\n    return xs\n"
+    ours = base.replace("        use", "        check(x)\n        use")
+    other = "        try:\n            other(x)\n        except Error:\n            pass\n"
+    theirs = f"def f(xs):\n    for x in xs:\n{other}    return xs\n"
+    with pytest.raises(UncertainError):
+        carried(base, ours, theirs)
+
+
+def test_what_it_removes_has_changed() -> None:
+    base = "def f():\n    one()\n    two(1)\n    three()\n"
+    with pytest.raises(UncertainError, match="has changed"):
+        carried(base, base.replace("    two(1)\n", ""), base.replace("two(1)", "two(2)"))
+
+
+def test_comments_come_with_what_they_are_for() -> None:
+    base = "def f():\n    one()\n    three()\n"
+    ours = "def f():\n    one()\n    # why two\n    two()\n    three()\n"
+    theirs = "def f():\n    zero()\n    one()\n    three()\n"
+    assert carried(base, ours, theirs) == "def f():\n    zero()\n    one()\n    # why two\n    two()\n    three()\n"
+
+
+def test_an_elif_is_left_to_a_person() -> None:
+    base = "def f(x):\n    if x:\n        one()\n    else:\n        two()\n        three()\n"
+    ours = base.replace("        three", "        more()\n        three")
+    theirs = "def f(x):\n    if x:\n        one()\n    elif x is None:\n        two()\n        three()\n"
+    with pytest.raises(UncertainError):
+        carried(base, ours, theirs)
+
+
+def test_a_string_over_lines_is_not_moved_to_another_depth() -> None:
+    base = "def f():\n    one()\n"
+    ours = 'def f():\n    one()\n    x = """a\n    b"""\n'
+    theirs = "class A:\n    def f():\n        one()\n"
+    with pytest.raises(UncertainError, match="several lines"):
+        carried(base, ours, theirs)
