@@ -93,6 +93,9 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", "--no-cache", env=_env(session), silent=True)
+    session.run("actionlint", silent=True)
+    session.run("zizmor", "--offline", "--quiet", ".github", silent=True)
+    session.run("shellcheck", ".github/scripts/propose.sh", silent=True)
     session.run("python", "-m", "webui_fork", "patches", "lint", env=_env(session))
 
 

@@ -7,12 +7,30 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from git import Repo
 
 from helpers import Server, Talk
 from webui_fork import settings as settings_module
 from webui_fork.settings import CHECKOUT, Settings
+
+
+@pytest.fixture(autouse=True)
+def _git_processes_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """End what git keeps waiting for questions, test by test: a process left over is a warning, and an error here."""
+    opened: list[Repo] = []
+    original = Repo.__init__
+
+    def init(self: Repo, *arguments: Any, **options: Any) -> None:
+        original(self, *arguments, **options)
+        opened.append(self)
+
+    monkeypatch.setattr(Repo, "__init__", init)
+    yield
+    for repo in opened:
+        repo.close()
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def between(text: str, old: str, new: str) -> tuple[tuple[str, str], ...]:
     """Return the releases after the old up to the new one, newest first, each with its part of the changelog."""
     low, high = sorted((Version(old), Version(new)))
     marks = list(_RELEASE.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
     found = []
     for mark, end in zip(marks, ends, strict=True):
         try:

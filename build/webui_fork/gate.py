@@ -52,6 +52,8 @@ def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
     """
     paths = ":".join(str(there.root / name) for name in ("build", "tests"))
     env = {**there.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(there.root)}
+    if there.cosign_password:  # the build signs
+        env["COSIGN_PASSWORD"] = there.cosign_password.reveal()
     checks: list[Check] = []
     for step in STEPS:
         if checks and not checks[-1].passed:

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from helpers import RELEASE, make_patch, release_repo
+from webui_fork import archive, history, series, stack, upstream
+from webui_fork.errors import SeriesError
+from webui_fork.history import Expect, Release
+from webui_fork.rebase import Outcome
+from webui_fork.settings import CHECKOUT
+
+CODE = "backend/open_webui/utils/code.py"
+BASE = "def f(items):\n    for item in items:\n        use(item)\n    return items\n"
+OURS = BASE.replace("        use", "        if not item:\n            continue\n        use")
+EXPECT = Expect(CODE, "f", "if not item:", before="use(item)")
+
+
+def test_what_is_expected() -> None:
+    assert EXPECT.problem(OURS) == ""
+    assert EXPECT.problem(BASE) == "'if not item:' is there 0 times"
+    assert EXPECT.problem(OURS.replace("def f", "def g")) == "'if not item:' is in g"
+    assert EXPECT.problem(OURS + OURS.replace("def f", "def g")) == "'if not item:' is there 2 times"
+    assert EXPECT.problem(OURS.replace("use(item)", "drop(item)")) == "'use(item)' is not behind it"
+    assert EXPECT.problem(None) == "it is not Python"
+    assert Expect(CODE, "f", "return items", gone="use(item)").problem(OURS) == "'use(item)' is still there"
+    assert Expect(CODE, "f", "return items", after="pass").problem(OURS) == "'pass' is not before it"
+
+
+def test_expectations_of_another_form(tmp_path: Path) -> None:
+    (tmp_path / "expect.toml").write_text("[[x]]\nwhere = 'y'\n")
+    with pytest.raises(SeriesError, match=r"expect\.toml"):
+        history.read_expectations(tmp_path / "expect.toml")
+
+
+def test_every_series_of_the_data_set_is_read_and_has_expectations() -> None:
+    data = CHECKOUT / "tests/assets/series"
+    expected = history.read_expectations(data / "expect.toml")
+    folders = [path.parent for path in data.glob("*/series")]
+    assert len(folders) >= 7
+    for folder in folders:
+        _, patches = stack.read_series(folder)
+        assert {patch.name.removesuffix(".patch") for patch in patches} <= set(expected)
+
+
+def test_a_replay_judges_us_and_the_others_alike(tmp_path: Path) -> None:
+    repo, first = release_repo(tmp_path, {**RELEASE, CODE: BASE.encode()})
+    data, _ = make_patch(repo, first, {CODE: OURS.encode()}, "Skip the empty")
+    texts = ["import os\n\n\n" + BASE, "import os\n\n\n" + BASE.replace("    return", "    note(items)\n    return")]
+    releases = [Release("1.2.3", first, 1_700_000_000)]
+    for number, text in enumerate(texts):
+        files = {**RELEASE, CODE: text.encode()}
+        members = [archive.Member(path, content) for path, content in sorted(files.items())]
+        commit = upstream._import(repo, members, f"refs/releases/1.3.{number}/x", "x\n", 1_700_000_000)
+        releases.append(Release(f"1.3.{number}", commit, 1_700_000_000))
+    patches = [series.parse("skip-the-empty.patch", data)]
+    expected = {"skip-the-empty": (EXPECT,)}
+    rows = list(history.replay(repo, "1.2.3", patches, releases, expected, {"PATH": os.environ["PATH"]}, peers=True))
+    assert [(row.old, row.new, row.outcome, row.verdict) for row in rows] == [
+        ("1.2.3", "1.3.0", Outcome.MERGED, "right"),
+        ("1.3.0", "1.3.1", Outcome.MERGED, "right"),
+    ]
+    assert dict(rows[0].peers)["git am -3"] == "right"

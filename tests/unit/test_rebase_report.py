@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from webui_fork import charts, rebase_report
+from webui_fork.changelog import Note
+from webui_fork.rebase_report import Check, PatchRow, RebaseReport
+
+REPORT = RebaseReport(
+    old="1.2.3",
+    new="1.3.0",
+    verdict="ready",
+    between=2,
+    rows=(
+        PatchRow("one.patch", "unchanged", "nothing to do", (3, 1), (3, 1)),
+        PatchRow("two.patch", "relocated", "syntax tree", (3, 1), (3, 1), "-a <b>\n+b", "its proof", "please review"),
+        PatchRow("three.patch", "upstreamed", "nothing to do", (3, 1), None, why="its proof is green | on stock"),
+    ),
+    notes=(Note("1.3.0", "Changed", "**Back** up <now>", True),),
+    checks=(Check("lint", True, 1.0), Check("build", False, 2.0, "it broke"), Check("proofs", None, 0.0)),
+    times=(("carry", 1.25),),
+    digest="sha256:" + "0" * 64,
+)
+
+
+def test_json_gives_the_report_back() -> None:
+    assert rebase_report.from_json(rebase_report.to_json(REPORT)) == REPORT
+
+
+def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
+    text = rebase_report.markdown(REPORT)
+    assert "1 unchanged, 1 relocated, 1 upstreamed" in text
+    assert "| `two.patch` | relocated | syntax tree | +3 −1 | +3 −1 | please review; its proof |" in text
+    assert "its proof is green \\| on stock" in text
+    assert "- 1.3.0: **Back** up <now>" in text
+    assert "| build | **failed** | 2 | it broke |" in text
+    assert "| proofs | not run | 0 |" in text
+
+
+def test_markdown_fits_a_pull_request() -> None:
+    long = replace(REPORT, rows=(PatchRow("x.patch", "merged", "3-way", (1, 1), (1, 1), "+x\n" * 50_000),))
+    assert len(rebase_report.markdown(long)) < 65_536
+    assert "(cut: report.html has all of it)" in rebase_report.markdown(long)
+
+
+def test_the_page_needs_nothing_else_and_escapes() -> None:
+    page = rebase_report.page(REPORT)
+    assert "<b>" not in page.replace("<b>1.3.0</b>", "")
+    assert "&lt;now&gt;" in page
+    for needed in ("src=", "href=", "url(", "<script"):
+        assert needed not in page
+    HTMLParser().feed(page)
+
+
+@pytest.mark.parametrize("verdict", ["ready", "not proved", "gate failed", "conflict"])
+def test_every_verdict_has_words(verdict: str) -> None:
+    assert rebase_report.markdown(replace(REPORT, verdict=verdict))
+    assert rebase_report.page(replace(REPORT, verdict=verdict))
+
+
+def test_an_interdiff_leaves_out_what_only_moved() -> None:
+    old = b"diff --git a/x b/x\nindex aaaa..bbbb 100644\n@@ -1,3 +1,4 @@\n a\n+b\n"
+    moved = b"diff --git a/x b/x\nindex cccc..dddd 100644\n@@ -9,3 +9,4 @@ def f():\n a\n+b\n"
+    assert rebase_report.interdiff(old, moved) == ""
+    assert "+ z" in rebase_report.interdiff(old, moved.replace(b" a\n", b" z\n"))
+
+
+def test_pictures_are_well_formed_and_say_what_is_pointed_at() -> None:
+    cells = {("a & b", "1.0"): ("offset", "3-way"), ("c", "1.0"): ("conflict", "both <change>")}
+    drawn = charts.heat_map("T", ["a & b", "c"], ["1.0", "1.1"], cells, rebase_report.COLORS)
+    titles = [node.text for node in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}title")]
+    assert "a & b on 1.0: 3-way" in titles
+    assert "c on 1.1: not tried" in titles
+    bars = charts.stacked_bars("T", {"x": {"right": 3, "wrong": 1}}, {"right": "#0f0", "wrong": "#f00"})
+    titles = [node.text for node in ET.fromstring(bars).iter("{http://www.w3.org/2000/svg}title")]
+    assert "x: right 3 of 4 (75.0%)" in titles
