@@ -236,7 +236,7 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
     landing.prepare(settings, state.candidate)
     if state.gate:
         checks, digest = gate.run(landing.candidate(settings), ui)
-        failed = [check for check in checks if not check.passed]
+        failed = [check for check in checks if check.passed is False]
         verdict = "gate failed" if failed else "ready"
         report = replace(report, verdict=verdict, checks=checks, digest=digest, times=tuple(ui.times.items()))
         _write(settings, report)
@@ -343,7 +343,8 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
 
 
 def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:
-    text = (upstream.read_file(job.ends.repo, job.ends.new, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
+    newer = job.ends.new if job.new.time >= job.old.time else job.ends.old
+    text = (upstream.read_file(job.ends.repo, newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
     rows = {row.name: row for row in carried}
     return RebaseReport(
         old=job.old.version,

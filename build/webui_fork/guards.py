@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from webui_fork import syntax, transplant
+from webui_fork import imports, syntax, transplant
 from webui_fork.syntax import Module, Node
 from webui_fork.trees import UncertainError
 
@@ -49,8 +49,9 @@ def same_tree(one: str, other: str) -> bool:
     if left is None or right is None:
         return False
     sides = [left.blocks["body"], right.blocks["body"]]
-    imports, rest = ([[n.dump for n in side if _is_import(n) == want] for side in sides] for want in (True, False))
-    return sorted(imports[0]) == sorted(imports[1]) and rest[0] == rest[1]
+    loaded = [sorted(imports.key(node) for node in side if _is_import(node)) for side in sides]
+    rest = [[node.dump for node in side if not _is_import(node)] for side in sides]
+    return loaded[0] == loaded[1] and rest[0] == rest[1]
 
 
 def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:

@@ -118,8 +118,9 @@ def markdown(report: RebaseReport) -> str:
     lines += ["", *_note_lines(report.notes)]
     if report.checks:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
-        lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {c.detail} |" for c in report.checks]
+        lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {_last(c.detail)} |" for c in report.checks]
         lines.append("")
+        lines += [line for c in report.checks if c.passed is False for line in ("```text", c.detail, "```", "")]
     if report.digest:
         lines += [f"Image: `{report.digest}`", ""]
     lines += ["Times: " + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.times) or "–"), ""]
@@ -140,6 +141,10 @@ def _counts(rows: Iterable[PatchRow]) -> list[tuple[str, int]]:
 
 def _passed(check: Check) -> str:
     return {True: "passed", False: "**failed**", None: "not run"}[check.passed]
+
+
+def _last(text: str) -> str:
+    return "".join(text.splitlines()[-1:]).replace("|", "\\|")
 
 
 def _note_lines(notes: Sequence[Note]) -> list[str]:
@@ -183,7 +188,7 @@ def page(report: RebaseReport) -> str:
     if report.checks:
         out.append("<h2>Gate</h2><table><tr><th>check<th>result<th>seconds<th></tr>")
         out += [
-            f"<tr><td>{html.escape(c.name)}<td>{_passed(c).strip('*')}<td>{c.seconds:.0f}<td>{html.escape(c.detail)}</tr>"
+            f"<tr><td>{html.escape(c.name)}<td>{_passed(c).strip('*')}<td>{c.seconds:.0f}<td><pre>{html.escape(c.detail)}</pre></tr>"
             for c in report.checks
         ]
         out.append("</table>")

@@ -6,7 +6,6 @@ Nothing here ignores white space, and nothing takes a side.
 
 from __future__ import annotations
 
-import ast
 import io
 import re
 import tempfile
@@ -15,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webui_fork import process, syntax
+from webui_fork import imports, process, syntax
 from webui_fork.errors import ToolError
 from webui_fork.syntax import Module, Node
 
@@ -98,7 +97,7 @@ class Merger:
         Args:
             tokens: where the lines of a function conflict, merge its tokens.
         """
-        laid_out, imports = _without_new_imports(*(self.formatted(text) for text in (base, ours)))
+        laid_out, found = imports.without(*(self.formatted(text) for text in (base, ours)))
         trees = [syntax.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
         sides = [_Side.of(tree) for tree in trees if tree]
         held = [side for side in sides if side]
@@ -124,7 +123,7 @@ class Merger:
             if text is None:
                 return None
             merged.append(text)
-        whole = _with_imports("".join(merged), imports)
+        whole = imports.put_back("".join(merged), found)
         return None if whole is None else self._back(whole, theirs)
 
     def _function(self, base: str | None, ours: str | None, theirs: str | None, *, tokens: bool) -> str | None:
@@ -170,58 +169,6 @@ def _functions(owner: Node, scope: str = "") -> Iterable[tuple[str, Node]]:
             yield f"{scope}{node.name}", node
         elif node.kind == "ClassDef":
             yield from _functions(node, f"{scope}{node.name}.")
-
-
-@dataclass(frozen=True, slots=True)
-class _Import:
-    """An import that ours adds at its top level: its text, and what the import before it imports from."""
-
-    text: str
-    behind: str
-
-
-def _without_new_imports(base: str, ours: str) -> tuple[str, list[_Import]]:
-    """Take out of ours the imports at its top level that base does not have: their order has no meaning."""
-    one, two = syntax.parse(base), syntax.parse(ours)
-    if one is None or two is None:
-        return ours, []
-    there = {node.dump for node in one.blocks["body"]}
-    known = {_origin(node) for node in one.blocks["body"]}
-    lines, new, behind = list(two.lines), [], ""
-    for node in two.blocks["body"]:
-        if _origin(node) and node.dump not in there and (node.kind == "Import" or _origin(node) not in known):
-            new.append((node, behind))
-        behind = _origin(node)
-    for node, _ in reversed(new):
-        del lines[node.start : node.end]
-    return "".join(lines), [_Import(two.text(node.start, node.end), behind) for node, behind in new]
-
-
-def _origin(node: Node) -> str:
-    """Return what an import imports from; "" for other statements."""
-    if isinstance(node.tree, ast.ImportFrom):
-        return "from " + "." * node.tree.level + (node.tree.module or "")
-    return ast.unparse(node.tree) if isinstance(node.tree, ast.Import) else ""
-
-
-def _with_imports(text: str, imports: list[_Import]) -> str | None:
-    """Put imports back: behind the one they stood behind, else behind the imports that a file begins with."""
-    for one in imports:
-        module = syntax.parse(text)
-        if module is None:
-            return None
-        last, place = 0, 0
-        for number, node in enumerate(module.blocks["body"]):
-            if not _origin(node) and not (number == 0 and node.kind == "Expr"):
-                break
-            last = node.end
-            place = node.end if one.behind and _origin(node) == one.behind else place
-        if not last:
-            return None
-        lines = list(module.lines)
-        lines.insert(place or last, one.text)
-        text = "".join(lines)
-    return text
 
 
 def _union(conflict: re.Match[str]) -> str:

@@ -1,0 +1,299 @@
+"""The rebase as a user types it: real releases, a checkout of git, and everything that can come in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from helpers import Server, hang_up, reply
+from users import User
+from webui_fork import index, lock, pipeline, stack
+from webui_fork.lock import Lock
+from webui_fork.settings import CHECKOUT, Settings
+
+PINNED = lock.read(CHECKOUT / "upstream.lock").version
+BEFORE = "0.12.3"
+OLD = CHECKOUT / "tests/assets/ours/0.11.4"
+
+
+@pytest.fixture
+def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
+    """A user with a clone of this checkout, at one commit."""
+    made = User(tmp_path / "user", real, warm=True)
+    made.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
+    made.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
+    git(made, "init", "--quiet", "--initial-branch", "main")
+    commit(made, "as it was")
+    return made
+
+
+def git(user: User, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", user.root, "-c", "user.name=U", "-c", "user.email=u@example.org", *arguments],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def commit(user: User, subject: str) -> str:
+    git(user, "add", "--all")
+    git(user, "commit", "--quiet", "-m", subject)
+    return git(user, "rev-parse", "HEAD")
+
+
+def is_as_it_was(user: User, head: str) -> None:
+    assert git(user, "rev-parse", "HEAD") == head
+    assert git(user, "status", "--porcelain") == ""
+    assert len(git(user, "worktree", "list").splitlines()) == 1
+    assert not (user.root / ".git/webui-fork-rebase.json").exists()
+
+
+def set_back(user: User, real: Settings) -> str:
+    """Set a checkout back to 0.11.4, with the series as it stood for that release."""
+    shutil.rmtree(user.root / "patches")
+    shutil.copytree(OLD, user.root / "patches")
+    where = index.configured(real)
+    releases, _ = index.listing(where, index.session(where))
+    found = index.pick(releases, OLD.name)
+    there = Settings(user.root, user.cache, user.root, False, environ=user.env)
+    pin = Lock(found.version, found.time, found.sdist, found.wheel, None, pipeline.lock_inputs(there))
+    lock.write(user.root / "upstream.lock", pin)
+    return commit(user, "back at 0.11.4")
+
+
+def test_there_and_back_again(user: User) -> None:
+    patches = {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")}
+    code, out, err = user.run("rebase", "--to", BEFORE, "--no-gate")
+    assert code == 0, err
+    assert f"{PINNED} -> {BEFORE}: not proved" in out
+    assert lock.read(user.root / "upstream.lock").version == BEFORE
+    subjects = git(user, "log", "--format=%s").splitlines()
+    assert subjects == [f"Carry the series to {BEFORE}", f"Bump Open WebUI to {BEFORE}", "as it was"]
+    changed = git(user, "show", "--name-only", "--format=", "HEAD~1").splitlines()
+    assert "images/open-webui/requirements.lock" in changed
+    assert not [name for name in changed if name.startswith("patches/")]
+    assert f"Open WebUI {BEFORE}" in (user.root / "README.md").read_text()
+    assert git(user, "status", "--porcelain") == ""
+    report = json.loads((user.root / "out/rebase/report.json").read_text())
+    assert report["notes"], "0.12.4's changelog has changes to know"
+    code, out, err = user.run("rebase", "--to", PINNED, "--no-gate")
+    assert code == 0, err
+    assert {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")} == patches
+    assert git(user, "diff", "--stat", "HEAD~4", "--", "README.md", "patches") == ""
+    assert (user.root / "out/rebase/report.html").stat().st_size > 1000
+
+
+def test_a_carried_series_is_canonical_and_lints(user: User) -> None:
+    code, _, err = user.run("rebase", "--to", BEFORE, "--no-gate")
+    assert code == 0, err
+    # the header of each patch says which releases it is for, and only a person widens that
+    code, _, err = user.run("patches", "lint")
+    assert code == 7
+    assert "leaves out the pinned 0.12.3" in err
+    assert "canonical" not in err
+
+
+def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
+    head = set_back(user, real)
+    start = time.monotonic()
+    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
+    assert code == 18, err
+    assert "keep-last-known-good.patch needs a person (5 of 14 patches were carried before it)" in err
+    assert git(user, "rev-parse", "HEAD") == head
+    assert git(user, "status", "--porcelain") == ""
+    words = (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
+    for said in ("**What it is for.**", "between 0.11.4 and 0.12.0", "clear_models_cache", "nox -s rebase -- --abort"):
+        assert said in words
+    place = user.root / "out/rebase/conflict/backend/open_webui/routers/ollama.py"
+    assert {path.name for path in place.iterdir()} >= {"base", "ours", "theirs", "merged"}
+    assert "conflict" in (user.root / "out/rebase/report.md").read_text()
+
+    code, _, err = user.run("rebase")
+    assert code == 18
+    assert "A rebase to 0.12.4 is under way; it waits for a person at patches/keep-last-known-good.patch" in err
+
+    # what the syntax tree suggests is in the tree; the person takes it, patch after patch, until one has markers
+    while "list-functions-apart" not in (user.root / "out/rebase/conflict/CONFLICT.md").read_text():
+        code, _, err = user.run("rebase", "--continue")
+        assert code == 18, err
+    code, _, err = user.run("rebase", "--continue")
+    assert code == 18
+    assert "has conflict markers in backend/open_webui/utils/plugin.py" in err
+    code, _, err = user.run("rebase", "--skip")
+    assert code == 18, err
+    assert "survive-redis-outages.patch needs a person" in err
+
+    code, out, err = user.run("rebase", "--abort")
+    assert code == 0, err
+    assert "taken back" in out
+    is_as_it_was(user, head)
+
+    # again: the earlier decision is offered, and not applied in silence
+    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
+    assert code == 18
+    assert "An earlier resolution is there" in err
+    assert "keep-last-known-good.patch needs a person" in err
+    code, _, err = user.run("rebase", "--continue", "--earlier")
+    assert code == 18, err
+    assert "keep-last-known-good" not in err
+    code, _, err = user.run("rebase", "--abort")
+    assert code == 0, err
+    is_as_it_was(user, head)
+    assert time.monotonic() - start < 600
+
+
+def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
+    for tenths in range(4, 200, 9):
+        begun = (user.root / ".git/webui-fork-rebase.json").exists()
+        how = ("--continue",) if begun else ("--to", BEFORE, "--no-gate")
+        with user.start("rebase", *how) as child:
+            try:
+                child.communicate(timeout=tenths / 10)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+        if child.returncode == 0:
+            break
+        assert child.returncode == -signal.SIGKILL
+        assert git(user, "status", "--porcelain") == ""
+    assert child.returncode == 0, "it never got through"
+    assert git(user, "log", "--format=%s").splitlines()[0] == f"Carry the series to {BEFORE}"
+    assert not (user.root / ".git/webui-fork-rebase.json").exists()
+    assert len(git(user, "worktree", "list").splitlines()) == 1
+
+
+def test_ctrl_c_in_the_middle_and_abort(user: User) -> None:
+    head = git(user, "rev-parse", "HEAD")
+    with user.start("rebase", "--to", BEFORE, "--no-gate") as child:
+        assert child.stderr
+        while "Locking" not in child.stderr.readline():
+            pass
+        child.send_signal(signal.SIGINT)
+        child.communicate()
+    assert child.returncode == 130
+    assert git(user, "status", "--porcelain") == ""
+    code, _, err = user.run("rebase", "--abort")
+    assert code == 0, err
+    is_as_it_was(user, head)
+
+
+def test_two_at_once(user: User) -> None:
+    with (
+        user.start("rebase", "--to", BEFORE, "--no-gate") as one,
+        user.start("rebase", "--to", BEFORE, "--no-gate") as two,
+    ):
+        said = [child.communicate() for child in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], said
+    assert sum("waiting for it to end" in err for _, err in said) == 1
+    assert sum("Nothing new" in out for out, _ in said) == 1
+    assert len(git(user, "log", "--format=%s").splitlines()) == 3
+
+
+def serve(server: Server, *names: tuple[str, dict[str, object]]) -> dict[str, str]:
+    """Serve an index with these files; returns the environment that names it."""
+    files = [
+        {"filename": name, "url": f"/f/{name}", "size": 10, "upload-time": "2027-01-01T00:00:00Z",
+         "hashes": {"sha256": "0" * 64}, **more}
+        for name, more in names
+    ]  # fmt: skip
+    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "open-webui", "files": files, "versions": []}).encode()
+    kind = "application/vnd.pypi.simple.v1+json"
+    server.answer = lambda handler: reply(handler, 200, page, Content_Type=kind)
+    return {"UV_DEFAULT_INDEX": f"{server.url}/simple/", "NO_PROXY": "127.0.0.1"}
+
+
+def both(version: str, **more: object) -> list[tuple[str, dict[str, object]]]:
+    return [(f"open_webui-{version}.tar.gz", more), (f"open_webui-{version}-py3-none-any.whl", more)]
+
+
+def test_nothing_new(user: User, server: Server) -> None:
+    head = git(user, "rev-parse", "HEAD")
+    newer = [*both("0.99.0rc1"), *both("0.99.0", yanked="bad"), both("0.99.1")[1], *both("0.9.0")]
+    env = serve(server, *both(PINNED), *newer)
+    start = time.monotonic()
+    code, out, err = user.run("rebase", **env)
+    assert code == 0, err
+    assert f"Nothing new: {PINNED}, the pinned release, is the newest." in out
+    assert time.monotonic() - start < 10
+    is_as_it_was(user, head)
+
+
+def test_a_release_that_lost_its_sdist(user: User, server: Server) -> None:
+    head = git(user, "rev-parse", "HEAD")
+    code, _, err = user.run("rebase", "--to", "0.99.1", **serve(server, *both(PINNED), both("0.99.1")[1]))
+    assert code == 3
+    assert "no stable release 0.99.1" in err
+    is_as_it_was(user, head)
+
+
+def test_a_release_whose_sdist_is_gone_between_listing_and_download(user: User, server: Server) -> None:
+    head = git(user, "rev-parse", "HEAD")
+    code, _, err = user.run("rebase", **serve(server, *both(PINNED), *both("0.99.1")))
+    assert code == 5, err  # what comes is not the sdist that was listed
+    is_as_it_was(user, head)
+
+
+def test_an_index_that_can_not_be_reached(user: User, server: Server) -> None:
+    head = git(user, "rev-parse", "HEAD")
+    env = serve(server)
+    server.answer = hang_up
+    code, _, err = user.run("rebase", **env)
+    assert code == 4
+    assert "package index" in err
+    is_as_it_was(user, head)
+
+
+def test_a_dirty_checkout(user: User) -> None:
+    (user.root / "README.md").write_text("mine\n")
+    code, _, err = user.run("rebase", "--to", BEFORE)
+    assert code == 2
+    assert "README.md" in err
+    assert (user.root / "README.md").read_text() == "mine\n"
+
+
+def test_a_series_that_is_not_of_the_locked_release(user: User) -> None:
+    shutil.rmtree(user.root / "patches")
+    shutil.copytree(OLD, user.root / "patches")
+    head = commit(user, "patches of 0.11.4 on the lock of 0.12.4")
+    code, _, err = user.run("rebase", "--to", BEFORE, "--no-gate")
+    assert code == 8
+    assert "does not apply" in err
+    is_as_it_was(user, head)
+
+
+def test_a_folder_that_is_no_git_checkout(user: User) -> None:
+    shutil.rmtree(user.root / ".git")
+    code, _, err = user.run("rebase", "--to", BEFORE)
+    assert code == 2
+    assert "not a git checkout" in err
+
+
+def test_the_checkout_moved_meanwhile(user: User, real: Settings) -> None:
+    set_back(user, real)
+    assert user.run("rebase", "--to", "0.12.4", "--no-gate")[0] == 18
+    (user.root / "new").write_text("x\n")
+    commit(user, "meanwhile")
+    code, _, err = user.run("rebase", "--continue")
+    assert code == 2
+    assert "another commit than when the rebase began" in err
+    assert user.run("rebase", "--abort")[0] == 0
+
+
+@pytest.mark.parametrize("way", ["--continue", "--skip", "--abort"])
+def test_no_rebase_is_under_way(user: User, way: str) -> None:
+    code, _, err = user.run("rebase", way)
+    assert code == 18
+    assert "No rebase is under way" in err
+
+
+def test_the_series_of_old_is_one_of_its_release(real: Settings) -> None:
+    _, patches = stack.read_series(OLD)
+    assert len(patches) == 14
+    assert all(patch.field("Applies-To") == f">={OLD.name}" for patch in patches)
