@@ -116,13 +116,15 @@ def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool) -> Re
         ConflictError: there is none, or it is not resolved. GateError, ForkError: as for :func:`start`.
     """
     state = _under_way(settings)
-    if state.candidate:
+    saved = settings.out / "rebase" / "report.json"
+    if state.candidate and saved.exists():
+        report = rebase_report.from_json(saved.read_text())
+        if landing.landed(settings, state.candidate):  # interrupted after its last step
+            return _close(settings, report)
         if rebase_state.require_clean(settings) != state.head:
             raise _moved()
-        saved = settings.out / "rebase" / "report.json"
-        if saved.exists():
-            return _finish(settings, ui, state, rebase_report.from_json(saved.read_text()))
-        state = replace(state, candidate="")
+        return _finish(settings, ui, state, report)
+    state = replace(state, candidate="")
     if state.conflict:
         state = _decided(settings, ui, state, skip=skip, earlier=earlier)
         rebase_state.write(settings, state)
@@ -248,8 +250,14 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
                 "`nox -s rebase -- --continue`; or `--abort`.",
             )
     landing.land(settings)
-    rebase_state.clear(settings)
+    return _close(settings, report)
+
+
+def _close(settings: Settings, report: RebaseReport) -> RebaseReport:
+    """Leave nothing of a finished rebase but its commits and its report."""
+    landing.remove(settings)
     conflicts.remove_tree(settings, upstream.repository(settings))
+    rebase_state.clear(settings)
     return report
 
 

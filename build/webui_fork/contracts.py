@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from webui_fork import guards, process, syntax
@@ -60,18 +61,21 @@ def _text(repo: Repo, commit: str, path: str) -> str:
     return (read_file(repo, commit, path) or b"").decode("utf-8", errors="replace")
 
 
-def _undefined(text: str, environ: Mapping[str, str]) -> set[str]:
+def _undefined(text: str, environ: Mapping[str, str]) -> frozenset[str]:
     """Return what a linter says about names that nothing defines, or that are defined twice."""
-    if not text:
-        return set()
+    return _linted(text, environ.get("PATH", "")) if text else frozenset()
+
+
+@lru_cache(maxsize=256)  # what stands after one patch stands before the next
+def _linted(text: str, path: str) -> frozenset[str]:
     from ruff.__main__ import find_ruff_bin
 
     argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--select", "F821,F811", "--output-format", "json"]
-    done = process.run([*argv, "--stdin-filename", "x.py", "-"], env=environ, check=False, stdin=text.encode())
+    done = process.run([*argv, "--stdin-filename", "x.py", "-"], env={"PATH": path}, check=False, stdin=text.encode())
     try:
-        return {str(row["message"]).partition(" from line")[0] for row in json.loads(done.stdout or "[]")}
+        return frozenset(str(row["message"]).partition(" from line")[0] for row in json.loads(done.stdout or "[]"))
     except ValueError:
-        return set()
+        return frozenset()
 
 
 def _known(repo: Repo, commit: str, names: set[str]) -> guards.Known:

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from webui_fork import imports, syntax, transplant
 from webui_fork.syntax import Module, Node
@@ -142,10 +143,16 @@ def added_calls(base: Module, ours: Module) -> tuple[Call, ...]:
     return tuple(Counter(_calls(ours)) - Counter(_calls(base)))
 
 
-def _calls(module: Module) -> Iterator[Call]:
-    awaited = {id(node.value) for node in ast.walk(module.tree) if isinstance(node, ast.Await)}
+@lru_cache(maxsize=64)  # patch after patch asks about the same files
+def _calls(module: Module) -> tuple[Call, ...]:
+    nodes = [node for node in ast.walk(module.tree) if isinstance(node, ast.Await | ast.Call)]
+    return tuple(_read_calls(module, nodes))
+
+
+def _read_calls(module: Module, nodes: Sequence[ast.AST]) -> Iterator[Call]:
+    awaited = {id(node.value) for node in nodes if isinstance(node, ast.Await)}
     own = {name for _, name in _imported(module)} | {node.name for node in module.children if node.name}
-    for node in ast.walk(module.tree):
+    for node in nodes:
         if not isinstance(node, ast.Call):
             continue
         # `x.close()` may be anything's; a name that the release defines or imports from itself is its own
@@ -235,10 +242,11 @@ def added_imports(base: Module, ours: Module) -> Iterator[tuple[str, str]]:
     yield from (pair for pair in _imported(ours) if pair not in was)
 
 
-def _imported(module: Module) -> Iterator[tuple[str, str]]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").startswith("open_webui"):
-            yield from ((node.module or "", alias.name) for alias in node.names)
+@lru_cache(maxsize=64)
+def _imported(module: Module) -> tuple[tuple[str, str], ...]:
+    found = [node.tree for node in module.walk() if isinstance(node.tree, ast.ImportFrom)]
+    own = [tree for tree in found if not tree.level and (tree.module or "").startswith("open_webui")]
+    return tuple((tree.module or "", alias.name) for tree in own for alias in tree.names)
 
 
 def defines(text: str, name: str) -> bool:

@@ -129,8 +129,13 @@ def _commit(there: Settings, subject: str, body: str) -> None:
         rebase_state.git(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
 
 
+def landed(settings: Settings, made: str) -> bool:
+    """Tell whether the checkout has a commit already."""
+    return not rebase_state.git(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
+
+
 def land(settings: Settings) -> None:
-    """Move the checkout's branch to the candidate's commit, and remove the candidate.
+    """Move the checkout's branch to the candidate's commit.
 
     Raises:
         ConflictError: the checkout has changed meanwhile.
@@ -144,4 +149,3 @@ def land(settings: Settings) -> None:
             why=done.tail(),
             remedy="Put the checkout right, then `nox -s rebase -- --continue`.",
         )
-    remove(settings)
