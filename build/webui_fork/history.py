@@ -216,7 +216,7 @@ def _proposed(ends: Releases, carried: Carried, patch: Patch, parent: str, rows:
     texts = {file.path: file.proposal or file.text for file in carried.files}
     if None in texts.values():
         return None
-    commit = rebase.commit_files(ends, parent, patch, texts)
+    commit = rebase.commit_files(ends, parent, patch, texts, {})
     return None if judge(ends.repo, commit, rows) else commit
 
 

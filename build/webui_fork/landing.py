@@ -117,6 +117,23 @@ def _documents(there: Settings, old: str, new: str, before: int, after: int) -> 
             made = re.sub(rf"{re.escape(one)}(?![\w.]*\d)", other, made)
         if made != text:
             write_atomic(path, made)
+    path = there.root / "CHANGELOG.md"
+    if path.is_file():
+        write_atomic(path, noted(path.read_text(encoding="utf-8"), f"- Open WebUI {new} (was {old})."))
+
+
+def noted(text: str, line: str) -> str:
+    """Return a changelog (https://keepachangelog.com) with a line among the unreleased changes."""
+    head, mark, rest = text.partition("## [Unreleased]\n")
+    if not mark:
+        return text
+    section, end, after = rest.partition("\n## ")
+    title = "### Changed\n\n"
+    if title in section:
+        section = section.replace(title, f"{title}{line}\n", 1)
+    else:
+        section = "\n".join([section.rstrip(), "", f"{title}{line}\n"]) if section.strip() else f"\n{title}{line}\n"
+    return head + mark + section + end + after
 
 
 def _commit(there: Settings, subject: str, body: str) -> None:

@@ -79,11 +79,15 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
         why = "\n".join(f"{file.path}: {file.why}" for file in doubts)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
     contents = {file.path: None if file.text == carry.GONE else file.text for file in files}
+    modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
     wanted = {path: None if text is None else text.encode() for path, text in contents.items()}
-    if all(read_file(ends.repo, parent, path) == data for path, data in wanted.items()):
+    if all(
+        read_file(ends.repo, parent, path) == data and modes[path] == _listed(ends.repo, parent, path)
+        for path, data in wanted.items()
+    ):
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
-    commit = commit_files(ends, parent, patch, contents)
+    commit = commit_files(ends, parent, patch, contents, modes)
     carried = series.parse(patch.name, stack.export(ends.repo, commit))
     if why := contracts.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
@@ -91,6 +95,17 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     needs = any(file.needs_proof for file in files)
     method = max(file.method for file in files)
     return Carried(patch.name, _outcome(patch, carried, method, moved=needs), method, carried, commit, files, "", needs)
+
+
+def _listed(repo: Repo, commit: str, path: str) -> str:
+    """Return git's mode of a path; "" where there is none."""
+    return "".join(repo.git.ls_tree(commit, "--", path).split()[:1])
+
+
+def _mode(repo: Repo, path: str, before: str, after: str, parent: str) -> str:
+    """Return the mode that a path has then: the patch's where it sets one, else the new release's."""
+    was, sets, there = (_listed(repo, commit, path) for commit in (before, after, parent))
+    return there if was == sets else sets
 
 
 def _outcome(old: Patch, new: Patch, method: Method, *, moved: bool) -> Outcome:
@@ -109,6 +124,8 @@ def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
 
 def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
     base, ours, theirs = (read_file(ends.repo, commit, path) for commit in (before, after, parent))
+    if theirs is None and ours is None:
+        return File(path, Method.NONE, carry.GONE)
     if theirs is None and base is not None:
         why = f"the new release has no {path}. {contracts.whereabouts(ends, before, parent, path)}"
         return File(path, Method.PERSON, None, why)
@@ -127,8 +144,14 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
     return carry.carry(merge, path, one, two, three)
 
 
-def commit_files(ends: Releases, parent: str, patch: Patch, contents: Mapping[str, str | None]) -> str:
-    """Commit files on a parent with a patch's author, date and message; return the commit."""
+def commit_files(
+    ends: Releases, parent: str, patch: Patch, contents: Mapping[str, str | None], modes: Mapping[str, str]
+) -> str:
+    """Commit files on a parent with a patch's author, date and message; return the commit.
+
+    Args:
+        contents: text by path, None for a path that goes. modes: git's modes by path.
+    """
     repo = ends.repo
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
         env = {"GIT_INDEX_FILE": f"{folder}/index", **stack.identity(patch, ends.epoch)}
@@ -141,8 +164,7 @@ def commit_files(ends: Releases, parent: str, patch: Patch, contents: Mapping[st
             blob = Path(folder) / str(number)
             blob.write_text(text, encoding="utf-8", newline="")
             name = repo.git.hash_object("-w", "--no-filters", str(blob))
-            listed = repo.git.ls_tree(parent, "--", path).split()
-            rows.append(f"{listed[0] if listed else '100644'} {name}\t{path}\n")
+            rows.append(f"{modes.get(path) or '100644'} {name}\t{path}\n")
         index = Path(folder) / "rows"
         index.write_text("".join(rows))
         with index.open("rb") as stream:

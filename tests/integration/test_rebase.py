@@ -80,6 +80,7 @@ def test_there_and_back_again(user: User) -> None:
     assert "images/open-webui/requirements.lock" in changed
     assert not [name for name in changed if name.startswith("patches/")]
     assert f"Open WebUI {BEFORE}" in (user.root / "README.md").read_text()
+    assert f"- Open WebUI {BEFORE} (was {PINNED})." in (user.root / "CHANGELOG.md").read_text()
     assert git(user, "status", "--porcelain") == ""
     report = json.loads((user.root / "out/rebase/report.json").read_text())
     assert report["notes"], "0.12.4's changelog has changes to know"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from git import Repo
 
-from helpers import RELEASE, make_patch, release_repo
+from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork import rebase, series, stack, upstream
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.textmerge import Merger
@@ -186,3 +186,27 @@ def test_every_result_is_its_own_export(tmp_path: Path) -> None:
     tree = stack.apply(world.repo, world.new, [carried.patch], EPOCH)  # canonical, or it raises
     assert isinstance(world.repo, Repo)
     assert stack.changes(world.repo, tree)
+
+
+def test_modes_are_carried(tmp_path: Path) -> None:
+    """A patch that only makes a file executable is not empty, and a new script stays one."""
+    world = World(tmp_path, {CODE: b"import os\n\n\n" + BASE.encode()})
+    _, commit = make_patch(world.repo, world.old, {"backend/x.sh": b"#!/bin/sh\n"})
+    with_modes = tmp_path / "index"
+    env = {"GIT_INDEX_FILE": str(with_modes)}
+    world.repo.git.read_tree(commit, env=env)
+    blob = world.repo.git.rev_parse(f"{commit}:backend/x.sh")
+    world.repo.git.update_index("--cacheinfo", f"100755,{blob},backend/x.sh", env=env)
+    code = world.repo.git.rev_parse(f"{commit}:{CODE}")
+    world.repo.git.update_index("--cacheinfo", f"100755,{code},{CODE}", env=env)
+    tree = world.repo.git.write_tree(env=env)
+    who = {
+        f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (("NAME", "x"), ("EMAIL", "x"))
+    }
+    made = world.repo.git.commit_tree(tree, "-p", world.old, "-m", "Do a thing", "-m", HEADER, env=who)
+    patch = series.parse("do-a-thing.patch", stack.export(world.repo, made))
+    merge = Merger({"PATH": os.environ["PATH"]})
+    carried = rebase.carry_patch(world.ends, patch, world.old, made, world.new, merge)
+    assert carried.commit
+    listed = world.repo.git.ls_tree("-r", carried.commit)
+    assert [row.split()[0] for row in listed.splitlines() if row.endswith((CODE, "x.sh"))] == ["100755", "100755"]

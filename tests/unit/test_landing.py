@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from webui_fork import landing
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        (
+            "# C\n\n## [Unreleased]\n\n### Added\n\n- a\n",
+            "# C\n\n## [Unreleased]\n\n### Added\n\n- a\n\n### Changed\n\n- new\n",
+        ),
+        (
+            "# C\n\n## [Unreleased]\n\n### Changed\n\n- a\n\n## [1.0]\n\n### Changed\n\n- b\n",
+            "# C\n\n## [Unreleased]\n\n### Changed\n\n- new\n- a\n\n## [1.0]\n\n### Changed\n\n- b\n",
+        ),
+        (
+            "## [Unreleased]\n\n## [1.0]\n\n### Changed\n\n- b\n",
+            "## [Unreleased]\n\n### Changed\n\n- new\n\n## [1.0]\n\n### Changed\n\n- b\n",
+        ),
+        ("# none\n", "# none\n"),
+    ],
+)
+def test_a_line_in_the_changelog(text: str, made: str) -> None:
+    assert landing.noted(text, "- new") == made
