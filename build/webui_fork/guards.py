@@ -112,7 +112,7 @@ def _share(site: Node, node: Node) -> float:
         return 0.0
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
-    return min(_ratio(site.tokens, node.tokens), _ratio(site.values, node.values))
+    return min(syntax.ratio(site.tokens, node.tokens), syntax.ratio(site.values, node.values))
 
 
 def _same_head(site: Node, node: Node) -> bool:
@@ -122,10 +122,6 @@ def _same_head(site: Node, node: Node) -> bool:
         and site.kind in ("For", "AsyncFor", "While", "With", "AsyncWith")
         and site.head == node.head
     )
-
-
-def _ratio(one: Counter[str], other: Counter[str]) -> float:
-    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,8 +194,12 @@ def similarity(one: Node, other: Node) -> float:
         return 0.95 if one.name == other.name else 0.0
     if one.blocks and other.blocks and one.head == other.head:
         return 0.9
-    shared = sum((one.tokens & other.tokens).values())
-    return 2 * shared / (one.tokens.total() + other.tokens.total())
+    return ratio(one.tokens, other.tokens)
+
+
+def ratio(one: Counter[str], other: Counter[str]) -> float:
+    """Return how much two counts share, from 0 to 1."""
+    return 2 * (one & other).total() / max(one.total() + other.total(), 1)
 
 
 def _kind(node: Node) -> str:

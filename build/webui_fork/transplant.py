@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from webui_fork import syntax
 from webui_fork.syntax import Mapping, Module, Node
-from webui_fork.trees import ContestedError, UncertainError, commute, merge_trees
+from webui_fork.trees import ContestedError, UncertainError, assigns, commute, merge_trees, uses
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Rewrite:
 
 
 Edit = Gap | Rewrite
+
+_SAME_SOURCE = 0.7  # a statement that shares this many names and constants with another makes the same value
 
 
 def edits(base: Module, ours: Module) -> list[Edit]:
@@ -251,6 +253,7 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
     """Return the line where added statements go, and their indentation; None where the release has them already."""
     before = mapping.get(edit.before) if edit.before else None
     after = mapping.get(edit.after) if edit.after else None
+    _check_source(edit, before if before in block else None)
     start = block.index(before) + 1 if before in block else None
     end = block.index(after) if after in block else None
     # the very start and end of a function are places of their own; those of another block are so by what stands there
@@ -274,6 +277,18 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
     if start:
         return block[start - 1].end, indent
     return block[0].start, indent
+
+
+def _check_source(edit: Gap, before: Node | None) -> None:
+    """Refuse where the statement before what is added gives it a value, and is gone or another one now.
+
+    Text merges are clean there and wrong: the added lines land where the value is no longer made.
+    """
+    if edit.before is None or (before is not None and syntax.ratio(edit.before.values, before.values) >= _SAME_SOURCE):
+        return
+    if given := assigns(edit.before.tree) & uses(node.tree for node in edit.added):
+        names = ", ".join(sorted(given))
+        raise ContestedError(f"the new release makes {names} in another way, just before what the patch adds")
 
 
 def _with_comments(nodes: Sequence[Node], ours: Module, added: frozenset[int]) -> str:

@@ -73,43 +73,53 @@ def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]
     return kept + [item for item in ours if syntax.dump(item) not in was | there]
 
 
+_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_LOGS = {"log", "logger", "logging"}
+
+
 def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
     """Tell whether two groups of statements can stand in either order.
 
     They can when neither leaves the block (return, raise, …), and neither binds a name that the other uses.
     """
     left, right = ([node.tree for node in group] for group in (one, other))
-    if any(
-        isinstance(part, _LEAVES) for tree in (*left, *right) for part in ast.walk(tree) if not _is_definition(tree)
-    ):
+    plain = [tree for tree in (*left, *right) if not isinstance(tree, _DEFINITIONS)]
+    if any(isinstance(part, _LEAVES) for tree in plain for part in ast.walk(tree)):
         return False
-    binds, uses = zip(_names(left), _names(right), strict=True)
-    return not (binds[0] & (binds[1] | uses[1]) or binds[1] & uses[0])
+    return not (binds(left) & (binds(right) | uses(right)) or binds(right) & uses(left))
 
 
-_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
+def binds(trees: Iterable[ast.AST]) -> set[str]:
+    """Return the names that statements bind; what may change an object (`x.y = …`, `x.append(…)`) binds its name."""
+    found: set[str] = set()
+    for part in (part for tree in trees for part in ast.walk(tree)):
+        if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
+            found |= _root(part)
+        elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
+            found |= _root(part.func) - _LOGS
+        elif isinstance(part, _DEFINITIONS):
+            found.add(part.name)
+        elif isinstance(part, ast.alias):
+            found.add((part.asname or part.name).partition(".")[0])
+    return found
 
 
-def _is_definition(tree: ast.AST) -> bool:
-    return isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+def assigns(tree: ast.AST) -> set[str]:
+    """Return the names that a statement itself gives a value, at any depth of it."""
+    names = (part for part in ast.walk(tree) if isinstance(part, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
-def _names(trees: Iterable[ast.AST]) -> tuple[set[str], set[str]]:
-    """Return the names that statements bind, and those they use; what changes an object binds its name."""
-    binds: set[str] = set()
-    uses: set[str] = set()
-    for tree in trees:
-        for part in ast.walk(tree):
-            if isinstance(part, ast.Name):
-                (uses if isinstance(part.ctx, ast.Load) else binds).add(part.id)
-            elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
-                root: ast.AST = part
-                while isinstance(root, ast.Attribute | ast.Subscript):
-                    root = root.value
-                if isinstance(root, ast.Name):
-                    binds.add(root.id)
-            elif isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                binds.add(part.name)
-            elif isinstance(part, ast.alias):
-                binds.add((part.asname or part.name).partition(".")[0])
-    return binds, uses
+def uses(trees: Iterable[ast.AST]) -> set[str]:
+    """Return the names that statements read."""
+    names = (part for tree in trees for part in ast.walk(tree) if isinstance(part, ast.Name))
+    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
+
+
+def _root(part: ast.expr) -> set[str]:
+    while isinstance(part, ast.Attribute | ast.Subscript):
+        part = part.value
+    return {part.id} if isinstance(part, ast.Name) else set()

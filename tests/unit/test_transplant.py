@@ -130,3 +130,24 @@ def test_a_string_over_lines_is_not_moved_to_another_depth() -> None:
     theirs = "class A:\n    def f():\n        one()\n"
     with pytest.raises(UncertainError, match="several lines"):
         carried(base, ours, theirs)
+
+
+def test_the_value_that_it_works_on_is_made_elsewhere_now() -> None:
+    """Seen on 0.6.15 to 0.6.16: every text merge was clean, and the lines stood behind what they should guard."""
+    base = "def f(request):\n    models = load(request, user=1)\n\n    if not models:\n        return []\n    return models\n"
+    ours = base.replace("user=1)\n", "user=1)\n    models = [m for m in models if isinstance(m, dict)]\n")
+    theirs = base.replace(
+        "    models = load(request, user=1)\n",
+        "    if cached(request):\n        kept = request.kept\n    else:\n        kept = load(request, user=1)\n"
+        "        request.kept = kept\n\n    # a copy\n    models = [model.copy() for model in kept]\n",
+    )
+    with pytest.raises(ContestedError, match="makes models in another way"):
+        carried(base, ours, theirs)
+    assert "wait=2" in carried(base, ours, base.replace("user=1", "user=1, wait=2"))
+
+
+def test_calls_that_may_change_one_object_do_not_change_places() -> None:
+    base = "def f(x):\n    a = []\n    return a\n"
+    ours = base.replace("    return", "    a.append(1)\n    return")
+    with pytest.raises(ContestedError):
+        carried(base, ours, base.replace("    return", "    a.append(2)\n    return"))
