@@ -134,7 +134,8 @@ def test_a_string_over_lines_is_not_moved_to_another_depth() -> None:
 
 def test_the_value_that_it_works_on_is_made_elsewhere_now() -> None:
     """Seen on 0.6.15 to 0.6.16: every text merge was clean, and the lines stood behind what they should guard."""
-    base = "def f(request):\n    models = load(request, user=1)\n\n    if not models:\n        return 0\n    return models\n"
+    base = "def f(request):\n    models = load(request, user=1)\n\n    if not models:\n        return 0\n"
+    base += "    return models\n"
     ours = base.replace("user=1)\n", "user=1)\n    models = [m for m in models if isinstance(m, dict)]\n")
     theirs = base.replace(
         "    models = load(request, user=1)\n",
