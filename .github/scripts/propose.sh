@@ -18,8 +18,11 @@ title="Open WebUI $(python3 -c 'import json; r = json.load(open("out/rebase/repo
 case $verdict in
   ready) commit=$(git rev-parse HEAD) ;;
   "gate failed") commit=$(git -C out/rebase/candidate rev-parse HEAD) ;;
-  *) # a conflict: the branch has nothing yet but a place to work in
+  conflict) # the branch has nothing yet but a place to work in
     commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}") ;;
+  *) # it broke half-way: the log of the step before says how
+    echo "::error::$title: the rebase did not end"
+    exit 1 ;;
 esac
 
 gh auth setup-git

@@ -13,29 +13,8 @@ from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
-    build = verbs.add_parser(
-        "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
-    )
-    build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
-    build.add_argument(
-        "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
-    )
-    build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
-
-    lock = verbs.add_parser(
-        "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
-    )
-    lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
-
-    serve = verbs.add_parser(
-        "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
-    )
-    serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
-
+def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs that look at more than one release."""
     rebase = verbs.add_parser(
         "rebase", help="carry the series to the newest release", epilog="example: nox -s rebase -- --to 0.12.4"
     )
@@ -64,6 +43,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     matrix.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
     matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    build = verbs.add_parser(
+        "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
+    )
+    build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
+    build.add_argument(
+        "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
+    )
+    build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
+
+    lock = verbs.add_parser(
+        "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
+    )
+    lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+
+    serve = verbs.add_parser(
+        "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
+    )
+    serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
+
+    _release_parsers(verbs)
 
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
