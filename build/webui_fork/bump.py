@@ -222,12 +222,12 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     stopped = next((row for row in carried if _waits(row, state)), None)
     if stopped:
         _stop(settings, ui, job, carried, stopped)
+    report = _report(job, carried, "not proved", ui)
+    _write(settings, report)
     if not state.gate:
         landing.relock(candidate, ui, job.new.version)
     with ui.step("commits"):
         commit = landing.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
-    report = _report(job, carried, "not proved", ui)
-    _write(settings, report)
     state = replace(state, candidate=commit)
     rebase_state.write(settings, state)
     return _finish(settings, ui, state, report)

@@ -24,9 +24,11 @@ from webui_fork.terminal import Terminal
 if TYPE_CHECKING:
     from packaging.version import Version
 
+PROVED = "right, by the syntax tree (needs the proof)"
 KINDS = {
     "right": "#2da44e",
-    "right, by the syntax tree (needs the proof)": "#e1a324",
+    "carried, nothing expected": "#7ab648",
+    PROVED: "#e1a324",
     "conflict": "#6e7781",
     "wrong": "#cf222e",
 }
@@ -59,7 +61,7 @@ def _version(text: str) -> Version:
 def _one(settings: Settings, folder: Path, releases: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
     repo = upstream.repository(settings)
     _, patches = stack.read_series(folder)
-    rows = history.read_expectations(expected)
+    rows = history.read_expectations(expected) if expected.exists() else {}
     usable = [one for one in releases if _version(one.version) >= _version(folder.name)]
     return list(history.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
 
@@ -102,13 +104,18 @@ def backtest(settings: Settings, ui: Terminal, arguments: argparse.Namespace) ->
 def _totals(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
     totals: dict[str, Counter[str]] = {"webui_fork": Counter()}
     for row in rows:
-        kind = row.verdict or "conflict"
-        if row.needs_proof:  # its proof would refuse what is wrong
-            kind = list(KINDS)[1] if kind == "right" else "conflict"
-        totals["webui_fork"][kind] += 1
+        totals["webui_fork"][_kind(row)] += 1
         for name, verdict in row.peers:
             totals.setdefault(name, Counter())[verdict] += 1
     return {name: dict(counts) for name, counts in totals.items()}
+
+
+def _kind(row: Row) -> str:
+    if row.outcome is Outcome.CONFLICT:
+        return "conflict"
+    if row.needs_proof:  # its proof would refuse what is wrong
+        return "conflict" if row.verdict == "wrong" else PROVED
+    return row.verdict or "carried, nothing expected"
 
 
 def _markdown(title: str, rows: Sequence[Row], totals: dict[str, dict[str, int]]) -> str:
