@@ -95,7 +95,7 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports", "--no-cache", env=_env(session), silent=True)
     session.run("actionlint", silent=True)
     session.run("zizmor", "--offline", "--quiet", ".github", silent=True)
-    session.run("shellcheck", ".github/scripts/propose.sh", silent=True)
+    session.run("shellcheck", ".github/scripts/pack.sh", ".github/scripts/propose.sh", silent=True)
     session.run("python", "-m", "webui_fork", "patches", "lint", env=_env(session))
 
 

@@ -109,13 +109,15 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool)
     return proceed(settings, ui, State(head, lock.dump(new), prove))
 
 
-def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool) -> RebaseReport:
+def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accept: bool) -> RebaseReport:
     """Go on with the rebase under way, with what a person decided.
 
     Raises:
         ConflictError: there is none, or it is not resolved. GateError, ForkError: as for :func:`start`.
     """
     state = _under_way(settings)
+    if not state.conflict and (skip or earlier or accept):
+        raise ConflictError("No patch waits for a decision.", remedy="`nox -s rebase -- --continue`, or `--abort`.")
     saved = settings.out / "rebase" / "report.json"
     if state.candidate and saved.exists():
         report = rebase_report.from_json(saved.read_text())
@@ -126,10 +128,8 @@ def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool) -> Re
         return _finish(settings, ui, state, report)
     state = replace(state, candidate="")
     if state.conflict:
-        state = _decided(settings, ui, state, skip=skip, earlier=earlier)
+        state = _decided(settings, ui, state, skip=skip, earlier=earlier, accept=accept)
         rebase_state.write(settings, state)
-    elif skip:
-        raise ConflictError("No patch waits for a decision.", remedy="`nox -s rebase -- --continue`, or `--abort`.")
     return proceed(settings, ui, state)
 
 
@@ -140,7 +140,7 @@ def _under_way(settings: Settings) -> State:
     return state
 
 
-def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earlier: bool) -> State:
+def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earlier: bool, accept: bool) -> State:
     """Take a person's decision on the patch that waits."""
     clean = replace(state, conflict="", parent="")
     if skip:
@@ -150,7 +150,9 @@ def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earl
     patch, before = job.patches[number], (job.tree.release, *job.tree.commits)[number]
     if earlier:
         conflicts.take_earlier(settings, state.parent)
-    made = conflicts.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch)
+    accept = accept or earlier  # it was a person's decision once
+    made = conflicts.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch, accept=accept)
+    rebase.by_hand(job.ends, patch, made.data, state.parent)  # what can't go on is not remembered either
     name = conflicts.key(job.ends.repo, patch, before, job.tree.commits[number], state.parent)
     write_atomic(conflicts.remembered(settings, name), made.data)
     return replace(clean, resolved=(*state.resolved, (patch.name, made.data.decode())))
@@ -163,12 +165,27 @@ def abort(settings: Settings) -> str:
         ConflictError: there is none.
     """
     version = _under_way_version(settings)
+    state = _readable(settings)
+    if state and state.candidate and landing.landed(settings, state.candidate):
+        landing.remove(settings)
+        rebase_state.clear(settings)
+        raise ConflictError(
+            f"The rebase to {version} had ended: its commits are on the branch.",
+            remedy=f"`git reset --hard {state.head[:12]}` takes them back, if that is what you want.",
+        )
     repo = upstream.repository(settings)
     conflicts.remove_tree(settings, repo)
     landing.remove(settings)
     shutil.rmtree(conflicts.folder(settings), ignore_errors=True)
     rebase_state.clear(settings)
     return version
+
+
+def _readable(settings: Settings) -> State | None:
+    try:
+        return rebase_state.read(settings)
+    except ConflictError:  # a damaged state is what --abort is for
+        return None
 
 
 def _under_way_version(settings: Settings) -> str:

@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass, replace
 
 from webui_fork import guards, syntax, transplant
+from webui_fork.syntax import Module
 from webui_fork.textmerge import Merger
 from webui_fork.trees import ContestedError, UncertainError
 
@@ -82,10 +83,25 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     found = _decide(merger, path, (base, ours, theirs), text, method)
     if found.text is not None:
         b, o, t = (tree for tree in trees if tree)
-        if alike := guards.look_alikes(b, o, t):
-            why = "the new release has added what looks like a place that the patch changes: " + "; ".join(alike[:3])
+        if why := _doubts(b, o, t, found.text):
             found = replace(found, method=Method.PERSON, text=None, why=why, proposal=found.text)
+        elif head := guards.another_context(b, o, t):
+            found = replace(found, needs_proof=True, why=f"the new release has other conditions around {head!r}")
     return found if found.text is not None else replace(found, marked=marked)
+
+
+def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> str:
+    """Say what is doubtful about a result; "" where nothing is."""
+    if alike := guards.look_alikes(base, ours, theirs):
+        return "the new release has added what looks like a place that the patch changes: " + "; ".join(alike[:3])
+    try:
+        compile(text, "result", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        return f"the result does not compile: {error}"
+    result = syntax.parse(text)
+    if result is None or guards.dead_code(theirs, result):
+        return "the new release leaves the block before what the patch adds is reached"
+    return "; ".join(guards.contests(base, ours, theirs, result)[:3])
 
 
 def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marked: str) -> File:
@@ -131,6 +147,7 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
             why = "the merge of the lines and that of the syntax tree disagree"
             return File(path, Method.PERSON, None, why, proposal=made.text)
         return File(path, method, text, needs_proof=bool(made.moved), moved=made.moved)
-    if text == theirs or guards.same_change(base, ours, there, merger.formatted(text)):
+    # tokens that no tree vouches for may have gone to another one of several equal places
+    if method is not Method.TOKENS and guards.same_change(base, ours, there, merger.formatted(text)):
         return File(path, method, text)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import guards, process, rebase, series, stack, syntax, worktree
+from webui_fork import carry, guards, process, rebase, series, stack, syntax, worktree
+from webui_fork.carry import File
 from webui_fork.errors import ConflictError
 from webui_fork.files import write_atomic
 from webui_fork.history import Release
@@ -81,9 +82,10 @@ def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, aft
     for old, new in pairwise(between):
         ends = Releases(repo, between[0].commit, new.commit, new.epoch)
         found = rebase.carry_patch(ends, patch, before, after, new.commit, merge)
-        if found.outcome is Outcome.CONFLICT or new is between[-1]:
-            paths = [file.path for file in found.files if file.text is None] or patch.paths
-            return Cause(old.version, new.version, "\n".join(_regions(repo, old, new, paths, before, after)))
+        paths = [file.path for file in found.files if file.text is None] or patch.paths
+        diff = "\n".join(_regions(repo, old, new, paths, before, after))
+        if new is between[-1] or (found.outcome is Outcome.CONFLICT and diff):
+            return Cause(old.version, new.version, diff)
     return None
 
 
@@ -93,7 +95,7 @@ def _regions(repo: Repo, old: Release, new: Release, paths: Iterable[str], befor
         was, now = (_text(repo, commit, path) for commit in (old.commit, new.commit))
         if was == now:
             continue
-        touched = {scope for scope, _ in guards.delta(_text(repo, before, path), _text(repo, after, path))}
+        touched = guards.scopes_of(_text(repo, before, path), _text(repo, after, path))
         left, right = (_parts(text, touched) for text in (was, now))
         if left == right:
             left, right = was, now
@@ -128,17 +130,9 @@ def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
             data = read_file(repo, commit, file.path)
             if data is not None:
                 write_atomic(place / file.path / side, data)
-        text = file.text if file.text is not None else file.marked or file.proposal
-        if file.proposal is not None:
-            write_atomic(place / file.path / "proposal", file.proposal)
-        if text is not None:
-            write_atomic(place / file.path / "merged", text)
-            write_atomic(tree(settings) / file.path, text)
-        elif (ours := read_file(repo, conflict.after, file.path)) is not None and read_file(
-            repo, conflict.before, file.path
-        ) is None:
-            write_atomic(tree(settings) / file.path, ours)
+        _lay_out_file(settings, repo, conflict, file)
     write_atomic(place / "ours.patch", conflict.patch.data)
+    write_atomic(place / "laid-out", _tree_of(settings, conflict.patch, {**settings.environ, **HERMETIC}))
     if conflict.earlier:
         shutil.copyfile(conflict.earlier, place / "earlier.patch")
     text = words(settings, conflict)
@@ -146,10 +140,47 @@ def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
     return text
 
 
+def _lay_out_file(settings: Settings, repo: Repo, conflict: Conflict, file: File) -> None:
+    """Write a file of a conflict: the proposal, the merge, and what stands in the tree to begin with."""
+    place, target = folder(settings) / file.path, tree(settings) / file.path
+    if file.proposal not in (None, carry.GONE):
+        write_atomic(place / "proposal", file.proposal or "")
+    text = file.text if file.text is not None else file.marked or file.proposal
+    if text == carry.GONE:
+        target.unlink(missing_ok=True)
+        return
+    if text is not None:
+        write_atomic(place / "merged", text)
+    elif read_file(repo, conflict.before, file.path) is None:  # a file that the patch adds
+        text = (read_file(repo, conflict.after, file.path) or b"").decode("utf-8", errors="surrogateescape")
+    if text is not None and not target.is_symlink():
+        mode = (
+            0o755 if (target.exists() and target.stat().st_mode & 0o100) or _is_script(repo, conflict, file) else 0o644
+        )
+        write_atomic(target, text.encode("utf-8", errors="surrogateescape"), mode)
+
+
+def _is_script(repo: Repo, conflict: Conflict, file: File) -> bool:
+    """Tell whether the patch makes a file executable."""
+    before, after = (repo.git.ls_tree(commit, "--", file.path)[:6] for commit in (conflict.before, conflict.after))
+    return bool(after == "100755" != before)
+
+
+def _tree_of(settings: Settings, patch: Patch, env: Mapping[str, str]) -> str:
+    """Stage everything in the tree, also what the release's own .gitignore hides; return git's name of it."""
+    here = tree(settings)
+    process.run(["git", "-C", here, "add", "--all"], env=env)
+    hidden = [path for path in patch.paths if (here / path).exists()]
+    if hidden:
+        process.run(["git", "-C", here, "add", "--force", "--", *hidden], env=env)
+    return process.run(["git", "-C", here, "write-tree"], env=env).stdout.strip()
+
+
 def remove_tree(settings: Settings, repo: Repo) -> None:
     """Remove the tree that a conflict was resolved in."""
+    if (tree(settings) / ".git").exists():
+        repo.git.worktree("remove", "--force", "--force", str(tree(settings)))
     shutil.rmtree(tree(settings), ignore_errors=True)
-    repo.git.worktree("prune")
 
 
 def words(settings: Settings, conflict: Conflict) -> str:
@@ -171,6 +202,7 @@ def words(settings: Settings, conflict: Conflict) -> str:
         )
     rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {here}/{file.path}" for file in stuck)]
     rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]
+    rows += ["nox -s rebase -- --continue --accept    # take the tree as it was laid out, when that is right"]
     if conflict.earlier:
         rows += ["nox -s rebase -- --continue --earlier   # take what was decided for this very conflict before"]
     rows += ["nox -s rebase -- --skip       # drop the patch", "nox -s rebase -- --abort      # back to before", "```"]
@@ -184,11 +216,14 @@ def words(settings: Settings, conflict: Conflict) -> str:
     return "\n".join(rows) + "\n"
 
 
-def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch: int) -> Patch:
+def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch: int, *, accept: bool) -> Patch:
     """Read what a person made of a conflict in its tree, as the new patch.
 
+    Args:
+        accept: the person says that the tree is right as it was laid out.
+
     Raises:
-        ConflictError: the tree is gone, has conflict markers, or nothing is changed in it.
+        ConflictError: the tree is gone, has conflict markers, is not Python, or nobody touched it.
     """
     here = tree(settings)
     env = {**settings.environ, **HERMETIC, **stack.identity(patch, epoch)}
@@ -200,7 +235,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     def git(*arguments: str) -> str:
         return process.run(["git", "-C", here, *arguments], env=env, doing=f"run git {arguments[0]}").stdout
 
-    git("add", "--all")
+    staged = _tree_of(settings, patch, env)
     changed = [name for name in git("diff", "--cached", "--name-only", "-z", parent).split("\0") if name]
     if not changed:
         raise ConflictError(f"Nothing is changed in {here}.", remedy="Make the change there, or drop it with --skip.")
@@ -209,6 +244,14 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
         raise ConflictError(
             f"{here} has conflict markers in {', '.join(marked)}.", remedy="Resolve them, then --continue again."
         )
+    laid_out = folder(settings) / "laid-out"
+    if not accept and laid_out.exists() and laid_out.read_text() == staged:
+        raise ConflictError(
+            f"Nobody changed {here} since it was laid out, and what stands there was doubted.",
+            remedy="Where it is right as it is, say so: `nox -s rebase -- --continue --accept`.",
+        )
+    for name in changed:
+        _check_python(here / name)
     git("reset", "--quiet", "--soft", parent)
     message = folder(settings) / "message"
     write_atomic(message, patch.message)
@@ -216,6 +259,17 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     commit = git("rev-parse", "HEAD").strip()
     (made,) = worktree.export(repo, [commit])
     return series.parse(patch.name, made.data)
+
+
+def _check_python(path: Path) -> None:
+    if path.suffix != ".py" or not path.is_file():
+        return
+    try:
+        compile(path.read_bytes(), path.name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise ConflictError(
+            f"{path} is not Python any more.", why=str(error), remedy="Put it right, then --continue again."
+        ) from None
 
 
 def take_earlier(settings: Settings, parent: str) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from webui_fork.rebase import Releases
 
 _ROOT = "backend/"
+# names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none
+_RULES = "F811,F821,F822,F601,F602,B025,PIE794,F704,F706,PLE0117,PLE1142"
 _MANY = 25  # a name that this many files define says nothing
 
 
@@ -37,7 +39,7 @@ def broken(
         if not path.endswith(".py"):
             continue
         was, now = _text(repo, parent, path), _text(repo, commit, path)
-        if now and syntax.parse(now) is None and (not was or syntax.parse(was) is not None):
+        if now and not _compiles(now) and (not was or _compiles(was)):
             found.append(f"{path} does not compile any more")
             continue
         if now:
@@ -46,6 +48,7 @@ def broken(
         if base is None or ours is None:
             continue
         calls |= dict.fromkeys(guards.added_calls(base, ours))
+        found += _newly_used(repo, before, parent, guards.redefined(base, ours))
         found += [
             f"{path} imports {name} from {module}, which is gone"
             for module, name in guards.added_imports(base, ours)
@@ -55,6 +58,14 @@ def broken(
     if names:
         found += guards.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
     return "; ".join(found)
+
+
+def _compiles(text: str) -> bool:
+    try:
+        compile(text, "file", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:
@@ -70,12 +81,30 @@ def _undefined(text: str, environ: Mapping[str, str]) -> frozenset[str]:
 def _linted(text: str, path: str) -> frozenset[str]:
     from ruff.__main__ import find_ruff_bin
 
-    argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--select", "F821,F811", "--output-format", "json"]
+    argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--select", _RULES, "--output-format", "json"]
     done = process.run([*argv, "--stdin-filename", "x.py", "-"], env={"PATH": path}, check=False, stdin=text.encode())
     try:
         return frozenset(str(row["message"]).partition(" from line")[0] for row in json.loads(done.stdout or "[]"))
     except ValueError:
         return frozenset()
+
+
+def _newly_used(repo: Repo, before: str, parent: str, names: Iterable[str]) -> list[str]:
+    """Name what the patch removes or gives other arguments, and the new release uses more often than the old one."""
+    return [
+        f"the patch changes what {name}() takes, or removes it, and the new release has new uses of it"
+        for name in names
+        if _uses(repo, parent, name) > _uses(repo, before, name)
+    ]
+
+
+def _uses(repo: Repo, commit: str, name: str) -> int:
+    from git import GitCommandError
+
+    try:
+        return len(repo.git.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
+    except GitCommandError:  # nothing found
+        return 0
 
 
 def _known(repo: Repo, commit: str, names: set[str]) -> guards.Known:

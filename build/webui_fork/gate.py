@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from webui_fork import engine, pipeline, process, proofs
 from webui_fork.engine import Engine
+from webui_fork.errors import ToolError
 from webui_fork.files import sha256_bytes
 from webui_fork.proofs import ProofRun
 from webui_fork.rebase import Carried, Outcome
@@ -61,13 +62,21 @@ def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
             continue
         start = time.monotonic()
         with ui.step(step.name, f"Gate: {step.name}"):
-            done = process.run([sys.executable, *step.argv], env=env, cwd=there.root, check=False, timeout=_LIMIT)
+            done = _step(there, step, env)
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(said)[:120]))
     record = there.out / "build.json"
     digest = json.loads(record.read_text())["digest"] if record.exists() else ""
     return tuple(checks), digest
+
+
+def _step(there: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:
+    argv = [sys.executable, *step.argv]
+    try:
+        return process.run(argv, env=env, cwd=there.root, check=False, timeout=_LIMIT, group=True)
+    except ToolError as error:  # it hangs
+        return process.Completed(1, "", str(error))
 
 
 @contextmanager

@@ -6,7 +6,6 @@ They can only doubt. A doubt is a conflict: a wrong merge that nobody sees is wo
 from __future__ import annotations
 
 import ast
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,33 +13,74 @@ from functools import lru_cache
 
 from webui_fork import imports, syntax, transplant
 from webui_fork.syntax import Module, Node
-from webui_fork.trees import UncertainError
+from webui_fork.trees import assigns
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
 LIKE_ELSEWHERE = 0.93  # one of another function, or like a neighbour of what the patch adds: by chance more often
 _SMALL = 12  # tokens: smaller statements look like each other by chance
 
-Delta = Counter[tuple[str, str]]
+Delta = dict[tuple[str, ...], int]
 
 
-def delta(old: str, new: str, *, scoped: bool = True) -> dict[tuple[str, str], int]:
-    """Return what a change adds (+) and removes (-): how often, for each scope and line (stripped).
+def delta(old: str, new: str, *, scoped: bool = True) -> Delta:
+    """Return what a change adds (+) and removes (-): how often, for each place and line (stripped).
 
     Args:
-        scoped: keep functions apart; without, a file is one scope, as one that is not Python.
+        scoped: a place is the function, and the heads of all blocks in it around the line; without, a file is one
+            place, as one that is not Python.
     """
-    counts: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, ...]] = Counter()
     for text, sign in ((new, 1), (old, -1)):
+        lines = text.split("\n")
         module = syntax.parse(text) if scoped else None
-        names: Sequence[str] = syntax.scopes(module) if module else [""] * (text.count("\n") + 1)
-        for scope, line in zip(names, text.splitlines(), strict=False):
+        places = _places(module, len(lines)) if module else [()] * len(lines)
+        for place, line in zip(places, lines, strict=True):
             if line.strip():
-                counts[scope, line.strip()] += sign
+                counts[(*place, line.strip())] += sign
     return {key: count for key, count in counts.items() if count}
 
 
+def _places(module: Module, count: int) -> list[tuple[str, ...]]:
+    """Return for each line the functions and the heads of the blocks that it is in."""
+    found: list[tuple[str, ...]] = [()] * count
+
+    def visit(node: Node, place: tuple[str, ...]) -> None:
+        for key, block in node.blocks.items():
+            inner = (*place, node.name or f"{node.head} {key}") if node is not module else place
+            # what stands between the blocks of a statement (an `else:`, comments) counts with the block below it
+            first = block[0].start
+            while first > node.start + 1 and not found[first - 1][len(place) :] and not _is_in(block, first - 1):
+                if module.lines[first - 1].strip()[:1] not in ("", "#") and not _is_clause(module.lines[first - 1]):
+                    break
+                first -= 1
+            found[first : block[-1].end] = [inner] * (block[-1].end - first)
+            for child in block:
+                visit(child, inner)
+
+    visit(module, ())
+    return found
+
+
+def _is_in(block: Sequence[Node], line: int) -> bool:
+    return any(node.start <= line < node.end for node in block)
+
+
+def _is_clause(line: str) -> bool:
+    return line.strip().startswith(("else:", "finally:", "except", "elif"))
+
+
+def scopes_of(old: str, new: str) -> set[str]:
+    """Return the dotted names of the functions that a change touches ("" for the module)."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for text, sign in ((new, 1), (old, -1)):
+        module = syntax.parse(text)
+        for scope, line in zip(syntax.scopes(module) if module else (), text.split("\n"), strict=False):
+            counts[scope, line.strip()] += sign
+    return {scope for (scope, _), count in counts.items() if count}
+
+
 def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool = True) -> bool:
-    """Tell whether theirs to result adds and removes the very lines, in the same functions, that base to ours does."""
+    """Tell whether theirs to result adds and removes the very lines, in the same blocks, that base to ours does."""
     return delta(base, ours, scoped=scoped) == delta(theirs, result, scoped=scoped)
 
 
@@ -55,44 +95,140 @@ def same_tree(one: str, other: str) -> bool:
     return loaded[0] == loaded[1] and rest[0] == rest[1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """A statement that says where the patch changes something: itself ``changed``, or a neighbour of an addition."""
+
+    node: Node
+    home: str
+    changed: bool
+
+
+def _homes(module: Module) -> dict[Node, str]:
+    return {inner: name for name, node in syntax.definitions(module) for inner in node.walk()}
+
+
 def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     """Name the places upstream added that look like one the patch changes: they may need the same change."""
-    try:
-        edits = transplant.edits(base, ours)
-    except UncertainError:
-        return []
-    mapping = syntax.match(base, theirs)
-    known = set(mapping.of.values())
-    homes = {inner: name for name, node in syntax.definitions(theirs) for inner in node.walk()}
+    edits = transplant.edits(base, ours)
+    known = set(syntax.match(base, theirs).of.values())
+    homes = _homes(theirs)
     fresh = [node for node in theirs.walk() if node not in known]
-    before = Counter(node.dump for node in base.walk())
-    now = Counter(node.dump for node in theirs.walk())
-    changed = {old for edit in edits for old in ([edit.old] if isinstance(edit, transplant.Rewrite) else edit.removed)}
+    before, now = (Counter(node.dump for node in side.walk()) for side in (base, theirs))
+    near_before, near_now = (
+        Counter((homes.get(node, ""), node.dump) for node in side.walk())
+        for side, homes in ((base, _homes(base)), (theirs, homes))
+    )
     found: dict[str, None] = {}
-    for site, home in _sites(edits, base):
+    for site in _sites(edits, base):
+        old = site.node
         for node in fresh:
-            near = homes.get(node, "") == home
-            enough = LIKE if site in changed and near else LIKE_ELSEWHERE
-            if (near and _same_head(site, node)) or (not before[node.dump] and _share(site, node) >= enough):
+            near = homes.get(node, "") == site.home
+            enough = LIKE if site.changed and near else LIKE_ELSEWHERE
+            if (near and _same_head(old, node)) or (not before[node.dump] and _share(old, node) >= enough):
                 found[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
-        if now[site.dump] > before[site.dump] and site.tokens.total() >= _SMALL // 2 and not _is_log(site):
-            found[f"once more: {base.lines[site.start].strip()}"] = None
+        many = now[old.dump] > before[old.dump] and old.tokens.total() >= _SMALL // 2 and not _is_log(old)
+        here = site.home, old.dump
+        tied = site.changed and near_before[here] > 1 and near_now[here] != near_before[here]
+        if many or tied:
+            found[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
     return list(found)
 
 
-def _sites(edits: Iterable[transplant.Edit], base: Module) -> Iterator[tuple[Node, str]]:
-    """Yield the statements of the base that say where the patch changes something, and the function they are in."""
-    homes = {inner: name for name, node in syntax.definitions(base) for inner in node.walk()}
+def _sites(edits: Iterable[transplant.Edit], base: Module) -> Iterator[_Site]:
+    """Yield the statements of the base that say where the patch changes something."""
+    homes = _homes(base)
     for edit in edits:
-        if isinstance(edit, transplant.Rewrite):
-            sites = [edit.old]
-        elif edit.removed:
-            sites = list(edit.removed)
-        else:
-            sites = [node for node in (edit.before, edit.after) if node and not _is_import(node) and not node.name]
-            if edit.owner.kind not in ("Module", "FunctionDef", "AsyncFunctionDef", "ClassDef"):
-                sites.append(edit.owner)
-        yield from ((site, homes.get(site, "")) for site in sites)
+        if isinstance(edit, transplant.Rewrite | transplant.Clause):
+            yield _Site(edit.old, homes.get(edit.old, ""), True)
+            continue
+        yield from (_Site(node, homes.get(node, ""), True) for node in edit.removed)
+        if edit.removed:
+            continue
+        around = [node for node in (edit.before, edit.after) if node and not _is_import(node) and not node.name]
+        if edit.owner.kind not in ("Module", "FunctionDef", "AsyncFunctionDef", "ClassDef"):
+            around.append(edit.owner)
+        yield from (_Site(node, homes.get(node, ""), False) for node in around)
+
+
+def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list[str]:
+    """Name what both sides add to one function or class, and the result therefore has more often than ours."""
+    found: dict[str, None] = {}
+    sides = [_by_scope(side) for side in (base, ours, theirs, result)]
+    for scope in sides[1].keys() & sides[2].keys():
+        was, mine, other, made = (side.get(scope, Counter()) for side in sides)
+        for what in (mine - was) & (other - was):
+            if made[what] > mine[what]:
+                found[f"both add {what} to {scope or 'the module'}"] = None
+    return list(found)
+
+
+@lru_cache(maxsize=64)
+def _by_scope(module: Module) -> dict[str, Counter[str]]:
+    """Count what each function and class has itself: statements without blocks, names it gives values, decorators."""
+    found: dict[str, Counter[str]] = {}
+    for scope, node in (("", module), *syntax.definitions(module)):
+        plain = [n for n in _own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
+        counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
+        counts.update(f"a value of {name}" for n in plain for name in assigns(n.tree))
+        counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
+        found[scope] = counts
+    return found
+
+
+def _own(node: Node) -> Iterator[Node]:
+    """Yield the statements of a function, but not those of functions and classes in it."""
+    for child in node.children:
+        yield child
+        if not child.name:
+            yield from _own(child)
+
+
+def dead_code(theirs: Module, result: Module) -> bool:
+    """Tell whether a result has statements behind one that leaves their block, which the release has not."""
+    return _dead(result) > _dead(theirs)
+
+
+def _dead(module: Module) -> int:
+    leaves = (ast.Return, ast.Raise, ast.Break, ast.Continue)
+    return sum(
+        isinstance(node.tree, leaves)
+        for owner in module.walk()
+        for block in owner.blocks.values()
+        for node in block[:-1]
+    )
+
+
+def another_context(base: Module, ours: Module, theirs: Module) -> str:
+    """Name the head of a block around a change that is another one in the new release; "" where all are the same."""
+    mapping = syntax.match(base, theirs)
+    before, now = _parents(base), _parents(theirs)
+    for edit in transplant.edits(base, ours):
+        site = edit.owner if isinstance(edit, transplant.Gap) else edit.old
+        key = edit.block if isinstance(edit, transplant.Gap) else ""
+        there = mapping.get(site)
+        if there is None:
+            continue
+        chain, other = _chain(site, key, before), _chain(there, key, now)
+        if chain != other:
+            return base.lines[site.start].strip()
+    return ""
+
+
+def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
+    return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}
+
+
+def _chain(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[str]:
+    """Return the heads of the blocks around a place, up to its function."""
+    found: list[str] = []
+    owner: Node | None = node if key else None
+    if owner is None:
+        owner, key = parents.get(node, (None, ""))
+    while owner is not None and not owner.name and owner.kind != "Module":
+        found.append(f"{owner.head} {key}")
+        owner, key = parents.get(owner, (None, ""))
+    return found
 
 
 def _is_import(node: Node) -> bool:
@@ -232,6 +368,17 @@ def broken_calls(calls: Iterable[Call], before: Known, now: Known) -> list[str]:
     return sorted(set(found))
 
 
+def redefined(base: Module, ours: Module) -> tuple[str, ...]:
+    """Return the functions and classes that a patch removes, renames or gives other arguments."""
+    was, is_now = (dict(syntax.definitions(side)) for side in (base, ours))
+    return tuple(
+        node.name
+        for name, node in was.items()
+        if name not in is_now
+        or syntax.dump(getattr(node.tree, "args", None)) != syntax.dump(getattr(is_now[name].tree, "args", None))
+    )
+
+
 def added_imports(base: Module, ours: Module) -> Iterator[tuple[str, str]]:
     """Yield what ours imports from the release's own package and base does not: (module, name)."""
     was = set(_imported(base))
@@ -246,8 +393,19 @@ def _imported(module: Module) -> tuple[tuple[str, str], ...]:
 
 
 def defines(text: str, name: str) -> bool:
-    """Tell whether a file names something at its top level."""
-    return bool(re.search(rf"^(async def|def|class|from .* import|import)? ?.*\b{re.escape(name)}\b", text, re.M))
+    """Tell whether a file names something at its top level, also under an `if` or a `try` there."""
+    module = syntax.parse(text)
+    if module is None:
+        return name in text
+    found: set[str] = set()
+    for node in _own(module):
+        if node.name:
+            found.add(node.name)
+        elif isinstance(node.tree, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.tree.names}
+        else:
+            found |= assigns(node.tree)
+    return name in found or "*" in found
 
 
 def complete(base: str, ours: str, theirs: str, result: str) -> bool:

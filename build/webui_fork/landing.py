@@ -28,13 +28,20 @@ def prepare(settings: Settings, commit: str) -> None:
     """Have the candidate at a commit; what is committed in it on top of that stays.
 
     Raises:
-        ToolError: git failed.
+        ConflictError: a person works in it. ToolError: git failed.
     """
     place = candidate(settings).root
-    if (place / ".git").exists():
-        ahead = rebase_state.git(settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place)
-        clean = not rebase_state.git(settings, "status", "--porcelain", folder=place).stdout.strip()
-        if ahead.code == 0 and clean and _is_gated(settings, commit):
+    if (place / ".git").exists() and _is_gated(settings, commit):
+        dirty = rebase_state.git(settings, "status", "--porcelain", folder=place).stdout.rstrip()
+        if dirty:
+            raise ConflictError(
+                f"{place} has changes that are not committed.",
+                why=dirty,
+                remedy="Commit them there, or remove them, then `nox -s rebase -- --continue`.",
+            )
+        if not rebase_state.git(
+            settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place
+        ).code:
             return
     remove(settings)
     rebase_state.git(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
@@ -47,8 +54,10 @@ def _is_gated(settings: Settings, commit: str) -> bool:
 
 def remove(settings: Settings) -> None:
     """Remove the candidate; its commits stay in git until it collects its garbage."""
-    shutil.rmtree(candidate(settings).root, ignore_errors=True)
-    rebase_state.git(settings, "worktree", "prune")
+    place = candidate(settings).root
+    if (place / ".git").exists():
+        rebase_state.git(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def relock(there: Settings, ui: Terminal, version: str) -> None:
@@ -138,7 +147,7 @@ def noted(text: str, line: str) -> str:
 
 def _commit(there: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    known = rebase_state.git(there, "config", "user.email", check=False).code == 0
+    known = rebase_state.git(there, "var", "GIT_COMMITTER_IDENT", check=False).code == 0
     name, mail = AUTHOR
     who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
     rebase_state.git(there, "add", "--all")

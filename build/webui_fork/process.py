@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -35,6 +36,7 @@ def run(
     doing: str = "",
     build: bool = False,
     stdin: bytes | None = None,
+    group: bool = False,
 ) -> Completed:
     """Run a program to its end.
 
@@ -47,6 +49,7 @@ def run(
         timeout: seconds until it is killed.
         build: its output goes into an image: it ends with us, and under umask 022.
         stdin: what it reads; by default nothing.
+        group: it starts programs of its own, which end with it.
         doing: the action, for the error ("sign the image").
 
     Raises:
@@ -61,6 +64,7 @@ def run(
             env=dict(env),
             cwd=cwd,
             umask=0o022 if build else -1,
+            process_group=0 if group else None,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,11 +74,15 @@ def run(
     try:
         out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
+        if group:
+            os.killpg(child.pid, signal.SIGKILL)
         child.kill()
         child.communicate()
         raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
     except BaseException:  # Ctrl-C too: the child must not outlive us
-        stop(child)
+        if group:  # it has not seen the terminal's Ctrl-C; what it started needs the time to end in order
+            os.killpg(child.pid, signal.SIGINT)
+        stop(child, grace=30.0 if group else 3.0)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     if check and done.code != 0:

@@ -59,7 +59,7 @@ def file(settings: Settings) -> Path:
     Raises:
         UsageError: the checkout is not one of git.
     """
-    done = git(settings, "rev-parse", "--path-format=absolute", "--git-common-dir", check=False)
+    done = git(settings, "rev-parse", "--path-format=absolute", "--git-dir", check=False)
     if done.code:
         raise UsageError(
             f"{settings.root} is not a git checkout.",

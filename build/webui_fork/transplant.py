@@ -37,17 +37,21 @@ class Rewrite:
     new: Node
 
 
-Edit = Gap | Rewrite
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A statement that gains or loses a clause (else, except, finally), which has no place of its own in a tree."""
+
+    old: Node
+    new: Node
+
+
+Edit = Gap | Rewrite | Clause
 
 _SAME_SOURCE = 0.7  # a statement that shares this many names and constants with another makes the same value
 
 
 def edits(base: Module, ours: Module) -> list[Edit]:
-    """Return what ours changes, in order.
-
-    Raises:
-        UncertainError: the change has a shape that statements can't express, as a new `else:`.
-    """
+    """Return what ours changes, in order."""
     found: list[Edit] = []
     _edits(base, ours, found)
     return found
@@ -55,8 +59,10 @@ def edits(base: Module, ours: Module) -> list[Edit]:
 
 def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
     if set(base.blocks) != set(ours.blocks):
-        raise UncertainError(f"a clause of the statement at line {base.start + 1} comes or goes")
+        found.append(Clause(base, ours))
     for key, left in base.blocks.items():
+        if key not in ours.blocks:
+            continue
         right = ours.blocks[key]
         before: Node | None = None
         removed: list[Node] = []
@@ -133,6 +139,8 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     moved: set[str] = set()
     names = {node: name for name, node in (*syntax.definitions(b), *syntax.definitions(t))}
     for edit in edits(b, o):
+        if isinstance(edit, Clause):
+            raise UncertainError(f"a clause of the statement at line {edit.old.start + 1} comes or goes")
         site = edit.owner if isinstance(edit, Gap) else edit.old
         moved |= {
             names[mapping.of[node]]
@@ -259,7 +267,7 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
     # the very start and end of a function are places of their own; those of another block are so by what stands there
     whole = edit.owner.kind in ("FunctionDef", "AsyncFunctionDef", "ClassDef", "Module")
     if edit.before is None and (whole or end is not None):
-        start = 0
+        start = 1 if block and _is_docstring(block[0]) else 0
     if edit.after is None and (whole or start is not None):
         end = len(block)
     if start is None and end is None:
@@ -277,6 +285,11 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
     if start:
         return block[start - 1].end, indent
     return block[0].start, indent
+
+
+def _is_docstring(node: Node) -> bool:
+    tree = node.tree
+    return isinstance(tree, ast.Expr) and isinstance(tree.value, ast.Constant) and isinstance(tree.value.value, str)
 
 
 def _check_source(edit: Gap, before: Node | None) -> None:

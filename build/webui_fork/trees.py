@@ -30,6 +30,8 @@ def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
         return ours
     if not type(base) is type(ours) is type(theirs):
         raise UncertainError("both change one expression in different ways")
+    if isinstance(base, ast.Dict):  # its keys and values are two lists that only belong together by their order
+        raise UncertainError("both change one dictionary")
     fields = {key: _merge_values(getattr(base, key), getattr(ours, key), getattr(theirs, key)) for key in base._fields}
     return type(base)(**fields)
 
@@ -104,6 +106,10 @@ def binds(trees: Iterable[ast.AST]) -> set[str]:
             found.add(part.name)
         elif isinstance(part, ast.alias):
             found.add((part.asname or part.name).partition(".")[0])
+        elif isinstance(part, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and part.name:
+            found.add(part.name)
+        elif isinstance(part, ast.MatchMapping) and part.rest:
+            found.add(part.rest)
     return found
 
 

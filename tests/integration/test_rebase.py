@@ -120,11 +120,21 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     assert code == 18
     assert "A rebase to 0.12.4 is under way; it waits for a person at patches/keep-last-known-good.patch" in err
 
-    # what the syntax tree suggests is in the tree; the person takes it, patch after patch, until one has markers
-    while "list-functions-apart" not in (user.root / "out/rebase/conflict/CONFLICT.md").read_text():
-        code, _, err = user.run("rebase", "--continue")
-        assert code == 18, err
+    # what the syntax tree suggests is in the tree; the person has to say that it is right, until one has markers
     code, _, err = user.run("rebase", "--continue")
+    assert code == 18
+    assert "Nobody changed" in err
+    while "list-functions-apart" not in (user.root / "out/rebase/conflict/CONFLICT.md").read_text():
+        code, _, err = user.run("rebase", "--continue", "--accept")
+        assert code == 18, err
+    plugin = user.root / "out/rebase/resolve/backend/open_webui/utils/plugin.py"
+    merged = plugin.read_text()
+    plugin.write_text("def broken(:\n")
+    code, _, err = user.run("rebase", "--continue")
+    assert code == 18
+    assert "is not Python any more" in err
+    plugin.write_text(merged)
+    code, _, err = user.run("rebase", "--continue", "--accept")
     assert code == 18
     assert "has conflict markers in backend/open_webui/utils/plugin.py" in err
     code, _, err = user.run("rebase", "--skip")

@@ -28,6 +28,7 @@ def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
     ways.add_argument("--skip", action="store_true", help="drop the patch in conflict and go on")
     ways.add_argument("--abort", action="store_true", help="take the rebase back; the checkout is as it was")
+    rebase.add_argument("--accept", action="store_true", help="with --continue: the tree is right as it was laid out")
     rebase.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
 
     backtest = verbs.add_parser(

@@ -20,14 +20,16 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     going = arguments.resume or arguments.skip or arguments.abort
     if going and (arguments.to or arguments.no_gate):
         raise UsageError("--to and --no-gate belong to the begin of a rebase.", remedy="Leave them out, or --abort.")
-    if arguments.earlier and not arguments.resume:
-        raise UsageError("--earlier goes with --continue.", remedy="nox -s rebase -- --continue --earlier")
+    for name in ("earlier", "accept"):
+        if getattr(arguments, name) and not arguments.resume:
+            raise UsageError(f"--{name} goes with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         if arguments.abort:
             print(f"The rebase to {bump.abort(settings)} is taken back; the checkout is as it was.")
             return
         if arguments.resume or arguments.skip:
-            done = bump.resume(settings, ui, skip=arguments.skip, earlier=arguments.earlier)
+            decision = {"skip": arguments.skip, "earlier": arguments.earlier, "accept": arguments.accept}
+            done = bump.resume(settings, ui, **decision)
         else:
             begun = bump.start(settings, ui, arguments.to, prove=not arguments.no_gate)
             if begun is None:
