@@ -120,6 +120,9 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
         for side, homes in ((base, _homes(base)), (theirs, homes))
     )
     found: dict[str, None] = {}
+    for edit in edits:  # a clause goes to a statement that only its head tells from others
+        if isinstance(edit, transplant.Clause) and _siblings(base, edit.old) != _siblings(theirs, edit.old, base):
+            found[f"another statement like: {base.lines[edit.old.start].strip()}"] = None
     for site in _sites(edits, base):
         old = site.node
         for node in fresh:
@@ -133,6 +136,13 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
         if many or tied:
             found[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
     return list(found)
+
+
+def _siblings(module: Module, node: Node, home: Module | None = None) -> int:
+    """Count the statements of a module that have a node's head, in the function that the node is in."""
+    scope = _homes(home or module).get(node, "")
+    homes = _homes(module)
+    return sum(n.kind == node.kind and n.head == node.head and homes.get(n, "") == scope for n in module.walk())
 
 
 def _sites(edits: Iterable[transplant.Edit], base: Module) -> Iterator[_Site]:

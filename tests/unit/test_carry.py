@@ -121,3 +121,103 @@ def test_the_wrong_function_is_never_taken() -> None:
     theirs = f"def b(items):\n{block}"
     found = carry(MERGER, PATH, base, ours, theirs)
     assert found.text is None
+
+
+def taken(base: str, ours: str, theirs: str) -> str | None:
+    """What is taken without a proof."""
+    found = carry(MERGER, PATH, base, ours, theirs)
+    return None if found.needs_proof else found.text
+
+
+IF = "def f(c, k):\n    if c:\n        d()\n    return c\n"
+ELSE = IF.replace("        d()\n", "        d()\n    else:\n        g()\n")
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        IF.replace("        d()\n", "        d0()\n    if k:\n        d()\n"),
+        IF.replace("    if c:\n", "    for x in c:\n"),
+        IF.replace("    if c:\n", "    if not c:\n"),
+    ],
+    ids=["another if", "a loop", "turned around"],
+)
+def test_a_clause_never_goes_to_another_statement(theirs: str) -> None:
+    assert taken(IF, ELSE, theirs) is None
+
+
+def test_a_clause_goes_with_its_statement() -> None:
+    assert taken(IF, ELSE, "import os\n\n\n" + IF) == "import os\n\n\n" + ELSE
+
+
+def test_a_second_statement_that_needs_the_same_clause() -> None:
+    base = "def f(ms):\n    for m in ms:\n        if m.owned_by == 'ollama' and m.enabled:\n"
+    base += "            register(m.id, m.name)\n    return ms\n"
+    ours = base.replace("m.name)\n", "m.name)\n        else:\n            skip(m)\n")
+    loop = "".join(base.splitlines(keepends=True)[1:4])
+    assert taken(base, ours, base.replace("    return", loop + "    return")) is None
+
+
+def test_a_clause_in_a_try_never_goes_to_another_try() -> None:
+    base = "def f():\n    try:\n        a()\n    except A:\n        b()\n"
+    ours = base + "    finally:\n        close()\n"
+    theirs = base.replace("a()", "a0()") + "    try:\n        a()\n    except A:\n        b()\n"
+    assert taken(base, ours, theirs) is None
+
+
+LINES = "def f(x):\n    a(x)\n    b(x)\n    c(x)\n    d(x)\n    e(x)\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [("x = x.strip(' ')", "x = x.strip(' ')"), ("timeout = 3", "timeout = 30"), ("notify(x, 1, 2)", "notify(x, 1, 2)")],
+)
+def test_nothing_is_there_twice(mine: str, other: str) -> None:
+    ours = LINES.replace("    b(x)\n", f"    {mine}\n    b(x)\n")
+    theirs = LINES.replace("    e(x)\n", f"    e(x)\n    {other}\n")
+    assert taken(LINES, ours, theirs) is None
+
+
+def test_no_attribute_and_no_decorator_is_there_twice() -> None:
+    base = (
+        "class A:\n    a = 1\n    b = 2\n    c = 3\n\n    @one\n    @two\n    @three\n    def f(self):\n        pass\n"
+    )
+    assert (
+        taken(base, base.replace("    b = 2", "    z = 9\n    b = 2"), base.replace("c = 3", "c = 3\n    z = 8"))
+        is None
+    )
+    ours, theirs = (
+        base.replace("    @one\n", "    @cache\n    @one\n"),
+        base.replace("    @three\n", "    @three\n    @cache\n"),
+    )
+    assert taken(base, ours, theirs) is None
+
+
+def test_a_condition_around_it_that_is_another_one() -> None:
+    base = "def f(u):\n    prep()\n    if u.admin:\n        a(u)\n        b(u)\n    done()\n"
+    ours = base.replace("        b(u)\n", "        b(u)\n        grant_all(u)\n")
+    assert taken(base, ours, base.replace("if u.admin", "if not u.admin")) is None
+    assert taken(base, ours, base.replace("prep()", "prep(1)")) == ours.replace("prep()", "prep(1)")
+
+
+def test_what_would_never_be_reached() -> None:
+    ours = LINES.replace("    d(x)\n", "    d(x)\n    mine(x)\n")
+    assert taken(LINES, ours, LINES.replace("    b(x)\n", "    b(x)\n    return None\n")) is not None  # dead in theirs
+    theirs = LINES.replace("    d(x)\n    e(x)\n    return x\n", "    d(x)\n    return x\n")
+    assert taken(LINES, LINES.replace("    e(x)\n", "    e(x)\n\n    mine(x)\n"), theirs) is None
+
+
+def test_one_of_several_equal_places_of_which_one_is_gone() -> None:
+    block = "    if m.x:\n        send(m, retry=1)\n"
+    base = f"def f(m):\n{block}    one(m)\n{block}    two(m)\n"
+    ours = base.replace("retry=1)", "retry=1, timeout=3)", 1)
+    theirs = base.replace("    if m.x:\n        send(m, retry=1)\n    one(m)\n", "", 1)
+    assert taken(base, ours, theirs) is None
+
+
+def test_a_result_that_does_not_compile() -> None:
+    base = "async def f(x):\n    a(x)\n    b(x)\n    c(x)\n    d(x)\n"
+    ours = base.replace("    c(x)\n", "    c(x)\n    await z(x)\n")
+    found = carry(MERGER, PATH, base, ours, base.replace("async def", "def"))
+    assert found.text is None
+    assert "'await' outside async function" in found.why

@@ -210,3 +210,38 @@ def test_modes_are_carried(tmp_path: Path) -> None:
     assert carried.commit
     listed = world.repo.git.ls_tree("-r", carried.commit)
     assert [row.split()[0] for row in listed.splitlines() if row.endswith((CODE, "x.sh"))] == ["100755", "100755"]
+
+
+def test_who_relies_on_what_the_patch_changes(tmp_path: Path) -> None:
+    renamed = edited("def load(url)", "def load_url(url)")
+    user = b"from open_webui.utils.code import load\n"
+    (tmp_path / "one").mkdir()
+    carried = World(tmp_path / "one", {"backend/open_webui/utils/user.py": user}).carry({CODE: renamed})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "load()" in carried.why
+    (tmp_path / "two").mkdir()
+    again = BASE.encode() + b"\n\ndef again(url):\n    return load(url)\n"
+    carried = World(tmp_path / "two", {CODE: again}).carry({CODE: edited("def load(url)", "def load(url, token)")})
+    assert carried.outcome is Outcome.CONFLICT
+
+
+def test_a_comment_defines_nothing(tmp_path: Path) -> None:
+    world = World(tmp_path, {OTHER: b"def helper(a):\n    return a\n\n\n# extra() was removed in 1.3\n"})
+    carried = world.carry({CODE: edited("import helper\n", "import extra, helper\n")})
+    assert carried.outcome is Outcome.CONFLICT
+
+
+def test_a_key_that_both_add_to_a_dictionary(tmp_path: Path) -> None:
+    keys = "X = {\n    'a': 1,\n    'b': 2,\n    'c': 3,\n    'd': 4,\n}\n"
+    files = {**FILES, CODE: keys.encode()}
+    repo, old = release_repo(tmp_path, files)
+    world = World.__new__(World)
+    theirs = keys.replace("    'd'", "    't': 30,\n    'd'").encode()
+    from webui_fork import archive
+
+    members = [archive.Member(path, data) for path, data in sorted({**files, CODE: theirs}.items())]
+    new = upstream._import(repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
+    world.repo, world.old, world.new, world.ends = repo, old, new, Releases(repo, old, new, EPOCH)
+    carried = world.carry({CODE: keys.replace("    'b'", "    't': 3,\n    'b'").encode()})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "'t'" in carried.why
