@@ -147,7 +147,8 @@ def noted(text: str, line: str) -> str:
 
 def _commit(there: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    known = rebase_state.git(there, "var", "GIT_COMMITTER_IDENT", check=False).code == 0
+    asked = [rebase_state.git(there, "config", key, check=False) for key in ("user.name", "user.email")]
+    known = all(done.stdout.strip() for done in asked)
     name, mail = AUTHOR
     who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
     rebase_state.git(there, "add", "--all")
