@@ -19,6 +19,7 @@ from webui_fork import (
     index,
     landing,
     lock,
+    newest,
     rebase,
     rebase_report,
     rebase_state,
@@ -28,7 +29,7 @@ from webui_fork import (
 from webui_fork.errors import ConflictError, GateError, LockError, SourceError, UsageError
 from webui_fork.files import write_atomic
 from webui_fork.history import Release
-from webui_fork.lock import GitPin, Lock
+from webui_fork.lock import Lock
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.rebase_report import PatchRow, RebaseReport
 from webui_fork.rebase_state import State
@@ -54,37 +55,6 @@ class Job:
     tree: stack.PatchedTree
 
 
-def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
-    """Find the release to go to, as a lock without inputs; None when the pinned one is the newest.
-
-    Raises:
-        SourceError: the index can't be read. LockError: it has no such release.
-    """
-    from packaging.version import Version
-
-    where = index.configured(settings)
-    with ui.step("index", "Asking the index for releases"):
-        releases, _ = index.listing(where, index.session(where))
-    found = index.pick(releases, version)
-    if found.version == old.version or (version is None and Version(found.version) < Version(old.version)):
-        return None
-    pin = None
-    if old.git:
-        pin = GitPin(old.git.remote, _tag(settings, old.git.remote, found.version))
-    return Lock(found.version, found.time, found.sdist, found.wheel, pin, ())
-
-
-def _tag(settings: Settings, remote: str, version: str) -> str:
-    """Return the commit of a release's tag on the git remote."""
-    done = rebase_state.git(
-        settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False
-    )
-    rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
-    if done.code or not rows:
-        raise SourceError(f"The git remote has no tag v{version}.", why=done.tail(), remedy="Name another with --to.")
-    return max(rows, key=lambda row: row[1].endswith("^{}"))[0]
-
-
 def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool) -> RebaseReport | None:
     """Begin a rebase; None when there is nothing new.
 
@@ -103,7 +73,7 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool)
         )
     head = rebase_state.require_clean(settings)
     old = lock.read(settings.lock_file)
-    new = target(settings, old, version, ui)
+    new = newest.target(settings, old, version, ui)
     if new is None:
         return None
     return proceed(settings, ui, State(head, lock.dump(new), prove))

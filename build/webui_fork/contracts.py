@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from webui_fork import guards, process, syntax
+from webui_fork import interfaces, process, syntax
 from webui_fork.upstream import read_file
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def broken(
     """
     repo = ends.repo
     found: list[str] = []
-    calls: dict[guards.Call, None] = {}
+    calls: dict[interfaces.Call, None] = {}
     for path in paths:
         if not path.endswith(".py"):
             continue
@@ -47,16 +47,16 @@ def broken(
         base, ours = (syntax.parse(_text(repo, at, path)) for at in (before, after))
         if base is None or ours is None:
             continue
-        calls |= dict.fromkeys(guards.added_calls(base, ours))
-        found += _newly_used(repo, before, parent, guards.redefined(base, ours))
+        calls |= dict.fromkeys(interfaces.added_calls(base, ours))
+        found += _newly_used(repo, before, parent, interfaces.redefined(base, ours))
         found += [
             f"{path} imports {name} from {module}, which is gone"
-            for module, name in guards.added_imports(base, ours)
+            for module, name in interfaces.added_imports(base, ours)
             if not _has(repo, commit, module, name)
         ]
     names = {call.name for call in calls if call.name}
     if names:
-        found += guards.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
+        found += interfaces.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
     return "; ".join(found)
 
 
@@ -107,19 +107,19 @@ def _uses(repo: Repo, commit: str, name: str) -> int:
         return 0
 
 
-def _known(repo: Repo, commit: str, names: set[str]) -> guards.Known:
+def _known(repo: Repo, commit: str, names: set[str]) -> interfaces.Known:
     """Return how the release's own functions of these names are defined."""
     from git import GitCommandError
 
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
-    known: guards.Known = {}
+    known: interfaces.Known = {}
     try:
         rows = repo.git.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
     except GitCommandError:  # nothing found
         return known
     paths = [row.partition(":")[2] for row in rows if row]
     for path in paths if len(paths) <= _MANY else ():
-        for name, signature in guards.signatures(_text(repo, commit, path), names):
+        for name, signature in interfaces.signatures(_text(repo, commit, path), names):
             known.setdefault(name, []).append(signature)
     return known
 
@@ -129,7 +129,7 @@ def _has(repo: Repo, commit: str, module: str, name: str) -> bool:
     if read_file(repo, commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
         return True
     texts = [read_file(repo, commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
-    return any(guards.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
+    return any(interfaces.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
 
 
 def _is_folder(repo: Repo, commit: str, path: str) -> bool:

@@ -178,20 +178,12 @@ def _by_scope(module: Module) -> dict[str, Counter[str]]:
     """Count what each function and class has itself: statements without blocks, names it gives values, decorators."""
     found: dict[str, Counter[str]] = {}
     for scope, node in (("", module), *syntax.definitions(module)):
-        plain = [n for n in _own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
+        plain = [n for n in syntax.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
         counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
         counts.update(f"a value of {name}" for n in plain for name in assigns(n.tree))
         counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
         found[scope] = counts
     return found
-
-
-def _own(node: Node) -> Iterator[Node]:
-    """Yield the statements of a function, but not those of functions and classes in it."""
-    for child in node.children:
-        yield child
-        if not child.name:
-            yield from _own(child)
 
 
 def dead_code(theirs: Module, result: Module) -> bool:
@@ -268,154 +260,6 @@ def _same_head(site: Node, node: Node) -> bool:
         and site.kind in ("For", "AsyncFor", "While", "With", "AsyncWith")
         and site.head == node.head
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of the release's own code that a patch adds: the name, whether it is awaited, and what it is given."""
-
-    name: str
-    awaited: bool
-    positional: int | None
-    keywords: tuple[str | None, ...]
-
-
-def added_calls(base: Module, ours: Module) -> tuple[Call, ...]:
-    """Return the calls that ours has and base has not."""
-    return tuple(Counter(_calls(ours)) - Counter(_calls(base)))
-
-
-@lru_cache(maxsize=64)  # patch after patch asks about the same files
-def _calls(module: Module) -> tuple[Call, ...]:
-    nodes = [node for node in ast.walk(module.tree) if isinstance(node, ast.Await | ast.Call)]
-    return tuple(_read_calls(module, nodes))
-
-
-def _read_calls(module: Module, nodes: Sequence[ast.AST]) -> Iterator[Call]:
-    awaited = {id(node.value) for node in nodes if isinstance(node, ast.Await)}
-    own = {name for _, name in _imported(module)} | {node.name for node in module.children if node.name}
-    for node in nodes:
-        if not isinstance(node, ast.Call):
-            continue
-        # `x.close()` may be anything's; a name that the release defines or imports from itself is its own
-        receiver = node.func.value if isinstance(node.func, ast.Attribute) else node.func
-        if isinstance(receiver, ast.Name) and receiver.id in own:
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else receiver.id
-            starred = any(isinstance(argument, ast.Starred) for argument in node.args)
-            keywords = tuple(keyword.arg for keyword in node.keywords)
-            yield Call(name, id(node) in awaited, None if starred else len(node.args), keywords)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """How a function of the release is defined."""
-
-    asynchronous: bool
-    positional: tuple[str, ...]
-    required: tuple[str, ...]
-    any_positional: bool
-    any_keyword: bool
-    keyword_only: tuple[str, ...]
-
-    def takes(self, call: Call) -> bool:
-        """Tell whether a call fits."""
-        given = set(call.keywords) - {None}
-        loose = call.positional is None or None in call.keywords
-        names = {*self.positional, *self.keyword_only}
-        if not self.any_keyword and not given <= names:
-            return False
-        if loose:
-            return True
-        count = call.positional or 0
-        if count > len(self.positional) and not self.any_positional:
-            return False
-        return set(self.required) <= {*self.positional[:count], *(name for name in given if name)}
-
-
-def signatures(text: str, names: Iterable[str]) -> Iterator[tuple[str, Signature]]:
-    """Yield how functions of these names are defined in a file."""
-    wanted = set(names)
-    module = syntax.parse(text)
-    for dotted, node in syntax.definitions(module) if module else ():
-        tree = node.tree
-        if node.name not in wanted or not isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
-            continue
-        arguments = tree.args
-        positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-        required = positional[: len(positional) - len(arguments.defaults)]
-        only = [argument.arg for argument in arguments.kwonlyargs]
-        needed = [name for name, default in zip(only, arguments.kw_defaults, strict=True) if default is None]
-        method = "." in dotted and positional[:1] in (["self"], ["cls"])
-        yield (
-            node.name,
-            Signature(
-                isinstance(tree, ast.AsyncFunctionDef),
-                tuple(positional[method:]),
-                (*required[method:], *needed),
-                arguments.vararg is not None,
-                arguments.kwarg is not None,
-                tuple(only),
-            ),
-        )
-
-
-Known = dict[str, list[Signature]]
-
-
-def broken_calls(calls: Iterable[Call], before: Known, now: Known) -> list[str]:
-    """Name the calls the patch adds whose function the new release defines in a way they don't fit."""
-    found = []
-    for call in calls:
-        old, new = before.get(call.name, []), now.get(call.name, [])
-        if not old or sorted(map(repr, old)) == sorted(map(repr, new)):
-            continue
-        if not new:
-            found.append(f"{call.name}() is gone")
-        elif {s.asynchronous for s in old} != {s.asynchronous for s in new}:
-            found.append(f"{call.name}() is {'now' if new[0].asynchronous else 'no longer'} async")
-        elif any(s.takes(call) for s in old) and not any(s.takes(call) for s in new):
-            found.append(f"{call.name}() takes other arguments")
-    return sorted(set(found))
-
-
-def redefined(base: Module, ours: Module) -> tuple[str, ...]:
-    """Return the functions and classes that a patch removes, renames or gives other arguments."""
-    was, is_now = (dict(syntax.definitions(side)) for side in (base, ours))
-    return tuple(
-        node.name
-        for name, node in was.items()
-        if name not in is_now
-        or syntax.dump(getattr(node.tree, "args", None)) != syntax.dump(getattr(is_now[name].tree, "args", None))
-    )
-
-
-def added_imports(base: Module, ours: Module) -> Iterator[tuple[str, str]]:
-    """Yield what ours imports from the release's own package and base does not: (module, name)."""
-    was = set(_imported(base))
-    yield from (pair for pair in _imported(ours) if pair not in was)
-
-
-@lru_cache(maxsize=64)
-def _imported(module: Module) -> tuple[tuple[str, str], ...]:
-    found = [node.tree for node in module.walk() if isinstance(node.tree, ast.ImportFrom)]
-    own = [tree for tree in found if not tree.level and (tree.module or "").startswith("open_webui")]
-    return tuple((tree.module or "", alias.name) for tree in own for alias in tree.names)
-
-
-def defines(text: str, name: str) -> bool:
-    """Tell whether a file names something at its top level, also under an `if` or a `try` there."""
-    module = syntax.parse(text)
-    if module is None:
-        return name in text
-    found: set[str] = set()
-    for node in _own(module):
-        if node.name:
-            found.add(node.name)
-        elif isinstance(node.tree, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.tree.names}
-        else:
-            found |= assigns(node.tree)
-    return name in found or "*" in found
 
 
 def complete(base: str, ours: str, theirs: str, result: str) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,20 +75,25 @@ def run(
     try:
         out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        if group:
-            os.killpg(child.pid, signal.SIGKILL)
-        child.kill()
-        child.communicate()
+        _end(child, signal.SIGKILL, group=group)
         raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
     except BaseException:  # Ctrl-C too: the child must not outlive us
-        if group:  # it has not seen the terminal's Ctrl-C; what it started needs the time to end in order
-            os.killpg(child.pid, signal.SIGINT)
-        stop(child, grace=30.0 if group else 3.0)
+        _end(child, signal.SIGINT, group=group)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done
+
+
+def _end(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:
+    """End a child, and with a group what it started, which has not seen the terminal's Ctrl-C."""
+    if group:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, number)
+    if number is signal.SIGKILL:
+        child.kill()
+    stop(child, grace=30.0 if group else 3.0)
 
 
 def bound(argv: Sequence[object]) -> list[str]:

@@ -175,6 +175,14 @@ def scopes(module: Module) -> tuple[str, ...]:
     return tuple(found)
 
 
+def own(node: Node) -> Iterator[Node]:
+    """Yield the statements of a function, but not those of functions and classes in it."""
+    for child in node.children:
+        yield child
+        if not child.name:
+            yield from own(child)
+
+
 def definitions(module: Node, scope: str = "") -> Iterator[tuple[str, Node]]:
     """Yield every function and class with its dotted name, outer ones first."""
     for child in module.children:

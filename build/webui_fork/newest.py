@@ -1,0 +1,40 @@
+"""Find the release that a rebase goes to."""
+
+from __future__ import annotations
+
+from webui_fork import index, rebase_state
+from webui_fork.errors import SourceError
+from webui_fork.lock import GitPin, Lock
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+
+def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
+    """Find the release to go to, as a lock without inputs; None when the pinned one is the newest.
+
+    Raises:
+        SourceError: the index can't be read. LockError: it has no such release.
+    """
+    from packaging.version import Version
+
+    where = index.configured(settings)
+    with ui.step("index", "Asking the index for releases"):
+        releases, _ = index.listing(where, index.session(where))
+    found = index.pick(releases, version)
+    if found.version == old.version or (version is None and Version(found.version) < Version(old.version)):
+        return None
+    pin = None
+    if old.git:
+        pin = GitPin(old.git.remote, _tag(settings, old.git.remote, found.version))
+    return Lock(found.version, found.time, found.sdist, found.wheel, pin, ())
+
+
+def _tag(settings: Settings, remote: str, version: str) -> str:
+    """Return the commit of a release's tag on the git remote."""
+    done = rebase_state.git(
+        settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
+    if done.code or not rows:
+        raise SourceError(f"The git remote has no tag v{version}.", why=done.tail(), remedy="Name another with --to.")
+    return max(rows, key=lambda row: row[1].endswith("^{}"))[0]
