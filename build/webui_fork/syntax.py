@@ -268,6 +268,7 @@ class Mapping:
         return self.of.get(node)
 
 
+@lru_cache(maxsize=16)  # the transplant and each of the guards ask for the same pair
 def match(left: Module, right: Module) -> Mapping:
     """Pair the statements of two files from the top down; functions and classes by name, wherever they are now."""
     of: dict[Node, Node] = {left: right}

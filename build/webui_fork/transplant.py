@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from webui_fork import syntax
 from webui_fork.syntax import Mapping, Module, Node
@@ -50,11 +51,12 @@ Edit = Gap | Rewrite | Clause
 _SAME_SOURCE = 0.7  # a statement that shares this many names and constants with another makes the same value
 
 
-def edits(base: Module, ours: Module) -> list[Edit]:
+@lru_cache(maxsize=16)
+def edits(base: Module, ours: Module) -> tuple[Edit, ...]:
     """Return what ours changes, in order."""
     found: list[Edit] = []
     _edits(base, ours, found)
-    return found
+    return tuple(found)
 
 
 def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
