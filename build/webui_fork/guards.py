@@ -17,6 +17,7 @@ from webui_fork.trees import assigns
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
 LIKE_ELSEWHERE = 0.93  # one of another function, or like a neighbour of what the patch adds: by chance more often
+_VALUE = "a value of "
 _SMALL = 12  # tokens: smaller statements look like each other by chance
 
 Delta = dict[tuple[str, ...], int]
@@ -168,7 +169,7 @@ def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list
     for scope in sides[1].keys() & sides[2].keys():
         was, mine, other, made = (side.get(scope, Counter()) for side in sides)
         for what in (mine - was) & (other - was):
-            if made[what] > mine[what]:
+            if made[what] > mine[what] and not (what.startswith(_VALUE) and was[what]):
                 found[f"both add {what} to {scope or 'the module'}"] = None
     return list(found)
 
@@ -180,7 +181,7 @@ def _by_scope(module: Module) -> dict[str, Counter[str]]:
     for scope, node in (("", module), *syntax.definitions(module)):
         plain = [n for n in syntax.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
         counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
-        counts.update(f"a value of {name}" for n in plain for name in assigns(n.tree))
+        counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
         counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
         found[scope] = counts
     return found

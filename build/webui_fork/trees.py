@@ -114,8 +114,10 @@ def binds(trees: Iterable[ast.AST]) -> set[str]:
 
 
 def assigns(tree: ast.AST) -> set[str]:
-    """Return the names that a statement itself gives a value, at any depth of it."""
-    names = (part for part in ast.walk(tree) if isinstance(part, ast.Name))
+    """Return the names that a statement gives a value, at any depth of it; those of a comprehension are its own."""
+    parts = list(ast.walk(tree))
+    inner = {part for one in parts if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
+    names = (part for part in parts if isinstance(part, ast.Name) and part not in inner)
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 

@@ -221,3 +221,11 @@ def test_a_result_that_does_not_compile() -> None:
     found = carry(MERGER, PATH, base, ours, base.replace("async def", "def"))
     assert found.text is None
     assert "'await' outside async function" in found.why
+
+
+def test_values_that_both_add_are_new_names_and_not_those_of_a_comprehension() -> None:
+    mine = "    x = [item for item in x if item]\n"
+    theirs = LINES.replace("    e(x)\n", "    e(x)\n    y = [item for item in other()]\n    x = y\n")
+    base = LINES.replace("    a(x)\n", "    x = a(x)\n")
+    ours, theirs = base.replace("    b(x)\n", f"{mine}    b(x)\n"), theirs.replace("    a(x)\n", "    x = a(x)\n")
+    assert taken(base, ours, theirs) == theirs.replace("    b(x)\n", f"{mine}    b(x)\n")
