@@ -55,11 +55,11 @@ class Job:
     tree: stack.PatchedTree
 
 
-def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool) -> RebaseReport | None:
+def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool) -> RebaseReport | None:
     """Begin a rebase; None when there is nothing new.
 
     Args:
-        version: the release to go to; None: the newest. prove: run proofs and checks.
+        version: the release to go to; None: the newest. gated: run proofs and checks.
 
     Raises:
         UsageError: the checkout is dirty. ConflictError: another rebase is under way, or a patch needs a person.
@@ -76,7 +76,7 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, prove: bool)
     new = newest.target(settings, old, version, ui)
     if new is None:
         return None
-    return proceed(settings, ui, State(head, lock.dump(new), prove))
+    return proceed(settings, ui, State(head, lock.dump(new), gated))
 
 
 def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accept: bool) -> RebaseReport:
@@ -261,8 +261,11 @@ def _waits(row: Carried, state: State) -> bool:
 
 def _unproved(row: Carried) -> Carried:
     """Refuse what only a proof could say is right."""
-    why = "only the syntax tree says where it goes now, and without its proof nobody knows whether that is right"
-    return gate.refused(row, why) if row.needs_proof else row
+    doubts = [file.why for file in row.files if file.needs_proof and file.why]
+    why = "; ".join(doubts) or "only the syntax tree says where it goes now"
+    return (
+        gate.refused(row, f"{why}, and without its proof nobody knows whether it is right") if row.needs_proof else row
+    )
 
 
 def _carry(settings: Settings, job: Job) -> list[Carried]:

@@ -59,7 +59,6 @@ class File:
     why: str = ""
     marked: str = ""
     needs_proof: bool = False
-    moved: tuple[str, ...] = ()
     proposal: str | None = None
 
 
@@ -141,12 +140,12 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
         if not guards.complete(base, ours, there, merger.formatted(made.text)):
             why = "the lines conflict, and the merge of the syntax tree would lose some"
             return File(path, Method.PERSON, None, why, proposal=made.text)
-        return File(path, Method.TRANSPLANT, made.text, needs_proof=True, moved=made.moved)
+        return File(path, Method.TRANSPLANT, made.text, needs_proof=True)
     if made is not None:
         if not guards.same_tree(text, made.text):
             why = "the merge of the lines and that of the syntax tree disagree"
             return File(path, Method.PERSON, None, why, proposal=made.text)
-        return File(path, method, text, needs_proof=bool(made.moved), moved=made.moved)
+        return File(path, method, text, needs_proof=bool(made.moved))
     # tokens that no tree vouches for may have gone to another one of several equal places
     if method is not Method.TOKENS and guards.same_change(base, ours, there, merger.formatted(text)):
         return File(path, method, text)

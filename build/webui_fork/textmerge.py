@@ -7,7 +7,6 @@ Nothing here ignores white space, and nothing takes a side.
 from __future__ import annotations
 
 import io
-import re
 import tempfile
 import tokenize
 from collections.abc import Iterable, Mapping
@@ -19,9 +18,6 @@ from webui_fork.errors import ToolError
 from webui_fork.syntax import Module, Node
 
 LABELS = ("ours: with the patch", "base: the release it was made for", "theirs: the new release")
-_CONFLICT = re.compile(
-    r"^<{7} [^\n]*\n(?P<ours>.*?)^\|{7} [^\n]*\n(?P<base>.*?)^={7}\n(?P<theirs>.*?)^>{7} [^\n]*\n", re.M | re.S
-)
 _HOLE = "#: webui_fork holds the place of "  # a line of a file whose functions are taken out
 
 
@@ -110,9 +106,7 @@ class Merger:
             return None  # ours changes a function that theirs no longer has
         frame, clean = self.lines(one.frame, two.frame, three.frame)
         if not clean:
-            frame = _CONFLICT.sub(_union, frame)
-            if "<<<<<<< " in frame:
-                return None
+            return None
         merged: list[str] = []
         for line in frame.splitlines(keepends=True):
             if not line.lstrip().startswith(_HOLE):
@@ -169,16 +163,6 @@ def _functions(owner: Node, scope: str = "") -> Iterable[tuple[str, Node]]:
             yield f"{scope}{node.name}", node
         elif node.kind == "ClassDef":
             yield from _functions(node, f"{scope}{node.name}.")
-
-
-def _union(conflict: re.Match[str]) -> str:
-    """Keep both sides where each only adds functions or one-line imports: their order has no meaning."""
-    ours, theirs = conflict["ours"], conflict["theirs"]
-    added = [line.strip() for line in (ours + theirs).splitlines() if line.strip()]
-    free = all(line.startswith((_HOLE, "import ", "from ")) and not line.endswith("(") for line in added)
-    if conflict["base"].strip() or not free or len(set(added)) != len(added):
-        return conflict.group()
-    return theirs + ("\n\n" if _HOLE in theirs else "") + ours
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -106,7 +106,6 @@ def test_a_carried_series_is_canonical_and_lints(user: User) -> None:
 
 def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     head = set_back(user, real)
-    start = time.monotonic()
     code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
     assert code == 18, err
     first = err.partition("patches/")[2].partition(".patch")[0]
@@ -164,7 +163,6 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     code, _, err = user.run("rebase", "--abort")
     assert code == 0, err
     is_as_it_was(user, head)
-    assert time.monotonic() - start < 600
 
 
 def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
@@ -242,11 +240,9 @@ def test_nothing_new(user: User, server: Server) -> None:
     head = git(user, "rev-parse", "HEAD")
     newer = [*both("0.99.0rc1"), *both("0.99.0", yanked="bad"), both("0.99.1")[1], *both("0.9.0")]
     env = serve(server, *both(PINNED), *newer)
-    start = time.monotonic()
     code, out, err = user.run("rebase", **env)
     assert code == 0, err
     assert f"Nothing new: {PINNED}, the pinned release, is the newest." in out
-    assert time.monotonic() - start < 10
     is_as_it_was(user, head)
 
 

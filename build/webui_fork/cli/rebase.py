@@ -31,7 +31,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             decision = {"skip": arguments.skip, "earlier": arguments.earlier, "accept": arguments.accept}
             done = bump.resume(settings, ui, **decision)
         else:
-            begun = bump.start(settings, ui, arguments.to, prove=not arguments.no_gate)
+            begun = bump.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
                 version = lock.read(settings.lock_file).version
                 print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
