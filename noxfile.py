@@ -87,6 +87,30 @@ def serve(session: nox.Session) -> None:
 
 
 @nox.session
+def verify(session: nox.Session) -> None:
+    """Check a published image: signature, attestations, layers, tag, labels, patches (-- REF)."""
+    _fork(session, "verify", *session.posargs)
+
+
+@nox.session
+def reproduce(session: nox.Session) -> None:
+    """Build a published image again from its provenance, and compare (-- REF)."""
+    _fork(session, "reproduce", *session.posargs)
+
+
+@nox.session
+def publish(session: nox.Session) -> None:
+    """Promote the image that passed the tests to a registry (-- REGISTRY/NAME)."""
+    _fork(session, "publish", *session.posargs)
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """List known vulnerabilities of the image's packages; what we judge of them is in vex.cdx.json."""
+    _fork(session, "audit", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and layers of this project, and the rules of the series."""
     _install(session, "dev")

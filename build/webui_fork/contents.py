@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -14,14 +14,17 @@ from typing import TYPE_CHECKING, Any
 from webui_fork import archive, layers, oci, stack, upstream
 from webui_fork.errors import ImageError
 from webui_fork.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
-from webui_fork.image import Copy, ImageSpec
+from webui_fork.image import Copy, ImageSpec, Placement
 from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
+from webui_fork.series import Patch
 from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
     from git import Repo
+
+PATCHES = "usr/share/doc/webui-fork/patches"  # where an image has its own series, for whoever audits it
 
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
@@ -126,8 +129,8 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
 
-def patched(spec: ImageSpec, changes: Iterable[stack.Change]) -> Iterator[Entry]:
-    """Yield the last layer: only the files that the series changes, at their place in the image.
+def patched(spec: Placement, changes: Iterable[stack.Change], patches: Sequence[Patch]) -> Iterator[Entry]:
+    """Yield the last layer: the files that the series changes, at their place in the image, and the series itself.
 
     Raises:
         ImageError: a changed file is not in the image, or is not a plain file any more.
@@ -146,3 +149,9 @@ def patched(spec: ImageSpec, changes: Iterable[stack.Change]) -> Iterator[Entry]
         else:
             entry = layers.file_entry(placed, change.data, executable=change.mode == 0o100755)
             yield replace(entry, mode=entry.mode | 0o020) if spec.writable(change.path) else entry
+    if patches:
+        yield layers.folder_entry(PATCHES.rpartition("/")[0])
+        yield layers.folder_entry(PATCHES)
+        yield layers.file_entry(f"{PATCHES}/series", "".join(f"{patch.name}\n" for patch in patches).encode())
+    for patch in patches:
+        yield layers.file_entry(f"{PATCHES}/{patch.name}", patch.data)

@@ -168,7 +168,7 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
     config = blob(image.config.digest.removeprefix("sha256:"))
     small = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-        "index.json": oci.index({tag: image}).data,
+        "index.json": oci.index(tag, image).data,
         "manifest.json": json.dumps(
             [{"Config": config, "RepoTags": [f"{repository}:{tag}"], "Layers": layers}]
         ).encode(),

@@ -140,6 +140,30 @@ class GateError(ForkError):
     exit_code = 19
 
 
+class VerifyError(ForkError):
+    """An image is not what it should be, or nobody we trust says that it is."""
+
+    exit_code = 20
+
+
+class ReproduceError(ForkError):
+    """An image could not be built again to the same digest."""
+
+    exit_code = 21
+
+
+class PublishError(ForkError):
+    """What would be published may not be: it was not tested, or a tag that never moves names another image."""
+
+    exit_code = 22
+
+
+class AuditError(ForkError):
+    """A dependency is known to be vulnerable, or could not be looked up."""
+
+    exit_code = 23
+
+
 def from_os_error(error: OSError, doing: str) -> ForkError:
     """Put an operating system's refusal into words.
 

@@ -16,9 +16,11 @@ from webui_fork.strict_toml import Table
 REMEDY = "docs/image.md describes every key."
 
 _SLUG = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
+_VARIANT = re.compile(r"[a-z][a-z0-9]*")
 _ARCH = re.compile(r"amd64|arm64")
 _SUITE = re.compile(r"[a-z]+")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
+_URL = re.compile(r"https://[A-Za-z0-9./_-]+[A-Za-z0-9_-]")
 _ABSOLUTE = re.compile(r"/[A-Za-z0-9._/-]+")
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 
@@ -87,29 +89,10 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class ImageSpec:
-    """A parsed `image.toml`; ``run`` is the OCI config object, with placeholders."""
+class Placement:
+    """Where files of the release stand in an image."""
 
-    folder: Path
-    name: str
-    architecture: str
-    created: datetime | None
-    annotations: tuple[tuple[str, str], ...]
-    base: Base
-    python: Python
     copies: tuple[Copy, ...]
-    folders: tuple[Folder, ...]
-    run: dict[str, Any]
-
-    @property
-    def platform(self) -> tuple[str, str]:
-        """(operating system, architecture) in Go's words."""
-        return ("linux", self.architecture)
-
-    @property
-    def machine(self) -> str:
-        """The architecture in uname's words."""
-        return _MACHINE[self.architecture]
 
     def writable(self, path: str) -> bool:
         """Tell whether group 0 may write to a path of the release."""
@@ -123,10 +106,55 @@ class ImageSpec:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An image of somebody else's to put the series on: what it is called here, and its reference, with {version}."""
+
+    name: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySpec(Placement):
+    """A parsed `image.toml` whose base stands in a registry."""
+
+    folder: Path
+    name: str
+    home: str
+    annotations: tuple[tuple[str, str], ...]
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec(Placement):
+    """A parsed `image.toml` whose base is made of packages; ``run`` is the OCI config object, with placeholders."""
+
+    folder: Path
+    name: str
+    home: str
+    architecture: str
+    created: datetime | None
+    annotations: tuple[tuple[str, str], ...]
+    base: Base
+    python: Python
+    folders: tuple[Folder, ...]
+    run: dict[str, Any]
+
+    @property
+    def platform(self) -> tuple[str, str]:
+        """(operating system, architecture) in Go's words."""
+        return ("linux", self.architecture)
+
+    @property
+    def machine(self) -> str:
+        """The architecture in uname's words."""
+        return _MACHINE[self.architecture]
+
+
 def _base(table: Table) -> Base:
     kind = table.string("kind")
     if kind != "packages":
-        raise table.fail("kind", f"{kind!r} is not supported; only 'packages' is")
+        raise table.fail("kind", f"{kind!r} is not one that is built from packages here")
     base = Base(
         suite=table.string("suite", pattern=_SUITE),
         include=table.strings("include"),
@@ -213,6 +241,7 @@ def _build(document: Table, folder: Path) -> ImageSpec:
     spec = ImageSpec(
         folder=folder,
         name=head.string("name", pattern=_SLUG),
+        home=head.string("home", "", pattern=_URL),
         architecture=head.string("architecture", pattern=_ARCH),
         created=head.time("created") if head.has("created") else None,
         annotations=tuple(sorted(head.mapping("annotations").items())),
@@ -227,12 +256,63 @@ def _build(document: Table, folder: Path) -> ImageSpec:
 
 
 def read(folder: Path) -> ImageSpec:
-    """Read `image.toml` of an image's folder.
+    """Read `image.toml` of an image that is made of packages.
 
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
     spec: ImageSpec = strict_toml.read(
         folder / "image.toml", ImageError, REMEDY, lambda document: _build(document, folder)
+    )
+    return spec
+
+
+def kind(folder: Path) -> str:
+    """Return the kind of an image's base, `packages` or `registry`.
+
+    Raises:
+        ImageError: it is neither.
+    """
+
+    def ask(document: Table) -> str:
+        base = document.table("base")
+        found = base.string("kind")
+        if found not in ("packages", "registry"):
+            raise base.fail("kind", f"{found!r} is not one of packages, registry")
+        return found
+
+    return str(strict_toml.peek(folder / "image.toml", ImageError, REMEDY, ask))
+
+
+def _registry(document: Table, folder: Path) -> RegistrySpec:
+    head, base = document.table("image"), document.table("base")
+    base.string("kind", pattern=re.compile("registry"))
+    variants = []
+    for table in document.tables("variant"):
+        variants.append(Variant(table.string("name", pattern=_VARIANT), table.string("reference")))
+        table.done()
+    spec = RegistrySpec(
+        copies=tuple(_copy(table) for table in document.tables("application")),
+        folder=folder,
+        name=head.string("name", pattern=_SLUG),
+        home=head.string("home", "", pattern=_URL),
+        annotations=tuple(sorted(head.mapping("annotations").items())),
+        variants=tuple(variants),
+    )
+    if len({variant.name for variant in variants}) != len(variants) or not variants:
+        raise document.fail("variant", "needs at least one entry, and each its own name")
+    head.done()
+    base.done()
+    return spec
+
+
+def read_registry(folder: Path) -> RegistrySpec:
+    """Read `image.toml` of an image whose base stands in a registry.
+
+    Raises:
+        ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
+    """
+    spec: RegistrySpec = strict_toml.read(
+        folder / "image.toml", ImageError, REMEDY, lambda document: _registry(document, folder)
     )
     return spec

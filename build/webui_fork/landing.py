@@ -79,11 +79,10 @@ def commit(
     Args:
         there: the candidate's settings; it has the new locks already.
     """
-    kept = [row.patch for row in carried if row.patch]
     pinned = lock.read(there.lock_file)
     if new.git:
         lock.write(there.lock_file, replace(pinned, git=new.git))
-    _documents(there, old.version, new.version, len(patches), len(kept))
+    _documents(there, old, pinned)
     _commit(there, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
     gone = [row for row in carried if row.patch is None]
     rows = {row.name: row for row in carried}
@@ -112,12 +111,13 @@ def _reason(row: Carried, skipped: Sequence[str]) -> str:
 
 
 def _record(there: Settings) -> None:
+    # the revision stays: these commits are one bump
     lock.write(there.lock_file, replace(lock.read(there.lock_file), inputs=pipeline.lock_inputs(there)))
 
 
-def _documents(there: Settings, old: str, new: str, before: int, after: int) -> None:
+def _documents(there: Settings, old: Lock, new: Lock) -> None:
     """Name the new release where README and docs/ name the pinned one; what was measured of the old one stays."""
-    words = [(f"Open WebUI {old}", f"Open WebUI {new}"), (f"v{old}-p{before}", f"v{new}-p{after}")]
+    words = [(f"Open WebUI {old.version}", f"Open WebUI {new.version}"), (old.tag, new.tag)]
     for path in [there.root / "README.md", *sorted((there.root / "docs").glob("*.md"))]:
         if not path.is_file():
             continue
@@ -128,7 +128,7 @@ def _documents(there: Settings, old: str, new: str, before: int, after: int) -> 
             write_atomic(path, made)
     path = there.root / "CHANGELOG.md"
     if path.is_file():
-        write_atomic(path, noted(path.read_text(encoding="utf-8"), f"- Open WebUI {new} (was {old})."))
+        write_atomic(path, noted(path.read_text(encoding="utf-8"), f"- Open WebUI {new.version} (was {old.version})."))
 
 
 def noted(text: str, line: str) -> str:

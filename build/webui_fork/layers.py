@@ -276,9 +276,18 @@ def _copy_slice(writer: _Writer, part: Slice) -> None:
             left -= len(data)
 
 
-def read_entries(path: Path) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """Yield each member of a layer with its content, for checks and comparisons."""
+def read_entries(
+    path: Path, wanted: Callable[[str], bool] = lambda _path: True
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Yield each member of a layer with its content; files that are not wanted are passed over.
+
+    Args:
+        path: the layer's blob. wanted: tells whether a file's path is.
+    """
     with gzip.open(path, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
         for info in tar:
-            file = tar.extractfile(info) if info.isreg() else None
-            yield info, file.read() if file else b""
+            if info.isreg():
+                if wanted(info.name) and (file := tar.extractfile(info)):
+                    yield info, file.read()
+            else:
+                yield info, b""

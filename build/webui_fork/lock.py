@@ -45,7 +45,11 @@ class GitPin:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The parsed `upstream.lock`."""
+    """The parsed `upstream.lock`.
+
+    ``revision`` is the patchset revision: it starts at 1 with a release, and grows with what is changed
+    on top of it (docs/adr/0007-patchset-revision.md).
+    """
 
     version: str
     time: datetime
@@ -53,6 +57,17 @@ class Lock:
     wheel: PinnedFile
     git: GitPin | None
     inputs: tuple[tuple[str, str], ...]
+    revision: int = 1
+
+    @property
+    def tag(self) -> str:
+        """The version tag of what is built from it: release and patchset revision, as `v0.12.4-p3`."""
+        return f"v{self.version}-p{self.revision}"
+
+    @property
+    def created(self) -> str:
+        """The release's time, as RFC 3339 has it."""
+        return self.time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
     @property
     def epoch(self) -> int:
@@ -99,6 +114,7 @@ def _build(document: Table) -> Lock:
         wheel=_pinned(release.table("wheel")),
         git=pin,
         inputs=_inputs(document),
+        revision=release.integer("revision", 1, 99999),
     )
     for key, pinned in (("sdist", lock.sdist), ("wheel", lock.wheel)):
         if f"-{lock.version}" not in pinned.name:
@@ -138,6 +154,7 @@ def dump(lock: Lock) -> str:
         "",
         "[release]",
         f'version = "{lock.version}"',
+        f"revision = {lock.revision}",
         f"time = {stamp}",
     ]
     for key, pinned in (("sdist", lock.sdist), ("wheel", lock.wheel)):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import debian, image, index, pipeline, rootfs, upstream
+from webui_fork import debian, image, index, revision, rootfs, upstream, variants
 from webui_fork import lock as lock_module
 from webui_fork.errors import LockError
 from webui_fork.files import write_atomic
@@ -30,6 +30,18 @@ def _pin(settings: Settings, version: str | None) -> Lock:
     return Lock(found.version, found.time, found.sdist, found.wheel, None, ())
 
 
+def revise(settings: Settings) -> tuple[str, ...]:
+    """Take the next patchset revision, for a change that no lock records, such as one of `image.toml`.
+
+    Raises:
+        LockError: the lock can't be read.
+    """
+    pinned = lock_module.read(settings.lock_file)
+    settled = replace(pinned, revision=pinned.revision + 1)
+    lock_module.write(settings.lock_file, settled)
+    return (f"upstream.lock: {settled.tag}",)
+
+
 def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str, ...]:
     """Pin a release and write `requirements.lock`, `debian.lock` and `upstream.lock`.
 
@@ -46,14 +58,40 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     commit = upstream.release_commit(settings, pinned, ui)
     repo = upstream.repository(settings)
     planned: dict[Path, str] = {}
-    for folder in sorted(path.parent for path in (settings.root / "images").glob("*/image.toml")):
+    for folder in _folders(settings, "packages"):
         planned |= _plan(settings, ui, image.read(folder), repo, commit)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
-    settled = replace(pinned, inputs=pipeline.lock_inputs(settings))
-    if lock_module.write(settings.lock_file, settled):
-        changed.append(f"upstream.lock: {settled.version}")
+    if revision.record(settings, pinned):
+        changed.append(f"upstream.lock: {lock_module.read(settings.lock_file).tag}")
+    return tuple(changed)
+
+
+def _folders(settings: Settings, kind: str) -> list[Path]:
+    folders = sorted(path.parent for path in (settings.root / "images").glob("*/image.toml"))
+    return [folder for folder in folders if image.kind(folder) == kind]
+
+
+def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
+    """Pin the images that variants go on, as their registries have them now.
+
+    Returns:
+        A line for each thing that changed.
+
+    Raises:
+        ImageError, RegistryError: nothing was written.
+    """
+    pinned = lock_module.read(settings.lock_file)
+    planned = {}
+    for folder in _folders(settings, "registry"):
+        with ui.step("bases", f"Asking for the bases of {folder.name}"):
+            planned[folder / "bases.lock"] = variants.plan_bases(settings, image.read_registry(folder), pinned)
+    changed: list[str] = []
+    for file, text in planned.items():
+        changed += _write(settings, file, text)
+    if revision.record(settings, pinned):
+        changed.append(f"upstream.lock: {lock_module.read(settings.lock_file).tag}")
     return tuple(changed)
 
 

@@ -20,6 +20,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 REF_NAME = "org.opencontainers.image.ref.name"
+COSIGN = "dev.cosignproject.cosign/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,22 @@ class Blob:
         """Its digest."""
         return sha256_bytes(self.data)
 
+    def parsed(self) -> dict[str, Any]:
+        """Return the JSON object it holds.
+
+        Raises:
+            ImageError: it holds none.
+        """
+        try:
+            value = json.loads(self.data)
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise ImageError(
+                f"{self.digest[:19]} is no JSON object.", why="It should be a manifest or a configuration."
+            )
+        return value
+
     def descriptor(self, **extra: Any) -> dict[str, Any]:
         """Return the descriptor that points at it."""
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.data), **extra}
@@ -45,6 +62,15 @@ class NamedLayer:
 
     name: str
     layer: Layer
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What cosign keeps beside an image: the kind (`sig` or `att`), its manifest and the small blobs it names."""
+
+    kind: str
+    manifest: Blob
+    blobs: tuple[Blob, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +139,43 @@ def image(
     return Image(config, manifest, stack, platform)
 
 
-def index(images: Mapping[str, Image]) -> Blob:
-    """Return the index of a layout: tag to image."""
-    manifests = [
-        made.manifest.descriptor(
-            platform={"os": made.platform[0], "architecture": made.platform[1]}, annotations={REF_NAME: tag}
+def image_of(manifest: Blob, config: Blob) -> Image:
+    """Read an image back from its manifest and configuration.
+
+    A layer is called what its history says we called it, else by its number.
+
+    Raises:
+        ImageError: they are malformed, or do not belong together.
+    """
+    said, settings = manifest.parsed(), config.parsed()
+    try:
+        if said["config"]["digest"] != config.digest:
+            raise ImageError(f"The configuration {config.digest[:19]} is not the one of {manifest.digest[:19]}.")
+        rows = [(row["digest"], int(row["size"])) for row in said["layers"]]
+        diff_ids = settings["rootfs"]["diff_ids"]
+        history = [row for row in settings.get("history", ()) if not row.get("empty_layer")]
+        names = [row.get("created_by", "").partition("webui_fork: ")[2] for row in history]
+        names += [""] * (len(rows) - len(names))
+        layers = tuple(
+            NamedLayer(name or f"layer {number}", Layer(digest, size, diff_id))
+            for number, (name, (digest, size), diff_id) in enumerate(zip(names, rows, diff_ids, strict=True), 1)
         )
-        for tag, made in sorted(images.items())
-    ]
+        return Image(config, manifest, layers, (settings["os"], settings["architecture"]))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ImageError(f"{manifest.digest[:19]} is not an image's manifest.", why=f"{error}") from error
+
+
+def attached_tag(digest: str, kind: str) -> str:
+    """Return the tag under which cosign looks for what is attached to a digest."""
+    return f"{digest.replace(':', '-')}.{kind}"
+
+
+def index(tag: str, image: Image, attached: Iterable[Attached] = ()) -> Blob:
+    """Return the index of a layout, in the form that `cosign save` gives it and `--local-image` reads."""
+    platform = {"os": image.platform[0], "architecture": image.platform[1]}
+    annotations = {REF_NAME: tag, "kind": f"{COSIGN}image"}
+    manifests = [image.manifest.descriptor(platform=platform, annotations=annotations)]
+    manifests += [item.manifest.descriptor(annotations={"kind": f"{COSIGN}{item.kind}s"}) for item in attached]
     return Blob(INDEX, canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))
 
 
@@ -130,34 +185,116 @@ def blob_path(root: Path, digest: str) -> Path:
     return root / "blobs" / algorithm / name
 
 
-def write_layout(root: Path, images: Mapping[str, Image], cache: Path) -> None:
+def write_layout(root: Path, tag: str, image: Image, cache: Path, attached: Iterable[Attached] = ()) -> None:
     """Write an OCI layout; `index.json` comes last, so that what it names is there.
 
     Blobs that the new index doesn't name are removed afterwards.
 
     Args:
-        root: folder of the layout. images: tag to image. cache: where the layers' blobs are.
+        root: folder of the layout. cache: where the layers' blobs are. attached: signatures and attestations.
 
     Raises:
         DiskFullError, CacheError: it can't be written.
     """
+    attached = tuple(attached)
     wanted: set[Path] = set()
-    for made in images.values():
-        for named in made.layers:
-            path = blob_path(root, named.layer.digest)
-            if not path.exists() or path.stat().st_size != named.layer.size:
-                link_or_copy(blob_path(cache, named.layer.digest), path)
-            wanted.add(path)
-        for blob in (made.config, made.manifest):
-            path = blob_path(root, blob.digest)
-            if not path.exists():
-                write_atomic(path, blob.data)
-            wanted.add(path)
+    for named in image.layers:
+        path = blob_path(root, named.layer.digest)
+        if not path.exists() or path.stat().st_size != named.layer.size:
+            link_or_copy(blob_path(cache, named.layer.digest), path)
+        wanted.add(path)
+    small = [image.config, image.manifest, *(blob for item in attached for blob in (item.manifest, *item.blobs))]
+    for blob in small:
+        path = blob_path(root, blob.digest)
+        if not path.exists():
+            write_atomic(path, blob.data)
+        wanted.add(path)
     write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    write_atomic(root / "index.json", index(images).data)
+    write_atomic(root / "index.json", index(tag, image, attached).data)
     for path in (root / "blobs" / "sha256").iterdir():
         if path not in wanted:
             path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout read back: its tag, its image, and what is attached to it."""
+
+    root: Path
+    tag: str
+    image: Image
+    attached: tuple[Attached, ...]
+
+
+def read_layout(root: Path) -> Layout:
+    """Read a layout; small blobs are held against their digests, layers are not read.
+
+    Raises:
+        ImageError: it is not a layout with one image, or a blob of it is not what its name says.
+    """
+    try:
+        entries = json.loads((root / "index.json").read_bytes())["manifests"]
+        kinds = {row.get("annotations", {}).get("kind", "").removeprefix(COSIGN): row for row in entries}
+        image = kinds.get("image") or entries[0]
+        manifest = _small(root, image)
+        config = _small(root, manifest.parsed()["config"])
+        attached = []
+        for kind in ("sig", "att"):
+            if row := kinds.get(f"{kind}s"):
+                held = _small(root, row)
+                said = held.parsed()
+                attached.append(Attached(kind, held, tuple(_small(root, d) for d in (said["config"], *said["layers"]))))
+        tag = image.get("annotations", {}).get(REF_NAME, "")
+        return Layout(root, tag, image_of(manifest, config), tuple(attached))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ImageError(
+            f"{root} is not an OCI layout with an image.",
+            why=str(error),
+            remedy="`nox -s build` writes one to out/image.",
+        ) from error
+
+
+def write_root(root: Path, top: Blob, images: Iterable[Image], own: Iterable[Layer], cache: Path) -> None:
+    """Write a layout of what was put on an image in a registry: its manifests, configurations and our layers.
+
+    The base's own layers are not in it.
+
+    Args:
+        top: the root manifest. own: the layers that are ours; their blobs are in the cache.
+
+    Raises:
+        DiskFullError, CacheError: it can't be written.
+    """
+    for layer in own:
+        link_or_copy(blob_path(cache, layer.digest), blob_path(root, layer.digest))
+    for blob in (top, *(part for image in images for part in (image.manifest, image.config))):
+        write_atomic(blob_path(root, blob.digest), blob.data)
+    write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    write_atomic(
+        root / "index.json", canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top.descriptor()]})
+    )
+
+
+def read_root(root: Path) -> Blob:
+    """Return the root manifest of a layout.
+
+    Raises:
+        ImageError: it is not a layout, or damaged.
+    """
+    try:
+        entries = json.loads((root / "index.json").read_bytes())["manifests"]
+        return _small(root, entries[0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
+
+
+def _small(root: Path, descriptor: Mapping[str, Any]) -> Blob:
+    blob = Blob(descriptor["mediaType"], blob_path(root, descriptor["digest"]).read_bytes())
+    if blob.digest != descriptor["digest"]:
+        raise ImageError(
+            f"{blob_path(root, descriptor['digest'])} is not what its name says.", why=f"It is {blob.digest}."
+        )
+    return blob
 
 
 def verify_layout(root: Path) -> None:

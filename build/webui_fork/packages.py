@@ -50,8 +50,8 @@ def read(spec: ImageSpec) -> Packaged:
 
 def base(
     settings: Settings, packaged: Packaged, cache: LayerCache, ui: Terminal, locked: bool
-) -> tuple[Made, tuple[str, ...]]:
-    """Return the layer of the Debian base, and how it differs from the locked one (nothing, if ``locked``).
+) -> tuple[Made, debian.Fetched]:
+    """Return the layer of the Debian base, and the packages it is made of (the locked ones, if ``locked``).
 
     Raises:
         ToolError, SourceError, DriftError, ImageError: see :mod:`webui_fork.debian` and :mod:`webui_fork.rootfs`.
@@ -69,7 +69,7 @@ def base(
         "architecture": spec.architecture,
         "code": code_digest("layers", "rootfs", "process"),
     }
-    return cache.get("base", key, make, "Building the Debian base"), fetched.drift
+    return cache.get("base", key, make, "Building the Debian base"), fetched
 
 
 def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from webui_fork import (
     contents,
-    embedded,
     fetch,
     image,
     layers,
@@ -21,23 +19,19 @@ from webui_fork import (
     packages,
     rootfs,
     series,
-    signing,
     stack,
-    tools,
     upstream,
 )
+from webui_fork.apt import Deb
 from webui_fork.contents import LayerCache, Made, code_digest
-from webui_fork.errors import LockError, SigningError
-from webui_fork.files import exclusive, sha256_bytes, temp_folder, write_atomic
-from webui_fork.image import ImageSpec
+from webui_fork.errors import LockError
+from webui_fork.files import sha256_bytes
+from webui_fork.image import ImageSpec, Placement
 from webui_fork.layers import Entry
 from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
 from webui_fork.packages import Packaged
-from webui_fork.registry import Registry
-from webui_fork.report import human_size
 from webui_fork.settings import Settings
-from webui_fork.signing import Signer
 from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
@@ -64,27 +58,19 @@ class Inputs:
 
     @property
     def tag(self) -> str:
-        """The version tag: the release and the number of patches in the series."""
-        return f"v{self.lock.version}-p{len(self.patches)}"
+        """The version tag: the release and the patchset revision."""
+        return self.lock.tag
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built image. ``drift`` is empty unless the base is not the locked one."""
+    """A built image. ``debs`` are the base's packages; ``drift`` is empty unless they are not the locked ones."""
 
     image: Image
     source: Source
     tree: stack.PatchedTree
+    debs: tuple[Deb, ...]
     drift: tuple[str, ...]
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A pushed, signed and verified image: its reference in the embedded registry, and what verifies it."""
-
-    ref: str
-    key: str
     fresh: bool
 
 
@@ -162,12 +148,13 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         pending_python = pool.submit(packages.python, settings, packaged, cache)
         application = _application(inputs, cache, repo, source)
         python = pending_python.result()
-        base, drift = pending_base.result()
+        base, fetched = pending_base.result()
     with ui.step("image"):
-        patches = _patches(inputs, cache, repo, tree)
+        patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree)
         made = (base, python, application, patches)
         assembled = assemble(inputs, [item.layer for item in made], tree)
-    return Built(assembled, source, tree, drift, any(item.fresh for item in made))
+    fresh = any(item.fresh for item in made)
+    return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh)
 
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:
@@ -180,15 +167,22 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
     return cache.get("application", key, make, "Laying out the application")
 
 
-def _patches(inputs: Inputs, cache: LayerCache, repo: Repo, tree: stack.PatchedTree) -> Made:
-    copies = [asdict(copy) for copy in inputs.spec.copies]
+def patch_layer(
+    placement: Placement, patches: tuple[series.Patch, ...], cache: LayerCache, repo: Repo, tree: stack.PatchedTree
+) -> Made:
+    """Return the last layer: what the series changes, where an image has it.
+
+    Raises:
+        ImageError: a changed file is not in the image.
+    """
     key = {
         "release": tree.release,
         "head": tree.head,
-        "copies": copies,
+        "patches": [(patch.name, sha256_bytes(patch.data)) for patch in patches],
+        "copies": [asdict(copy) for copy in placement.copies],
         "code": code_digest("layers", "contents", "image", "stack"),
     }
-    make = lambda _work, _held: contents.patched(inputs.spec, stack.changes(repo, tree))  # noqa: E731
+    make = lambda _work, _held: contents.patched(placement, stack.changes(repo, tree), patches)  # noqa: E731
     return cache.get("patches", key, make, parents=False)
 
 
@@ -198,89 +192,24 @@ def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree)
     The base by itself is an image, too; its digest is the one in the base annotation.
     """
     spec = inputs.spec
-    created = inputs.lock.time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    created = inputs.lock.created
     words = {"version": inputs.lock.version, "commit": tree.head, "patches": str(len(inputs.patches))}
+    words["home"] = spec.home
     base = oci.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
     annotations = {
-        **{key: _filled(value, words) for key, value in spec.annotations},
+        **{key: filled(value, words) for key, value in spec.annotations},
         "org.opencontainers.image.version": inputs.tag.removeprefix("v"),
         "org.opencontainers.image.revision": tree.head,
         "org.opencontainers.image.created": created,
         "org.opencontainers.image.base.name": f"{spec.name}-base:{spec.base.suite}",
         "org.opencontainers.image.base.digest": base.digest,
     }
-    run = {**spec.run, "Env": [_filled(item, words) for item in spec.run["Env"]]}
+    run = {**spec.run, "Env": [filled(item, words) for item in spec.run["Env"]]}
     return oci.image(stacked, platform=spec.platform, created=created, run=run, annotations=annotations)
 
 
-def _filled(text: str, words: dict[str, str]) -> str:
+def filled(text: str, words: dict[str, str]) -> str:
     """Fill in the placeholders we know, and leave every other brace alone."""
     for key, value in words.items():
         text = text.replace("{" + key + "}", value)
     return text
-
-
-def push_and_sign(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Signed:
-    """Push to the embedded registry, sign the digest, and verify it with the public key.
-
-    Raises:
-        RegistryError, SigningError, PassphraseError: what was built is kept in every case.
-    """
-    cosign, program = tools.find(settings, "cosign", ui), tools.find(settings, "registry", ui)
-    signer = signing.signer(settings, cosign, ui)
-
-    def sending(name: str, size: int) -> None:
-        if size > 1_000_000:
-            ui.say(f"Pushing the layer {name} ({human_size(size)})")
-
-    with (
-        exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
-        temp_folder(settings.cache / "tmp", "registry") as work,
-        ExitStack() as held,
-    ):
-        with ui.step("registry start"):
-            url = held.enter_context(embedded.running(program, settings.cache / "registry", work))
-        registry = held.enter_context(Registry(url, inputs.spec.name))
-        with ui.step("push"):
-            pushed = registry.push(built.image, inputs.tag, settings.cache, sending)
-        with ui.step("cosign"):
-            signed = _sign(settings, signer, pushed.ref, new=pushed.new)
-    return Signed(
-        f"{inputs.spec.name}@{built.image.digest}", signer.public_key or "a keyless identity", signed or pushed.new
-    )
-
-
-def _sign(settings: Settings, signer: Signer, ref: str, *, new: bool) -> bool:
-    """Sign unless a signature that verifies is there already; return whether one was made."""
-    if not new and not signing.verification_error(settings, signer, ref):
-        return False
-    signing.sign(settings, signer, ref)
-    if why := signing.verification_error(settings, signer, ref):
-        raise SigningError(
-            f"{ref} was signed, but {signer.public_key or 'the keyless identity'} does not verify it.",
-            why=why,
-            remedy="Is the public key beside the private one its other half?",
-        )
-    return True
-
-
-def record(settings: Settings, inputs: Inputs, built: Built, signed: Signed) -> None:
-    """Write the image as an OCI layout to `out/image/`, and `out/build.json`, from which the next stage starts.
-
-    Raises:
-        CacheError: it can't be written.
-    """
-    oci.write_layout(settings.out / "image", {inputs.tag: built.image}, settings.cache)
-    values = {
-        "schema": 1,
-        "tag": inputs.tag,
-        "digest": built.image.digest,
-        "release": built.tree.release,
-        "head": built.tree.head,
-        "patches": [patch.name for patch in inputs.patches],
-        "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
-        "drift": built.drift,
-        "inputs": dict(inputs.digests),
-        "key": signed.key,
-    }
-    write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")

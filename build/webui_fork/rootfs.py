@@ -9,10 +9,13 @@ import io
 import os
 import re
 import shutil
+import tarfile
+import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from webui_fork import fetch, layers, process
+from webui_fork import fetch, layers, process, wheels
 from webui_fork.apt import Deb
 from webui_fork.debian import Fetched
 from webui_fork.errors import ImageError, LockError, ToolError
@@ -81,9 +84,14 @@ def base_entries(
             raise
         remedy = "Run this as root (in a container, say), or set up user namespaces for mmdebstrap (package uidmap)."
         raise ToolError(error.what, why=error.why, remedy=remedy) from error
-    found = [entry for entry in layers.from_tar(tar) if not _LEFT_OUT.fullmatch(entry.path)]
+    found = [_unprivileged(entry) for entry in layers.from_tar(tar) if not _LEFT_OUT.fullmatch(entry.path)]
     _check_installed(found, fetched.debs)
     yield from found
+
+
+def _unprivileged(entry: Entry) -> Entry:
+    """Take set-uid and set-gid off a program: nobody in a container of ours becomes somebody else."""
+    return replace(entry, mode=entry.mode & 0o1777) if entry.kind == tarfile.REGTYPE else entry
 
 
 def _local_repository(settings: Settings, fetched: Fetched, work: Path, suite: str) -> Path:
@@ -155,13 +163,12 @@ def _uv_env(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
 
 
 def _python_arguments(spec: ImageSpec) -> list[str]:
-    # Debian 12 and later have glibc 2.36
-    platform = f"{spec.machine}-manylinux_2_36"
+    platform = f"{spec.machine}-manylinux_2_{wheels.GLIBC}"
     return ["--python-version", spec.python.version, "--python-platform", platform, "--only-binary", ":all:"]
 
 
 def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, index: Mapping[str, str]) -> str:
-    """Resolve a requirements file to hash-locked wheels; keeps the versions an old lock has.
+    """Resolve a requirements file to one wheel a distribution, by hash; keeps the versions an old lock has.
 
     Args:
         text: the release's requirements. file: the lock, for the versions to keep if it exists.
@@ -183,10 +190,16 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
         argv += [str(work / "requirements.txt"), "-o", str(out)]
         process.run(argv, env=_uv_env(settings, index), doing="lock the Python packages")
         body = out.read_text()
+        exact = work / "pylock.toml"
+        argv = [_uv(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--format", "pylock.toml"]
+        argv += [*_python_arguments(spec), str(out), "-o", str(exact)]
+        process.run(argv, env=_uv_env(settings, index), doing="choose the wheels of the Python packages")
+        chosen = wheels.choose(tomllib.loads(exact.read_text()), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
     for name in spec.python.without:
         body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
+    body = wheels.narrow(body, chosen)
     return f"{head}# input={requirements_input(text, spec)}\n{body}"
 
 

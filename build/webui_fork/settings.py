@@ -68,6 +68,8 @@ class Settings:
     debian_mirror: str | None = None
     snapshot_mirror: str | None = None
     sign: str = "key"
+    builder: str = ""
+    invocation: str = ""
     cosign_password: Secret | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -102,6 +104,20 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     return (Path(base) if base.startswith("/") else home / fallback) / "webui-fork"
 
 
+def _workflow(env: Mapping[str, str]) -> str:
+    """Return the builder's name on GitHub: the workflow, as its keyless identity has it."""
+    ref = env.get("GITHUB_WORKFLOW_REF")
+    return f"{env.get('GITHUB_SERVER_URL', 'https://github.com')}/{ref}" if ref else ""
+
+
+def _run(env: Mapping[str, str]) -> str:
+    repository, number = env.get("GITHUB_REPOSITORY"), env.get("GITHUB_RUN_ID")
+    if not (repository and number):
+        return ""
+    server = env.get("GITHUB_SERVER_URL", "https://github.com")
+    return f"{server}/{repository}/actions/runs/{number}/attempts/{env.get('GITHUB_RUN_ATTEMPT', '1')}"
+
+
 def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> Settings:
     """Read the settings from the environment.
 
@@ -134,6 +150,8 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
         debian_mirror=env.get("WEBUI_FORK_DEBIAN_MIRROR"),
         snapshot_mirror=env.get("WEBUI_FORK_SNAPSHOT_MIRROR"),
         sign=sign,
+        builder=env.get("WEBUI_FORK_BUILDER") or _workflow(env),
+        invocation=_run(env),
         cosign_password=None if password is None else Secret(password),
         environ=env,
     )

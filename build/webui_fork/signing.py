@@ -1,19 +1,26 @@
-"""Sign and verify images with cosign, by digest only.
+"""Sign, attest and verify images with cosign, by digest only.
 
-The key's passphrase travels in the child's environment, never on a command line.
+The key's passphrase travels in the child's environment, never on a command line. Signatures and attestations are
+kept as tags beside the image (`sha256-….sig`, `.att`), which every registry can store (docs/adr/0008-attestations.md).
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from webui_fork import process
 from webui_fork.errors import PassphraseError, SigningError, ToolError
 from webui_fork.files import ensure_folder, exclusive, temp_folder, write_atomic
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
+
+LAYOUT = "oci:"
+SBOM, PROVENANCE = "cyclonedx", "slsaprovenance1"  # cosign's words for predicate types
 
 _BY_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 _WRONG = re.compile(r"decrypt|incorrect passphrase|invalid password|encrypted: ", re.IGNORECASE)
@@ -27,12 +34,65 @@ class Signer:
     major: int
     key: str | None
 
+    def verifier(self, settings: Settings) -> Verifier:
+        """Return what verifies its signatures.
+
+        Raises:
+            SigningError: keyless, and whose signature to expect is not set.
+        """
+        if self.key:
+            return Verifier(self.cosign, self.major, self.public_key)
+        identity, issuer = _identity(settings)
+        return Verifier(self.cosign, self.major, None, identity, issuer)
+
     @property
     def public_key(self) -> str | None:
         """What verifies: the public half beside a key file, or the KMS key itself."""
         if self.key and self.key.startswith("/"):
             return str(Path(self.key).with_suffix(".pub"))
         return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """How to verify: the program, its major version, and a public key or a keyless identity with its issuer.
+
+    ``ca`` is a file of certificates for the registry.
+    """
+
+    cosign: Path
+    major: int
+    key: str | None
+    identity: str = ""
+    issuer: str = ""
+    ca: str | None = None
+
+    @property
+    def who(self) -> str:
+        """Whose signature is accepted, in words."""
+        return self.key or f"{self.identity} (by {self.issuer})"
+
+    def arguments(self, what: str) -> list[str]:
+        """Return cosign's arguments for verifying a reference or a layout (`oci:FOLDER`)."""
+        if self.key:
+            found = ["--key", self.key, "--insecure-ignore-tlog=true"]
+        else:
+            found = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
+        if self.major >= 3:
+            found.append("--new-bundle-format=false")
+        if what.startswith(LAYOUT):
+            return [*found, "--local-image", what.removeprefix(LAYOUT)]
+        return [*found, *_registry_arguments(what, self.ca), what]
+
+
+def major(settings: Settings, cosign: Path) -> int:
+    """Return cosign's major version, remembered by the file's time and size."""
+    stamp = settings.cache / "tools" / f"cosign-{cosign.stat().st_mtime_ns}-{cosign.stat().st_size}"
+    if stamp.exists():
+        return int(stamp.read_text())
+    found = _version(settings, cosign)
+    write_atomic(stamp, str(found))
+    return found
 
 
 def _version(settings: Settings, cosign: Path) -> int:
@@ -51,26 +111,21 @@ def signer(settings: Settings, cosign: Path, ui: Terminal) -> Signer:
     Raises:
         SigningError: the key is missing or can't be made. PassphraseError: see :func:`sign`.
     """
-    stamp = settings.cache / "tools" / f"cosign-{cosign.stat().st_mtime_ns}-{cosign.stat().st_size}"
-    if stamp.exists():
-        major = int(stamp.read_text())
-    else:
-        major = _version(settings, cosign)
-        write_atomic(stamp, str(major))
+    number = major(settings, cosign)
     if settings.sign == "keyless":
         _identity(settings)  # before anything is signed: a public log does not forget
-        return Signer(cosign, major, None)
+        return Signer(cosign, number, None)
     if settings.sign != "key":
         if settings.sign.startswith("/") and not Path(settings.sign).exists():
             raise SigningError(f"The key {settings.sign} does not exist.", remedy="Check WEBUI_FORK_SIGN.")
-        return Signer(cosign, major, settings.sign)
+        return Signer(cosign, number, settings.sign)
     key = settings.config / "cosign.key"
     if not key.exists():
         ensure_folder(key.parent, mode=0o700)
         with exclusive(key.parent / ".lock", "the signing key", ui.say):
             if not key.exists():
                 _make_key(settings, cosign, key, ui)
-    return Signer(cosign, major, str(key))
+    return Signer(cosign, number, str(key))
 
 
 def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None:
@@ -102,26 +157,50 @@ def _needs_digest(ref: str) -> None:
         raise SigningError(f"{ref} is a tag; only a reference by digest is signed or verified.")
 
 
-def _registry_arguments(ref: str) -> list[str]:
-    return ["--allow-insecure-registry", "--allow-http-registry"] if ref.startswith("127.0.0.1:") else []
+def _registry_arguments(ref: str, ca: str | None = None) -> list[str]:
+    plain = ref.startswith(("127.0.0.1:", "localhost:", "[::1]:"))
+    return [*(["--allow-http-registry"] if plain else []), *(["--registry-cacert", ca] if ca else [])]
 
 
-def sign(settings: Settings, signer: Signer, ref: str) -> None:
+def sign(settings: Settings, signer: Signer, ref: str, name: str = "", ca: str | None = None) -> None:
     """Sign an image reference by digest.
 
     With a key nothing is sent to a transparency log; keyless signing needs one and uses it.
+
+    Args:
+        name: what the signature calls the image; by default the reference's own name.
+        ca: certificates for the registry.
 
     Raises:
         PassphraseError: the key needs a passphrase that COSIGN_PASSWORD lacks or has wrong.
         SigningError: cosign failed.
     """
     _needs_digest(ref)
-    argv: list[str | Path] = [signer.cosign, "sign", "--yes", *_registry_arguments(ref)]
+    named = ["--sign-container-identity", name] if name else []
+    _signing(settings, signer, ["sign", *named, *_registry_arguments(ref, ca)], ref, "sign")
+
+
+def attest(settings: Settings, signer: Signer, ref: str, kind: str, predicate: Path, ca: str | None = None) -> None:
+    """Attach a predicate to an image reference by digest, in place of an older one of the same type.
+
+    Args:
+        kind: cosign's word for its type. predicate: its file.
+
+    Raises:
+        PassphraseError, SigningError: see :func:`sign`.
+    """
+    _needs_digest(ref)
+    argv = ["attest", "--replace", "--type", kind, "--predicate", str(predicate), *_registry_arguments(ref, ca)]
+    _signing(settings, signer, argv, ref, "attest")
+
+
+def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str, doing: str) -> None:
+    argv: list[str | Path] = [signer.cosign, *arguments, "--yes"]
     if signer.key:
         argv += ["--key", signer.key, "--tlog-upload=false"]
-        if signer.major >= 3:
-            argv += ["--use-signing-config=false", "--new-bundle-format=false"]
-    done = process.run([*argv, ref], env=_env(settings), check=False, doing="sign the image")
+    if signer.major >= 3:
+        argv += ["--use-signing-config=false", "--new-bundle-format=false"]
+    done = process.run([*argv, ref], env=_env(settings), check=False, doing=f"{doing} the image")
     if done.code == 0:
         return
     if signer.key and _WRONG.search(done.stderr):
@@ -132,7 +211,7 @@ def sign(settings: Settings, signer: Signer, ref: str) -> None:
             remedy="Set COSIGN_PASSWORD to the key's passphrase and run this again; what was built is kept.",
         )
     raise SigningError(
-        f"cosign could not sign {ref}.", why=done.tail(), remedy="Check WEBUI_FORK_SIGN; what was built is kept."
+        f"cosign could not {doing} {ref}.", why=done.tail(), remedy="Check WEBUI_FORK_SIGN; what was built is kept."
     )
 
 
@@ -146,28 +225,57 @@ def _identity(settings: Settings) -> tuple[str, str]:
     return identity, issuer
 
 
-def verification_error(settings: Settings, signer: Signer, ref: str) -> str:
-    """Verify a reference by digest with the public key.
-
-    Keyless signatures are verified against the identity in WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER.
+def verification_error(settings: Settings, verifier: Verifier, what: str) -> str:
+    """Verify the signature of a reference by digest, or of a layout (`oci:FOLDER`).
 
     Returns:
         "" where a signature verifies, else what cosign said.
 
     Raises:
-        SigningError: cosign can't be run, or the keyless identity is not set.
+        SigningError: cosign can't be run.
     """
-    _needs_digest(ref)
-    argv: list[str | Path] = [signer.cosign, "verify", *_registry_arguments(ref)]
-    if signer.public_key:
-        argv += ["--key", signer.public_key, "--insecure-ignore-tlog=true"]
-        if signer.major >= 3:
-            argv += ["--new-bundle-format=false"]
-    else:
-        identity, issuer = _identity(settings)
-        argv += ["--certificate-identity", identity, "--certificate-oidc-issuer", issuer]
+    done = _verify(settings, verifier, ["verify"], what)
+    return "" if done.code == 0 else _said(done)
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """The predicates of one type that verify, newest last, or why there is none."""
+
+    predicates: tuple[Any, ...]
+    why: str = ""
+
+
+def attested(settings: Settings, verifier: Verifier, what: str, kind: str) -> Attested:
+    """Return the verified predicates of a type that a reference or a layout (`oci:FOLDER`) has.
+
+    cosign holds the signature of each and its subject against the image's digest.
+
+    Raises:
+        SigningError: cosign can't be run.
+    """
+    done = _verify(settings, verifier, ["verify-attestation", "--type", kind], what)
+    if done.code != 0:
+        return Attested((), _said(done))
     try:
-        done = process.run([*argv, ref], env=_env(settings), check=False)
+        envelopes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        statements = [json.loads(base64.b64decode(envelope["payload"])) for envelope in envelopes]
+        return Attested(tuple(statement["predicate"] for statement in statements))
+    except (ValueError, KeyError, TypeError):
+        return Attested((), "cosign verified something that is no in-toto statement")
+
+
+def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: str) -> process.Completed:
+    if not what.startswith(LAYOUT):
+        _needs_digest(what)
+    try:
+        return process.run([verifier.cosign, *arguments, *verifier.arguments(what)], env=_env(settings), check=False)
     except ToolError as error:
-        raise SigningError(f"cosign could not verify {ref}.", why=error.why) from error
-    return "" if done.code == 0 else done.tail() or f"exit code {done.code}"
+        raise SigningError(f"cosign could not verify {what}.", why=error.why) from error
+
+
+def _said(done: process.Completed) -> str:
+    """Return the last line of what cosign said that says something."""
+    lines = [line.removeprefix("Error: ") for line in done.tail().splitlines() if line and "WARNING" not in line]
+    words = [line for line in lines if not line.startswith(("main.go:", "error during command execution"))] or lines
+    return words[-1] if words else f"exit code {done.code}"

@@ -168,13 +168,26 @@ def read(file: Path, error: type[ForkError], remedy: str, build: Callable[[Table
     Raises:
         ForkError: of class ``error``: missing, unreadable, not UTF-8, not TOML, or not as expected.
     """
+    table = _open(file, error, remedy)
+    value = build(table)
+    table.done()
+    return value
+
+
+def peek(file: Path, error: type[ForkError], remedy: str, ask: Callable[[Table], Any]) -> Any:
+    """Read a file and ask for one value of it, whatever else it holds.
+
+    Raises:
+        ForkError: see :func:`read`.
+    """
+    return ask(_open(file, error, remedy))
+
+
+def _open(file: Path, error: type[ForkError], remedy: str) -> Table:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise error(f"{file} is missing.", remedy=remedy) from None
     except (OSError, UnicodeDecodeError) as cause:
         raise error(f"{file} can't be read.", why=str(cause), remedy=remedy) from None
-    table = parse(text, file, error, remedy)
-    value = build(table)
-    table.done()
-    return value
+    return parse(text, file, error, remedy)

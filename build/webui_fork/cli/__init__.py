@@ -46,6 +46,44 @@ def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
+def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs that are about who made what of what."""
+    verify = verbs.add_parser(
+        "verify",
+        help="check a published image: signature, attestations, layers, tag, labels, patches",
+        epilog="example: nox -s verify -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub",
+    )
+    verify.add_argument("--no-layers", action="store_true", help="do not read and hash the layers")
+    verify.add_argument("--strict", action="store_true", help="a check that could not be made counts as failed")
+    verify.add_argument("--json", action="store_true", help="print the checks as JSON")
+    reproduce = verbs.add_parser(
+        "reproduce",
+        help="build a published image again from its provenance, and compare",
+        epilog="example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub",
+    )
+    for parser in (verify, reproduce):
+        parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+        parser.add_argument(
+            "--key", metavar="FILE", help="the public key, or a KMS URI; default: as WEBUI_FORK_SIGN says"
+        )
+        parser.add_argument("--identity", metavar="WHO", help="the keyless signer's identity; needs --issuer")
+        parser.add_argument("--issuer", metavar="URL", help="the OIDC issuer of that identity")
+    publish = verbs.add_parser(
+        "publish",
+        help="promote the image that passed the tests to a registry",
+        epilog="example: nox -s publish -- ghcr.io/me/open-webui",
+    )
+    publish.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
+    publish.add_argument(
+        "--image", metavar="NAME", help="images/NAME with a base in a registry instead, such as upstream"
+    )
+    publish.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
+    audit = verbs.add_parser(
+        "audit", help="list known vulnerabilities of the image's packages", epilog="example: nox -s audit"
+    )
+    audit.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -57,12 +95,19 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument(
         "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
     )
+    build.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
+    build.add_argument(
+        "--unsigned", action="store_true", help="only write out/image: neither push nor sign (what `reproduce` runs)"
+    )
     build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
     lock = verbs.add_parser(
         "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
     )
     lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+    only = lock.add_mutually_exclusive_group()
+    only.add_argument("--revise", action="store_true", help="only take the next patchset revision (-pN)")
+    only.add_argument("--bases", action="store_true", help="only pin the images that variants go on")
 
     serve = verbs.add_parser(
         "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
@@ -70,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
     _release_parsers(verbs)
+    _trust_parsers(verbs)
 
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
@@ -98,7 +144,9 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         from webui_fork.cli import build
 
         if arguments.image in (None, "open-webui"):
-            build.run(settings, ui, locked=arguments.locked, load=arguments.load)
+            build.run(settings, ui, locked=arguments.locked, load=arguments.load, unsigned=arguments.unsigned)
+        elif build.in_registry(settings, arguments.image):
+            build.run_variant(settings, ui, arguments.image, arguments.variant)
         else:
             build.run_companion(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
     elif arguments.verb == "lock":
@@ -106,7 +154,12 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         from webui_fork.files import exclusive
 
         with exclusive(settings.out / ".lock", "this checkout", ui.say):
-            changed = locking.refresh(settings, ui, arguments.release)
+            if arguments.revise:
+                changed = locking.revise(settings)
+            elif arguments.bases:
+                changed = locking.pin_bases(settings, ui)
+            else:
+                changed = locking.refresh(settings, ui, arguments.release)
         print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
     elif arguments.verb == "rebase":
         from webui_fork.cli import rebase
@@ -116,6 +169,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         from webui_fork.cli import history
 
         {"backtest": history.backtest, "matrix": history.matrix}[arguments.verb](settings, ui, arguments)
+    elif arguments.verb in ("verify", "reproduce", "publish", "audit"):
+        from webui_fork.cli import trust
+
+        getattr(trust, arguments.verb)(settings, ui, arguments)
     elif arguments.verb == "serve":
         from webui_fork.cli import serve
 

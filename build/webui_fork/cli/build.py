@@ -6,13 +6,13 @@ import importlib
 import json
 import threading
 
-from webui_fork import companion, oci, pipeline, report
+from webui_fork import companion, image, oci, pipeline, report, seal, variants
 from webui_fork.files import exclusive, write_atomic
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
 
-def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
+def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
     """Build, push, sign, verify; optionally load into Docker; print the summary.
 
     Raises:
@@ -23,9 +23,13 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         inputs = pipeline.read_inputs(settings, ui, locked=locked)
         built = pipeline.build(settings, inputs, ui, locked=locked)
-        signed = pipeline.push_and_sign(settings, inputs, built, ui)
+        if unsigned:
+            oci.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
+            print(report.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
+            return
+        sealed = seal.push_and_seal(settings, inputs, built, ui)
         with ui.step("layout"):
-            pipeline.record(settings, inputs, built, signed)
+            seal.record(settings, inputs, built, sealed)
         loaded = None
         if load:
             from webui_fork import engine
@@ -38,16 +42,44 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool) -> None:
         report.build_summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
-            ref=signed.ref,
+            ref=sealed.ref,
             layers=[(item.name, item.layer.size, item.layer.digest) for item in built.image.layers],
             patches=[f"{patch.name}: {patch.subject}" for patch in inputs.patches],
             times=ui.times,
-            key=signed.key,
-            fresh=built.fresh or signed.fresh,
+            key=sealed.key,
+            fresh=built.fresh or sealed.fresh,
             drift=len(built.drift),
             next_command=run_command if loaded else "nox -s build -- --load",
         )
     )
+
+
+def in_registry(settings: Settings, name: str) -> bool:
+    """Tell whether the base of `images/<name>` stands in a registry."""
+    return image.kind(settings.root / "images" / name) == "registry"
+
+
+def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:
+    """Put the series on an image that stands in a registry, and write what is ours of it to `out/<name>-<variant>/`.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.variants`.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        made = variants.make(settings, variants.request(settings, name, variant), ui)
+        asked, appended = made.request, made.appended
+        folder = f"{name}-{asked.variant.name}"
+        oci.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)
+        write_atomic(settings.out / folder / "provenance.json", made.statements.provenance)
+    rows = [("tag", str(asked.fixed)), ("base", str(asked.base)), ("digest", appended.digest)]
+    rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
+    rows += [("layer", f"patches, {report.human_size(made.layer.layer.size)}  {made.layer.layer.digest}")]
+    rows += [
+        ("read", f"{report.human_size(made.received)} of the base"),
+        ("layout", f"out/{folder} (without the base's layers)"),
+    ]
+    command = f"nox -s publish -- REGISTRY/NAME --image {name} --variant {asked.variant.name}"
+    print(f"{report.table(rows)}\n\nNext: {command}")
 
 
 def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
@@ -59,7 +91,7 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         made = companion.build(settings, name, ui, locked=locked)
         with ui.step("layout"):
-            oci.write_layout(settings.out / made.name, {made.tag: made.image}, settings.cache)
+            oci.write_layout(settings.out / made.name, made.tag, made.image, settings.cache)
         if load:
             from webui_fork import engine
 

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import lock, pipeline, report, series, stack, upstream, worktree
+from webui_fork import lock, pipeline, report, revision, series, stack, upstream, worktree
 from webui_fork.files import exclusive
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -73,7 +73,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
 
 
 def _record(settings: Settings) -> None:
-    if lock.write(settings.lock_file, replace(lock.read(settings.lock_file), inputs=pipeline.lock_inputs(settings))):
+    if revision.record(settings, lock.read(settings.lock_file)):
         print("Recorded in upstream.lock.")
 
 

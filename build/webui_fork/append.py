@@ -1,0 +1,235 @@
+"""Put the series on an image that stands in a registry: one layer more for every platform, and nothing unpacked.
+
+Only index, manifests and configurations of the base are read, and the layers from the top down to those that hold
+what the series replaces: a base of another release must not get these patches.
+Sources: OCI image-spec 1.1 (image-index.md, manifest.md, config.md), Docker's image manifest v2.2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any, cast
+
+from webui_fork import oci
+from webui_fork.errors import ImageError
+from webui_fork.layers import Layer
+from webui_fork.oci import INDEX, LAYER, MANIFEST, Blob, Image, NamedLayer
+from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+
+DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+_KIND = "vnd.docker.reference.type"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """One platform of a base: its descriptor in the index (empty without an index), manifest and configuration."""
+
+    descriptor: Mapping[str, Any]
+    manifest: Blob
+    config: Blob
+
+    @property
+    def image(self) -> Image:
+        """It as an image."""
+        return oci.image_of(self.manifest, self.config)
+
+    @property
+    def name(self) -> str:
+        """As linux/arm64."""
+        return "/".join(self.image.platform)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """An image in a registry: its root (an index, or the manifest of its only platform) and its platforms."""
+
+    root: Blob
+    platforms: tuple[Platform, ...]
+
+    @property
+    def indexed(self) -> bool:
+        """Tell whether its root is an index."""
+        return self.root.media_type in (INDEX, DOCKER_INDEX)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The result: its root, and the image of each platform."""
+
+    root: Blob
+    images: tuple[Image, ...]
+
+    @property
+    def digest(self) -> str:
+        """By which it is known."""
+        return self.root.digest
+
+
+def read(registry: Registry, digest: str) -> Base:
+    """Read a base: index, manifests, configurations.
+
+    Raises:
+        ImageError: it is not there, or no image. RegistryError: the registry fails or lies.
+    """
+    root = _manifest(registry, digest)
+    if root.media_type not in (INDEX, DOCKER_INDEX):
+        return Base(root, (_platform(registry, {}, root),))
+    rows = [row for row in root.parsed()["manifests"] if _is_image(row)]
+    if not rows:
+        raise ImageError(f"The base {digest[:19]} has no image for any platform.")
+    return Base(root, tuple(_platform(registry, row, _manifest(registry, row["digest"])) for row in rows))
+
+
+def _is_image(row: Mapping[str, Any]) -> bool:
+    """Tell an image from what a builder keeps beside it (an attestation of the old digest)."""
+    return row.get("platform", {}).get("os") != "unknown" and _KIND not in row.get("annotations", {})
+
+
+def _manifest(registry: Registry, digest: str) -> Blob:
+    found = registry.manifest(digest)
+    if found is None:
+        raise ImageError(
+            f"{registry.name} has no {digest}.",
+            remedy="Was the base removed there? `nox -s lock -- --bases` pins anew.",
+        )
+    return found
+
+
+def _platform(registry: Registry, row: Mapping[str, Any], manifest: Blob) -> Platform:
+    descriptor = manifest.parsed()["config"]
+    return Platform(row, manifest, registry.small_blob(descriptor["digest"], descriptor["mediaType"]))
+
+
+def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say: Callable[[str], None]) -> None:
+    """Hold the files that the series replaces against the base's own, platform by platform.
+
+    Args:
+        wanted: path in the image to the sha256 (bare) of the release's file; None where there must be none.
+        say: told what is read.
+
+    Raises:
+        ImageError: the base is of another release: names platform and files.
+    """
+    known: dict[str, dict[str, str | None]] = {}
+    for platform in base.platforms:
+        rows = {row["digest"]: row["mediaType"] for row in platform.manifest.parsed()["layers"]}
+        missing = {path for path, sha256 in wanted.items() if sha256 is not None}
+        wrong: list[str] = []
+        for named in reversed(platform.image.layers):
+            if not missing:
+                break
+            digest = named.layer.digest
+            if digest not in known:
+                say(f"Reading {digest[:19]}… of {platform.name}, {named.layer.size / 1e6:.1f} MB, for its files")
+                known[digest] = dict(_files(registry, digest, rows[digest], frozenset(wanted)))
+            for path, sha256 in known[digest].items():
+                if path in missing:
+                    missing.discard(path)
+                    wrong += [path] if sha256 != wanted[path] else []
+                elif wanted[path] is None and sha256 is not None:
+                    wrong.append(path)
+        if wrong or missing:
+            rows_of = [f"/{path} is another file" for path in wrong] + [
+                f"/{path} is not there" for path in sorted(missing)
+            ]
+            raise ImageError(
+                f"The base {base.root.digest[:19]}… ({platform.name}) is not of the release that the series is for.",
+                why="\n".join(rows_of[:8]),
+                remedy="Name the image of the pinned release in image.toml; `nox -s lock -- --bases` pins its digest.",
+            )
+
+
+class _Stream(io.RawIOBase):
+    """Pieces as a file to read from, once."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces, self._left = pieces, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._left:
+            try:
+                self._left = next(self._pieces)
+            except StopIteration:
+                return 0
+        count = min(len(buffer), len(self._left))
+        buffer[:count], self._left = self._left[:count], self._left[count:]
+        return count
+
+
+def _files(
+    registry: Registry, digest: str, media_type: str, wanted: frozenset[str]
+) -> Iterable[tuple[str, str | None]]:
+    """Yield the wanted paths that a layer holds with their sha256, and those that it removes (None)."""
+    if media_type.endswith("zstd"):
+        raise ImageError(f"The base's layer {digest[:19]} is compressed with zstd, which can't be read here.")
+    source = io.BufferedReader(_Stream(registry.blob(digest)), 1 << 20)
+    try:
+        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|*") as tar:
+            for info in tar:
+                path = PurePosixPath(info.name.lstrip("/"))
+                name = path.as_posix().removeprefix("./")
+                if path.name == _OPAQUE:
+                    yield from ((one, None) for one in wanted if one.startswith(f"{path.parent.as_posix()}/"))
+                elif path.name.startswith(_WHITEOUT):
+                    gone = (path.parent / path.name.removeprefix(_WHITEOUT)).as_posix()
+                    yield from ((one, None) for one in wanted if one == gone or one.startswith(gone + "/"))
+                elif name in wanted:
+                    file = tar.extractfile(info) if info.isreg() else None
+                    yield name, hashlib.sha256(file.read()).hexdigest() if file else ""
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise ImageError(f"The base's layer {digest[:19]} can't be read.", why=str(error)) from error
+    while source.read(1 << 20):  # to its end: only then is its digest checked
+        pass
+
+
+def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Appended:
+    """Return the base with a layer on top of each platform.
+
+    Args:
+        layer: a gzip layer. annotations: for root, manifests and labels, over the base's own.
+        created: RFC 3339 time.
+    """
+    images = tuple(_with_layer(platform, layer, annotations, created) for platform in base.platforms)
+    if not base.indexed:
+        return Appended(images[0].manifest, images)
+    said = base.root.parsed()
+    rows = []
+    for platform, image in zip(base.platforms, images, strict=True):
+        row = {key: value for key, value in platform.descriptor.items() if key in ("platform", "artifactType")}
+        rows.append(image.manifest.descriptor(**row))
+    index = {**said, "manifests": rows}
+    if base.root.media_type == INDEX:
+        index["annotations"] = {**(said.get("annotations") or {}), **annotations}
+    return Appended(Blob(base.root.media_type, oci.canonical_json(index)), images)
+
+
+def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str], created: str) -> Image:
+    config, manifest = platform.config.parsed(), platform.manifest.parsed()
+    docker = platform.manifest.media_type == DOCKER_MANIFEST
+    run = dict(config.get("config") or {})
+    run["Labels"] = {**(run.get("Labels") or {}), **annotations}
+    config |= {
+        "created": created,
+        "config": run,
+        "rootfs": {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]},
+        "history": [*(config.get("history") or ()), {"created": created, "created_by": "webui_fork: patches"}],
+    }
+    settings = Blob(platform.config.media_type, oci.canonical_json(config))
+    top = {"mediaType": DOCKER_LAYER if docker else LAYER, "digest": layer.digest, "size": layer.size}
+    manifest |= {"config": settings.descriptor(), "layers": [*manifest["layers"], top]}
+    if not docker:
+        # a label that the base has and we replace is replaced in both places
+        manifest["annotations"] = {**(manifest.get("annotations") or {}), **annotations}
+    made = Blob(DOCKER_MANIFEST if docker else MANIFEST, oci.canonical_json(manifest))
+    layers = (*platform.image.layers, NamedLayer("patches", layer))
+    return Image(settings, made, layers, platform.image.platform)

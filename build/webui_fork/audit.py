@@ -1,0 +1,202 @@
+"""Look the packages of an SBOM up in the OSV database, and hold what is found against our own judgement (VEX).
+
+Sources: the OSV API (https://google.github.io/osv.dev/post-v1-querybatch/), CycloneDX 1.6 (vulnerability analysis).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packageurl import PackageURL
+
+from webui_fork import report
+from webui_fork.errors import AuditError
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    import requests
+
+OSV = "https://api.osv.dev"
+TIMEOUT = (10.0, 60.0)
+_BATCH = 500  # queries a request; the API takes 1000
+_SETTLED = ("not_affected", "false_positive", "resolved")
+
+
+@dataclass(frozen=True, slots=True)
+class Queried:
+    """A package as OSV knows it."""
+
+    ecosystem: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A known vulnerability: of what, its id with aliases, in words, where it is fixed, and what we judge of it."""
+
+    package: Queried
+    id: str
+    aliases: tuple[str, ...]
+    summary: str
+    fixed: tuple[str, ...]
+    judged: str = ""
+
+    @property
+    def settled(self) -> bool:
+        """Tell whether our judgement says that it does not matter here."""
+        return self.judged.partition(":")[0] in _SETTLED
+
+
+def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
+    """Return what OSV can be asked about an SBOM's components: Debian's source packages, and Python distributions."""
+    found = set()
+    for row in sbom.get("components", ()):
+        purl = PackageURL.from_string(row["purl"])
+        qualifiers = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
+        if purl.type == "pypi":
+            found.add(Queried("PyPI", purl.name, str(purl.version)))
+        elif purl.type == "npm":
+            found.add(
+                Queried("npm", f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name, str(purl.version))
+            )
+        elif purl.type == "deb":
+            source, _, version = qualifiers.get("upstream", purl.name).partition("@")
+            release = qualifiers.get("distro", "").removeprefix("debian-")
+            # a binary rebuild (+b1) has its source's version
+            found.add(Queried(f"Debian:{release}", source, version or re.sub(r"\+b\d+$", "", str(purl.version))))
+    return tuple(sorted(found, key=lambda item: (item.ecosystem, item.name)))
+
+
+def look_up(http: requests.Session, url: str, wanted: Iterable[Queried]) -> tuple[Finding, ...]:
+    """Ask OSV about packages.
+
+    Raises:
+        AuditError: it can't be reached, or answers something else.
+    """
+    asked = tuple(wanted)
+    hits: list[tuple[Queried, str]] = []
+    for start in range(0, len(asked), _BATCH):
+        part = asked[start : start + _BATCH]
+        pending = [(item, "") for item in part]
+        while pending:
+            queries = [_query(item, token) for item, token in pending]
+            results = _ask(http, "POST", f"{url}/v1/querybatch", {"queries": queries}).get("results", ())
+            if len(results) != len(pending):
+                raise AuditError(f"{url} answered {len(results)} of {len(pending)} questions.")
+            again = []
+            for (item, _), result in zip(pending, results, strict=True):
+                hits += [(item, row["id"]) for row in result.get("vulns") or ()]
+                if token := result.get("next_page_token"):
+                    again.append((item, token))
+            pending = again
+    details = {number: _ask(http, "GET", f"{url}/v1/vulns/{number}", None) for number in sorted({n for _, n in hits})}
+    return tuple(_finding(item, details[number]) for item, number in hits)
+
+
+def _query(item: Queried, token: str) -> dict[str, Any]:
+    query: dict[str, Any] = {"package": {"ecosystem": item.ecosystem, "name": item.name}, "version": item.version}
+    return {**query, "page_token": token} if token else query
+
+
+def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, Any]:
+    import requests
+
+    try:
+        response = http.request(method, url, json=body, timeout=TIMEOUT)
+        response.raise_for_status()
+        answer = response.json()
+    except (requests.RequestException, ValueError) as error:
+        raise AuditError(
+            "The vulnerability database can't be asked: nothing is known of the packages.",
+            why=f"{url}: {type(error).__name__}",
+            remedy="Where it can't be reached, hand out/sbom.cdx.json to a scanner with data of its own; "
+            "--osv-url names a mirror.",
+        ) from error
+    return answer if isinstance(answer, dict) else {}
+
+
+def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
+    ranges = [
+        r for a in row.get("affected", ()) if a.get("package", {}).get("name") == item.name for r in a.get("ranges", ())
+    ]
+    fixed = {event["fixed"] for found in ranges for event in found.get("events", ()) if "fixed" in event}
+    summary = row.get("summary") or (row.get("details") or "").strip().partition("\n")[0]
+    return Finding(item, str(row.get("id")), tuple(row.get("aliases", ())), summary[:100], tuple(sorted(fixed)))
+
+
+def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Put our own judgement beside each finding.
+
+    Args:
+        vex: a CycloneDX document whose vulnerabilities have an analysis, and name the packages they affect by purl.
+    """
+    judged = []
+    for finding in findings:
+        words = ""
+        for row in vex.get("vulnerabilities", ()):
+            names = {PackageURL.from_string(place["ref"]).name for place in row.get("affects", ())}
+            if row["id"] in (finding.id, *finding.aliases) and finding.package.name in names:
+                analysis = row["analysis"]
+                words = f"{analysis['state']}: {analysis.get('detail') or analysis.get('justification', '')}".rstrip(
+                    ": "
+                )
+        judged.append(Finding(finding.package, finding.id, finding.aliases, finding.summary, finding.fixed, words))
+    return tuple(sorted(judged, key=lambda item: (item.settled, item.package.ecosystem, item.package.name, item.id)))
+
+
+def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...]:
+    """Audit the SBOM that the last build wrote.
+
+    Raises:
+        AuditError: nothing was built, or the database can't be asked.
+    """
+    import requests
+
+    sbom = _document(settings.out / "sbom.cdx.json", "Run `nox -s build` first.")
+    vex = _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
+    wanted = packages(sbom)
+    with ui.step("osv", f"Asking about {len(wanted)} packages"), requests.Session() as http:
+        return judge(look_up(http, (url or OSV).rstrip("/"), wanted), vex)
+
+
+def _document(file: Path, remedy: str) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise AuditError(f"{file} can't be read.", why=str(error), remedy=remedy) from error
+    return value if isinstance(value, dict) else {}
+
+
+def table(findings: Iterable[Finding]) -> str:
+    """Return the findings as a table, those that matter first."""
+    rows = [
+        (
+            f"{item.package.name} {item.package.version}",
+            " ".join(dict.fromkeys((item.id, *(a for a in item.aliases if a.startswith("CVE-"))))),
+            f"fixed in {', '.join(item.fixed)}" if item.fixed else "no fix",
+            item.judged or "not judged",
+            item.summary,
+        )
+        for item in findings
+    ]
+    return report.table(rows) or "No known vulnerability."
+
+
+def refuse(findings: Iterable[Finding]) -> None:
+    """Raise where a finding is left that nobody judged away.
+
+    Raises:
+        AuditError: there is one.
+    """
+    if left := [item for item in findings if not item.settled]:
+        raise AuditError(
+            f"{len(left)} known vulnerabilities are not judged.",
+            remedy="Move on to fixed packages with `nox -s lock`, or judge them in images/open-webui/vex.cdx.json.",
+        )

@@ -1,0 +1,81 @@
+"""Where the bytes of a blob come from on their way to a registry: a file, memory, another registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from webui_fork import fetch
+
+if TYPE_CHECKING:
+    from webui_fork.registry import Registry
+
+CHUNK = 1 << 20
+
+
+class Content(Protocol):
+    """A blob's bytes, wherever they are."""
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Yield them from an offset on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """Bytes in a file."""
+
+    path: Path
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return self.path.stat().st_size
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Yield them from an offset on."""
+        with self.path.open("rb") as file:
+            file.seek(start)
+            while data := file.read(CHUNK):
+                yield data
+
+
+class Body:
+    """A request's body of known length: requests asks its length, and reads on."""
+
+    def __init__(self, pieces: Iterator[bytes], length: int) -> None:
+        self._pieces, self._length = pieces, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._pieces
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """A blob of a registry as content for another; a stream that breaks off is taken up again where it broke."""
+
+    registry: Registry
+    digest: str
+    size: int
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Yield its bytes from an offset on."""
+        return self.registry.blob(self.digest, start)
+
+
+def checked(path: Path, digest: str) -> FileContent:
+    """Return a file as content, once it is what its digest says.
+
+    Raises:
+        DigestError: it was damaged; it is removed.
+    """
+    fetch.check(path, digest.removeprefix("sha256:"))
+    return FileContent(path)

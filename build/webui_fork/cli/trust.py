@@ -1,0 +1,136 @@
+"""The verbs `verify`, `reproduce`, `publish` and `audit`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from webui_fork import publish as publishing
+from webui_fork import remotes, report, signing, store, tools, variants
+from webui_fork import reproduce as reproducing
+from webui_fork import verify as verifying
+from webui_fork.errors import ReproduceError, UsageError, VerifyError
+from webui_fork.settings import Settings
+from webui_fork.signing import Verifier
+from webui_fork.terminal import Terminal
+from webui_fork.verify import Check, Verdict
+
+
+def _verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -> Verifier:
+    """Return whose signature counts: as asked for, else our own signer's.
+
+    Raises:
+        UsageError: the arguments contradict each other. SigningError: the key is missing.
+    """
+    cosign = tools.find(settings, "cosign", ui)
+    number = signing.major(settings, cosign)
+    if bool(arguments.identity) != bool(arguments.issuer):
+        raise UsageError("--identity and --issuer go together.")
+    if arguments.key and arguments.identity:
+        raise UsageError("--key and --identity exclude each other.")
+    if arguments.identity:
+        return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
+    if arguments.key:
+        if "://" not in arguments.key and not Path(arguments.key).is_file():
+            raise UsageError(f"The key {arguments.key} does not exist.", remedy="--key takes the public key's file.")
+        return Verifier(cosign, number, arguments.key)
+    if settings.sign == "key" and not (settings.config / "cosign.pub").exists():
+        raise UsageError(
+            "Whose signature should count?",
+            remedy="Name the public key with --key, or a keyless signer with --identity and --issuer.",
+        )
+    return signing.signer(settings, cosign, ui).verifier(settings)
+
+
+def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Check an image, and print a line a check.
+
+    Raises:
+        VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.verify`.
+    """
+    verifier = _verifier(settings, arguments, ui)
+    with store.opened(settings, arguments.ref) as found:
+        checks = verifying.run(settings, found, verifier, layers=not arguments.no_layers)
+        digest = found.root.digest
+    if arguments.json:
+        print(
+            json.dumps(
+                {"ref": arguments.ref, "digest": digest, "checks": [asdict(check) for check in checks]}, indent=1
+            )
+        )
+    else:
+        print(f"{arguments.ref}\n{digest}\n\n{_lines(checks)}\n")
+    bad = [check for check in checks if check.verdict is Verdict.BAD]
+    unknown = [check for check in checks if check.verdict is Verdict.UNKNOWN]
+    if bad or (unknown and arguments.strict):
+        raise VerifyError(
+            f"{arguments.ref} does not verify: {', '.join(check.name for check in bad or unknown)}.",
+            why="\n".join(f"{check.name}: {check.words}" for check in bad or unknown),
+            remedy="Do not run it before you know why." if bad else "",
+        )
+    if not arguments.json:
+        print("Verified." if not unknown else f"Verified, but for {len(unknown)} that could not be checked.")
+
+
+def _lines(checks: tuple[Check, ...]) -> str:
+    return report.table([(check.verdict, check.name, check.words) for check in checks])
+
+
+def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Build an image again, and print whether it is the same.
+
+    Raises:
+        ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.reproduce`.
+    """
+    verifier = _verifier(settings, arguments, ui)
+    with store.opened(settings, arguments.ref) as found:
+        outcome = reproducing.run(settings, ui, found, verifier)
+    rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
+    print(report.table(rows))
+    if not outcome.identical:
+        shown = outcome.differences[:40]
+        more = [f"… and {len(outcome.differences) - 40} more"] if len(outcome.differences) > 40 else []
+        raise ReproduceError(
+            "The rebuilt image is another one.",
+            why="\n".join([*shown, *more]),
+            remedy="The lines above say which layer, file and field.",
+        )
+    print("\nIdentical.")
+
+
+def publish(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Promote the tested image to a registry, and print what names it now.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.publish`.
+    """
+    target = publishing.target_of(arguments.target)
+    with ExitStack() as held:
+        if arguments.image in (None, "open-webui"):
+            what = publishing.candidate(settings)
+        else:
+            made = variants.make(settings, variants.request(settings, arguments.image, arguments.variant), ui)
+            source = held.enter_context(remotes.connect(settings, made.request.base))
+            what = publishing.of_variant(settings, made, source)
+        done = publishing.run(settings, ui, what, target)
+    rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
+    rows += [("left", f"{tag}: {why}") for tag, why in done.left]
+    sent = f"{done.blobs} blobs, {report.human_size(done.bytes)}; {done.mounted} taken over by the registry"
+    rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
+    print(f"{report.table(rows)}\n\n{_lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
+
+
+def audit(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """List known vulnerabilities of the image's packages.
+
+    Raises:
+        AuditError: there are some that nobody judged, or some packages could not be looked up.
+    """
+    from webui_fork import audit as auditing
+
+    found = auditing.run(settings, ui, arguments.osv_url)
+    print(auditing.table(found))
+    auditing.refuse(found)

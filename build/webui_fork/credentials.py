@@ -1,0 +1,151 @@
+"""Who we are to a registry: credentials from the user's Docker configuration, tokens from the registry's own server.
+
+Sources: the Docker configuration and its credential helpers (read by Docker's own library for Python),
+RFC 6750, RFC 7617, and the distribution project's token authentication.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from webui_fork.errors import RegistryError
+from webui_fork.reference import HUB
+from webui_fork.settings import Secret, Settings
+
+if TYPE_CHECKING:
+    import requests
+
+_CHALLENGE = re.compile(r'([a-zA-Z]+)=(?:"([^"]*)"|([^\s,]+))')
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user's name with its secret, or an identity token."""
+
+    user: str
+    secret: Secret
+    token: Secret | None = None
+
+
+def of(settings: Settings, registry: str) -> Credentials | None:
+    """Return the credentials that `docker login` left for a registry, or None.
+
+    Raises:
+        RegistryError: the configuration names a helper that fails.
+    """
+    folder = settings.environ.get("DOCKER_CONFIG") or str(Path(settings.environ.get("HOME", "/")) / ".docker")
+    file = Path(folder) / "config.json"
+    if not file.exists():
+        return None
+    from docker import auth
+    from docker.credentials.errors import StoreError
+    from docker.errors import DockerException
+
+    try:
+        config = auth.load_config(str(file), credstore_env=dict(settings.environ))
+        found = config.resolve_authconfig(None if registry == HUB else registry)
+    except (DockerException, StoreError, ValueError, OSError) as error:
+        raise RegistryError(
+            f"The credentials for {registry} can't be read.",
+            why=f"{file}: {type(error).__name__}: {error}",
+            remedy=f"`docker login {registry}` writes them anew.",
+        ) from error
+    if not found:
+        return None
+    user = found.get("username") or found.get("Username") or ""
+    secret = found.get("password") or found.get("Password") or ""
+    token = found.get("identitytoken") or found.get("IdentityToken")
+    if not (user or token):
+        return None
+    return Credentials(user, Secret(secret), Secret(token) if token else None)
+
+
+class Authenticator:
+    """Answers a registry's challenges and puts the answer on later requests.
+
+    Args:
+        registry: its name, for messages. credentials: None asks as nobody.
+    """
+
+    def __init__(self, registry: str, credentials: Credentials | None) -> None:
+        self._registry, self._credentials = registry, credentials
+        self.header: Secret | None = None
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that go on a request."""
+        return {"Authorization": self.header.reveal()} if self.header else {}
+
+    def answer(
+        self, http: requests.Session, response: requests.Response, scope: str, timeout: tuple[float, float]
+    ) -> bool:
+        """Take up the challenge of a 401; return whether asking again may help.
+
+        Args:
+            scope: what we are about to do, for a challenge that names none.
+
+        Raises:
+            RegistryError: the registry's token server refuses or fails.
+        """
+        scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
+        values = {key.lower(): quoted or plain for key, quoted, plain in _CHALLENGE.findall(rest)}
+        before = self.header.reveal() if self.header else ""
+        if scheme.lower() == "basic" and self._credentials:
+            self.header = Secret(_basic(self._credentials))
+        elif scheme.lower() == "bearer" and "realm" in values:
+            self.header = Secret("Bearer " + self._token(http, values, scope, timeout))
+        else:
+            return False
+        return self.header.reveal() != before
+
+    def _token(
+        self, http: requests.Session, values: Mapping[str, str], scope: str, timeout: tuple[float, float]
+    ) -> str:
+        import requests
+
+        realm = values["realm"]
+        if urlsplit(realm).scheme != "https" and urlsplit(realm).hostname not in ("127.0.0.1", "localhost", "::1"):
+            raise RegistryError(f"The token server of {self._registry} is not under https: credentials stay here.")
+        wanted = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
+        known = self._credentials
+        try:
+            if known and known.token:
+                form = {
+                    **wanted,
+                    "grant_type": "refresh_token",
+                    "refresh_token": known.token.reveal(),
+                    "client_id": "webui-fork",
+                }
+                answer = http.post(realm, data=form, timeout=timeout)
+            else:
+                headers = {"Authorization": _basic(known)} if known else {}
+                answer = http.get(realm, params=wanted, headers=headers, timeout=timeout)
+            found = answer.json() if answer.ok else {}
+        except (requests.RequestException, ValueError) as error:
+            raise RegistryError(
+                f"The token server of {self._registry} can't be reached.", why=type(error).__name__, remedy="Try again."
+            ) from error
+        token = found.get("token") or found.get("access_token")
+        if not token:
+            raise denied(self._registry, f"its token server answered HTTP {answer.status_code}", known is not None)
+        return str(token)
+
+
+def _basic(credentials: Credentials) -> str:
+    pair = f"{credentials.user}:{credentials.secret.reveal()}"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def denied(registry: str, why: str, known: bool) -> RegistryError:
+    """Return the error of a registry that does not let us in."""
+    remedy = (
+        f"Check that the account of `docker login {registry}` may do this."
+        if known
+        else f"No credentials for {registry} are in the Docker configuration: `docker login {registry}`, then again."
+    )
+    return RegistryError(f"The registry {registry} does not let us in.", why=f"It says: {why}.", remedy=remedy)

@@ -1,0 +1,158 @@
+"""What stands in a layer, read off the layer itself: Debian packages, Python distributions, npm packages.
+
+Sources: dpkg's status file; Core metadata for Python (packaging.python.org); DEP-5 copyright files; package.json.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from email.message import Message
+from email.parser import HeaderParser
+from pathlib import Path, PurePosixPath
+
+from webui_fork import layers, oci
+from webui_fork.contents import code_digest
+from webui_fork.files import sha256_bytes, write_atomic
+from webui_fork.layers import Layer
+
+_STATUS = "var/lib/dpkg/status"
+_COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
+_METADATA = re.compile(r"(.*/)?[^/]+\.(dist-info/METADATA|egg-info/PKG-INFO)")
+_LICENSE_FIELD = re.compile(r"^License: *(\S.*)$", re.MULTILINE)
+_COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
+_CLASSIFIER = "License :: "
+_LONG = 100  # characters: what is longer is a licence's text, not its name
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that stands in an image.
+
+    ``kind`` is its purl type (deb, pypi, npm), ``source`` the Debian source package (with its version where that is
+    another), ``licenses`` as the package words them, ``paths`` where it was found, ``sha256`` (bare) of the
+    archive it was installed from, where that is known.
+    """
+
+    kind: str
+    name: str
+    version: str
+    licenses: tuple[str, ...] = ()
+    architecture: str = ""
+    source: str = ""
+    paths: tuple[str, ...] = ()
+    sha256: str = ""
+
+
+@dataclass
+class _Found:
+    packages: list[Package] = field(default_factory=list)
+    copyrights: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
+    """Return what stands in a layer, from the cache where it was read before.
+
+    Args:
+        cache: the cache folder; it has the layer's blob.
+    """
+    key = sha256_bytes(f"{layer.digest} {code_digest('inventory')}".encode()).removeprefix("sha256:")
+    record = cache / "inventory" / f"{key}.json"
+    if record.exists():
+        rows = json.loads(record.read_bytes())
+        return tuple(Package(**{**r, "licenses": tuple(r["licenses"]), "paths": tuple(r["paths"])}) for r in rows)
+    packages = read(oci.blob_path(cache, layer.digest))
+    write_atomic(record, oci.canonical_json([asdict(package) for package in packages]))
+    return packages
+
+
+def read(path: Path) -> tuple[Package, ...]:
+    """Read a layer's blob; the packages come in a fixed order."""
+    found = _Found()
+    for info, content in layers.read_entries(path, _wanted):
+        name = info.name.rstrip("/")
+        if info.issym():
+            _alias(found, name, info.linkname)
+        elif name == _STATUS:
+            found.packages += _debian(content.decode())
+        elif match := _COPYRIGHT.fullmatch(name):
+            found.copyrights[match.group(1)] = copyright_licenses(content.decode(errors="replace"))
+        elif _METADATA.fullmatch(name):
+            found.packages += _python(name, content.decode(errors="replace"))
+        else:
+            found.packages += _npm(name, content)
+    ready = [_licensed(package, found) if package.kind == "deb" else package for package in found.packages]
+    return tuple(sorted(ready, key=lambda package: (package.kind, package.name, package.version, package.paths)))
+
+
+def _wanted(path: str) -> bool:
+    name = PurePosixPath(path).name
+    return bool(path == _STATUS or name == "package.json" or _COPYRIGHT.fullmatch(path) or _METADATA.fullmatch(path))
+
+
+def _alias(found: _Found, name: str, target: str) -> None:
+    """Remember that a package's documentation is another package's."""
+    parts = PurePosixPath(name).parts
+    if parts[:3] == ("usr", "share", "doc") and len(parts) == 4:
+        found.aliases[parts[3]] = PurePosixPath(target).name
+
+
+def _debian(text: str) -> Iterable[Package]:
+    for stanza in text.split("\n\n"):
+        fields = HeaderParser().parsestr(stanza)
+        if fields["Package"]:
+            yield Package(
+                "deb",
+                fields["Package"],
+                fields["Version"],
+                architecture=fields["Architecture"],
+                source=fields.get("Source", ""),
+                paths=(_STATUS,),
+            )
+
+
+def _licensed(package: Package, found: _Found) -> Package:
+    name, seen = package.name, {package.name}
+    while name not in found.copyrights and (target := found.aliases.get(name)) and target not in seen:
+        seen.add(target)
+        name = target
+    return Package(**{**asdict(package), "licenses": found.copyrights.get(name, ())})
+
+
+def copyright_licenses(text: str) -> tuple[str, ...]:
+    """Return the licences that a Debian copyright file names: its License fields, else the common ones it points at."""
+    if text.lstrip().startswith("Format:"):
+        return tuple(sorted({match.strip() for match in _LICENSE_FIELD.findall(text)}))
+    return tuple(sorted(set(_COMMON.findall(text))))
+
+
+def _python(path: str, text: str) -> Iterable[Package]:
+    fields = HeaderParser().parsestr(text)
+    if fields["Name"] and fields["Version"]:
+        yield Package("pypi", fields["Name"], fields["Version"], python_licenses(fields), paths=(path,))
+
+
+def python_licenses(fields: Message) -> tuple[str, ...]:
+    """Return the licences of a Python distribution: its expression, else its word, else its classifiers."""
+    if expression := fields.get("License-Expression"):
+        return (expression.strip(),)
+    word = (fields.get("License") or "").strip()
+    if word and word != "UNKNOWN" and "\n" not in word and len(word) <= _LONG:
+        return (word,)
+    listed = fields.get_all("Classifier", [])
+    names = {row.rpartition(" :: ")[2] for row in listed if row.startswith(_CLASSIFIER)}
+    return tuple(sorted(names))
+
+
+def _npm(path: str, content: bytes) -> Iterable[Package]:
+    try:
+        data = json.loads(content)
+    except ValueError:
+        return
+    if isinstance(data, dict) and isinstance(data.get("name"), str) and isinstance(data.get("version"), str):
+        word = data.get("license")
+        licenses = (word,) if isinstance(word, str) and word else ()
+        yield Package("npm", data["name"], data["version"], licenses, paths=(path,))

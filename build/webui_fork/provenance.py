@@ -1,0 +1,160 @@
+"""Provenance: the predicate of an in-toto statement that says what an image was made of, and by whom. Pure.
+
+Sources: SLSA provenance v1 (https://slsa.dev/spec/v1.0/provenance), in-toto attestation v1.
+docs/provenance.md describes our build type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from webui_fork import oci, series
+from webui_fork.files import sha256_bytes
+from webui_fork.lock import Lock, PinnedFile
+from webui_fork.oci import Image
+
+BUILD_TYPE = "https://fork.invalid/webui_fork/build/v1"
+PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One thing that went in: a URI, what it is called, its digests by algorithm."""
+
+    uri: str
+    name: str
+    digest: tuple[tuple[str, str], ...]
+
+    def descriptor(self) -> dict[str, Any]:
+        """Return its in-toto resource descriptor."""
+        return {"uri": self.uri, "name": self.name, "digest": dict(self.digest)}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a provenance is written from.
+
+    ``inputs`` are those beside the release and the series: packages, the checkout's files, a base image.
+    ``commit`` is the checkout's, "" where it is none; ``dirty`` says that its files are not that commit's.
+    ``parameters`` are what the user chose beside the lock (the image's name, a variant, the base's kind).
+    """
+
+    lock: Lock
+    images: tuple[Image, ...]
+    patches: tuple[series.Patch, ...]
+    parameters: tuple[tuple[str, str], ...]
+    inputs: tuple[Input, ...]
+    home: str
+    commit: str
+    dirty: bool
+    builder: str
+    invocation: str
+    versions: tuple[tuple[str, str], ...]
+
+
+def patch_input(patch: series.Patch) -> Input:
+    """Return a patch as an input."""
+    return Input(f"patches/{patch.name}", patch.name, (("sha256", _bare(patch.data)),))
+
+
+def _bare(data: bytes) -> str:
+    return sha256_bytes(data).removeprefix("sha256:")
+
+
+def _file(version: str, file: PinnedFile) -> Input:
+    uri = f"pkg:pypi/open-webui@{version}?file_name={file.name}"
+    return Input(uri, file.name, (("sha256", file.sha256),))
+
+
+def _dependencies(facts: Facts) -> Iterable[Input]:
+    if facts.commit:
+        yield Input(f"git+{facts.home}", "repository", (("gitCommit", facts.commit),))
+    yield _file(facts.lock.version, facts.lock.sdist)
+    yield _file(facts.lock.version, facts.lock.wheel)
+    if facts.lock.git:
+        yield Input(f"git+{facts.lock.git.remote}", "release", (("gitCommit", facts.lock.git.commit),))
+    yield from (patch_input(patch) for patch in facts.patches)
+    yield from facts.inputs
+
+
+def write(facts: Facts) -> bytes:
+    """Return the SLSA v1 predicate as canonical JSON."""
+    layers = {item.layer.digest: item.name for image in facts.images for item in image.layers}
+    internal: dict[str, Any] = {"sourceDateEpoch": facts.lock.epoch}
+    if facts.dirty:
+        internal["uncommittedChanges"] = True
+    metadata = {"invocationId": facts.invocation} if facts.invocation else {}
+    predicate = {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {
+                "release": facts.lock.version,
+                "revision": facts.lock.revision,
+                "tag": facts.lock.tag,
+                "series": [patch.name for patch in facts.patches],
+                **dict(facts.parameters),
+            },
+            "internalParameters": internal,
+            "resolvedDependencies": [item.descriptor() for item in _dependencies(facts)],
+        },
+        "runDetails": {
+            "builder": {"id": facts.builder, "version": dict(facts.versions)},
+            "metadata": metadata,
+            "byproducts": [
+                {"name": f"layer {name}", "digest": {"sha256": digest.removeprefix("sha256:")}}
+                for digest, name in layers.items()
+            ],
+        },
+    }
+    return oci.canonical_json(predicate)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a provenance says, read back.
+
+    ``patches`` are (name, bare sha256) in order; ``files`` the checkout's own inputs by path; ``layers`` their digests.
+    """
+
+    release: str
+    tag: str
+    variant: str
+    image: str
+    sdist: str
+    patches: tuple[tuple[str, str], ...]
+    files: tuple[tuple[str, str], ...]
+    layers: tuple[str, ...]
+    commit: str
+    dirty: bool
+    builder: str
+
+
+def read(predicate: Mapping[str, Any]) -> Claim | None:
+    """Read a predicate back; None where it is not of our build type or lacks a field."""
+    try:
+        definition, run = predicate["buildDefinition"], predicate["runDetails"]
+        if definition["buildType"] != BUILD_TYPE:
+            return None
+        outside = definition["externalParameters"]
+        rows = [(row["uri"], row["name"], row["digest"]) for row in definition["resolvedDependencies"]]
+        return Claim(
+            release=outside["release"],
+            tag=outside["tag"],
+            variant=outside.get("variant", ""),
+            image=outside["image"],
+            sdist=next(
+                d["sha256"]
+                for uri, name, d in rows
+                if uri.startswith("pkg:pypi/open-webui@") and name.endswith(".tar.gz")
+            ),
+            patches=tuple((name, d["sha256"]) for uri, name, d in rows if uri.startswith("patches/")),
+            files=tuple((uri, d["sha256"]) for uri, _, d in rows if uri.startswith(("images/", "upstream.lock"))),
+            layers=tuple("sha256:" + row["digest"]["sha256"] for row in run["byproducts"]),
+            commit=next((d["gitCommit"] for _, name, d in rows if name == "repository"), ""),
+            dirty=bool(definition.get("internalParameters", {}).get("uncommittedChanges")),
+            builder=run["builder"]["id"],
+        )
+    except (KeyError, TypeError, AttributeError, StopIteration):
+        return None

@@ -1,0 +1,261 @@
+"""Publish: promote an image that passed its tests to a registry, with its signature and attestations.
+
+Nothing has a name there before all of it is there and verifies: the tag that never moves comes first, those that
+move come after it. Whatever fails, a tag names what it named before, or a whole and signed image.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from webui_fork import (
+    blobs,
+    lock,
+    oci,
+    pipeline,
+    proven,
+    reference,
+    remotes,
+    seal,
+    signing,
+    statements,
+    tags,
+    tools,
+    transfer,
+    verify,
+)
+from webui_fork.errors import PublishError, UsageError, VerifyError
+from webui_fork.files import exclusive, temp_folder, write_atomic
+from webui_fork.layers import Layer
+from webui_fork.oci import Attached, Blob, Image
+from webui_fork.reference import Reference
+from webui_fork.registry import Registry
+from webui_fork.report import human_size
+from webui_fork.settings import Settings
+from webui_fork.signing import Signer
+from webui_fork.statements import Statements
+from webui_fork.store import Store
+from webui_fork.tags import Fixed
+from webui_fork.terminal import Terminal
+from webui_fork.transfer import Find
+from webui_fork.variants import Made
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What would be published: its tag, root manifest and images, where its layers are, what is said about it.
+
+    ``attached`` are signatures and attestations that exist already; ``layout`` is where they can be verified.
+    ``mount_from`` is a repository of the same registry that has its layers.
+    """
+
+    fixed: Fixed
+    root: Blob
+    images: tuple[Image, ...]
+    find: Find
+    said: Statements
+    attached: tuple[Attached, ...] = ()
+    layout: str = ""
+    mount_from: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What publishing did: the references that name the image now, and those that were left and why.
+
+    ``blobs`` and ``bytes`` are what was sent, ``mounted`` the blobs that the registry took over by itself.
+    """
+
+    digest: str
+    refs: tuple[str, ...]
+    left: tuple[tuple[str, str], ...]
+    blobs: int
+    bytes: int
+    mounted: int
+    checks: tuple[verify.Check, ...]
+
+
+def candidate(settings: Settings) -> Candidate:
+    """Return the image that `nox -s build` left in `out/`, if it is the one that passed the tests.
+
+    Raises:
+        PublishError: nothing was built, it is not what was tested, or it was built of other inputs than are here.
+        ImageError: the layout is damaged.
+    """
+    remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
+    try:
+        record = json.loads((settings.out / "build.json").read_bytes())
+        said = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
+    except (OSError, ValueError) as error:
+        raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
+    layout = oci.read_layout(settings.out / "image")
+    if record.get("schema") != 2 or record["digest"] != layout.image.digest:
+        raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
+    if dict(pipeline.lock_inputs(settings)) != record["inputs"] or record["tag"] != lock.read(settings.lock_file).tag:
+        raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
+    if record["drift"]:
+        raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
+    _refuse_dirty(record["dirty"])
+    proven.check(settings, digest=layout.image.digest)
+    fixed = tags.parse(record["tag"])
+    assert fixed  # a lock's tag is one
+    return Candidate(
+        fixed,
+        layout.image.manifest,
+        (layout.image,),
+        transfer.in_cache(layout.root),
+        said,
+        layout.attached,
+        f"{signing.LAYOUT}{layout.root}",
+    )
+
+
+def _refuse_dirty(dirty: bool) -> None:
+    if dirty:
+        raise PublishError(
+            "It was built from uncommitted changes: its provenance would name a commit that does not have them.",
+            remedy="Commit, then `nox -s build -- --locked`. The same digest needs no new test run.",
+        )
+
+
+def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
+    """Return a variant as something to publish, if its series passed the tests.
+
+    Args:
+        source: the base's repository, for the layers that the target lacks.
+
+    Raises:
+        PublishError: it did not, or the checkout has uncommitted changes.
+    """
+    _refuse_dirty(statements.checkout(settings)[1])
+    proven.check(settings, head=made.head)
+    own = made.layer.layer
+
+    def find(layer: Layer) -> blobs.Content:
+        if layer == own:
+            return blobs.checked(oci.blob_path(settings.cache, layer.digest), layer.digest)
+        return blobs.BlobContent(source, layer.digest, layer.size)
+
+    root, images = made.appended.root, made.appended.images
+    return Candidate(made.request.fixed, root, images, find, made.statements, mount_from=made.request.base)
+
+
+def target_of(text: str) -> Reference:
+    """Parse where to publish to.
+
+    Raises:
+        UsageError: it is no name, or has a tag or digest, which are not the user's to choose.
+    """
+    found = reference.parse(text)
+    if found.tag or found.digest:
+        raise UsageError(
+            f"{text} has a tag or digest.", remedy="Name only REGISTRY/NAME: the tags follow from upstream.lock."
+        )
+    return found
+
+
+def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) -> Published:
+    """Publish a candidate. Running it again after a failure goes on where that was.
+
+    Raises:
+        PublishError: the tag that never moves names another image there.
+        RegistryError: the registry fails, lies or does not let us in. SigningError: cosign fails.
+        VerifyError: what stands there does not verify; no tag was touched.
+    """
+    cosign = tools.find(settings, "cosign", ui)
+    signer = signing.signer(settings, cosign, ui)
+    with (
+        exclusive(settings.cache / "publish.lock", "publishing", ui.say),
+        remotes.connect(settings, target) as registry,
+        temp_folder(settings.cache / "tmp", "publish") as work,
+    ):
+        _refuse_moving(registry, what, target)
+        with ui.step("push"):
+            count, sent, mounted = _content(registry, what, target, ui)
+        ref, ca = target.at(what.root.digest).pinned, remotes.certificates(settings, target.registry)
+        with ui.step("cosign", "Signing and attesting, where that is not there yet"):
+            _take_along(settings, signer, registry, what)
+            seal.seal(settings, signer, ref, what.said, work, target.name, ca)
+        with ui.step("verify", "Verifying what stands there, before it gets a name"):
+            store = Store(ref, "", what.root, ref, ca, registry)
+            # the layers were hashed by both sides on their way
+            checks = verify.run(settings, store, signer.verifier(settings), layers=False)
+            if bad := [check for check in checks if check.verdict is verify.Verdict.BAD]:
+                why = "\n".join(f"{check.name}: {check.words}" for check in bad)
+                raise VerifyError(f"{ref} does not verify; no tag was touched.", why=why)
+        with ui.step("tags"):
+            refs, left = _name(registry, what, target)
+    done = Published(what.root.digest, refs, left, count, sent, mounted, checks)
+    _record(settings, done)
+    return done
+
+
+def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> None:
+    """Refuse to move the tag that never moves.
+
+    Raises:
+        PublishError: it names another image.
+    """
+    there = registry.manifest(str(what.fixed))
+    if there and there.digest != what.root.digest:
+        raise PublishError(
+            f"{target.name}:{what.fixed} stands, and names another image.",
+            why=f"There: {there.digest}\nHere:  {what.root.digest}",
+            remedy="A published tag never moves. `nox -s lock -- --revise` takes the next revision; commit it, then "
+            "build, test and publish that.",
+        )
+
+
+def _content(registry: Registry, what: Candidate, target: Reference, ui: Terminal) -> tuple[int, int, int]:
+    """Send blobs and manifests, by digest only; return how many blobs, bytes, and blobs mounted."""
+    same = what.mount_from and what.mount_from.host == target.host
+    sources = (what.mount_from.repository,) if what.mount_from and same else ()
+    count = sent = mounted = 0
+
+    def sending(name: str, size: int) -> None:
+        ui.say(f"Sending the layer {name} ({human_size(size)})")
+
+    for image in what.images:
+        some = transfer.send(registry, image, what.find, sending, sources)
+        count, sent, mounted = count + some[0], sent + some[1], mounted + some[2]
+    for blob in (*(image.manifest for image in what.images), what.root):
+        if not registry.has("manifests", blob.digest):
+            registry.put_manifest(blob.digest, blob)
+    return count, sent, mounted
+
+
+def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Candidate) -> None:
+    """Take the signature and attestations along that the build made, if they are ours and the target has none."""
+    if not what.attached:
+        return
+    if signing.verification_error(settings, signer.verifier(settings), what.layout):
+        return  # made with another key: the target gets one of ours
+    for item in what.attached:
+        if registry.manifest(oci.attached_tag(what.root.digest, item.kind)) is None:
+            transfer.attach(registry, what.root.digest, item)
+
+
+def _name(
+    registry: Registry, what: Candidate, target: Reference
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Give the image its tags; return the references that name it now, and the tags left with the reason."""
+    _refuse_moving(registry, what, target)
+    refs: list[str] = []
+    left: list[tuple[str, str]] = []
+    there = registry.tags()
+    for tag in (str(what.fixed), *tags.moving(what.fixed)):
+        later = tags.newer(what.fixed, tag, there) if tag != str(what.fixed) else None
+        if later:
+            left.append((tag, f"{later} is newer"))
+            continue
+        now = registry.manifest(tag)
+        if now is None or now.digest != what.root.digest:
+            registry.put_manifest(tag, what.root)
+        refs.append(f"{target.name}:{tag}")
+    return tuple(refs), tuple(left)
+
+
+def _record(settings: Settings, done: Published) -> None:
+    values = {"schema": 1, "digest": done.digest, "refs": done.refs, "left": dict(done.left)}
+    write_atomic(settings.out / "published.json", json.dumps(values, indent=1) + "\n")

@@ -1,0 +1,158 @@
+"""Build a published image again from the inputs that its provenance names, and compare."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import compare, oci, process, provenance, signing
+from webui_fork.errors import ReproduceError, VerifyError
+from webui_fork.files import ensure_folder, link_or_copy, sha256_file, temp_folder
+from webui_fork.oci import Image
+from webui_fork.provenance import Claim
+from webui_fork.settings import Settings
+from webui_fork.signing import Verifier
+from webui_fork.store import Store
+from webui_fork.terminal import Terminal
+
+_PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came out: both digests, where the inputs came from, and what differs."""
+
+    published: str
+    rebuilt: str
+    inputs: str
+    differences: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        """Tell whether it is the same image."""
+        return self.published == self.rebuilt
+
+
+def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> Outcome:
+    """Rebuild an image and compare it with the published one.
+
+    What was downloaded before is used again, for its digest is checked; everything that is made is made anew.
+
+    Raises:
+        VerifyError: nobody we trust says what it was built from.
+        ReproduceError: the inputs are not at hand, or the build fails.
+    """
+    claim = _claim(settings, store, verifier)
+    with temp_folder(settings.cache / "tmp", "reproduce") as work:
+        root, where = _inputs(settings, claim, work)
+        with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
+            _build(settings, claim, root, work / "cache")
+        name = "image" if not claim.variant else f"{claim.image}-{claim.variant}"
+        rebuilt = oci.read_root(root / "out" / name)
+        if rebuilt.digest == store.root.digest:
+            return Outcome(store.root.digest, rebuilt.digest, where, ())
+        with ui.step("compare", "Comparing both"):
+            if claim.variant:
+                found = tuple(compare.values(store.root.parsed(), rebuilt.parsed()))
+            else:
+                found = tuple(_differences(store, oci.read_layout(root / "out" / name).image, root, work))
+    return Outcome(store.root.digest, rebuilt.digest, where, found)
+
+
+def _claim(settings: Settings, store: Store, verifier: Verifier) -> Claim:
+    if why := signing.verification_error(settings, verifier, store.what):
+        raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
+    found = signing.attested(settings, verifier, store.what, signing.PROVENANCE)
+    claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
+    if not claims:
+        raise VerifyError(f"{store.name} has no provenance that verifies.", why=found.why)
+    return claims[-1]
+
+
+def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
+    """Lay out the checkout that the provenance names: this one's files if they are the same, else its commit's.
+
+    Raises:
+        ReproduceError: neither is at hand.
+    """
+    root = ensure_folder(work / "checkout")
+    different = _different(settings.root, claim)
+    if not different:
+        for part in _PARTS:
+            place = settings.root / part
+            if place.is_dir():
+                shutil.copytree(place, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            else:
+                shutil.copy2(place, root / part)
+        return root, "this checkout's files, which are the ones in the provenance"
+    archive = work / "commit.tar"
+    git = ["git", "-C", str(settings.root), "archive", "--format=tar", f"--output={archive}", claim.commit or "none"]
+    if not claim.commit or process.run(git, env=settings.environ, check=False).code:
+        raise ReproduceError(
+            "The inputs that the provenance names are not at hand.",
+            why=f"Here differ: {', '.join(different[:8])}.\nNot in this clone: commit {claim.commit or '(none recorded)'}.",
+            remedy="`git fetch` in a clone of the repository that built it, then again.",
+        )
+    with tarfile.open(archive) as tar:
+        tar.extractall(root, filter="data")
+    if different := _different(root, claim):
+        raise ReproduceError(
+            f"Commit {claim.commit} does not have the inputs that the provenance names.", why=", ".join(different[:8])
+        )
+    return root, f"commit {claim.commit[:12]}"
+
+
+def _different(root: Path, claim: Claim) -> list[str]:
+    """Return the inputs that a checkout has not, or has otherwise."""
+    rows = [*claim.files, *((f"patches/{name}", sha256) for name, sha256 in claim.patches)]
+    return [
+        path for path, sha256 in rows if not (root / path).is_file() or sha256_file(root / path) != f"sha256:{sha256}"
+    ]
+
+
+def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
+    for name in ("downloads", "tools"):
+        for path in (settings.cache / name).rglob("*") if (settings.cache / name).is_dir() else ():
+            if path.is_file() and not path.is_symlink():
+                link_or_copy(path, cache / path.relative_to(settings.cache))
+            elif path.is_symlink():
+                ensure_folder((cache / path.relative_to(settings.cache)).parent)
+                (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
+    arguments = ["build", "--locked", "--unsigned"]
+    if claim.variant:
+        arguments = ["build", "--image", claim.image, "--variant", claim.variant]
+    env = {
+        **settings.environ,
+        "PYTHONPATH": str(root / "build"),
+        "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
+        "WEBUI_FORK_ROOT": str(root),
+        "WEBUI_FORK_CACHE": str(cache),
+        "WEBUI_FORK_CONFIG": str(settings.config),
+        "CI": "true",
+    }
+    argv = [sys.executable, "-m", "webui_fork", *arguments]
+    done = process.run(argv, env=env, cwd=root, check=False, group=True, doing="build the image again")
+    if done.code:
+        raise ReproduceError("It could not be built again.", why=done.tail(), remedy="The error is the build's own.")
+
+
+def _differences(store: Store, rebuilt: Image, root: Path, work: Path) -> Iterator[str]:
+    digest = str(store.root.parsed()["config"]["digest"])
+    published = oci.image_of(store.root, oci.Blob(oci.CONFIG, b"".join(store.blob(digest))))
+    yield from compare.images(published, rebuilt)
+    names = [named.name for named in published.layers], [named.name for named in rebuilt.layers]
+    if names[0] != names[1]:
+        yield f"layers: published {', '.join(names[0])}; rebuilt {', '.join(names[1])}"
+        return
+    for one, other in zip(published.layers, rebuilt.layers, strict=True):
+        if one.layer.digest == other.layer.digest:
+            continue
+        file = work / "published"
+        with file.open("wb") as out:
+            for piece in store.blob(one.layer.digest):
+                out.write(piece)
+        yield from compare.layers(one.name, file, oci.blob_path(root / "out/image", other.layer.digest))

@@ -1,0 +1,45 @@
+"""The patchset revision: what is built from a release and a changed series or lock gets a number of its own.
+
+A published tag never moves, so what changes an image takes the next one. docs/adr/0007-patchset-revision.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from webui_fork import lock, pipeline, process
+from webui_fork.errors import LockError
+from webui_fork.lock import Lock
+from webui_fork.settings import Settings
+
+
+def committed(settings: Settings) -> Lock | None:
+    """Return the lock of the checkout's last commit, or None where there is none that can be read."""
+    argv = ["git", "-C", str(settings.root), "show", "HEAD:./upstream.lock"]
+    done = process.run(argv, env=settings.environ, check=False)
+    try:
+        return lock.parse(done.stdout) if done.code == 0 else None
+    except LockError:
+        return None
+
+
+def following(pinned: Lock, before: Lock | None, inputs: tuple[tuple[str, str], ...]) -> Lock:
+    """Return the lock with these inputs, and the revision that belongs to them.
+
+    Args:
+        pinned: the lock at hand. before: the committed one: many edits between two commits are one revision.
+        inputs: what the other locks and the series are now.
+    """
+    known = before or pinned
+    grown = max(pinned.revision, known.revision + (known.inputs != inputs))
+    return replace(pinned, inputs=inputs, revision=grown if known.version == pinned.version else 1)
+
+
+def record(settings: Settings, pinned: Lock) -> bool:
+    """Write `upstream.lock` with the digests of today's other locks and series; return whether a byte changed.
+
+    Raises:
+        SeriesError: the series can't be read. CacheError: the file can't be written.
+    """
+    settled = following(pinned, committed(settings), pipeline.lock_inputs(settings))
+    return lock.write(settings.lock_file, settled)

@@ -1,0 +1,230 @@
+"""The software bill of materials: CycloneDX 1.6 from what the builder knows. Pure: one input, one byte form.
+
+No clock and no random number: the time is the release's, the serial number comes from the image's digest.
+Source: CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/), purl (https://github.com/package-url/purl-spec).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import (
+    AttachedText,
+    Encoding,
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    Property,
+    XsUri,
+)
+from cyclonedx.model.bom import Bom, BomMetaData
+from cyclonedx.model.component import (
+    Component,
+    ComponentType,
+    Diff,
+    Patch,
+    PatchClassification,
+    Pedigree,
+)
+from cyclonedx.model.issue import IssueClassification, IssueType
+from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpression
+from cyclonedx.model.tool import ToolRepository
+from cyclonedx.output.json import JsonV1Dot6
+from packageurl import PackageURL
+
+from webui_fork import series
+from webui_fork.inventory import Package
+from webui_fork.lock import Lock, PinnedFile
+from webui_fork.oci import Image
+
+LICENSE = "LicenseRef-Open-WebUI"
+_TYPES = {"upstream": PatchClassification.BACKPORT, "backport": PatchClassification.BACKPORT}
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What an SBOM is written from.
+
+    ``packages`` are the inventories of the layers. ``license_text`` is the release's own. ``distribution`` is the
+    Debian version of the base, as `12`. ``front_end`` says whether the built front end is in the image.
+    """
+
+    name: str
+    tag: str
+    home: str
+    tool_version: str
+    lock: Lock
+    image: Image
+    patches: tuple[series.Patch, ...]
+    packages: tuple[Package, ...]
+    license_text: str
+    distribution: str
+
+
+def write(material: Material) -> bytes:
+    """Return the SBOM's JSON.
+
+    Every component has a stable `bom-ref`; the image depends on all of them.
+    """
+    image = _image(material)
+    application = _application(material)
+    parts = [application, *_packages(material)]
+    bom = Bom(
+        components=parts,
+        serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"pkg:oci/{material.name}@{material.image.digest}"),
+        metadata=BomMetaData(
+            component=image, timestamp=material.lock.time, tools=ToolRepository(components=[_tool(material)])
+        ),
+    )
+    bom.register_dependency(image, parts)
+    return str(JsonV1Dot6(bom).output_as_string()).encode()
+
+
+def _tool(material: Material) -> Component:
+    return Component(name="webui_fork", version=material.tool_version, type=ComponentType.APPLICATION, bom_ref="tool")
+
+
+def _image(material: Material) -> Component:
+    digest = material.image.digest
+    purl = PackageURL("oci", name=material.name, version=digest, qualifiers={"tag": material.tag})
+    return Component(
+        name=material.name,
+        version=material.tag,
+        type=ComponentType.CONTAINER,
+        bom_ref=purl.to_string(),
+        purl=purl,
+        hashes=[_sha256(digest.removeprefix("sha256:"))],
+        properties=[
+            Property(name=f"webui_fork:layer:{item.name}", value=item.layer.digest) for item in material.image.layers
+        ],
+        external_references=_references(material.home),
+    )
+
+
+def _references(home: str) -> list[ExternalReference]:
+    return [ExternalReference(type=ExternalReferenceType.WEBSITE, url=XsUri(home))] if home else []
+
+
+def _sha256(value: str) -> HashType:
+    return HashType(alg=HashAlgorithm.SHA_256, content=value)
+
+
+def _application(material: Material) -> Component:
+    """Return Open WebUI as it stands in the image: its ancestor is the release, its pedigree the series."""
+    release = material.lock
+    purl = PackageURL("pypi", name="open-webui", version=release.version)
+    licence = DisjunctiveLicense(name=LICENSE, text=AttachedText(content=material.license_text))
+    ancestor = Component(
+        name="open-webui",
+        version=release.version,
+        type=ComponentType.APPLICATION,
+        bom_ref=f"release:{release.version}",
+        purl=purl,
+        hashes=[_sha256(release.sdist.sha256)],
+        external_references=[_distribution(release.sdist), _distribution(release.wheel)],
+    )
+    pedigree = Pedigree(ancestors=[ancestor], patches=[_patch(patch) for patch in material.patches])
+    # the npm packages inside the built front end are upstream's choice, and not listed by it
+    note = "The built front end is the release's own; the npm packages bundled in it are not listed here."
+    return Component(
+        name="open-webui",
+        version=release.version,
+        type=ComponentType.APPLICATION,
+        bom_ref=purl.to_string(),
+        purl=purl,
+        description=f"Open WebUI {release.version} with {len(material.patches)} patches. {note}",
+        licenses=[licence],
+        pedigree=pedigree if material.patches else Pedigree(ancestors=[ancestor]),
+        modified=bool(material.patches),
+    )
+
+
+def _distribution(file: PinnedFile) -> ExternalReference:
+    return ExternalReference(
+        type=ExternalReferenceType.DISTRIBUTION,
+        url=XsUri(file.name),
+        hashes=[_sha256(file.sha256)],
+        comment="on the Python package index",
+    )
+
+
+def _patch(patch: series.Patch) -> Patch:
+    """Return a patch with its whole text, and what it resolves: its bug, or the defect its description names."""
+    bug = patch.field("Bug")
+    origin = re.split(r"[,:]", patch.field("Origin"))[0]
+    issue = IssueType(
+        type=IssueClassification.DEFECT,
+        id=patch.name.removesuffix(".patch"),
+        name=patch.subject,
+        description=patch.field("Description"),
+        references=[XsUri(bug)] if bug.startswith("http") else [],
+    )
+    text = AttachedText(
+        content=base64.b64encode(patch.data).decode(), content_type="text/x-diff", encoding=Encoding.BASE_64
+    )
+    return Patch(type=_TYPES.get(origin, PatchClassification.UNOFFICIAL), diff=Diff(text=text), resolves=[issue])
+
+
+def _packages(material: Material) -> Iterable[Component]:
+    """Yield a component for each package; one that stands in several places comes once, with all of them."""
+    merged: dict[str, tuple[PackageURL, Package, set[str]]] = {}
+    for package in material.packages:
+        purl = package_url(package, material.distribution)
+        _, _, places = merged.setdefault(purl.to_string(), (purl, package, set()))
+        places |= set(package.paths)
+    for key, (purl, package, places) in merged.items():
+        yield Component(
+            name=package.name,
+            version=package.version,
+            type=ComponentType.LIBRARY,
+            bom_ref=key,
+            purl=purl,
+            hashes=[_sha256(package.sha256)] if package.sha256 else [],
+            licenses=_licenses(package.licenses),
+            properties=[Property(name="webui_fork:path", value="/" + path) for path in sorted(places)],
+        )
+
+
+def package_url(package: Package, distribution: str) -> PackageURL:
+    """Return the purl of a package, in the canonical form of its type."""
+    if package.kind == "deb":
+        qualifiers = {"arch": package.architecture, "distro": f"debian-{distribution}"}
+        if package.source:
+            qualifiers["upstream"] = re.sub(r" \((.*)\)", r"@\1", package.source)
+        return PackageURL("deb", "debian", package.name, package.version, qualifiers)
+    if package.kind == "npm":
+        group, _, name = package.name.rpartition("/")
+        return PackageURL("npm", group or None, name, package.version)
+    return PackageURL("pypi", None, re.sub(r"[-_.]+", "-", package.name).lower(), package.version)
+
+
+def _licenses(words: Iterable[str]) -> list[License]:
+    """Return licences as found; an expression stands alone, as CycloneDX has it."""
+    made = [LicenseFactory().make_from_string(word) for word in words]
+    if len(made) == 1:
+        return made
+    return [DisjunctiveLicense(name=item.value) if isinstance(item, LicenseExpression) else item for item in made]
+
+
+def purls(document: Mapping[str, object]) -> frozenset[tuple[str, str, str]]:
+    """Return what an SBOM names, as (type, name, version), for comparisons with other scanners' words.
+
+    Args:
+        document: a parsed CycloneDX document.
+    """
+    found = set()
+    rows = document.get("components", [])
+    for row in rows if isinstance(rows, list) else []:
+        if purl := row.get("purl"):
+            parsed = PackageURL.from_string(purl)
+            found.add(
+                (parsed.type, "/".join(filter(None, (parsed.namespace, parsed.name))), unquote(parsed.version or ""))
+            )
+    return frozenset(found)

@@ -1,0 +1,184 @@
+"""Sign an image and attest what is known of it; skip what is there and verifies. Then record all of it in `out/`."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from webui_fork import embedded, oci, signing, statements, tools, transfer
+from webui_fork.errors import SigningError
+from webui_fork.files import exclusive, temp_folder, write_atomic
+from webui_fork.oci import Attached
+from webui_fork.pipeline import Built, Inputs
+from webui_fork.registry import Registry
+from webui_fork.report import human_size
+from webui_fork.settings import Settings
+from webui_fork.signing import Signer
+from webui_fork.statements import Statements
+from webui_fork.terminal import Terminal
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A pushed, signed, attested and verified image.
+
+    ``ref`` is in the embedded registry, ``key`` what verifies it, ``attached`` what cosign keeps beside it.
+    """
+
+    ref: str
+    key: str
+    fresh: bool
+    statements: Statements
+    attached: tuple[Attached, ...]
+
+
+def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Sealed:
+    """Push to the embedded registry, sign and attest the digest, and verify all of it with the public key.
+
+    Raises:
+        RegistryError, SigningError, PassphraseError: what was built is kept in every case.
+    """
+    cosign, program = tools.find(settings, "cosign", ui), tools.find(settings, "registry", ui)
+    signer = signing.signer(settings, cosign, ui)
+    said = statements.of_build(settings, inputs, built, ui)
+
+    def sending(name: str, size: int) -> None:
+        if size > 1_000_000:
+            ui.say(f"Pushing the layer {name} ({human_size(size)})")
+
+    with (
+        exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
+        temp_folder(settings.cache / "tmp", "registry") as work,
+        ExitStack() as held,
+    ):
+        with ui.step("registry start"):
+            url = held.enter_context(embedded.running(program, settings.cache / "registry", work))
+        registry = held.enter_context(Registry(url, inputs.spec.name))
+        with ui.step("push"):
+            pushed = transfer.push(registry, built.image, inputs.tag, settings.cache, sending)
+        with ui.step("cosign"):
+            made = seal(settings, signer, pushed.ref, said, work, inputs.spec.name)
+        attached = transfer.attached(registry, built.image.digest)
+    verifier = signer.verifier(settings)
+    ref = f"{inputs.spec.name}@{built.image.digest}"
+    return Sealed(ref, verifier.who, made or pushed.new, said, attached)
+
+
+def seal(
+    settings: Settings,
+    signer: Signer,
+    ref: str,
+    said: Statements,
+    work: Path,
+    name: str,
+    ca: str | None = None,
+) -> bool:
+    """Have a reference signed and attested; what is there and verifies is left alone.
+
+    Args:
+        ref: by digest. said: the predicates. work: a folder for their files. name: what the signature calls the image.
+        ca: certificates for the registry.
+
+    Returns:
+        Whether anything was made.
+
+    Raises:
+        SigningError, PassphraseError: cosign failed, or its work does not verify.
+    """
+    verifier = replace(signer.verifier(settings), ca=ca)
+
+    def signed() -> bool:
+        if not signing.verification_error(settings, verifier, ref):
+            return False
+        signing.sign(settings, signer, ref, name, ca)
+        _verified(signing.verification_error(settings, verifier, ref), ref, verifier.who)
+        return True
+
+    def attested() -> bool:  # one after the other: both are kept in one manifest
+        made = False
+        for kind, predicate in _predicates(said):
+            if same(settings, verifier, ref, kind, predicate):
+                continue
+            file = work / f"{kind}.json"
+            file.write_bytes(predicate)
+            signing.attest(settings, signer, ref, kind, file, ca)
+            if not same(settings, verifier, ref, kind, predicate):
+                _verified(signing.attested(settings, verifier, ref, kind).why or "another predicate", ref, verifier.who)
+            made = True
+        return made
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(signed), pool.submit(attested)
+        return first.result() | second.result()
+
+
+def _predicates(said: Statements) -> list[tuple[str, bytes]]:
+    rows = [(signing.SBOM, said.sbom), (signing.PROVENANCE, said.provenance)]
+    return [(kind, data) for kind, data in rows if data is not None]
+
+
+def same(settings: Settings, verifier: signing.Verifier, what: str, kind: str, predicate: bytes) -> bool:
+    """Tell whether a verified attestation says just this."""
+    found = signing.attested(settings, verifier, what, kind).predicates
+    wanted = _told(json.loads(predicate))
+    return any(_told(item) == wanted for item in found)
+
+
+def _told(predicate: Any) -> Any:
+    """Return what a predicate says of the image, without which run said it."""
+    said = plain(predicate)
+    if isinstance(said, dict) and isinstance(said.get("runDetails"), dict):
+        said["runDetails"].pop("metadata", None)
+    return said
+
+
+def plain(value: Any) -> Any:
+    """Return a predicate without what is empty: cosign adds empty fields that SLSA has and we leave out."""
+    if isinstance(value, dict):
+        rows = {key: plain(item) for key, item in value.items()}
+        return {key: item for key, item in rows.items() if item not in ({}, [], None, "")}
+    return [plain(item) for item in value] if isinstance(value, list) else value
+
+
+def _verified(why: str, ref: str, who: str) -> None:
+    if why:
+        raise SigningError(
+            f"{ref} was signed, but {who} does not verify it.",
+            why=why,
+            remedy="Is the public key beside the private one its other half?",
+        )
+
+
+def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> None:
+    """Write `out/image/` (an OCI layout, attestations included), SBOM, provenance and `out/build.json`.
+
+    The next stage starts from them.
+
+    Raises:
+        CacheError: it can't be written.
+    """
+    oci.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
+    assert sealed.statements.sbom is not None
+    write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
+    write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
+    commit, dirty = statements.checkout(settings)
+    values = {
+        "schema": 2,
+        "tag": inputs.tag,
+        "digest": built.image.digest,
+        "release": built.tree.release,
+        "head": built.tree.head,
+        "patches": [patch.name for patch in inputs.patches],
+        "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
+        "drift": built.drift,
+        "inputs": dict(inputs.digests),
+        "statements": statements.digests(sealed.statements),
+        "commit": commit,
+        "dirty": dirty,
+        "key": sealed.key,
+    }
+    write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")

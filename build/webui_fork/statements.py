@@ -1,0 +1,169 @@
+"""What we say about an image, written from what the build knows: its SBOM and its provenance."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import webui_fork
+from webui_fork import contents, inventory, oci, process, provenance, rootfs, upstream, wheels
+from webui_fork.apt import Deb
+from webui_fork.errors import ImageError
+from webui_fork.files import sha256_bytes, sha256_file
+from webui_fork.image import ImageSpec, RegistrySpec
+from webui_fork.inventory import Package
+from webui_fork.lock import Lock
+from webui_fork.provenance import Input
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from webui_fork.pipeline import Built, Inputs
+
+_RELEASES = {"bookworm": "12", "trixie": "13"}
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """Both predicates: a CycloneDX document, and SLSA provenance (``None``: not made for this image)."""
+
+    sbom: bytes | None
+    provenance: bytes
+
+
+def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Statements:
+    """Write both for an image that was built from packages.
+
+    Raises:
+        ImageError: an installed package is not one that was locked.
+    """
+    from webui_fork import sbom
+
+    with ui.step("sbom"):
+        packages = _packages(settings, inputs, built)
+        licence = upstream.read_file(upstream.repository(settings), built.source.commit, "LICENSE") or b""
+        material = sbom.Material(
+            name=inputs.spec.name,
+            tag=inputs.tag,
+            home=inputs.spec.home,
+            tool_version=webui_fork.__version__,
+            lock=inputs.lock,
+            image=built.image,
+            patches=inputs.patches,
+            packages=packages,
+            license_text=licence.decode(),
+            distribution=_RELEASES.get(inputs.spec.base.suite, inputs.spec.base.suite),
+        )
+        document = sbom.write(material)
+    inputs_of = (*_debs(built.debs, inputs.spec), *_wheels(inputs.packaged.requirements), *files(settings, inputs.spec))
+    return Statements(
+        document, provenance.write(facts(settings, inputs.spec, inputs.lock, inputs.patches, (built.image,), inputs_of))
+    )
+
+
+def facts(
+    settings: Settings,
+    spec: ImageSpec | RegistrySpec,
+    release: Lock,
+    patches: tuple[Patch, ...],
+    images: tuple[oci.Image, ...],
+    others: tuple[Input, ...],
+    parameters: tuple[tuple[str, str], ...] = (),
+) -> provenance.Facts:
+    """Gather what a provenance says: ``others`` are the inputs beside release and series."""
+    commit, dirty = checkout(settings)
+    home = spec.home
+    return provenance.Facts(
+        lock=release,
+        images=images,
+        patches=patches,
+        parameters=(("image", spec.folder.name), *parameters),
+        inputs=others,
+        home=home,
+        commit=commit,
+        dirty=dirty,
+        builder=settings.builder or f"{home}/builder/local",
+        invocation=settings.invocation,
+        versions=(
+            ("webui_fork", webui_fork.__version__),
+            ("python", platform.python_version()),
+            ("uv", rootfs.uv_version()),
+            ("deflate", version("deflate")),
+            ("code", contents.code_digest("layers", "contents", "rootfs", "image", "oci", "pipeline")),
+        ),
+    )
+
+
+def checkout(settings: Settings) -> tuple[str, bool]:
+    """Return the checkout's commit ("" where it is none), and whether its files differ from it."""
+    git = ["git", "-C", str(settings.root)]
+    head = process.run([*git, "rev-parse", "--verify", "--quiet", "HEAD"], env=settings.environ, check=False)
+    if head.code:
+        return "", False
+    status = process.run([*git, "status", "--porcelain", "--untracked-files=normal"], env=settings.environ, check=False)
+    return head.stdout.strip(), bool(status.stdout.strip())
+
+
+def files(settings: Settings, spec: ImageSpec | RegistrySpec) -> tuple[Input, ...]:
+    """Return the checkout's own files that an image is made from."""
+    own = [spec.folder / copy.path for copy in spec.copies if copy.origin == "image"]
+    paths = [settings.lock_file, spec.folder / "image.toml", *sorted(spec.folder.glob("*.lock")), *own]
+    names = [path.relative_to(settings.root).as_posix() for path in paths]
+    return tuple(
+        Input(name, name, (("sha256", sha256_file(path).removeprefix("sha256:")),))
+        for name, path in zip(names, paths, strict=True)
+    )
+
+
+def _debs(debs: Iterable[Deb], spec: ImageSpec) -> Iterable[Input]:
+    for deb in debs:
+        uri = f"pkg:deb/debian/{deb.name}@{deb.version}?arch={spec.architecture}"
+        yield Input(uri, f"{deb.name} {deb.version}", (("sha256", deb.sha256),))
+
+
+def _wheels(requirements: str) -> Iterable[Input]:
+    for name, number, sha256 in wheels.pins(requirements):
+        yield Input(f"pkg:pypi/{name}@{number}", f"{name} {number}", (("sha256", sha256),))
+
+
+def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package, ...]:
+    """Return what stands in the image, with the digests of what it was installed from.
+
+    The release's own `package.json` is Open WebUI itself, and stays: scanners find it.
+
+    Raises:
+        ImageError: a package was not locked.
+    """
+    debs = {deb.name: deb.sha256 for deb in built.debs}
+    locked = {_key(name, number): sha256 for name, number, sha256 in wheels.pins(inputs.packaged.requirements)}
+    found: list[Package] = []
+    strangers: list[str] = []
+    target = inputs.spec.python.target.strip("/")
+    for named in built.image.layers:
+        for package in inventory.of_layer(settings.cache, named.layer):
+            sha256 = debs.get(package.name, "") if package.kind == "deb" else ""
+            if package.kind == "pypi":
+                sha256 = locked.get(_key(package.name, package.version), "")
+            # what a wheel carries of another distribution is inside that wheel, and not installed by itself
+            installed = package.kind == "deb" or any(path.count("/") == target.count("/") + 2 for path in package.paths)
+            if not sha256 and installed and package.kind != "npm":
+                strangers.append(f"{package.name} {package.version}")
+            found.append(replace(package, sha256=sha256))
+    if strangers:
+        raise ImageError("The image has packages that no lock names.", why=", ".join(strangers))
+    return tuple(found)
+
+
+def _key(name: str, number: str) -> tuple[str, str]:
+    return re.sub(r"[-_.]+", "-", name).lower(), number
+
+
+def digests(statements: Statements) -> dict[str, str]:
+    """Return the digests of the predicates, for a record."""
+    rows = (("sbom", statements.sbom), ("provenance", statements.provenance))
+    return {name: sha256_bytes(data) for name, data in rows if data is not None}

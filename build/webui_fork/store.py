@@ -1,0 +1,88 @@
+"""Where an image is looked at: a registry, or an OCI layout on disk. Read only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import oci, reference, remotes, signing
+from webui_fork.blobs import FileContent
+from webui_fork.errors import VerifyError
+from webui_fork.oci import Blob, Layout
+from webui_fork.registry import Registry
+from webui_fork.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """An image's home: how people call it, its tag ("" by digest), its root manifest, and what cosign is told.
+
+    Just one of ``registry`` and ``layout`` is set.
+    """
+
+    name: str
+    tag: str
+    root: Blob
+    what: str
+    ca: str | None = None
+    registry: Registry | None = None
+    layout: Layout | None = None
+
+    def manifest(self, digest: str) -> Blob:
+        """Return a manifest by digest.
+
+        Raises:
+            RegistryError, ImageError: it is not there, or is another.
+        """
+        if digest == self.root.digest:
+            return self.root
+        found = self.registry.manifest(digest) if self.registry else None
+        if found is None:
+            raise VerifyError(
+                f"{self.name} has no manifest {digest}.", remedy="It was pushed in part: publish it again."
+            )
+        return found
+
+    def blob(self, digest: str) -> Iterator[bytes]:
+        """Yield a blob's bytes.
+
+        Raises:
+            RegistryError, VerifyError: it is not there, or (in a registry) is another.
+        """
+        if self.registry:
+            return self.registry.blob(digest)
+        assert self.layout
+        path = oci.blob_path(self.layout.root, digest)
+        if not path.exists():
+            raise VerifyError(f"{path} is missing.", remedy="`nox -s build` writes the layout anew.")
+        return FileContent(path).read(0)
+
+    def tags(self) -> tuple[str, ...]:
+        """Return the tags beside it; a layout has but one."""
+        return self.registry.tags() if self.registry else (self.tag,)
+
+
+@contextmanager
+def opened(settings: Settings, text: str) -> Iterator[Store]:
+    """Open what a user names: `REGISTRY/NAME:TAG`, `REGISTRY/NAME@sha256:…`, `oci:FOLDER`, or a folder's path.
+
+    Raises:
+        UsageError: it is no reference. RegistryError: the registry fails, lies or does not let us in.
+        VerifyError: there is no such image. ImageError: the folder is no layout.
+    """
+    folder = text.removeprefix(signing.LAYOUT)
+    if folder != text or (text.startswith((".", "/")) and Path(text).is_dir()):
+        layout = oci.read_layout(Path(folder))
+        yield Store(f"{folder}", layout.tag, layout.image.manifest, signing.LAYOUT + folder, layout=layout)
+        return
+    wanted = reference.parse(text)
+    with remotes.connect(settings, wanted) as registry:
+        root = registry.manifest(wanted.target)
+        if root is None:
+            raise VerifyError(
+                f"{wanted.name} has no {wanted.target}.", remedy="Check the name; `docker login` if it is private."
+            )
+        ca = remotes.certificates(settings, wanted.registry)
+        yield Store(str(wanted), wanted.tag, root, wanted.at(root.digest).pinned, ca, registry)

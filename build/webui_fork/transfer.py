@@ -1,0 +1,113 @@
+"""Move images between a cache, a layout and registries: blob by blob, and only what the other side lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import blobs, oci
+from webui_fork.blobs import Content
+from webui_fork.layers import Layer
+from webui_fork.oci import Attached, Image
+from webui_fork.registry import Registry
+
+Progress = Callable[[str, int], None]
+Find = Callable[[Layer], Content]
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a push did: the reference by digest, blobs and bytes sent or mounted, and whether anything was new."""
+
+    ref: str
+    blobs: int
+    bytes: int
+    new: bool
+    mounted: int = 0
+
+
+def in_cache(folder: Path) -> Find:
+    """Find layers in a cache or layout, each held against its digest before it goes."""
+    return lambda layer: blobs.checked(oci.blob_path(folder, layer.digest), layer.digest)
+
+
+def send(
+    registry: Registry, image: Image, find: Find, progress: Progress, mount_from: Iterable[str] = ()
+) -> tuple[int, int, int]:
+    """Give a registry the blobs of an image that it lacks.
+
+    Args:
+        find: gives a layer's bytes. progress: told the name and size of each blob before it is sent.
+        mount_from: other repositories of the same registry that may have them.
+
+    Returns:
+        How many blobs were sent, their bytes, and how many the registry took over from another repository.
+
+    Raises:
+        RegistryError: it keeps failing. DigestError: a cached blob was damaged; it is removed, and made again.
+    """
+    count = sent = mounted = 0
+    sources = tuple(mount_from)
+    for named in image.layers:
+        digest = named.layer.digest
+        if registry.has("blobs", digest):
+            continue
+        if any(registry.mount(digest, repository) for repository in sources):
+            mounted += 1
+            continue
+        progress(named.name, named.layer.size)
+        registry.put(digest, find(named.layer))
+        count, sent = count + 1, sent + named.layer.size
+    if not registry.has("blobs", image.config.digest):
+        registry.put_blob(image.config)
+        count, sent = count + 1, sent + len(image.config.data)
+    return count, sent, mounted
+
+
+def push(registry: Registry, image: Image, tag: str, cache: Path, progress: Progress) -> Pushed:
+    """Push an image under a tag, its manifest last.
+
+    Args:
+        cache: where the layers' blobs are. progress: see :func:`send`.
+
+    Raises:
+        RegistryError: it keeps failing; the tag still names what it named before.
+        DigestError: see :func:`send`.
+    """
+    ref = f"{registry.name}@{image.digest}"
+    known = registry.manifest(tag)
+    if known and known.data == image.manifest.data:
+        return Pushed(ref, 0, 0, False)
+    count, sent, mounted = send(registry, image, in_cache(cache), progress)
+    registry.put_manifest(tag, image.manifest)
+    return Pushed(ref, count, sent, True, mounted)
+
+
+def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
+    """Return what cosign keeps in a registry beside a digest.
+
+    Raises:
+        RegistryError: it keeps failing, or lies.
+    """
+    found = []
+    for kind in ("sig", "att"):
+        manifest = registry.manifest(oci.attached_tag(digest, kind))
+        if manifest:
+            said = manifest.parsed()
+            rows = [said["config"], *said["layers"]]
+            parts = tuple(registry.small_blob(row["digest"], row["mediaType"]) for row in rows)
+            found.append(Attached(kind, manifest, parts))
+    return tuple(found)
+
+
+def attach(registry: Registry, digest: str, item: Attached) -> None:
+    """Put a signature or attestations beside a digest, the manifest last.
+
+    Raises:
+        RegistryError: it keeps failing.
+    """
+    for blob in item.blobs:
+        if not registry.has("blobs", blob.digest):
+            registry.put_blob(blob)
+    registry.put_manifest(oci.attached_tag(digest, item.kind), item.manifest)

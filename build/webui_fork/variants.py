@@ -1,0 +1,187 @@
+"""Variants: the series on images that stand in a registry, such as upstream's own. Pinned in `bases.lock`.
+
+One variant a line: name, reference, digest. Only `nox -s lock -- --bases` writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from webui_fork import append, image, lock, oci, pipeline, provenance, reference, remotes, stack, statements, upstream
+from webui_fork.append import Appended
+from webui_fork.contents import LayerCache
+from webui_fork.errors import ImageError, LockError
+from webui_fork.image import RegistrySpec, Variant
+from webui_fork.lock import Lock
+from webui_fork.provenance import Input
+from webui_fork.reference import Reference
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.statements import Statements
+from webui_fork.tags import Fixed
+from webui_fork.terminal import Terminal
+
+_ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
+_HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is wanted: a variant of an image's description, on the locked release, with the series."""
+
+    spec: RegistrySpec
+    variant: Variant
+    lock: Lock
+    patches: tuple[Patch, ...]
+    base: Reference
+
+    @property
+    def fixed(self) -> Fixed:
+        """The tag that never moves."""
+        return Fixed(self.lock.version, self.lock.revision, self.variant.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A variant with the series on it: the result, its patch layer, the patched tree, and the bytes read for it."""
+
+    request: Request
+    appended: Appended
+    layer: oci.NamedLayer
+    head: str
+    received: int
+    statements: Statements
+
+
+def request(settings: Settings, name: str, variant: str) -> Request:
+    """Read what a variant is made of.
+
+    Args:
+        name: folder below `images/`. variant: its name there, "" for the only one.
+
+    Raises:
+        ImageError, LockError, SeriesError: there is no such variant, it is not pinned, or an input is odd.
+    """
+    spec = image.read_registry(settings.root / "images" / name)
+    names = [item.name for item in spec.variants]
+    if not variant and len(names) == 1:
+        variant = names[0]
+    if variant not in names:
+        raise ImageError(
+            f"images/{name} has {'no variant ' + variant if variant else 'several variants'}.",
+            remedy=f"Name one: --variant {', --variant '.join(names)}.",
+        )
+    chosen = spec.variants[names.index(variant)]
+    pinned = lock.read(settings.lock_file)
+    _, patches = stack.read_series(settings.patches)
+    return Request(spec, chosen, pinned, patches, _pinned(spec, chosen, pinned))
+
+
+def wanted(variant: Variant, pinned: Lock) -> Reference:
+    """Return the reference of a variant for the pinned release."""
+    return reference.parse(variant.reference.replace("{version}", pinned.version))
+
+
+def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
+    asked = wanted(variant, pinned)
+    if asked.digest:
+        return asked
+    found = read_bases(spec.folder / "bases.lock").get(variant.name)
+    if found is None or found[0] != str(asked):
+        raise LockError(
+            f"The digest of {asked} is not pinned.",
+            remedy="`nox -s lock -- --bases` asks its registry and writes images/*/bases.lock; review it.",
+        )
+    return asked.at(found[1])
+
+
+def read_bases(file: Path) -> dict[str, tuple[str, str]]:
+    """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
+
+    Raises:
+        LockError: a line is odd.
+    """
+    found = {}
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        match = _ROW.fullmatch(line)
+        if not match:
+            raise LockError(
+                f"{file}:{number}: is not `variant reference digest`.", remedy="Run `nox -s lock -- --bases`."
+            )
+        found[match.group(1)] = (match.group(2), match.group(3))
+    return found
+
+
+def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
+    """Ask the registries what the variants' references name now; return the lock's text.
+
+    Raises:
+        ImageError: one is not there. RegistryError: a registry fails.
+    """
+    rows = []
+    for variant in spec.variants:
+        asked = wanted(variant, pinned)
+        with remotes.connect(settings, asked) as registry:
+            found = registry.manifest(asked.target)
+        if found is None:
+            raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
+        rows.append(f"{variant.name} {asked} {found.digest}\n")
+    return _HEAD + "".join(rows)
+
+
+def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
+    """Put the series on the base; nothing is pushed.
+
+    Raises:
+        ImageError: the base is not of the release. RegistryError, SourceError, ApplyError, SeriesError: see the stages.
+    """
+    commit = upstream.release_commit(settings, asked.lock, ui)
+    repo = upstream.repository(settings)
+    with ui.step("series"):
+        tree = stack.apply(repo, commit, asked.patches, asked.lock.epoch)
+        changes = stack.changes(repo, tree)
+    cache = LayerCache(settings.cache, asked.lock.epoch, ui)
+    layer = pipeline.patch_layer(asked.spec, asked.patches, cache, repo, tree).layer
+    files: dict[str, str | None] = {}
+    for change in changes:
+        placed = asked.spec.place(change.path)
+        assert placed  # the layer was made: every change has its place
+        data = upstream.read_file(repo, commit, change.path)
+        files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
+    with ui.step("base", f"Reading {asked.base}"), remotes.connect(settings, asked.base) as registry:
+        base = append.read(registry, asked.base.digest)
+        append.check(registry, base, files, ui.say)
+        received = registry.received
+    appended = append.append(base, layer.layer, _annotations(asked, tree.head), asked.lock.created)
+    return Made(asked, appended, layer, tree.head, received, _statements(settings, asked, appended))
+
+
+def _annotations(asked: Request, head: str) -> dict[str, str]:
+    words = {"version": asked.lock.version, "commit": head, "patches": str(len(asked.patches))}
+    words |= {"home": asked.spec.home, "variant": asked.variant.name}
+    return {
+        **{key: pipeline.filled(value, words) for key, value in asked.spec.annotations},
+        "org.opencontainers.image.version": str(asked.fixed).removeprefix("v"),
+        "org.opencontainers.image.revision": head,
+        "org.opencontainers.image.created": asked.lock.created,
+        "org.opencontainers.image.base.name": str(wanted(asked.variant, asked.lock)).partition("@")[0],
+        "org.opencontainers.image.base.digest": asked.base.digest,
+    }
+
+
+def _statements(settings: Settings, asked: Request, appended: Appended) -> Statements:
+    """Write the provenance: the base by digest stands for all that somebody else put into it, so there is no SBOM."""
+    digest = asked.base.digest.removeprefix("sha256:")
+    others = (
+        Input(f"docker://{asked.base.name}", "base", (("sha256", digest),)),
+        *statements.files(settings, asked.spec),
+    )
+    parameters = (("variant", asked.variant.name), ("base", str(asked.base)))
+    facts = statements.facts(settings, asked.spec, asked.lock, asked.patches, appended.images, others, parameters)
+    return Statements(None, provenance.write(facts))

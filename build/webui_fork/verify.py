@@ -1,0 +1,307 @@
+"""Verify a published image: who made it, what of, and that it is what its tag says. One check, one line.
+
+Everything is held against what a trusted key or identity signed; a registry is only believed for what it stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from webui_fork import lock, oci, process, provenance, series, signing, stack, tags
+from webui_fork.contents import PATCHES
+from webui_fork.errors import ForkError
+from webui_fork.files import sha256_bytes, temp_folder
+from webui_fork.layers import read_entries
+from webui_fork.oci import INDEX, Blob
+from webui_fork.provenance import Claim
+from webui_fork.registry import DOCKER_INDEX
+from webui_fork.settings import Settings
+from webui_fork.signing import Verifier
+from webui_fork.store import Store
+
+_TITLE = "org.opencontainers.image."
+_PATCH_LAYER = 32 << 20  # bytes: far more than any series makes
+LABELS = ("title", "description", "version", "revision", "licenses", "created", "source", "base.digest")
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    UNKNOWN = "unknown"
+    BAD = "BAD"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what was looked at, how it came out, and in words why."""
+
+    name: str
+    verdict: Verdict
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """A platform's image of the store."""
+
+    manifest: Blob
+    config: Blob
+    image: oci.Image
+
+
+def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = True) -> tuple[Check, ...]:
+    """Check an image.
+
+    Args:
+        store: where it is. verifier: whose signature counts. layers: read and hash every layer.
+
+    Raises:
+        SigningError: cosign can't be run. VerifyError, RegistryError, ImageError: the image can't be read at all.
+    """
+    verifier = replace(verifier, ca=store.ca)
+    with ThreadPoolExecutor(4) as pool:
+        signature = pool.submit(signing.verification_error, settings, verifier, store.what)
+        proven = pool.submit(signing.attested, settings, verifier, store.what, signing.PROVENANCE)
+        listed = pool.submit(signing.attested, settings, verifier, store.what, signing.SBOM)
+        images = tuple(_images(store))
+        read = pool.submit(_layers, store, images) if layers else None
+        found = [_signature(signature.result(), verifier)]
+        claim, check = _provenance(proven.result())
+        found.append(check)
+        if claim is None or not claim.variant:  # upstream's own image has no SBOM of ours
+            found.append(_sbom(listed.result(), store.root.digest, claim))
+        found.append(_held(read.result()) if read else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
+    if claim is None:
+        return (*found, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
+    found += [_tag(store, claim), _stack(images, claim), _labels(images, claim)]
+    found += [_patches(settings, store, images, claim), _release(settings, claim)]
+    return tuple(found)
+
+
+def _images(store: Store) -> Iterator[_Image]:
+    said = store.root.parsed()
+    if store.root.media_type in (INDEX, DOCKER_INDEX) or "manifests" in said:
+        manifests = [store.manifest(str(row["digest"])) for row in said["manifests"]]
+    else:
+        manifests = [store.root]
+    for manifest in manifests:
+        digest = str(manifest.parsed()["config"]["digest"])
+        data = b"".join(store.blob(digest))
+        config = Blob(oci.CONFIG, data)
+        yield _Image(manifest, config, oci.image_of(manifest, config))
+
+
+def _signature(why: str, verifier: Verifier) -> Check:
+    if why:
+        return Check("signature", Verdict.BAD, f"{verifier.who} did not sign this digest: {why}")
+    return Check("signature", Verdict.OK, f"made with {verifier.who}")
+
+
+def _provenance(found: signing.Attested) -> tuple[Claim | None, Check]:
+    if not found.predicates:
+        return None, Check("provenance", Verdict.BAD, f"no attestation that verifies: {found.why}")
+    claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
+    if not claims:
+        return None, Check("provenance", Verdict.BAD, "the attestation is not of a build of this tool")
+    claim = claims[-1]
+    if claim.dirty:
+        return claim, Check("provenance", Verdict.UNKNOWN, f"built by {claim.builder} from uncommitted changes")
+    commit = f" from commit {claim.commit[:12]}" if claim.commit else ""
+    return claim, Check("provenance", Verdict.OK, f"{claim.tag}, built by {claim.builder}{commit}")
+
+
+def _sbom(found: signing.Attested, digest: str, claim: Claim | None) -> Check:
+    if not found.predicates:
+        return Check("sbom", Verdict.BAD, f"no attestation that verifies: {found.why}")
+    document = found.predicates[-1]
+    try:
+        subject = document["metadata"]["component"]["hashes"][0]["content"]
+        patches = [
+            patch["resolves"][0]["id"] + ".patch"
+            for row in document["components"]
+            for patch in row.get("pedigree", {}).get("patches", ())
+        ]
+        count = len(document["components"])
+    except (KeyError, TypeError, IndexError):
+        return Check("sbom", Verdict.BAD, "the attestation is not an SBOM of this tool")
+    if f"sha256:{subject}" != digest:
+        return Check("sbom", Verdict.BAD, f"it is of another image, sha256:{subject[:12]}…")
+    if claim and sorted(patches) != sorted(name for name, _ in claim.patches):
+        return Check("sbom", Verdict.BAD, "it names other patches than the provenance")
+    return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
+
+
+def _layers(store: Store, images: tuple[_Image, ...]) -> str | int:
+    """Hash every layer; return the number of bytes, or what is wrong."""
+    total = 0
+    done: set[str] = set()
+    for item in images:
+        for named in item.image.layers:
+            digest = named.layer.digest
+            if digest in done:
+                continue
+            done.add(digest)
+            hashed, size = hashlib.sha256(), 0
+            try:
+                for piece in store.blob(digest):
+                    hashed.update(piece)
+                    size += len(piece)
+            except ForkError as error:
+                return f"the layer {named.name} ({digest[:19]}…): {error.what}"
+            if "sha256:" + hashed.hexdigest() != digest or size != named.layer.size:
+                return f"the layer {named.name} is not what its digest {digest[:19]}… says"
+            total += size
+    return total
+
+
+def _held(read: str | int) -> Check:
+    if isinstance(read, str):
+        return Check("layers", Verdict.BAD, read)
+    return Check("layers", Verdict.OK, f"{read / 1e6:.1f} MB hashed, every one is what its digest says")
+
+
+def _tag(store: Store, claim: Claim) -> Check:
+    """Hold the tag against the signed one: an older image under a newer tag is a replay."""
+    fixed = tags.parse(claim.tag + (f"-{claim.variant}" if claim.variant else ""))
+    if fixed is None:
+        return Check("tag", Verdict.BAD, f"{claim.tag!r} in the provenance is no tag of this tool")
+    if not store.tag:
+        return Check("tag", Verdict.OK, f"asked for by digest; it was published as {fixed}")
+    if not tags.covers(store.tag, fixed):
+        return Check(
+            "tag", Verdict.BAD, f"{store.tag} names an image that was signed as {fixed}: a replay, or a mix-up"
+        )
+    if store.tag != str(fixed):
+        try:
+            later = tags.newer(fixed, store.tag, store.tags())
+        except ForkError as error:
+            return Check(
+                "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; if there is a newer one is unknown: {error.what}"
+            )
+        if later:
+            return Check(
+                "tag", Verdict.BAD, f"{store.tag} names {fixed}, but {later} is there: an older image replayed"
+            )
+    return Check("tag", Verdict.OK, f"{store.tag} is {fixed}")
+
+
+def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
+    there = [named.layer.digest for item in images for named in item.image.layers]
+    if strangers := [digest for digest in there if digest not in claim.layers]:
+        return Check(
+            "provenance of layers", Verdict.BAD, f"the provenance does not name the layer {strangers[0][:19]}…"
+        )
+    return Check("provenance of layers", Verdict.OK, f"{len(set(there))} layers, the ones in the provenance")
+
+
+def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
+    for item in images:
+        labels = item.config.parsed().get("config", {}).get("Labels") or {}
+        annotations = item.manifest.parsed().get("annotations") or {}
+        if missing := [name for name in LABELS if not labels.get(_TITLE + name)]:
+            return Check("labels", Verdict.BAD, f"without {', '.join(missing)}")
+        if wrong := [key for key, value in annotations.items() if labels.get(key) != value]:
+            return Check("labels", Verdict.BAD, f"label and annotation differ: {wrong[0]}")
+        version = labels[_TITLE + "version"]
+        wanted = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")
+        if version != wanted:
+            return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {wanted}")
+        description = labels[_TITLE + "description"]
+        if "Unofficial, modified build" not in description or "patches" not in description:
+            return Check("labels", Verdict.BAD, "its description does not say that it is unofficial and modified")
+    return Check(
+        "labels", Verdict.OK, f"version {claim.tag.removeprefix('v')}; it says that it is unofficial and modified"
+    )
+
+
+def _patches(settings: Settings, store: Store, images: tuple[_Image, ...], claim: Claim) -> Check:
+    """Hold the patches of the provenance against those in the image, and against the tag's series here."""
+    for item in images:
+        if inside := _inside(settings, store, item):
+            if isinstance(inside, str):
+                return Check("patches", Verdict.BAD, inside)
+            if inside != claim.patches:
+                return Check(
+                    "patches", Verdict.BAD, f"the image holds other patches than signed: {_differing(inside, claim)}"
+                )
+        elif claim.patches:
+            return Check("patches", Verdict.BAD, "the image does not hold the patches that the provenance names")
+    known, where = _series(settings, claim)
+    if known is None:
+        return Check("patches", Verdict.UNKNOWN, f"{len(claim.patches)}, as signed; {where}")
+    if known != claim.patches:
+        return Check("patches", Verdict.BAD, f"not those of {where}: {_differing(known, claim)}")
+    return Check("patches", Verdict.OK, f"{len(claim.patches)}, the same in provenance, image and {where}")
+
+
+def _differing(known: tuple[tuple[str, str], ...], claim: Claim) -> str:
+    names = sorted({name for name, _ in {*known} ^ {*claim.patches}})
+    return ", ".join(names) or "their order"
+
+
+def _inside(settings: Settings, store: Store, item: _Image) -> tuple[tuple[str, str], ...] | str:
+    """Return the series that the last layer holds, in order; what is wrong with the layer in words."""
+    if item.image.layers[-1].layer.size > _PATCH_LAYER:
+        return "its last layer is too large to be one of patches"
+    try:
+        with temp_folder(settings.cache / "tmp", "verify") as work:
+            file = work / "layer"
+            file.write_bytes(b"".join(store.blob(item.image.layers[-1].layer.digest)))
+            held = {
+                info.name.removeprefix(PATCHES + "/"): data
+                for info, data in read_entries(file, lambda path: path.startswith(PATCHES + "/"))
+                if info.isreg() and info.name.startswith(PATCHES + "/")
+            }
+    except (ForkError, OSError, EOFError, ValueError) as error:
+        return f"the patch layer can't be read: {error}"
+    order = held.get("series", b"").decode(errors="replace").split()
+    return tuple((name, sha256_bytes(held.get(name, b"")).removeprefix("sha256:")) for name in order)
+
+
+def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:
+    """Return the series that belongs to the tag, and where it was found: this checkout's files, or its history."""
+    try:
+        if lock.read(settings.lock_file).tag == claim.tag:
+            _, patches = stack.read_series(settings.patches)
+            return _digests(patches), "series of this checkout"
+    except ForkError:
+        pass
+    if claim.commit:
+        shown = _show(settings, claim.commit, "patches/series")
+        if shown is not None:
+            names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
+            data = [(name, _show(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
+            found = tuple((name, sha256_bytes(text).removeprefix("sha256:")) for name, text in data)
+            return found, f"series at commit {claim.commit[:12]}"
+    return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
+
+
+def _digests(patches: tuple[series.Patch, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((patch.name, sha256_bytes(patch.data).removeprefix("sha256:")) for patch in patches)
+
+
+def _show(settings: Settings, commit: str, path: str) -> bytes | None:
+    argv = ["git", "-C", str(settings.root), "show", f"{commit}:{path}"]
+    done = process.run(argv, env=settings.environ, check=False)
+    return done.stdout.encode() if done.code == 0 else None
+
+
+def _release(settings: Settings, claim: Claim) -> Check:
+    try:
+        pinned = lock.read(settings.lock_file)
+    except ForkError as error:
+        return Check("release", Verdict.UNKNOWN, f"{claim.release}, as signed; {error.what}")
+    if pinned.version != claim.release:
+        return Check(
+            "release", Verdict.OK, f"Open WebUI {claim.release} as signed; this checkout pins {pinned.version}"
+        )
+    if pinned.sdist.sha256 != claim.sdist:
+        return Check("release", Verdict.BAD, f"its Open WebUI {claim.release} is not the one that upstream.lock pins")
+    return Check(
+        "release", Verdict.OK, f"Open WebUI {claim.release}, sha256:{claim.sdist[:12]}… as upstream.lock pins it"
+    )
