@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,13 +59,12 @@ def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
     found = set()
     for row in sbom.get("components", ()):
         purl = PackageURL.from_string(row["purl"])
-        qualifiers = purl.qualifiers if isinstance(purl.qualifiers, dict) else {}
+        qualifiers: dict[str, str] = {**purl.qualifiers}  # its stubs allow a string, its parser gives a mapping
         if purl.type == "pypi":
             found.add(Queried("PyPI", purl.name, str(purl.version)))
         elif purl.type == "npm":
-            found.add(
-                Queried("npm", f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name, str(purl.version))
-            )
+            name = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name
+            found.add(Queried("npm", name, str(purl.version)))
         elif purl.type == "deb":
             source, _, version = qualifiers.get("upstream", purl.name).partition("@")
             release = qualifiers.get("distro", "").removeprefix("debian-")
@@ -123,10 +122,9 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
 
 
 def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
-    ranges = [
-        r for a in row.get("affected", ()) if a.get("package", {}).get("name") == item.name for r in a.get("ranges", ())
-    ]
-    fixed = {event["fixed"] for found in ranges for event in found.get("events", ()) if "fixed" in event}
+    own = [place for place in row.get("affected", ()) if place.get("package", {}).get("name") == item.name]
+    events = [event for place in own for found in place.get("ranges", ()) for event in found.get("events", ())]
+    fixed = {event["fixed"] for event in events if "fixed" in event}
     summary = row.get("summary") or (row.get("details") or "").strip().partition("\n")[0]
     return Finding(item, str(row.get("id")), tuple(row.get("aliases", ())), summary[:100], tuple(sorted(fixed)))
 
@@ -144,10 +142,9 @@ def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding,
             names = {PackageURL.from_string(place["ref"]).name for place in row.get("affects", ())}
             if row["id"] in (finding.id, *finding.aliases) and finding.package.name in names:
                 analysis = row["analysis"]
-                words = f"{analysis['state']}: {analysis.get('detail') or analysis.get('justification', '')}".rstrip(
-                    ": "
-                )
-        judged.append(Finding(finding.package, finding.id, finding.aliases, finding.summary, finding.fixed, words))
+                why = analysis.get("detail") or analysis.get("justification", "")
+                words = f"{analysis['state']}: {why}".rstrip(": ")
+        judged.append(replace(finding, judged=words))
     return tuple(sorted(judged, key=lambda item: (item.settled, item.package.ecosystem, item.package.name, item.id)))
 
 

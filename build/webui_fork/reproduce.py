@@ -94,7 +94,7 @@ def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
     if not claim.commit or process.run(git, env=settings.environ, check=False).code:
         raise ReproduceError(
             "The inputs that the provenance names are not at hand.",
-            why=f"Here differ: {', '.join(different[:8])}.\nNot in this clone: commit {claim.commit or '(none recorded)'}.",
+            why=f"Here differ: {', '.join(different[:8])}.\nNot in this clone: the commit {claim.commit or '(none)'}.",
             remedy="`git fetch` in a clone of the repository that built it, then again.",
         )
     with tarfile.open(archive) as tar:
