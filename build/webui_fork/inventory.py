@@ -13,6 +13,8 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from webui_fork import layers, oci
 from webui_fork.contents import code_digest
 from webui_fork.files import sha256_bytes, write_atomic
@@ -82,6 +84,8 @@ def read(path: Path) -> tuple[Package, ...]:
             found.copyrights[match.group(1)] = copyright_licenses(content.decode(errors="replace"))
         elif _METADATA.fullmatch(name):
             found.packages += _python(name, content.decode(errors="replace"))
+        elif name.endswith(".whl"):
+            found.packages += _wheel(name, content)
         else:
             found.packages += _npm(name, content)
     ready = [_licensed(package, found) if package.kind == "deb" else package for package in found.packages]
@@ -90,7 +94,8 @@ def read(path: Path) -> tuple[Package, ...]:
 
 def _wanted(path: str) -> bool:
     name = PurePosixPath(path).name
-    return bool(path == _STATUS or name == "package.json" or _COPYRIGHT.fullmatch(path) or _METADATA.fullmatch(path))
+    whole = path == _STATUS or name == "package.json" or name.endswith(".whl")
+    return bool(whole or _COPYRIGHT.fullmatch(path) or _METADATA.fullmatch(path))
 
 
 def _alias(found: _Found, name: str, target: str) -> None:
@@ -145,6 +150,15 @@ def python_licenses(fields: Message) -> tuple[str, ...]:
     listed = fields.get_all("Classifier", [])
     names = {row.rpartition(" :: ")[2] for row in listed if row.startswith(_CLASSIFIER)}
     return tuple(sorted(names))
+
+
+def _wheel(path: str, content: bytes) -> Iterable[Package]:
+    """Yield a wheel that stands in the image as a file: the front end installs some in the browser."""
+    try:
+        name, version, _, _ = parse_wheel_filename(PurePosixPath(path).name)
+    except InvalidWheelFilename:
+        return
+    yield Package("pypi", name, str(version), paths=(path,), sha256=sha256_bytes(content).removeprefix("sha256:"))
 
 
 def _npm(path: str, content: bytes) -> Iterable[Package]:

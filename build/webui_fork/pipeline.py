@@ -14,6 +14,7 @@ from webui_fork import (
     fetch,
     image,
     layers,
+    licence,
     lock,
     oci,
     packages,
@@ -139,6 +140,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     with ui.step("series"):
         check_series(settings, repo, inputs, source.commit)
         tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+        licence.check(repo, tree, inputs.spec)
         wanted = upstream.read_file(repo, source.commit, inputs.spec.python.requirements)
         packaged = inputs.packaged
         rootfs.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)

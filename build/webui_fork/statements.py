@@ -146,8 +146,8 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
     target = inputs.spec.python.target.strip("/")
     for named in built.image.layers:
         for package in inventory.of_layer(settings.cache, named.layer):
-            sha256 = debs.get(package.name, "") if package.kind == "deb" else ""
-            if package.kind == "pypi":
+            sha256 = debs.get(package.name, "") if package.kind == "deb" else package.sha256
+            if package.kind == "pypi" and not sha256:
                 sha256 = locked.get(_key(package.name, package.version), "")
             # what a wheel carries of another distribution is inside that wheel, and not installed by itself
             installed = package.kind == "deb" or any(path.count("/") == target.count("/") + 2 for path in package.paths)

@@ -13,7 +13,16 @@ if [ "$(/usr/bin/id -u)" -eq 0 ]; then
         echo "Start with --user $uid:0 and a folder that it owns, or with the capability CHOWN." >&2
         exit 1
     fi
-    exec /usr/bin/setpriv --reuid="$uid" --regid=0 --clear-groups -- "$@"
+    exec /usr/bin/setpriv --reuid="$uid" --regid=0 --clear-groups -- "$0" "$@"
+fi
+
+# upstream empties and fills this folder at every start; where it can't be written (a read-only root
+# file system, a foreign group) a copy in the temporary folder takes its place
+static=/app/backend/open_webui/static
+if [ -z "${STATIC_DIR:-}" ] && [ ! -w "$static" ]; then
+    STATIC_DIR=$(/usr/bin/mktemp -d)
+    /usr/bin/cp -R "$static/." "$STATIC_DIR"
+    export STATIC_DIR
 fi
 
 exec "$@"

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import lock, pipeline, report, revision, series, stack, upstream, worktree
+from webui_fork import licence, lock, pipeline, report, revision, series, stack, upstream, worktree
 from webui_fork.files import exclusive
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -58,6 +58,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
         inputs = replace(inputs, patches=canonical)
     pipeline.check_series(settings, repo, inputs, commit)
     tree = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch)
+    licence.check(repo, tree, inputs.spec)
     for change in stack.changes(repo, tree):
         if inputs.spec.place(change.path) is None:
             problem = series.Problem("patches/", "outside-image", f"{change.path} is not in the image")

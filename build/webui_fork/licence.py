@@ -1,0 +1,43 @@
+"""Clause 4 of Open WebUI's licence, held against a patched tree and an image's description before anything is built."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webui_fork import branding, series, stack, upstream
+from webui_fork.errors import ImageError
+from webui_fork.image import ImageSpec
+
+if TYPE_CHECKING:
+    from git import Repo
+
+
+def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec) -> None:
+    """Check that neither the series nor the image's description touches the branding.
+
+    Raises:
+        SeriesError: the series does. ImageError: `image.toml` does.
+    """
+    problems = []
+    for change in stack.changes(repo, tree):
+        before = upstream.read_file(repo, tree.release, change.path) or b""
+        after = change.data or b""
+        if branding.protected_path(change.path):
+            problems.append(f"{change.path}: is a licence text or a brand asset")
+        elif why := branding.text_problem(change.path, before.decode(errors="replace"), after.decode(errors="replace")):
+            problems.append(why)
+    stack.refuse([series.Problem("patches/", "branding", why) for why in problems])
+    paths = repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", tree.release).split("\0")
+    found = branding.image_problems(
+        filter(None, paths),
+        spec.place,
+        [copy.path for copy in spec.copies if copy.origin == "release"],
+        [copy.to.strip("/") for copy in spec.copies if copy.origin == "image"],
+        [item.partition("=")[0] for item in spec.run["Env"]],
+    )
+    if found:
+        raise ImageError(
+            f"{spec.folder / 'image.toml'} touches Open WebUI's branding, which its licence (clause 4) forbids.",
+            why="\n".join(found),
+            remedy="Take that out of image.toml.",
+        )
