@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import stat
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -74,7 +73,7 @@ def _entries(path: Path) -> Mapping[str, Row]:
     for info, data in read_entries(path):
         found[info.name.rstrip("/")] = {
             "kind": _KINDS.get(info.type, str(info.type)),
-            "mode": stat.filemode(info.mode),
+            "mode": f"{info.mode:04o}",
             "owner": f"{info.uid}:{info.gid}",
             "time": int(info.mtime),
             "target": info.linkname,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +49,10 @@ def of(settings: Settings, registry: str) -> Credentials | None:
     from docker.errors import DockerException
 
     try:
-        config = auth.load_config(str(file), credstore_env=dict(settings.environ))
-        found = config.resolve_authconfig(None if registry == HUB else registry)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that a helper is missing becomes an error below
+            config = auth.load_config(str(file), credstore_env=dict(settings.environ))
+            found = config.resolve_authconfig(None if registry == HUB else registry)
     except (DockerException, StoreError, ValueError, OSError) as error:
         raise RegistryError(
             f"The credentials for {registry} can't be read.",

@@ -141,8 +141,7 @@ def _application(material: Material) -> Component:
         purl=purl,
         description=f"Open WebUI {release.version} with {len(material.patches)} patches. {note}",
         licenses=[licence],
-        pedigree=pedigree if material.patches else Pedigree(ancestors=[ancestor]),
-        modified=bool(material.patches),
+        pedigree=pedigree,
     )
 
 
@@ -174,18 +173,18 @@ def _patch(patch: series.Patch) -> Patch:
 
 def _packages(material: Material) -> Iterable[Component]:
     """Yield a component for each package; one that stands in several places comes once, with all of them."""
-    merged: dict[str, tuple[PackageURL, Package, set[str]]] = {}
+    merged: dict[str, list[Package]] = {}
     for package in material.packages:
-        purl = package_url(package, material.distribution)
-        _, _, places = merged.setdefault(purl.to_string(), (purl, package, set()))
-        places |= set(package.paths)
-    for key, (purl, package, places) in merged.items():
+        merged.setdefault(package_url(package, material.distribution).to_string(), []).append(package)
+    for key, found in merged.items():
+        package = max(found, key=lambda item: (bool(item.sha256), item.paths))
+        places = {path for item in found for path in item.paths}
         yield Component(
             name=package.name,
             version=package.version,
             type=ComponentType.LIBRARY,
             bom_ref=key,
-            purl=purl,
+            purl=package_url(package, material.distribution),
             hashes=[_sha256(package.sha256)] if package.sha256 else [],
             licenses=_licenses(package.licenses),
             properties=[Property(name="webui_fork:path", value="/" + path) for path in sorted(places)],

@@ -66,11 +66,12 @@ def _filename(wheel: Mapping[str, Any]) -> str:
     return unquote(str(place).partition("#")[0].rpartition("/")[2])
 
 
-def _rank(filename: str, rank: Mapping[Tag, int]) -> tuple[int, tuple[Any, ...]] | None:
+def _rank(filename: str, rank: Mapping[Tag, int]) -> tuple[int, int, str] | None:
     """Return how well a wheel fits (less is better; a higher build number wins a tie), or None."""
     _, _, build, tags = parse_wheel_filename(filename)
     places = [rank[tag] for tag in tags if tag in rank]
-    return (min(places), tuple(-part if isinstance(part, int) else part for part in build)) if places else None
+    number, suffix = build or (0, "")
+    return (min(places), -number, suffix) if places else None
 
 
 def narrow(text: str, chosen: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ from typing import Any
 from docker import DockerClient
 
 from helpers import make_patch
-from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, upstream
+from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, transfer, upstream
 from webui_fork.registry import Registry
 from webui_fork.report import human_size, table
 from webui_fork.settings import CHECKOUT, Settings
@@ -129,7 +129,7 @@ def peer(real: Settings, client: DockerClient, url: str, signer: signing.Signer,
         rows = list(client.images.push(name, tag=str(number), stream=True, decode=True))
         digest = next(row["aux"]["Digest"] for row in rows if "aux" in row)
         signing.sign(real, signer, f"{name}@{digest}")
-        assert not signing.verification_error(real, signer, f"{name}@{digest}")
+        assert not signing.verification_error(real, signer.verifier(real), f"{name}@{digest}")
 
     return timed(work)
 
@@ -193,7 +193,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
         Registry(url, "base") as registry,
     ):
         client = docker.client
-        base = registry.push(stock.image, "v", real.cache, lambda name, size: None).ref
+        base = transfer.push(registry, stock.image, "v", real.cache, lambda name, size: None).ref
         for number in range(3):
             remove_images(client)
             distant.append(peer(real, client, url, signer, base, number))

@@ -57,7 +57,7 @@ def image_with(real: Settings, inputs: pipeline.Inputs, client: DockerClient) ->
         if count not in loaded:
             some = replace(inputs, patches=inputs.patches[:count])
             made = pipeline.build(real, some, Terminal(), locked=True)
-            loaded[count] = f"webui-fork-test:{some.tag}"
+            loaded[count] = f"webui-fork-test:{some.tag}-{count}-patches"
             engine.load(client, made.image, real.cache, loaded[count])
         return loaded[count]
 

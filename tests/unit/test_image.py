@@ -43,7 +43,7 @@ def test_the_build_names_itself_unofficial() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('kind = "packages"', 'kind = "magic"', "is not supported"),
+        ('kind = "packages"', 'kind = "magic"', "is not one that is built from packages"),
         ('architecture = "amd64"', 'architecture = "riscv"', "is not of the form"),
         ("uid = 1000\n\n[python]", "uid = 0\n\n[python]", "not between"),
         ('"curl"', '"Curl; rm"', "not the name of a Debian package"),

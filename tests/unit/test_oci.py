@@ -43,15 +43,15 @@ def test_an_image_is_what_the_specification_says(tmp_path: Path) -> None:
 def test_a_layout_verifies_and_forgets_old_blobs(tmp_path: Path) -> None:
     cache, root = tmp_path / "cache", tmp_path / "out"
     old, new = made(cache, b"old"), made(cache, b"new")
-    oci.write_layout(root, {"v1": old}, cache)
+    oci.write_layout(root, "v1", old, cache)
     oci.verify_layout(root)
-    oci.write_layout(root, {"v2": new}, cache)
+    oci.write_layout(root, "v2", new, cache)
     oci.verify_layout(root)
     assert json.loads((root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     (entry,) = json.loads((root / "index.json").read_text())["manifests"]
     assert entry["digest"] == new.digest
     assert entry["platform"] == {"os": "linux", "architecture": "amd64"}
-    assert entry["annotations"] == {"org.opencontainers.image.ref.name": "v2"}
+    assert entry["annotations"] == {"org.opencontainers.image.ref.name": "v2", "kind": "dev.cosignproject.cosign/image"}
     assert not oci.blob_path(root, old.digest).exists()
     assert oci.blob_path(cache, old.layers[0].layer.digest).exists()
 
@@ -60,7 +60,7 @@ def test_a_layout_verifies_and_forgets_old_blobs(tmp_path: Path) -> None:
 def test_one_flipped_byte_is_found(tmp_path: Path, which: str) -> None:
     image = made(tmp_path / "cache")
     root = tmp_path / "out"
-    oci.write_layout(root, {"v1": image}, tmp_path / "cache")
+    oci.write_layout(root, "v1", image, tmp_path / "cache")
     digests = {"manifest": image.digest, "config": image.config.digest, "layer": image.layers[0].layer.digest}
     path = oci.blob_path(root, digests[which])
     data = bytearray(path.read_bytes())

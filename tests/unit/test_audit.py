@@ -1,0 +1,117 @@
+"""The audit against an OSV server on loopback that answers as the public one documents; that one was never asked."""
+
+from __future__ import annotations
+
+import json
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+import requests
+
+from helpers import Server, reply
+from webui_fork import audit
+from webui_fork.audit import Queried
+from webui_fork.errors import AuditError
+
+SBOM = {
+    "components": [
+        {"purl": "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-8"},
+        {"purl": "pkg:deb/debian/bash@5.2.15-2%2Bb13?arch=amd64&distro=debian-12"},
+        {"purl": "pkg:pypi/pyyaml@6.0"},
+        {"purl": "pkg:npm/%40s/p@1"},
+    ]
+}
+PYYAML, BASH = Queried("PyPI", "pyyaml", "6.0"), Queried("Debian:12", "bash", "5.2.15-2")
+VULN = {
+    "id": "PYSEC-1",
+    "aliases": ["CVE-2026-1", "GHSA-x"],
+    "summary": "Bad loader",
+    "affected": [
+        {"package": {"name": "pyyaml"}, "ranges": [{"events": [{"introduced": "0"}, {"fixed": "6.1"}]}]},
+        {"package": {"name": "other"}, "ranges": [{"events": [{"fixed": "9"}]}]},
+    ],
+}
+
+
+def osv(server: Server, found: dict[str, list[str]], page: dict[str, str] | None = None) -> list[Any]:
+    asked: list[Any] = []
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.command == "GET":
+            number = handler.path.rpartition("/")[2]
+            reply(handler, 200, json.dumps({**VULN, "id": number}).encode())
+            return
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        asked.append(body)
+        results = []
+        for query in body["queries"]:
+            name = query["package"]["name"]
+            row: dict[str, Any] = {"vulns": [{"id": number} for number in found.get(name, [])]}
+            if page and name in page and "page_token" not in query:
+                row["next_page_token"] = page[name]
+            results.append(row)
+        reply(handler, 200, json.dumps({"results": results}).encode())
+
+    server.answer = answer
+    return asked
+
+
+def look_up(server: Server, *wanted: Queried) -> tuple[audit.Finding, ...]:
+    with requests.Session() as http:
+        http.trust_env = False
+        return audit.look_up(http, server.url, wanted)
+
+
+def test_debian_is_asked_by_source_package_without_binary_rebuilds() -> None:
+    assert set(audit.packages(SBOM)) == {
+        Queried("Debian:12", "glibc", "2.36-8"), BASH, PYYAML, Queried("npm", "@s/p", "1"),
+    }  # fmt: skip
+
+
+def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
+    osv(server, {"pyyaml": ["PYSEC-1"]})
+    (found,) = look_up(server, BASH, PYYAML)
+    assert (found.package, found.id, found.fixed, found.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
+    assert "CVE-2026-1" in audit.table([found])
+    with pytest.raises(AuditError, match="1 known vulnerabilities are not judged"):
+        audit.refuse([found])
+
+
+def test_further_pages_are_asked_for(server: Server) -> None:
+    asked = osv(server, {"pyyaml": ["PYSEC-1"]}, {"pyyaml": "more"})
+    assert len(look_up(server, BASH, PYYAML)) == 2
+    assert [len(body["queries"]) for body in asked] == [2, 1]
+    assert asked[1]["queries"][0]["page_token"] == "more"
+
+
+def test_a_judgement_settles_its_own_package_only(server: Server) -> None:
+    osv(server, {"pyyaml": ["PYSEC-1"], "bash": ["PYSEC-1"]})
+    row = {
+        "id": "CVE-2026-1",
+        "analysis": {"state": "not_affected", "detail": "only safe_load is called"},
+        "affects": [{"ref": "pkg:pypi/pyyaml@6.0"}],
+    }
+    judged = audit.judge(look_up(server, PYYAML, BASH), {"vulnerabilities": [row]})
+    assert [(item.package.name, item.settled) for item in judged] == [("bash", False), ("pyyaml", True)]
+    assert "not_affected: only safe_load is called" in audit.table(judged)
+    audit.refuse(judged[1:])
+
+
+def test_a_judgement_that_it_matters_settles_nothing(server: Server) -> None:
+    osv(server, {"pyyaml": ["PYSEC-1"]})
+    row = {"id": "PYSEC-1", "analysis": {"state": "exploitable"}, "affects": [{"ref": "pkg:pypi/pyyaml@6.0"}]}
+    with pytest.raises(AuditError):
+        audit.refuse(audit.judge(look_up(server, PYYAML), {"vulnerabilities": [row]}))
+
+
+@pytest.mark.parametrize("answer", [(500, b""), (200, b"<html>"), (200, b'{"results": []}')])
+def test_a_database_that_does_not_answer_is_no_clean_bill(server: Server, answer: tuple[int, bytes]) -> None:
+    server.answer = lambda handler: reply(handler, *answer)
+    with pytest.raises(AuditError):
+        look_up(server, PYYAML)
+
+
+def test_nothing_found_is_said() -> None:
+    assert audit.table([]) == "No known vulnerability."
+    audit.refuse([])

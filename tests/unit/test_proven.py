@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+
+from webui_fork import proven
+from webui_fork.errors import PublishError
+from webui_fork.proven import Proven
+from webui_fork.settings import Settings
+
+IT = Proven("sha256:" + "a" * 64, "b" * 40, 12)
+
+
+def test_what_passed_is_remembered(private_settings: Settings) -> None:
+    proven.write(private_settings, IT)
+    assert proven.check(private_settings, digest=IT.digest) == IT
+    assert proven.check(private_settings, head=IT.head) == IT
+
+
+def test_nothing_else_passes(private_settings: Settings) -> None:
+    with pytest.raises(PublishError, match="No image has passed"):
+        proven.read(private_settings)
+    proven.write(private_settings, IT)
+    with pytest.raises(PublishError, match="not the one that passed"):
+        proven.check(private_settings, digest="sha256:" + "c" * 64)
+    with pytest.raises(PublishError, match="series"):
+        proven.check(private_settings, head="d" * 40)
+    proven.forget(private_settings)
+    with pytest.raises(PublishError, match="No image has passed"):
+        proven.check(private_settings, digest=IT.digest)
+
+
+def test_a_damaged_record_is_no_proof(private_settings: Settings) -> None:
+    private_settings.out.mkdir()
+    (private_settings.out / "proven.json").write_text('{"digest": 1}')
+    with pytest.raises(PublishError, match="can't be read"):
+        proven.read(private_settings)

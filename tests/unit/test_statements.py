@@ -1,0 +1,129 @@
+"""The SBOM and the provenance as values: one input, one byte form, and read back what was said."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+
+import pytest
+
+from webui_fork import layers, lock, oci, provenance, sbom, series, stack
+from webui_fork.inventory import Package
+from webui_fork.provenance import Input
+from webui_fork.sbom import Material
+from webui_fork.settings import CHECKOUT
+
+LOCK = lock.read(CHECKOUT / "upstream.lock")
+PATCHES = stack.read_series(CHECKOUT / "patches")[1][:2]
+LAYER = layers.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
+IMAGE = oci.image(
+    [oci.NamedLayer("base", LAYER)], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={}
+)
+PACKAGES = (
+    Package(
+        "deb", "libc6", "2.36-9", ("GPL-2+", "LGPL-2.1"), "amd64", "glibc (2.36-8)", ("var/lib/dpkg/status",), "3" * 64
+    ),
+    Package("pypi", "PyYAML", "6.0", ("MIT",), paths=("a/PyYAML-6.0.dist-info/METADATA",), sha256="4" * 64),
+    Package("pypi", "pyyaml", "6.0", paths=("b/_vendor/pyyaml-6.0.dist-info/METADATA",)),
+    Package("npm", "@scope/p", "1.0", ("Apache-2.0 OR MIT",), paths=("app/package.json",)),
+)
+
+
+def material(**changes: object) -> Material:
+    made = Material(
+        "open-webui", LOCK.tag, "https://fork.invalid/x", "1.0", LOCK, IMAGE, PATCHES, PACKAGES, "Terms", "12"
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_the_same_material_gives_the_same_sbom_in_any_order() -> None:
+    one = sbom.write(material())
+    assert one == sbom.write(material())
+    assert one == sbom.write(material(packages=PACKAGES[::-1]))
+    other = oci.image([], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={})
+    assert json.loads(one)["serialNumber"] != json.loads(sbom.write(material(image=other)))["serialNumber"]
+
+
+def test_it_has_no_clock_and_names_its_image() -> None:
+    said = json.loads(sbom.write(material()))
+    assert (said["bomFormat"], said["specVersion"]) == ("CycloneDX", "1.6")
+    assert said["metadata"]["timestamp"].startswith(LOCK.created[:19])
+    assert said["metadata"]["component"]["hashes"] == [
+        {"alg": "SHA-256", "content": IMAGE.digest.removeprefix("sha256:")}
+    ]
+
+
+def test_open_webui_has_each_patch_in_its_pedigree_with_what_it_resolves() -> None:
+    said = json.loads(sbom.write(material()))
+    (application,) = [row for row in said["components"] if row["name"] == "open-webui"]
+    patches = application["pedigree"]["patches"]
+    assert sorted(patch["resolves"][0]["id"] + ".patch" for patch in patches) == sorted(p.name for p in PATCHES)
+    by_name = {patch.name: patch for patch in PATCHES}
+    for patch in patches:
+        whole = by_name[patch["resolves"][0]["id"] + ".patch"]
+        assert base64.b64decode(patch["diff"]["text"]["content"]) == whole.data
+        assert patch["type"] == "unofficial"
+        assert patch["resolves"][0]["description"] == whole.field("Description")
+    assert application["pedigree"]["ancestors"][0]["hashes"][0]["content"] == LOCK.sdist.sha256
+    assert application["licenses"][0]["license"]["text"]["content"] == "Terms"
+
+
+def test_packages_are_named_by_canonical_purls_once() -> None:
+    said = json.loads(sbom.write(material()))
+    rows = {row["purl"]: row for row in said["components"]}
+    deb = "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-8"
+    assert {deb, "pkg:pypi/pyyaml@6.0", "pkg:npm/%40scope/p@1.0"} < set(rows)
+    licences = [row["license"] for row in rows[deb]["licenses"]]
+    assert sorted(row.get("id") or row["name"] for row in licences) == ["GPL-2+", "LGPL-2.1"]
+    assert len(rows["pkg:pypi/pyyaml@6.0"]["properties"]) == 2  # both places
+    assert rows["pkg:pypi/pyyaml@6.0"]["hashes"] == [{"alg": "SHA-256", "content": "4" * 64}]
+    assert rows["pkg:npm/%40scope/p@1.0"]["licenses"][0]["expression"] == "Apache-2.0 OR MIT"
+    assert sbom.purls(said) >= {
+        ("deb", "debian/libc6", "2.36-9"),
+        ("pypi", "pyyaml", "6.0"),
+        ("npm", "@scope/p", "1.0"),
+    }
+
+
+OWN = Input("images/open-webui/image.toml", "x", (("sha256", "5" * 64),))
+
+
+def facts(**changes: object) -> provenance.Facts:
+    made = provenance.Facts(
+        LOCK, (IMAGE,), PATCHES, (("image", "open-webui"),), (OWN,),
+        "https://fork.invalid/x", "c" * 40, False, "https://builder.example", "", (("webui_fork", "1.0"),),
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_provenance_is_read_back_as_it_was_written() -> None:
+    claim = provenance.read(json.loads(provenance.write(facts())))
+    assert claim
+    assert (claim.tag, claim.release, claim.sdist) == (LOCK.tag, LOCK.version, LOCK.sdist.sha256)
+    assert [name for name, _ in claim.patches] == [patch.name for patch in PATCHES]
+    assert claim.files == (("images/open-webui/image.toml", "5" * 64),)
+    assert claim.layers == (LAYER.digest,)
+    assert (claim.commit, claim.dirty, claim.variant) == ("c" * 40, False, "")
+
+
+def test_uncommitted_changes_and_the_run_are_said() -> None:
+    said = json.loads(provenance.write(facts(dirty=True, invocation="https://run.example/1")))
+    assert provenance.read(said).dirty  # type: ignore[union-attr]
+    assert said["runDetails"]["metadata"] == {"invocationId": "https://run.example/1"}
+
+
+@pytest.mark.parametrize("path", ["buildDefinition", "runDetails"])
+def test_another_build_s_provenance_is_not_ours(path: str) -> None:
+    said = json.loads(provenance.write(facts()))
+    said[path] = {}
+    assert provenance.read(said) is None
+    assert provenance.read({"buildDefinition": {"buildType": "https://other"}, "runDetails": {}}) is None
+
+
+def test_a_backport_is_called_one() -> None:
+    text = PATCHES[0].data.replace(b"Origin: vendor", b"Origin: backport, https://example.org/1")
+    patch = series.parse(PATCHES[0].name, text)
+    said = json.loads(sbom.write(material(patches=(patch,))))
+    (application,) = [row for row in said["components"] if row["name"] == "open-webui"]
+    assert application["pedigree"]["patches"][0]["type"] == "backport"

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+from webui_fork import wheels
+from webui_fork.errors import LockError
+
+A, B, C = ("a" * 64, "b" * 64, "c" * 64)
+
+
+def lock_of(*files: tuple[str, str], name: str = "x") -> dict[str, object]:
+    rows = [{"url": f"https://index.example/{file}", "hashes": {"sha256": sha}} for file, sha in files]
+    return {"packages": [{"name": name, "wheels": rows}]}
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen"),
+    [
+        ([("x-1-py3-none-any.whl", A), ("x-1-cp311-cp311-manylinux2014_x86_64.whl", B)], B),
+        (
+            [
+                ("x-1-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", A),
+                ("x-1-cp39-abi3-linux_x86_64.whl", B),
+            ],
+            A,
+        ),
+        ([("x-1-cp311-cp311-musllinux_1_2_x86_64.whl", A), ("x-1-cp310-abi3-manylinux_2_28_x86_64.whl", B)], B),
+        ([("x-1-cp311-cp311-manylinux_2_39_x86_64.whl", A), ("x-1-py2.py3-none-any.whl", B)], B),
+        ([("x-1-py3-none-any.whl", A), ("x-1-1-py3-none-any.whl", B)], B),
+        ([("x-1%2Bcpu-cp311-cp311-linux_x86_64.whl", A)], A),
+    ],
+)
+def test_the_best_wheel_of_the_target_is_chosen(files: list[tuple[str, str]], chosen: str) -> None:
+    assert wheels.choose(lock_of(*files), "3.11", "x86_64") == {"x": chosen}
+
+
+def test_another_machine_takes_another_wheel() -> None:
+    both = lock_of(("x-1-cp311-cp311-manylinux_2_17_x86_64.whl", A), ("x-1-cp311-cp311-manylinux_2_17_aarch64.whl", B))
+    assert wheels.choose(both, "3.11", "aarch64") == {"x": B}
+
+
+def test_a_package_without_a_wheel_is_refused() -> None:
+    with pytest.raises(LockError, match=r"no wheel for Python 3\.11 on x86_64"):
+        wheels.choose(lock_of(("x-1-cp312-cp312-win_amd64.whl", A)), "3.11", "x86_64")
+
+
+TEXT = (
+    f"x==1.0 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{B}\n"
+    f"y==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
+)
+
+
+def test_a_lock_keeps_one_hash_a_package() -> None:
+    made = wheels.narrow(TEXT, {"x": B, "y": C})
+    assert made == f"x==1.0 \\\n    --hash=sha256:{B}\ny==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
+    assert list(wheels.pins(made)) == [("x", "1.0", B), ("y", "2", C)]
+    assert wheels.narrow(made, {"x": B, "y": C}) == made
+
+
+def test_a_hash_that_was_not_listed_is_refused() -> None:
+    with pytest.raises(LockError, match=r"x 1\.0 is not one that the index listed"):
+        wheels.narrow(TEXT, {"x": C, "y": C})
