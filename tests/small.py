@@ -1,0 +1,140 @@
+"""Small images with all that a published one has: labels, a series, an SBOM, a provenance."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from registries import image_of
+from webui_fork import (
+    contents,
+    image,
+    layers,
+    lock,
+    oci,
+    provenance,
+    publish,
+    sbom,
+    signing,
+    stack,
+    store,
+    transfer,
+    verify,
+)
+from webui_fork.files import ensure_folder
+from webui_fork.lock import Lock
+from webui_fork.publish import Candidate
+from webui_fork.series import Patch
+from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.signing import Signer, Verifier
+from webui_fork.statements import Statements
+from webui_fork.tags import Fixed
+
+HOME = "https://fork.invalid/webui_fork"
+
+
+def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int = 1) -> Settings:
+    """Return settings of a checkout with a lock and a short series, a cache and a key of its own."""
+    root = ensure_folder(folder / "checkout")
+    patches = ensure_folder(root / "patches")
+    _, series = stack.read_series(CHECKOUT / "patches")
+    for patch in series[:count]:
+        shutil.copy2(CHECKOUT / "patches" / patch.name, patches / patch.name)
+    (patches / "series").write_text("".join(f"{patch.name}\n" for patch in series[:count]))
+    pinned = replace(lock.read(CHECKOUT / "upstream.lock"), revision=revision)
+    lock.write(root / "upstream.lock", pinned)
+    return replace(settings, root=root, cache=ensure_folder(folder / "cache"), config=ensure_folder(folder / "config"))
+
+
+def pin(settings: Settings, **changes: object) -> Lock:
+    """Change the checkout's lock."""
+    pinned = replace(lock.read(settings.lock_file), **changes)  # type: ignore[arg-type]
+    lock.write(settings.lock_file, pinned)
+    return pinned
+
+
+def candidate(settings: Settings, text: bytes = b"application", *, inside: Sequence[Patch] | None = None) -> Candidate:
+    """Make an image of the checkout's lock and series.
+
+    Args:
+        text: what its application is. inside: the patches that it holds, if not the series.
+    """
+    pinned = lock.read(settings.lock_file)
+    _, patches = stack.read_series(settings.patches)
+    below = image_of(settings.cache, text).layers
+    spec = image.read(CHECKOUT / "images/open-webui")
+    held = contents.patched(spec, (), patches if inside is None else inside)
+    top = layers.write(held, settings.cache / "top", pinned.epoch, parents=False)
+    (settings.cache / "top").rename(oci.blob_path(settings.cache, top.digest))
+    labels = {
+        "title": f"Open WebUI {pinned.version}, modified",
+        "description": f"Unofficial, modified build with {len(patches)} patches",
+        "licenses": "LicenseRef-Open-WebUI",
+        "version": pinned.tag.removeprefix("v"),
+        "revision": "0" * 40,
+        "created": pinned.created,
+        "source": "https://github.com/open-webui/open-webui",
+        "base.digest": "sha256:" + "0" * 64,
+    }
+    made = oci.image(
+        [*below, oci.NamedLayer("patches", top)],
+        platform=("linux", "amd64"),
+        created=pinned.created,
+        run={"Env": ["A=1"]},
+        annotations={f"org.opencontainers.image.{key}": value for key, value in labels.items()},
+    )
+    said = statements(pinned, patches, made)
+    fixed = Fixed(pinned.version, pinned.revision)
+    return Candidate(fixed, made.manifest, (made,), transfer.in_cache(settings.cache), said)
+
+
+def statements(pinned: Lock, patches: Sequence[Patch], made: oci.Image) -> Statements:
+    """Say what is true of a small image."""
+    material = sbom.Material(
+        "open-webui", pinned.tag, HOME, "1.0", pinned, made, tuple(patches), (), "Terms of the release", "12"
+    )
+    facts = provenance.Facts(
+        pinned, (made,), tuple(patches), (("image", "open-webui"),), (), HOME, "", False, f"{HOME}/builder/test", "", ()
+    )
+    return Statements(sbom.write(material), provenance.write(facts))
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A checkout with its key, and the registry it publishes to."""
+
+    settings: Settings
+    signer: Signer
+    host: str
+    name: str = "me/open-webui"
+
+    @property
+    def verifier(self) -> Verifier:
+        return self.signer.verifier(self.settings)
+
+    def ref(self, tag: str, host: str = "") -> str:
+        mark = "@" if tag.startswith("sha256:") else ":"
+        return f"{host or self.host}/{self.name}{mark}{tag}"
+
+    def publish(self, what: Candidate, host: str = "") -> publish.Published:
+        from helpers import Talk
+
+        return publish.run(self.settings, Talk(), what, publish.target_of(f"{host or self.host}/{self.name}"))
+
+    def checks(self, tag: str, host: str = "", verifier: Verifier | None = None) -> dict[str, verify.Check]:
+        with store.opened(self.settings, self.ref(tag, host)) as found:
+            return {check.name: check for check in verify.run(self.settings, found, verifier or self.verifier)}
+
+    def bad(self, tag: str, host: str = "", verifier: Verifier | None = None) -> dict[str, str]:
+        found = self.checks(tag, host, verifier)
+        return {name: check.words for name, check in found.items() if check.verdict is verify.Verdict.BAD}
+
+
+def shop(settings: Settings, folder: Path, host: str, cosign: Path) -> Shop:
+    """Open a shop in a folder."""
+    from helpers import Talk
+
+    own = checkout(settings, folder)
+    return Shop(own, signing.signer(own, cosign, Talk()), host)
