@@ -45,7 +45,10 @@ def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int 
     (patches / "series").write_text("".join(f"{patch.name}\n" for patch in series[:count]))
     pinned = replace(lock.read(CHECKOUT / "upstream.lock"), revision=revision)
     lock.write(root / "upstream.lock", pinned)
-    return replace(settings, root=root, cache=ensure_folder(folder / "cache"), config=ensure_folder(folder / "config"))
+    cache = ensure_folder(folder / "cache")
+    ensure_folder(settings.cache / "tools")
+    (cache / "tools").symlink_to(settings.cache / "tools")  # cosign is not fetched again
+    return replace(settings, root=root, cache=cache, config=ensure_folder(folder / "config"))
 
 
 def pin(settings: Settings, **changes: object) -> Lock:

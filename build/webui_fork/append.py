@@ -7,6 +7,7 @@ Sources: OCI image-spec 1.1 (image-index.md, manifest.md, config.md), Docker's i
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import tarfile
@@ -173,8 +174,11 @@ def _files(
     if media_type.endswith("zstd"):
         raise ImageError(f"The base's layer {digest[:19]} is compressed with zstd, which can't be read here.")
     source = io.BufferedReader(_Stream(registry.blob(digest)), 1 << 20)
+    # tarfile's own reader of gzip stops at the end of a stream's first member; our layers have many
+    packed = source.peek(2)[:2] == b"\x1f\x8b"
+    plain = cast("IO[bytes]", gzip.GzipFile(fileobj=source) if packed else source)
     try:
-        with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|*") as tar:
+        with tarfile.open(fileobj=plain, mode="r|") as tar:
             for info in tar:
                 path = PurePosixPath(info.name.lstrip("/"))
                 name = path.as_posix().removeprefix("./")

@@ -49,6 +49,9 @@ TOOLS = {
     # of the tests
     "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
     "tinyproxy": Tool(("tinyproxy",), "tinyproxy-bin", None, "apt: tinyproxy-bin; dnf: tinyproxy; brew: tinyproxy"),
+    "qemu-aarch64": Tool(
+        ("qemu-aarch64-static",), "qemu-user-static", None, "apt: qemu-user-static; dnf: qemu-user-static; brew: none"
+    ),
     "wrk": Tool(("wrk",), "wrk", None, "apt: wrk; dnf: wrk; brew: wrk"),
     "chromium": Tool(("chromium",), "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import GOOD, Connection, Site, provider, webui
-from webui_fork import companion, engine, pipeline, settings
+from webui_fork import companion, engine, pipeline, settings, tools
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -25,6 +26,17 @@ LOADING = 300.0  # seconds: an image of one's own may load real weights
 @pytest.fixture(scope="session")
 def real() -> Settings:
     return settings.load()
+
+
+@pytest.fixture(scope="session")
+def cosign(real: Settings) -> Path:
+    return tools.find(real, "cosign", Terminal())
+
+
+@pytest.fixture(scope="session")
+def program(real: Settings) -> Path:
+    """The program that serves a registry."""
+    return tools.find(real, "registry", Terminal())
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from docker.errors import DockerException
 
-from helpers import Server, Talk, hang_up, reply
+from helpers import Server, hang_up, reply
 from registries import Proxy, answers_500, docker_login, image_of, noise, registry, with_password, with_tls, with_tokens
-from webui_fork import blobs, embedded, pipeline, reference, remotes, tools, transfer
+from webui_fork import blobs, embedded, pipeline, reference, remotes, transfer
 from webui_fork.engine import Engine
 from webui_fork.errors import RegistryError
 from webui_fork.files import sha256_bytes, sha256_file
@@ -23,11 +23,6 @@ from webui_fork.registry import Registry
 from webui_fork.settings import Settings
 
 QUIET: Callable[[str, int], None] = lambda name, size: None  # noqa: E731
-
-
-@pytest.fixture(scope="module")
-def program(real: Settings) -> Path:
-    return tools.find(real, "registry", Talk())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import oci, publish, reference, remotes, seal, series, signing, stack, store, tools, transfer, verify
+from webui_fork import oci, publish, reference, remotes, seal, series, signing, stack, store, transfer, verify
 from webui_fork.cli import main
 from webui_fork.errors import RegistryError, VerifyError
 from webui_fork.oci import Attached
@@ -22,16 +22,6 @@ from webui_fork.settings import Settings
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"
-
-
-@pytest.fixture(scope="module")
-def cosign(real: Settings) -> Path:
-    return tools.find(real, "cosign", Talk())
-
-
-@pytest.fixture(scope="module")
-def program(real: Settings) -> Path:
-    return tools.find(real, "registry", Talk())
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""Images that stand in for upstream's own: several platforms, in a registry, with what a builder keeps beside them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from helpers import Talk
+from webui_fork import apt, contents, layers, oci, pipeline, process, transfer, upstream
+from webui_fork.layers import Entry, Layer
+from webui_fork.oci import Blob, Image, NamedLayer
+from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.settings import Settings
+
+CREATED = "2026-10-25T09:00:00Z"
+DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
+
+
+def layer(cache: Path, entries: Iterable[Entry], epoch: int = 1) -> Layer:
+    (cache / "blobs/sha256").mkdir(parents=True, exist_ok=True)
+    made = layers.write(entries, cache / "layer", epoch)
+    (cache / "layer").rename(oci.blob_path(cache, made.digest))
+    return made
+
+
+def image(stack: Iterable[Layer], architecture: str, run: Mapping[str, Any] | None = None) -> Image:
+    named = [NamedLayer(f"step {number}", item) for number, item in enumerate(stack)]
+    words = {"org.opencontainers.image.title": "Open WebUI", "org.opencontainers.image.vendor": "upstream"}
+    return oci.image(
+        named, platform=("linux", architecture), created=CREATED, run=run or {"Cmd": ["true"]}, annotations=words
+    )
+
+
+def as_docker(made: Image) -> Image:
+    """Return an image in the media types of Docker's own manifests."""
+    config = Blob(DOCKER_CONFIG, made.config.data)
+    said = made.manifest.parsed()
+    said["mediaType"] = DOCKER_MANIFEST
+    said["config"] = config.descriptor()
+    said.pop("annotations")
+    for row in said["layers"]:
+        row["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    return Image(config, Blob(DOCKER_MANIFEST, oci.canonical_json(said)), made.layers, made.platform)
+
+
+def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, docker: bool = False) -> Blob:
+    """Push an index of images, as buildx makes one: with an attestation of its own beside each."""
+    rows = []
+    for made in images:
+        made = as_docker(made) if docker else made
+        transfer.send(registry, made, transfer.in_cache(cache), lambda name, size: None)
+        registry.put_manifest(made.manifest.digest, made.manifest)
+        platform = {"os": made.platform[0], "architecture": made.platform[1]}
+        platform |= {"variant": "v8"} if made.platform[1] == "arm64" else {}
+        rows.append(made.manifest.descriptor(platform=platform))
+    if not docker:
+        beside = image([layer(cache, [layers.file_entry("attestation", b"{}")])], "unknown")
+        transfer.send(registry, beside, transfer.in_cache(cache), lambda name, size: None)
+        registry.put_manifest(beside.manifest.digest, beside.manifest)
+        notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": rows[0]["digest"]}
+        rows.append(
+            beside.manifest.descriptor(platform={"os": "unknown", "architecture": "unknown"}, annotations=notes)
+        )
+    kind = DOCKER_INDEX if docker else oci.INDEX
+    root = Blob(kind, oci.canonical_json({"schemaVersion": 2, "mediaType": kind, "manifests": rows}))
+    registry.put_manifest(tag, root)
+    return root
+
+
+def application(settings: Settings, inputs: pipeline.Inputs, built: pipeline.Built, cache: Path) -> list[Layer]:
+    """Return the release's application as upstream's Dockerfile lays it: the front end, then backend/ on top."""
+    repo = upstream.repository(settings)
+    with ExitStack() as held:
+        entries = list(contents.application(repo, inputs.spec, built.source, inputs.lock.wheel.name, held))
+        front = [entry for entry in entries if entry.path.startswith("app/build")]
+        rest = [entry for entry in entries if not entry.path.startswith("app/build")]
+        return [layer(cache, front, inputs.lock.epoch), layer(cache, rest, inputs.lock.epoch)]
+
+
+def arm64_python(settings: Settings, cache: Path, work: Path) -> Layer:
+    """Return a layer with Debian's Python for arm64: packages unpacked, nothing of them run."""
+    tree = work / "arm64"
+    (tree / "usr/lib").mkdir(parents=True)
+    with apt.private(settings, "bookworm", "arm64") as private:
+        for deb in private.install_list(["python3.11-minimal"]):
+            folder = work / deb.name
+            folder.mkdir()
+            file = private.download(deb.name, folder)
+            process.run(["dpkg-deb", "-x", str(file), str(folder / "tree")], env=settings.environ)
+            for part in ("lib", "lib64"):  # what merged /usr makes of it
+                if (folder / "tree" / part).is_dir():
+                    shutil.copytree(folder / "tree" / part, tree / "usr" / part, symlinks=True, dirs_exist_ok=True)
+            if (folder / "tree/usr").is_dir():
+                shutil.copytree(folder / "tree/usr", tree / "usr", symlinks=True, dirs_exist_ok=True)
+    link = Entry("lib", tarfile.SYMTYPE, 0o777, link="usr/lib")
+    return layer(cache, [*layers.from_folder(tree / "usr", "usr"), link])
+
+
+def unpack(registry: Registry, made: Image, folder: Path) -> None:
+    """Lay an image's files out, layer by layer, as an engine does (for images without whiteouts)."""
+    for named in made.layers:
+        file = folder / "blob"
+        with file.open("wb") as out:
+            for piece in registry.blob(named.layer.digest):
+                out.write(piece)
+        with tarfile.open(file) as tar:
+            tar.extractall(folder, filter="tar")
+        file.unlink()
+
+
+def run_arm64(settings: Settings, folder: Path, code: str) -> str:
+    """Run Python in an unpacked arm64 image under qemu-user."""
+    from webui_fork import tools
+
+    emulator = tools.find(settings, "qemu-aarch64", Talk())
+    shutil.copy2(emulator, folder / "emulator")
+    argv = ["/emulator", "/usr/bin/python3.11", "-I", "-c", code]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, check=False, timeout=300, preexec_fn=lambda: os.chroot(folder), cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

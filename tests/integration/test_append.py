@@ -1,0 +1,309 @@
+"""The series on images that stand in a registry: every platform, nothing unpacked, and no other release's."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from docker import DockerClient
+
+import bases
+from bases import image, layer
+from containers import START
+from registries import registry
+from users import User
+from webui_fork import append, engine, layers, oci, pipeline, proven, tags, transfer
+from webui_fork.errors import ImageError
+from webui_fork.layers import Entry
+from webui_fork.proven import Proven
+from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.settings import Settings
+
+ONE, TWO = b"one\n", b"two\n"
+WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
+
+
+@pytest.fixture
+def there(program: Path, tmp_path: Path) -> Iterator[Registry]:
+    with registry(program, tmp_path / "registry") as host, Registry(f"http://{host}", "upstream/x", pause=0) as made:
+        yield made
+
+
+def files(**contents: bytes) -> list[Entry]:
+    return [layers.file_entry(f"app/{name}.py", data) for name, data in contents.items()]
+
+
+def pushed(there: Registry, cache: Path, *stacks: list[list[Entry]], docker: bool = False) -> append.Base:
+    names = ("amd64", "arm64")
+    images = [image([layer(cache, part) for part in stack], names[i]) for i, stack in enumerate(stacks)]
+    root = bases.push(there, "v1", images, cache, docker=docker)
+    return append.read(there, root.digest)
+
+
+def top(cache: Path) -> oci.Layer:
+    return layer(cache, files(one=b"patched\n"))
+
+
+def test_a_layer_is_put_on_each_platform_and_the_rest_stays(there: Registry, tmp_path: Path) -> None:
+    base = pushed(there, tmp_path, [files(zero=b"0"), files(one=ONE)], [files(one=ONE, arm=b"1")])
+    assert [platform.name for platform in base.platforms] == ["linux/amd64", "linux/arm64"]
+    append.check(there, base, WANTED, lambda line: None)
+    made = append.append(
+        base, top(tmp_path), {"org.opencontainers.image.title": "ours", "k": "v"}, "2027-01-01T00:00:00Z"
+    )
+    index = made.root.parsed()
+    assert [row["platform"] for row in index["manifests"]] == [
+        {"os": "linux", "architecture": "amd64"},
+        {"os": "linux", "architecture": "arm64", "variant": "v8"},
+    ]
+    assert index["annotations"]["k"] == "v"
+    for platform, image_, row in zip(base.platforms, made.images, index["manifests"], strict=True):
+        assert row["digest"] == image_.digest
+        before, after = platform.manifest.parsed(), image_.manifest.parsed()
+        assert after["layers"][:-1] == before["layers"]
+        config = image_.config.parsed()
+        assert config["rootfs"]["diff_ids"][:-1] == platform.config.parsed()["rootfs"]["diff_ids"]
+        assert config["config"]["Cmd"] == ["true"]
+        assert config["config"]["Labels"]["org.opencontainers.image.vendor"] == "upstream"
+        assert config["config"]["Labels"]["org.opencontainers.image.title"] == "ours"
+        assert len(config["history"]) == len(config["rootfs"]["diff_ids"])
+    assert append.append(base, top(tmp_path), {"k": "v"}, "2027") == append.append(
+        base, top(tmp_path), {"k": "v"}, "2027"
+    )
+
+
+def test_docker_s_own_media_types_stay_docker_s(there: Registry, tmp_path: Path) -> None:
+    base = pushed(there, tmp_path, [files(one=ONE)], [files(one=ONE)], docker=True)
+    made = append.append(base, top(tmp_path), {"k": "v"}, "2027-01-01T00:00:00Z")
+    assert made.root.media_type == DOCKER_INDEX
+    assert "annotations" not in made.root.parsed()
+    for image_ in made.images:
+        said = image_.manifest.parsed()
+        assert image_.manifest.media_type == said["mediaType"] == DOCKER_MANIFEST
+        assert {row["mediaType"] for row in said["layers"]} == {append.DOCKER_LAYER}
+        assert image_.config.parsed()["config"]["Labels"]["k"] == "v"
+
+
+def test_an_image_of_one_platform_stays_one(there: Registry, tmp_path: Path) -> None:
+    made = image([layer(tmp_path, files(one=ONE))], "amd64")
+    transfer.push(there, made, "v1", tmp_path, lambda name, size: None)
+    base = append.read(there, made.digest)
+    assert not base.indexed
+    appended = append.append(base, top(tmp_path), {}, "2027-01-01T00:00:00Z")
+    assert appended.root == appended.images[0].manifest
+
+
+def gone(name: str) -> Entry:
+    return layers.whiteout(f"app/{name}.py")
+
+
+OPAQUE = layers.file_entry("app/.wh..wh..opq", b"")
+
+
+@pytest.mark.parametrize(
+    ("stacks", "words"),
+    [
+        ([[files(one=ONE)], [files(one=TWO)]], r"linux/arm64[^/]*\) is not of the release"),
+        ([[files(one=TWO)], [files(one=ONE)]], r"/app/one.py is another file"),
+        ([[files(other=ONE)], [files(one=ONE)]], r"/app/one.py is not there"),
+        ([[files(one=ONE), files(one=TWO)], [files(one=ONE)]], r"/app/one.py is another file"),
+        ([[files(one=ONE), [gone("one")]], [files(one=ONE)]], r"/app/one.py is another file"),
+        ([[files(one=ONE), [OPAQUE]], [files(one=ONE)]], r"/app/one.py is another file"),
+        ([[files(one=ONE, new=b"")], [files(one=ONE)]], r"/app/new.py is another file"),
+        (
+            [[[Entry("app/one.py", tarfile.SYMTYPE, 0o777, link="two.py")]], [files(one=ONE)]],
+            r"/app/one.py is another file",
+        ),
+    ],
+)
+def test_a_base_of_another_release_is_refused(
+    there: Registry, tmp_path: Path, stacks: list[list[list[Entry]]], words: str
+) -> None:
+    base = pushed(there, tmp_path, *stacks)
+    with pytest.raises(ImageError) as caught:
+        append.check(there, base, WANTED, lambda line: None)
+    assert re.search(words, str(caught.value)), str(caught.value)
+
+
+def test_what_lies_under_a_layer_that_has_the_files_is_not_read(there: Registry, tmp_path: Path) -> None:
+    base = pushed(there, tmp_path, [files(big=os.urandom(3 << 20)), files(one=ONE)])
+    before = there.received
+    append.check(there, base, WANTED, lambda line: None)
+    assert there.received - before < 10_000
+
+
+# --- the real thing: an amd64 image that runs, an arm64 one under emulation
+
+
+@pytest.fixture(scope="module")
+def street(
+    real: Settings,
+    program: Path,
+    inputs: pipeline.Inputs,
+    built: pipeline.Built,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[str, str]]:
+    """A registry with a stand-in for upstream's slim image of two platforms; yields its host and the digest."""
+    folder = tmp_path_factory.mktemp("bases")
+    cache = folder / "cache"
+    (cache / "blobs/sha256").mkdir(parents=True)
+    for named in built.image.layers[:2]:
+        os.link(oci.blob_path(real.cache, named.layer.digest), oci.blob_path(cache, named.layer.digest))
+    front, back = bases.application(real, inputs, built, cache)
+    run = built.image.config.parsed()["config"]
+    run.pop("Labels")
+    amd64 = image([*(named.layer for named in built.image.layers[:2]), front, back], "amd64", run)
+    arm64 = image([bases.arm64_python(real, cache, folder), back], "arm64", run)
+    with registry(program, folder / "registry") as host:
+        with Registry(f"http://{host}", "upstream/open-webui") as there:
+            root = bases.push(there, f"v{inputs.lock.version}-slim", [amd64, arm64], cache)
+        yield host, root.digest
+
+
+@pytest.fixture(scope="module")
+def user(
+    street: tuple[str, str],
+    real: Settings,
+    inputs: pipeline.Inputs,
+    built: pipeline.Built,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> User:
+    """A checkout whose upstream image is the stand-in, pinned by the tool."""
+    made = User(tmp_path_factory.mktemp("user"), real, warm=True)
+    file = made.root / "images/upstream/image.toml"
+    file.write_text(file.read_text().replace("ghcr.io/open-webui", f"{street[0]}/upstream"))
+    text = file.read_text()
+    rest = [part for part in text.split("[[variant]]")[1:] if 'name = "slim"' not in part]
+    for part in rest:  # the stand-in has one
+        text = text.replace("[[variant]]" + part.partition("\n\n")[0] + "\n\n", "")
+    file.write_text(text)
+    code, _, err = made.run("lock", "--bases")
+    assert code == 0, err
+    assert street[1] in (made.root / "images/upstream/bases.lock").read_text()
+    (made.root / "out").mkdir(exist_ok=True)
+    own = Settings(made.root, made.cache, made.root, False)
+    proven.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
+    return made
+
+
+def test_a_variant_is_built_without_reading_the_base(user: User, street: tuple[str, str]) -> None:
+    code, out, err = user.run("build", "--image", "upstream")
+    assert code == 0, err
+    assert len(re.findall(r"platform +linux/(amd64|arm64)", out)) == 2
+    read = re.search(r"read +([\d.]+) MB of the base", out)
+    assert read
+    assert float(read.group(1)) < 15
+
+
+def test_a_base_that_is_not_pinned_says_so(user: User) -> None:
+    file = user.root / "images/upstream/bases.lock"
+    kept = file.read_text()
+    file.unlink()
+    code, _, err = user.run("build", "--image", "upstream")
+    file.write_text(kept)
+    assert code == 3
+    assert "lock -- --bases" in err
+
+
+def test_it_is_published_verified_and_runs(
+    user: User, street: tuple[str, str], client: DockerClient, inputs: pipeline.Inputs, built: pipeline.Built
+) -> None:
+    host, _ = street
+    target = f"{host}/me/open-webui"
+    code, out, err = user.run("publish", target, "--image", "upstream")
+    assert code == 0, err
+    assert "5 taken over by the registry" in out  # one of the base's six is in both platforms
+    fixed = tags.Fixed(inputs.lock.version, revision_of(user), "slim")
+    for tag in (str(fixed), *tags.moving(fixed)):
+        assert f"{target}:{tag}" in out
+    code, out, err = user.run("verify", f"{target}:latest-slim")
+    assert code == 0, err + out
+    assert "made with" in out
+    code, out, err = user.run("publish", target, "--image", "upstream")
+    assert code == 0, err
+    assert "nothing: all of it was there" in out
+    code, out, err = user.run("reproduce", f"{target}:latest-slim")
+    assert code == 0, err + out
+    assert "Identical." in out
+    with engine.container(client, pull(client, target, str(fixed)), healthy=START) as running:
+        done = running.exec_run(["sh", "-c", "cat /usr/share/doc/webui-fork/patches/series | wc -l; uname -m"])
+        assert done.output.decode().split() == [str(len(inputs.patches)), "x86_64"]
+
+
+def revision_of(user: User) -> int:
+    found = re.search(r"^revision = (\d+)$", (user.root / "upstream.lock").read_text(), re.MULTILINE)
+    assert found
+    return int(found.group(1))
+
+
+def pull(client: DockerClient, target: str, tag: str) -> str:
+    client.images.pull(target, tag=tag)
+    return f"{target}:{tag}"
+
+
+def test_the_arm64_image_starts_under_emulation(
+    user: User, street: tuple[str, str], real: Settings, tmp_path: Path, inputs: pipeline.Inputs
+) -> None:
+    host, _ = street
+    code, _, err = user.run("publish", f"{host}/me/open-webui", "--image", "upstream")
+    assert code == 0, err
+    with Registry(f"http://{host}", "me/open-webui") as there:
+        root = there.manifest("latest-slim")
+        assert root
+        row = next(row for row in root.parsed()["manifests"] if row["platform"]["architecture"] == "arm64")
+        manifest = there.manifest(row["digest"])
+        assert manifest
+        config = there.small_blob(manifest.parsed()["config"]["digest"])
+        made = oci.image_of(manifest, config)
+        bases.unpack(there, made, tmp_path)
+    paths = [placed for patch in inputs.patches for path in patch.paths if (placed := inputs.spec.place(path))]
+    code_ = (
+        "import os\n"
+        f"for path in {sorted(set(paths))!r}:\n"
+        "    if path.endswith('.py'):\n"
+        "        compile(open('/' + path).read(), path, 'exec')\n"
+        "series = open('/usr/share/doc/webui-fork/patches/series').read().split()\n"
+        "print(repr([os.uname().machine, series]))"  # its minimal library has no json
+    )
+    machine, series = ast.literal_eval(bases.run_arm64(real, tmp_path, code_))
+    assert machine == "aarch64"
+    assert series == [patch.name for patch in inputs.patches]
+
+
+def test_what_another_registry_lacks_is_copied_blob_by_blob(
+    user: User, street: tuple[str, str], program: Path, tmp_path: Path
+) -> None:
+    with registry(program, tmp_path / "other") as other:
+        code, out, err = user.run("publish", f"{other}/me/open-webui", "--image", "upstream")
+        assert code == 0, err
+        sent = re.search(r"sent +(\d+) blobs, [\d.]+ MB; 0 taken over", out)
+        assert sent
+        assert int(sent.group(1)) == 5 + 1 + 2  # layers of the base, ours, configurations
+        listed = requests.get(f"http://{other}/v2/me/open-webui/tags/list", timeout=10).json()["tags"]
+        assert "latest-slim" in listed
+        code, out, err = user.run("verify", f"{other}/me/open-webui:latest-slim")
+        assert code == 0, err + out
+
+
+def test_a_real_base_of_another_release_is_refused(
+    user: User, street: tuple[str, str], real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, tmp_path: Path
+) -> None:
+    """The stand-in with one changed line in a file that the series replaces."""
+    host, _ = street
+    path = next(iter(sorted(placed for p in inputs.patches[:1] for q in p.paths if (placed := inputs.spec.place(q)))))
+    made = image([layer(tmp_path, [layers.file_entry(path, b"# of another release\n")])], "amd64")
+    with Registry(f"http://{host}", "upstream/open-webui") as there:
+        bases.push(there, f"v{inputs.lock.version}-slim", [made], tmp_path)
+    kept = (user.root / "images/upstream/bases.lock").read_text()
+    assert user.run("lock", "--bases")[0] == 0
+    code, _, err = user.run("build", "--image", "upstream")
+    (user.root / "images/upstream/bases.lock").write_text(kept)
+    assert code == 9
+    assert f"/{path} is another file" in err

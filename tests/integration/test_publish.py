@@ -1,0 +1,311 @@
+"""Publishing to real registries, which fail at every request in turn: what has a name is whole and signed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+
+import small
+from helpers import Server, Talk, hang_up
+from registries import (
+    Door,
+    Proxy,
+    answers_500,
+    docker_login,
+    image_of,
+    noise,
+    registry,
+    tags_of,
+    with_password,
+    with_tls,
+)
+from small import Shop
+from webui_fork import oci, pipeline, proven, publish, seal, signing, statements, store, transfer, verify
+from webui_fork.errors import ForkError, PublishError, RegistryError, UsageError
+from webui_fork.proven import Proven
+from webui_fork.registry import Registry
+from webui_fork.settings import Settings
+from webui_fork.verify import Verdict
+
+TAG = "v0.12.4-p1"
+NAMES = {TAG, "v0.12.4", "0.12", "latest"}
+
+
+@pytest.fixture
+def shop(real: Settings, cosign: Path, program: Path, tmp_path: Path) -> Iterator[Shop]:
+    with registry(program, tmp_path / "registry") as host:
+        yield small.shop(real, tmp_path / "shop", host, cosign)
+
+
+def named(shop: Shop) -> dict[str, str]:
+    return {tag: digest for tag, digest in tags_of(shop.host, shop.name).items() if not tag.startswith("sha256-")}
+
+
+def test_all_tags_name_the_image_and_cosign_verifies_it_by_hand(shop: Shop) -> None:
+    done = shop.publish(small.candidate(shop.settings))
+    assert named(shop) == dict.fromkeys(NAMES, done.digest)
+    assert set(done.refs) == {shop.ref(tag) for tag in NAMES}
+    key = str(shop.settings.config / "cosign.pub")
+    common = ["--key", key, "--insecure-ignore-tlog=true", "--allow-http-registry", shop.ref(TAG)]
+    attestations = [["verify-attestation", "--type", kind] for kind in ("slsaprovenance1", "cyclonedx")]
+    for words in (["verify"], *attestations):
+        ran = subprocess.run([shop.verifier.cosign, *words, *common], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stderr
+        assert done.digest.removeprefix("sha256:") in ran.stdout or "payload" in ran.stdout
+
+
+def test_an_unchanged_image_is_not_sent_again(shop: Shop, server: Server) -> None:
+    what = small.candidate(shop.settings)
+    first = shop.publish(what)
+    proxy = Proxy(server, f"http://{shop.host}")
+    again = shop.publish(what, proxy.host)
+    assert (again.blobs, again.bytes, again.mounted) == (0, 0, 0)
+    assert (first.digest, len(again.refs)) == (again.digest, len(first.refs))
+    assert not [line for line in proxy.seen if line.startswith(("PUT", "POST", "PATCH"))]
+
+
+def test_a_tag_that_stands_never_moves(shop: Shop) -> None:
+    first = shop.publish(small.candidate(shop.settings))
+    with pytest.raises(PublishError, match=f"{TAG} stands, and names another image") as caught:
+        shop.publish(small.candidate(shop.settings, b"another"))
+    assert first.digest in caught.value.why
+    assert "--revise" in caught.value.remedy
+    assert named(shop) == dict.fromkeys(NAMES, first.digest)
+
+
+def test_moving_tags_follow_the_newest_only(shop: Shop) -> None:
+    old = shop.publish(small.candidate(shop.settings))
+    small.pin(shop.settings, revision=10)
+    new = shop.publish(small.candidate(shop.settings))
+    small.pin(shop.settings, revision=9)
+    between = shop.publish(small.candidate(shop.settings))
+    assert dict(between.left) == dict.fromkeys(("v0.12.4", "0.12", "latest"), "v0.12.4-p10 is newer")
+    assert named(shop) == {
+        TAG: old.digest, "v0.12.4-p9": between.digest, "v0.12.4-p10": new.digest,
+        **dict.fromkeys(("v0.12.4", "0.12", "latest"), new.digest),
+    }  # fmt: skip
+
+
+def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Path) -> None:
+    what = small.candidate(shop.settings)
+    with Registry(f"http://{shop.host}", "build") as built:
+        transfer.push(built, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        seal.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        kept = transfer.attached(built, what.root.digest)
+    oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
+    with Registry(f"http://{shop.host}", shop.name) as there:
+        assert transfer.attached(there, what.root.digest) == kept
+
+
+def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tmp_path: Path) -> None:
+    what = small.candidate(shop.settings)
+    stranger = replace(shop.settings, config=tmp_path / "stranger")
+    other = signing.signer(stranger, cosign, Talk())
+    with Registry(f"http://{shop.host}", "build") as built:
+        transfer.push(built, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        seal.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        kept = transfer.attached(built, what.root.digest)
+    oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
+    assert shop.bad(TAG) == {}
+    assert "signature" in shop.bad(TAG, verifier=other.verifier(stranger))
+
+
+@pytest.mark.parametrize("text", ["ghcr.io/me/x:v1", "ghcr.io/me/x@sha256:" + "0" * 64, "ghcr.io/ME/x"])
+def test_a_target_is_a_name_only(text: str) -> None:
+    with pytest.raises(UsageError):
+        publish.target_of(text)
+
+
+def test_a_password_and_a_private_ca_reach_cosign_too(
+    real: Settings, cosign: Path, program: Path, tmp_path: Path
+) -> None:
+    tls, door = with_tls(tmp_path / "tls"), with_password(tmp_path / "auth")
+    with registry(program, tmp_path / "r", Door(door.config, tls.ca, tls.scheme, tls.http)) as host:
+        own = small.shop(real, tmp_path / "shop", host, cosign)
+        environ = {**real.environ, "DOCKER_CONFIG": str(docker_login(tmp_path / "docker", host))}
+        own = replace(own, settings=replace(own.settings, environ={**environ, "SSL_CERT_FILE": str(tls.ca)}))
+        done = own.publish(small.candidate(own.settings))
+        assert {check.verdict for check in own.checks(TAG).values()} == {Verdict.OK}
+        assert len(done.refs) == 4
+
+
+# --- a registry that fails
+
+
+def old_tags(shop: Shop) -> dict[str, str]:
+    """Have an older image under the tags that move."""
+    older = image_of(shop.settings.cache, b"older")
+    with Registry(f"http://{shop.host}", shop.name) as there:
+        for tag in NAMES - {TAG}:
+            transfer.push(there, older, tag, shop.settings.cache, lambda name, size: None)
+    return dict.fromkeys(NAMES - {TAG}, older.digest)
+
+
+def whole_or_old(shop: Shop, old: dict[str, str], new: str) -> bool:
+    """Check that each tag names the old image, or the new one, which verifies; return whether all name the new."""
+    found = named(shop)
+    assert set(found.values()) <= {*old.values(), new}
+    moved = {tag for tag, digest in found.items() if digest == new}
+    if moved:
+        assert TAG in moved, "a tag moved before the one that never moves stood"
+        assert shop.bad(TAG) == {}
+    return moved == NAMES
+
+
+Fails = Callable[[int, BaseHTTPRequestHandler], bool]
+
+
+def once(number: int) -> Fails:
+    """Fail one request, half of them with an answer, half by hanging up."""
+
+    def fail(count: int, handler: BaseHTTPRequestHandler) -> bool:
+        if count == number:
+            (answers_500, hang_up)[number % 2](handler)
+        return count == number
+
+    return fail
+
+
+def onwards(number: int) -> Fails:
+    """Fail every request from one on: a registry that is gone for good."""
+
+    def fail(count: int, handler: BaseHTTPRequestHandler) -> bool:
+        if count >= number:
+            (answers_500, hang_up)[count % 2](handler)
+        return count >= number
+
+    return fail
+
+
+@pytest.mark.parametrize(("kind", "step"), [(once, 1), (onwards, 7)])
+def test_whatever_request_fails_it_ends_whole_or_as_it_was(
+    shop: Shop, server: Server, kind: Callable[[int], Fails], step: int
+) -> None:
+    """Every request in turn fails once; from every seventh on the registry is gone for good, then comes back."""
+    proxy = Proxy(server, f"http://{shop.host}")
+    what = small.candidate(shop.settings, noise(5 << 20))  # a blob that is streamed, too
+    shop.publish(what, proxy.host)
+    total, broken = proxy.count, 0
+    assert total > 40
+    for number in range(1, total + 1, step):
+        there = replace(shop, name=f"me/run-{number}")
+        old = old_tags(there)
+        proxy.count, proxy.fail = 0, kind(number)
+        try:
+            there.publish(what, proxy.host)
+            assert whole_or_old(there, old, what.root.digest)
+        except ForkError:
+            broken += 1
+            whole_or_old(there, old, what.root.digest)
+            proxy.fail = lambda count, handler: False
+            there.publish(what, proxy.host)  # again, and it goes on from there
+            assert whole_or_old(there, old, what.root.digest)
+    assert broken if kind is onwards else broken < total // 2
+
+
+# --- what `nox -s build` and `nox -s tests` left
+
+
+def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
+    """Write out/ as a build and a test run leave it."""
+    what = small.candidate(shop.settings)
+    out = shop.settings.out
+    oci.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
+    assert what.said.sbom
+    (out / "sbom.cdx.json").write_bytes(what.said.sbom)
+    (out / "provenance.json").write_bytes(what.said.provenance)
+    record = {
+        "schema": 2,
+        "tag": TAG,
+        "digest": what.root.digest,
+        "inputs": dict(pipeline.lock_inputs(shop.settings)),
+        "drift": [],
+        "dirty": False,
+        **changes,
+    }
+    (out / "build.json").write_text(json.dumps(record))
+    proven.write(shop.settings, Proven(what.root.digest, "0" * 40, 1))
+
+
+def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Path) -> None:
+    left_behind(shop, tmp_path)
+    what = publish.candidate(shop.settings)
+    done = shop.publish(what)
+    assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
+    with store.opened(shop.settings, shop.ref(TAG)) as found:
+        checks = verify.run(shop.settings, found, shop.verifier)
+    assert {check.verdict for check in checks} == {Verdict.OK}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dirty": True}, "uncommitted changes"),
+        ({"drift": ["libc6"]}, "drifted"),
+        ({"digest": "sha256:" + "0" * 64}, "not of one build"),
+        ({"inputs": {}}, "not of the locks and the series"),
+        ({"schema": 1}, "not of one build"),
+    ],
+)
+def test_what_may_not_be_published_is_refused(
+    shop: Shop, tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    left_behind(shop, tmp_path, **changes)
+    with pytest.raises(PublishError, match=words):
+        publish.candidate(shop.settings)
+
+
+def test_what_was_not_tested_is_refused(shop: Shop, tmp_path: Path) -> None:
+    left_behind(shop, tmp_path)
+    proven.write(shop.settings, Proven("sha256:" + "1" * 64, "0" * 40, 1))
+    with pytest.raises(PublishError, match="not the one that passed the tests"):
+        publish.candidate(shop.settings)
+    proven.forget(shop.settings)
+    with pytest.raises(PublishError, match="No image has passed"):
+        publish.candidate(shop.settings)
+    (shop.settings.out / "build.json").unlink()
+    with pytest.raises(PublishError, match="Nothing was built"):
+        publish.candidate(shop.settings)
+
+
+def test_a_registry_that_refuses_leaves_no_half(shop: Shop, server: Server) -> None:
+    proxy = Proxy(server, f"http://{shop.host}")
+
+    def read_only(count: int, handler: BaseHTTPRequestHandler) -> bool:
+        if handler.command in ("GET", "HEAD"):
+            return False
+        answers_403(handler)
+        return True
+
+    proxy.fail = read_only
+    with pytest.raises(RegistryError, match="does not let us in"):
+        shop.publish(small.candidate(shop.settings), proxy.host)
+    assert named(shop) == {}
+
+
+def answers_403(handler: BaseHTTPRequestHandler) -> None:
+    from helpers import reply
+
+    handler.close_connection = True
+    reply(handler, 403, b'{"errors": [{"code": "DENIED", "message": "read only"}]}', Connection="close")
+
+
+def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
+    """Only what is said of the image counts, not which run said it."""
+    what = small.candidate(shop.settings)
+    shop.publish(what)
+    said = json.loads(what.said.provenance)
+    said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
+    again = replace(what, said=statements.Statements(what.said.sbom, oci.canonical_json(said)))
+    with Registry(f"http://{shop.host}", shop.name) as there:
+        before = transfer.attached(there, what.root.digest)
+        shop.publish(again)
+        assert transfer.attached(there, what.root.digest) == before
