@@ -13,6 +13,7 @@ import pytest
 from git import Repo
 
 from helpers import Server, Talk
+from webui_fork import proven
 from webui_fork import settings as settings_module
 from webui_fork.settings import CHECKOUT, Settings
 
@@ -53,6 +54,23 @@ def server() -> Iterator[Server]:
     """A programmable HTTP server on loopback."""
     with Server() as running:
         yield running
+
+
+BUILT = pytest.StashKey[tuple[str, str]]()
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Record the image that passed a whole run, for `nox -s publish`; any failure takes the record back."""
+    config = session.config
+    if config.getoption("image", None):  # a proof, run by another run
+        return
+    own = settings_module.load()
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "deselect", "maxfail"))
+    if exitstatus:
+        proven.forget(own)
+    elif whole and not chosen and (built := config.stash.get(BUILT, None)):
+        proven.write(own, proven.Proven(*built, session.testscollected - session.testsfailed))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import socket
 import tarfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from git import Repo
 
+from webui_fork.oci import Image
 from webui_fork.terminal import Terminal
 
 
@@ -141,6 +143,17 @@ def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tupl
     members = [archive.Member(path, data) for path, data in sorted((files or RELEASE).items())]
     commit = upstream._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
     return repo, commit
+
+
+def members(image: Image, cache: Path) -> Iterator[tuple[str, tarfile.TarInfo, bytes]]:
+    """Yield every member of every layer: the layer's name, what it is, its content."""
+    from webui_fork import oci
+
+    for item in image.layers:
+        with gzip.open(oci.blob_path(cache, item.layer.digest)) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+            for info in tar:
+                file = tar.extractfile(info) if info.isreg() else None
+                yield item.name, info, file.read() if file else b""
 
 
 HEADER = """\

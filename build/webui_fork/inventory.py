@@ -5,8 +5,10 @@ Sources: dpkg's status file; Core metadata for Python (packaging.python.org); DE
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from email.message import Message
@@ -158,7 +160,17 @@ def _wheel(path: str, content: bytes) -> Iterable[Package]:
         name, version, _, _ = parse_wheel_filename(PurePosixPath(path).name)
     except InvalidWheelFilename:
         return
-    yield Package("pypi", name, str(version), paths=(path,), sha256=sha256_bytes(content).removeprefix("sha256:"))
+    sha256 = sha256_bytes(content).removeprefix("sha256:")
+    yield Package("pypi", name, str(version), _wheel_licenses(content), paths=(path,), sha256=sha256)
+
+
+def _wheel_licenses(content: bytes) -> tuple[str, ...]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as wheel:
+            name = next(name for name in wheel.namelist() if _METADATA.fullmatch(name))
+            return python_licenses(HeaderParser().parsestr(wheel.read(name).decode(errors="replace")))
+    except (zipfile.BadZipFile, StopIteration):
+        return ()
 
 
 def _npm(path: str, content: bytes) -> Iterable[Package]:

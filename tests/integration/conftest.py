@@ -12,6 +12,7 @@ import pytest
 from docker import DockerClient
 from docker.models.containers import Container
 
+from conftest import BUILT
 from containers import GOOD, Connection, Site, provider, webui
 from webui_fork import companion, engine, pipeline, settings, tools
 from webui_fork.engine import Engine
@@ -45,8 +46,10 @@ def inputs(real: Settings) -> pipeline.Inputs:
 
 
 @pytest.fixture(scope="session")
-def built(real: Settings, inputs: pipeline.Inputs) -> pipeline.Built:
-    return pipeline.build(real, inputs, Terminal(), locked=True)
+def built(real: Settings, inputs: pipeline.Inputs, request: pytest.FixtureRequest) -> pipeline.Built:
+    made = pipeline.build(real, inputs, Terminal(), locked=True)
+    request.config.stash[BUILT] = (made.image.digest, made.tree.head)
+    return made
 
 
 @pytest.fixture(scope="session")

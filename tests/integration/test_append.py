@@ -21,7 +21,7 @@ from registries import registry
 from users import User
 from webui_fork import append, engine, layers, oci, pipeline, proven, tags, transfer
 from webui_fork.errors import ImageError
-from webui_fork.layers import Entry
+from webui_fork.layers import Entry, Layer
 from webui_fork.proven import Proven
 from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.settings import Settings
@@ -47,7 +47,7 @@ def pushed(there: Registry, cache: Path, *stacks: list[list[Entry]], docker: boo
     return append.read(there, root.digest)
 
 
-def top(cache: Path) -> oci.Layer:
+def top(cache: Path) -> Layer:
     return layer(cache, files(one=b"patched\n"))
 
 
@@ -234,6 +234,7 @@ def test_it_is_published_verified_and_runs(
     assert "Identical." in out
     with engine.container(client, pull(client, target, str(fixed)), healthy=START) as running:
         done = running.exec_run(["sh", "-c", "cat /usr/share/doc/webui-fork/patches/series | wc -l; uname -m"])
+        assert isinstance(done.output, bytes)
         assert done.output.decode().split() == [str(len(inputs.patches)), "x86_64"]
 
 

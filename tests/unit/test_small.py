@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import apt, cli, errors, index, process, report, rootfs, settings, signing, tools
+from webui_fork import apt, branding, cli, errors, index, process, report, rootfs, settings, signing, tools
 from webui_fork.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.report import human_size
 from webui_fork.settings import CHECKOUT, Secret, Settings
@@ -317,3 +317,28 @@ def test_ctrl_c_is_said_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     monkeypatch.setattr(cli, "_run", interrupted)
     assert cli.main(["build"]) == 130
     assert "the next run goes on" in capsys.readouterr().err
+
+
+# --- what the licence protects
+
+
+MARKED = "a = 1\n\n# LICENSE covers this Open WebUI name.\nNAME = 'Open WebUI'\nuse(NAME)\n\nb = 2\n"
+
+
+def test_a_marked_region_ends_at_the_blank_line() -> None:
+    assert branding.regions(MARKED) == ("# LICENSE covers this Open WebUI name.\nNAME = 'Open WebUI'\nuse(NAME)",)
+
+
+@pytest.mark.parametrize(
+    ("after", "bad"),
+    [
+        (MARKED.replace("b = 2", "b = 3"), False),
+        ("new = 0\n" + MARKED, False),
+        (MARKED.replace("use(NAME)", "use(OTHER)"), True),
+        (MARKED.replace("# LICENSE covers this Open WebUI name.\n", ""), True),
+        (MARKED + "WEBUI_NAME = 'x'\n", True),
+        ("", True),
+    ],
+)
+def test_a_changed_marked_line_is_seen(after: str, bad: bool) -> None:
+    assert bool(branding.text_problem("x.py", MARKED, after)) is bad

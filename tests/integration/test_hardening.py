@@ -1,0 +1,102 @@
+"""The image as a security team runs it: nothing writable, no capability, no way up, any user."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from docker import DockerClient
+from docker.models.containers import Container
+
+from containers import START, wait_for
+from webui_fork import engine, pipeline, upstream
+from webui_fork.errors import EngineError
+from webui_fork.settings import Settings
+
+HARDENED: dict[str, Any] = {
+    "read_only": True,
+    "cap_drop": ["ALL"],
+    "security_opt": ["no-new-privileges"],
+    "tmpfs": {"/tmp": ""},
+    "ports": {"8080/tcp": ("127.0.0.1", None)},
+}
+
+
+def run(running: Container, command: str) -> str:
+    done = running.exec_run(["sh", "-c", command])
+    assert isinstance(done.output, bytes)
+    return done.output.decode().strip()
+
+
+@pytest.fixture(scope="module")
+def hardened(client: DockerClient, patched: str) -> Iterator[Container]:
+    """Any user of group 0, with a volume that the engine made from the image's own folder."""
+    with engine.volume(client) as data:
+        mounts = {data: {"bind": "/app/backend/data", "mode": "rw"}}
+        with engine.container(client, patched, healthy=START, user="12345", volumes=mounts, **HARDENED) as running:
+            running.reload()
+            yield running
+
+
+def url(running: Container) -> str:
+    return f"http://127.0.0.1:{running.attrs['NetworkSettings']['Ports']['8080/tcp'][0]['HostPort']}"
+
+
+def test_it_has_no_right_left(hardened: Container) -> None:
+    status = dict(line.split(":", 1) for line in run(hardened, "cat /proc/1/status").splitlines())
+    assert {key: status[key].split()[0] for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == dict.fromkeys(
+        ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), "0" * 16
+    )
+    assert (status["NoNewPrivs"].strip(), status["Uid"].split()) == ("1", ["12345"] * 4)
+    assert "Read-only" in run(hardened, "touch /app/x 2>&1; touch /usr/x 2>&1")
+    assert run(hardened, "find / -xdev -perm /6000 -type f 2>/dev/null") == ""
+
+
+def test_it_serves_its_page_with_the_release_s_own_assets(
+    hardened: Container, real: Settings, built: pipeline.Built
+) -> None:
+    page = requests.get(url(hardened), timeout=10)
+    assert "<title>Open WebUI</title>" in page.text
+    repo = upstream.repository(real)
+    for name in ("favicon.png", "logo.png", "splash.png", "custom.css", "loader.js"):
+        served = requests.get(f"{url(hardened)}/static/{name}", timeout=10)
+        released = upstream.read_file(repo, built.source.commit, f"static/static/{name}")
+        assert released is not None
+        assert hashlib.sha256(served.content).digest() == hashlib.sha256(released).digest(), name
+    assert requests.get(f"{url(hardened)}/static/swagger-ui/swagger-ui.css", timeout=10).ok
+
+
+def test_nobody_complains_in_the_log(hardened: Container) -> None:
+    log = hardened.logs().decode(errors="replace")
+    assert [line for line in log.splitlines() if "Read-only" in line or "denied" in line or "ERROR" in line] == []
+
+
+def test_it_remembers_across_a_restart(hardened: Container) -> None:
+    form = {"name": "A", "email": "a@example.org", "password": "correct-horse-1"}
+    requests.post(f"{url(hardened)}/api/v1/auths/signup", json=form, timeout=30).raise_for_status()
+    hardened.restart(timeout=10)
+    hardened.reload()
+    wait_for(url(hardened), hardened)
+    answer = requests.post(f"{url(hardened)}/api/v1/auths/signin", json=form, timeout=30)
+    assert answer.ok, answer.text
+
+
+def test_a_user_of_another_group_needs_only_a_folder_of_its_own(client: DockerClient, patched: str) -> None:
+    options = {**HARDENED, "tmpfs": {"/tmp": "", "/app/backend/data": "uid=4242,gid=4242,mode=700"}}
+    with engine.container(client, patched, healthy=START, user="4242:4242", **options) as running:
+        assert run(running, "awk '/^(Uid|Gid)/{print $2}' /proc/1/status").split() == ["4242", "4242"]
+
+
+def test_root_without_capabilities_is_told_what_to_do(client: DockerClient, patched: str) -> None:
+    with engine.volume(client) as data:
+        mounts = {data: {"bind": "/app/backend/data", "mode": "rw"}}
+        with engine.container(client, patched, volumes=mounts, user="777:0", **HARDENED) as before:
+            before.reload()
+            wait_for(url(before), before)  # the data is 777's now
+        bad = engine.container(client, patched, healthy=60, volumes=mounts, **HARDENED)
+        with pytest.raises(EngineError) as caught, bad:
+            pass
+    assert "Start with --user 1000:0" in caught.value.why

@@ -1,0 +1,197 @@
+"""What is said of the real image, held against what others find in it, and against a second build."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from packageurl import PackageURL
+
+from helpers import Talk, members
+from users import User
+from webui_fork import oci, pipeline, sbom, statements, wheels
+from webui_fork.settings import Settings
+from webui_fork.statements import Statements
+
+
+@pytest.fixture(scope="module")
+def said(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> Statements:
+    return statements.of_build(real, inputs, built, Talk())
+
+
+def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
+    real: Settings, built: pipeline.Built, said: Statements, tmp_path: Path
+) -> None:
+    oci.write_layout(tmp_path / "layout", "v", built.image, real.cache)
+    syft = Path(sys.executable).parent / "syft"
+    argv = [str(syft), "scan", f"oci-dir:{tmp_path / 'layout'}", "--quiet", "--output", "json"]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
+    assert done.returncode == 0, done.stderr
+    found = set()
+    for artifact in json.loads(done.stdout)["artifacts"]:
+        assert artifact["purl"], artifact
+        purl = PackageURL.from_string(artifact["purl"])
+        name = re.sub(r"[-_.]+", "-", purl.name).lower() if purl.type == "pypi" else purl.name
+        found.add((purl.type, "/".join(filter(None, (purl.namespace, name))), purl.version))
+    assert said.sbom
+    ours = sbom.purls(json.loads(said.sbom))
+    assert len(found) > 250
+    assert found - ours == set()
+
+
+def test_every_package_has_the_digest_of_what_it_was_installed_from(
+    inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+) -> None:
+    assert said.sbom
+    rows = {row["purl"]: row for row in json.loads(said.sbom)["components"]}
+    debs = {row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:deb/")}
+    assert debs == {deb.sha256 for deb in built.debs}
+    hashes = {
+        row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:pypi/") and "hashes" in row
+    }
+    assert {sha256 for _, _, sha256 in wheels.pins(inputs.packaged.requirements)} <= hashes
+    without = [purl for purl, row in rows.items() if "licenses" not in row]
+    assert len(without) < len(rows) / 10, without
+
+
+def test_the_provenance_names_every_input_by_digest(
+    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+) -> None:
+    definition = json.loads(said.provenance)["buildDefinition"]
+    digests = {value for row in definition["resolvedDependencies"] for value in row["digest"].values()}
+    wanted = {inputs.lock.sdist.sha256, inputs.lock.wheel.sha256, *(deb.sha256 for deb in built.debs)}
+    wanted |= {sha256 for _, _, sha256 in wheels.pins(inputs.packaged.requirements)}
+    assert wanted <= digests
+    names = [row["name"] for row in definition["resolvedDependencies"]]
+    assert {patch.name for patch in inputs.patches} <= set(names)
+    assert {"upstream.lock", "images/open-webui/image.toml", "images/open-webui/entrypoint.sh"} <= set(names)
+
+
+def test_both_are_the_same_when_they_are_written_again(
+    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+) -> None:
+    shutil.rmtree(real.cache / "inventory")
+    assert statements.of_build(real, inputs, built, Talk()) == said
+
+
+# --- nothing in a layer that does not belong there
+
+_TOOLS = r"(apt(-[a-z]+)?|pip[0-9.]*|uv|npm|node|gcc|cc|g\+\+|c\+\+|cpp|ld|as|make|git|wget|ssh)(-[0-9.]+)?"
+_UNWANTED = re.compile(
+    rf"(usr/)?(local/)?s?bin/{_TOOLS}"
+    r"|.*\.(deb|key|p12|pfx|jks|kdbx)|(.*/)?(\.netrc|\.pypirc|\.npmrc|\.git|\.env|\.ssh|\.docker|\.bash_history|\.cache|\.npm|id_[a-z0-9]+)(/.*)?"
+    r"|(tmp|var/tmp|var/log|var/cache|var/lib/apt|run|root|home)/.+|etc/apt/.+|etc/(machine-id|hostname|resolv\.conf)"
+    r"|.*/dist-packages/(pip|setuptools|wheel|uv)/.*|.*/node_modules/.*|.*cosign.*\.(key|pub)"
+)
+_DEBIAN_S_OWN = re.compile(r"root/\.(bashrc|profile)")  # of base-files
+_BYTE_CODE = re.compile(r"usr/(lib/python3(\.11)?|share/python3|share/gcc)/.*")  # Debian's packages make theirs
+_PEM = re.compile(
+    r"etc/ssl/certs/.*|usr/lib/ssl/cert\.pem|.*/(certifi|botocore|grpc/_cython/_credentials|pip/_vendor/certifi)/.*\.pem"
+)
+_SELF_TEST = re.compile(r"usr/lib/[^/]+/libgnutls\.so\.[0-9.]+")  # keys that everybody has, for its self-test
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{200,}-----END")
+
+
+def test_no_secret_cache_compiler_or_package_manager_is_left_in_a_layer(real: Settings, built: pipeline.Built) -> None:
+    here = (str(real.root).encode(), str(real.cache).encode())
+    odd: list[str] = []
+    seen = 0
+    for layer, info, data in members(built.image, real.cache):
+        seen += 1
+        path = info.name.rstrip("/")
+        where = f"{layer}: /{path}"
+        if _UNWANTED.fullmatch(path) and not _DEBIAN_S_OWN.fullmatch(path):
+            odd.append(f"{where}: does not belong in an image")
+        if "__pycache__" in path and not _BYTE_CODE.fullmatch(path):
+            odd.append(f"{where}: byte code")
+        if path.endswith(".pem") and not _PEM.fullmatch(path):
+            odd.append(f"{where}: a certificate or key")
+        if info.isreg() and info.mode & 0o6000:
+            odd.append(f"{where}: set-uid or set-gid")
+        if info.mode & 0o002 and not info.issym() and not info.mode & 0o1000:
+            odd.append(f"{where}: anybody may write to it")
+        if _PRIVATE_KEY.search(data) and not _SELF_TEST.fullmatch(path):
+            odd.append(f"{where}: holds a private key")
+        odd += [f"{where}: names a path of this machine" for word in here if word in data or word in info.name.encode()]
+    assert seen > 20_000
+    assert odd == []
+
+
+# --- again, from what the provenance says
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
+    """A clone with a commit, and an image built and signed from it."""
+    made = User(tmp_path_factory.mktemp("user"), real, warm=True)
+    git(made, "init", "--quiet")
+    (made.root / ".git/info/exclude").write_text("out/\n")
+    git(made, "add", "--all")
+    git(made, "commit", "--quiet", "--message", "x")
+    code, _, err = made.run("build", "--locked")
+    assert code == 0, err
+    return made
+
+
+def git(user: User, *words: str) -> None:
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.hooksPath=/dev/null"]
+    subprocess.run(["git", "-C", str(user.root), *identity, *words], check=True)
+
+
+def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, built: pipeline.Built) -> None:
+    patch = next((user.root / "patches").glob("*.patch"))
+    kept = patch.read_bytes()
+    patch.write_bytes(kept + b"\n")
+    code, out, err = user.run("reproduce", "oci:out/image")
+    patch.write_bytes(kept)
+    assert code == 0, err
+    assert out.rstrip().endswith("Identical.")
+    assert out.count(built.image.digest) == 2
+    assert "from       commit " in out
+
+
+def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:
+    """Another version of the tool, on the same inputs."""
+    file = user.root / "build/webui_fork/contents.py"
+    kept = file.read_text()
+    changed = kept.replace('patch.name}", patch.data)', 'patch.name}", patch.data, executable=True)')
+    assert changed != kept
+    file.write_text(changed)
+    name = next((user.root / "patches").glob("*.patch")).name
+    code, _, err = user.run("reproduce", "oci:out/image")
+    file.write_text(kept)
+    assert code == 21
+    assert f"layer patches: /usr/share/doc/webui-fork/patches/{name}: mode: published 0644, rebuilt 0755" in err
+    assert "layer base" not in err
+
+
+def test_without_the_inputs_it_says_so(user: User) -> None:
+    patch = next((user.root / "patches").glob("*.patch"))
+    kept = patch.read_bytes()
+    patch.write_bytes(kept + b"\n")
+    (user.root / ".git").rename(user.root / "gone")
+    code, _, err = user.run("reproduce", "oci:out/image")
+    (user.root / "gone").rename(user.root / ".git")
+    patch.write_bytes(kept)
+    assert code == 21
+    assert f"patches/{patch.name}" in err
+    assert "git fetch" in err
+
+
+def test_what_nobody_signed_is_not_built_again(user: User, tmp_path: Path) -> None:
+    code, _, err = user.run("reproduce", "oci:out/image", "--key", other_key(user, tmp_path))
+    assert code == 20
+    assert "is not signed by" in err
+
+
+def other_key(user: User, tmp_path: Path) -> str:
+    cosign = next(user.cache.glob("tools/cosign/usr/bin/cosign"), None) or shutil.which("cosign")
+    env = {**user.env, "COSIGN_PASSWORD": ""}
+    subprocess.run([str(cosign), "generate-key-pair"], cwd=tmp_path, env=env, check=True, capture_output=True)
+    return str(tmp_path / "cosign.pub")
