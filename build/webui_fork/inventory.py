@@ -21,6 +21,7 @@ from webui_fork import layers, oci
 from webui_fork.contents import code_digest
 from webui_fork.files import sha256_bytes, write_atomic
 from webui_fork.layers import Layer
+from webui_fork.purl import Package
 
 _STATUS = "var/lib/dpkg/status"
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -29,25 +30,6 @@ _LICENSE_FIELD = re.compile(r"^License: *(\S.*)$", re.MULTILINE)
 _COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
 _CLASSIFIER = "License :: "
 _LONG = 100  # characters: what is longer is a licence's text, not its name
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package that stands in an image.
-
-    ``kind`` is its purl type (deb, pypi, npm), ``source`` the Debian source package (with its version where that is
-    another), ``licenses`` as the package words them, ``paths`` where it was found, ``sha256`` (bare) of the
-    archive it was installed from, where that is known.
-    """
-
-    kind: str
-    name: str
-    version: str
-    licenses: tuple[str, ...] = ()
-    architecture: str = ""
-    source: str = ""
-    paths: tuple[str, ...] = ()
-    sha256: str = ""
 
 
 @dataclass

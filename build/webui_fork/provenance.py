@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webui_fork import oci, series
 from webui_fork.files import sha256_bytes
-from webui_fork.lock import Lock, PinnedFile
 from webui_fork.oci import Image
+
+if TYPE_CHECKING:
+    from webui_fork.lock import Lock, PinnedFile
 
 BUILD_TYPE = "https://fork.invalid/webui_fork/build/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"

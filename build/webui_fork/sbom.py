@@ -11,6 +11,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -39,10 +40,12 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from webui_fork import series
-from webui_fork.inventory import Package
-from webui_fork.lock import Lock, PinnedFile
+from webui_fork import purl, series
 from webui_fork.oci import Image
+from webui_fork.purl import Package
+
+if TYPE_CHECKING:
+    from webui_fork.lock import Lock, PinnedFile
 
 LICENSE = "LicenseRef-Open-WebUI"
 _TYPES = {"upstream": PatchClassification.BACKPORT, "backport": PatchClassification.BACKPORT}
@@ -93,13 +96,13 @@ def _tool(material: Material) -> Component:
 
 def _image(material: Material) -> Component:
     digest = material.image.digest
-    purl = PackageURL("oci", name=material.name, version=digest, qualifiers={"tag": material.tag})
+    url = PackageURL("oci", name=material.name, version=digest, qualifiers={"tag": material.tag})
     return Component(
         name=material.name,
         version=material.tag,
         type=ComponentType.CONTAINER,
-        bom_ref=purl.to_string(),
-        purl=purl,
+        bom_ref=url.to_string(),
+        purl=url,
         hashes=[_sha256(digest.removeprefix("sha256:"))],
         properties=[
             Property(name=f"webui_fork:layer:{item.name}", value=item.layer.digest) for item in material.image.layers
@@ -119,14 +122,14 @@ def _sha256(value: str) -> HashType:
 def _application(material: Material) -> Component:
     """Return Open WebUI as it stands in the image: its ancestor is the release, its pedigree the series."""
     release = material.lock
-    purl = PackageURL("pypi", name="open-webui", version=release.version)
+    url = PackageURL("pypi", name="open-webui", version=release.version)
     licence = DisjunctiveLicense(name=LICENSE, text=AttachedText(content=material.license_text))
     ancestor = Component(
         name="open-webui",
         version=release.version,
         type=ComponentType.APPLICATION,
         bom_ref=f"release:{release.version}",
-        purl=purl,
+        purl=url,
         hashes=[_sha256(release.sdist.sha256)],
         external_references=[_distribution(release.sdist), _distribution(release.wheel)],
     )
@@ -137,8 +140,8 @@ def _application(material: Material) -> Component:
         name="open-webui",
         version=release.version,
         type=ComponentType.APPLICATION,
-        bom_ref=purl.to_string(),
-        purl=purl,
+        bom_ref=url.to_string(),
+        purl=url,
         description=f"Open WebUI {release.version} with {len(material.patches)} patches. {note}",
         licenses=[licence],
         pedigree=pedigree,
@@ -175,7 +178,7 @@ def _packages(material: Material) -> Iterable[Component]:
     """Yield a component for each package; one that stands in several places comes once, with all of them."""
     merged: dict[str, list[Package]] = {}
     for package in material.packages:
-        merged.setdefault(package_url(package, material.distribution).to_string(), []).append(package)
+        merged.setdefault(purl.of(package, material.distribution).to_string(), []).append(package)
     for key, found in merged.items():
         package = max(found, key=lambda item: (bool(item.sha256), item.paths))
         places = {path for item in found for path in item.paths}
@@ -184,24 +187,11 @@ def _packages(material: Material) -> Iterable[Component]:
             version=package.version,
             type=ComponentType.LIBRARY,
             bom_ref=key,
-            purl=package_url(package, material.distribution),
+            purl=purl.of(package, material.distribution),
             hashes=[_sha256(package.sha256)] if package.sha256 else [],
             licenses=_licenses(package.licenses),
             properties=[Property(name="webui_fork:path", value="/" + path) for path in sorted(places)],
         )
-
-
-def package_url(package: Package, distribution: str) -> PackageURL:
-    """Return the purl of a package, in the canonical form of its type."""
-    if package.kind == "deb":
-        qualifiers = {"arch": package.architecture, "distro": f"debian-{distribution}"}
-        if package.source:
-            qualifiers["upstream"] = re.sub(r" \((.*)\)", r"@\1", package.source)
-        return PackageURL("deb", "debian", package.name, package.version, qualifiers)
-    if package.kind == "npm":
-        group, _, name = package.name.rpartition("/")
-        return PackageURL("npm", group or None, name, package.version)
-    return PackageURL("pypi", None, re.sub(r"[-_.]+", "-", package.name).lower(), package.version)
 
 
 def _licenses(words: Iterable[str]) -> list[License]:
@@ -221,8 +211,8 @@ def purls(document: Mapping[str, object]) -> frozenset[tuple[str, str, str]]:
     found = set()
     rows = document.get("components", [])
     for row in rows if isinstance(rows, list) else []:
-        if purl := row.get("purl"):
-            parsed = PackageURL.from_string(purl)
+        if url := row.get("purl"):
+            parsed = PackageURL.from_string(url)
             found.add(
                 (parsed.type, "/".join(filter(None, (parsed.namespace, parsed.name))), unquote(parsed.version or ""))
             )

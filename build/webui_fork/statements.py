@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -15,9 +14,9 @@ from webui_fork.apt import Deb
 from webui_fork.errors import ImageError
 from webui_fork.files import sha256_bytes, sha256_file
 from webui_fork.image import ImageSpec, RegistrySpec
-from webui_fork.inventory import Package
 from webui_fork.lock import Lock
 from webui_fork.provenance import Input
+from webui_fork.purl import Package, normal
 from webui_fork.series import Patch
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -160,7 +159,7 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
 
 
 def _key(name: str, number: str) -> tuple[str, str]:
-    return re.sub(r"[-_.]+", "-", name).lower(), number
+    return normal(name), number
 
 
 def digests(statements: Statements) -> dict[str, str]:

@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path
 
 from webui_fork import inventory, layers
-from webui_fork.inventory import Package
 from webui_fork.layers import Entry
+from webui_fork.purl import Package
 
 STATUS = b"""Package: libstdc++6
 Status: install ok installed

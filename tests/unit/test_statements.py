@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from webui_fork import layers, lock, oci, provenance, sbom, series, stack
-from webui_fork.inventory import Package
 from webui_fork.provenance import Input
+from webui_fork.purl import Package
 from webui_fork.sbom import Material
 from webui_fork.settings import CHECKOUT
 

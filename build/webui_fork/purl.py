@@ -1,0 +1,52 @@
+"""A package that stands in an image, and its package URL. Pure.
+
+Source: purl (https://github.com/package-url/purl-spec).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packageurl import PackageURL
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A package that stands in an image.
+
+    ``kind`` is its purl type (deb, pypi, npm), ``source`` the Debian source package (with its version where that is
+    another), ``licenses`` as the package words them, ``paths`` where it was found, ``sha256`` (bare) of the
+    archive it was installed from, where that is known.
+    """
+
+    kind: str
+    name: str
+    version: str
+    licenses: tuple[str, ...] = ()
+    architecture: str = ""
+    source: str = ""
+    paths: tuple[str, ...] = ()
+    sha256: str = ""
+
+
+def normal(name: str) -> str:
+    """Return the normal form of a Python distribution's name (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def of(package: Package, distribution: str) -> PackageURL:
+    """Return the purl of a package, in the canonical form of its type.
+
+    Args:
+        distribution: the Debian release that a Debian package is of, as `12`.
+    """
+    if package.kind == "deb":
+        qualifiers = {"arch": package.architecture, "distro": f"debian-{distribution}"}
+        if package.source:
+            qualifiers["upstream"] = re.sub(r" \((.*)\)", r"@\1", package.source)
+        return PackageURL("deb", "debian", package.name, package.version, qualifiers)
+    if package.kind == "npm":
+        group, _, name = package.name.rpartition("/")
+        return PackageURL("npm", group or None, name, package.version)
+    return PackageURL("pypi", None, normal(package.name), package.version)
