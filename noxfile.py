@@ -146,9 +146,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the build beside docker's, and the model list beside stock's; writes out/*.md."""
+    """Measure the build and trust beside docker's way, and the model list beside stock's; writes out/*.md."""
     _install(session, "dev")
     session.run("python", "tests/bench/bench.py", *session.posargs, env=_env(session))
+    session.run("python", "tests/bench/trust.py", env=_env(session))
     session.run("python", "tests/bench/listing.py", env=_env(session))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -17,14 +16,13 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from docker import DockerClient
 
 from helpers import make_patch
+from measuring import machine, median, remove_images, timed
 from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, transfer, upstream
 from webui_fork.registry import Registry
 from webui_fork.report import human_size, table
@@ -33,12 +31,6 @@ from webui_fork.terminal import Terminal
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/connection_causes.py"  # of the last patch
-
-
-def timed(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def memory_of_tree(pid: int) -> int:
@@ -134,23 +126,6 @@ def peer(real: Settings, client: DockerClient, url: str, signer: signing.Signer,
     return timed(work)
 
 
-def median(values: list[float]) -> str:
-    return f"{statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})"
-
-
-def machine() -> str:
-    cpu = next(
-        (
-            row.split(":")[1].strip()
-            for row in Path("/proc/cpuinfo").read_text().splitlines()
-            if row.startswith("model name")
-        ),
-        "?",
-    )
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{os.cpu_count()} cores ({cpu}), {memory >> 30} GiB, Python {platform.python_version()}"
-
-
 def git_seconds(trace: Path) -> float:
     """Return the seconds that git's processes took, from git's own trace (trace2, event format).
 
@@ -200,12 +175,6 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
         near = [peer(real, client, url, signer, base, 100 + number) for number in range(RUNS)]
         remove_images(client)
     return distant, near
-
-
-def remove_images(client: DockerClient) -> None:
-    for image in client.images.list(all=True):
-        client.images.remove(str(image.id), force=True)
-    client.images.prune()
 
 
 def main() -> None:

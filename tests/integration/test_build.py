@@ -69,7 +69,8 @@ def test_another_folder_and_a_cold_cache_give_the_same_digest_after_a_killed_run
 def test_the_layout_holds_what_the_record_says(first_build: str, user: User) -> None:
     oci.verify_layout(user.root / "out/image")
     record = json.loads((user.root / "out/build.json").read_text())
-    (entry,) = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
+    entry, *attached = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
+    assert [row["annotations"]["kind"].rpartition("/")[2] for row in attached] == ["sigs", "atts"]
     assert record["digest"] == entry["digest"]
     manifest = json.loads(oci.blob_path(user.root / "out/image", entry["digest"]).read_text())
     keys = {key.removeprefix("org.opencontainers.image.") for key in manifest["annotations"]}
