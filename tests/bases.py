@@ -54,14 +54,14 @@ def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, 
     rows = []
     for made in images:
         made = as_docker(made) if docker else made
-        transfer.send(registry, made, transfer.in_cache(cache), lambda name, size: None)
+        transfer.send(registry, made, transfer.in_cache(cache), transfer.quiet)
         registry.put_manifest(made.manifest.digest, made.manifest)
         platform = {"os": made.platform[0], "architecture": made.platform[1]}
         platform |= {"variant": "v8"} if made.platform[1] == "arm64" else {}
         rows.append(made.manifest.descriptor(platform=platform))
     if not docker:
         beside = image([layer(cache, [layers.file_entry("attestation", b"{}")])], "unknown")
-        transfer.send(registry, beside, transfer.in_cache(cache), lambda name, size: None)
+        transfer.send(registry, beside, transfer.in_cache(cache), transfer.quiet)
         registry.put_manifest(beside.manifest.digest, beside.manifest)
         notes = {"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": rows[0]["digest"]}
         rows.append(

@@ -59,18 +59,29 @@ def server() -> Iterator[Server]:
 BUILT = pytest.StashKey[tuple[str, str]]()
 
 
+CHOSEN = pytest.StashKey[bool]()
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Remember that a run was not a whole one (-k, -m, --deselect and the like)."""
+    if items:
+        items[0].config.stash[CHOSEN] = True
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Record the image that passed a whole run, for `nox -s publish`; any failure takes the record back."""
     config = session.config
     if config.getoption("image", None):  # a proof, run by another run
         return
     own = settings_module.load()
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "deselect", "maxfail"))
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.stash.get(CHOSEN, False)
+    ignored = any(config.getoption(name) for name in ("ignore", "ignore_glob", "collectonly"))
     if exitstatus:
         proven.forget(own)
-    elif whole and not chosen and (built := config.stash.get(BUILT, None)):
-        proven.write(own, proven.Proven(*built, session.testscollected - session.testsfailed))
+    elif whole and not ignored and (built := config.stash.get(BUILT, None)):
+        reporter = config.pluginmanager.get_plugin("terminalreporter")
+        passed = len(reporter.stats.get("passed", ())) if reporter else 0
+        proven.write(own, proven.Proven(*built, passed))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from git import Repo
+from packageurl import PackageURL
 
 from webui_fork.oci import Image
 from webui_fork.terminal import Terminal
@@ -143,6 +144,12 @@ def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tupl
     members = [archive.Member(path, data) for path, data in sorted((files or RELEASE).items())]
     commit = upstream._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
     return repo, commit
+
+
+def purls(document: Mapping[str, Any]) -> frozenset[tuple[str, str, str]]:
+    """Return what an SBOM names, as (type, name, version), to hold it against another scanner's words."""
+    parsed = [PackageURL.from_string(row["purl"]) for row in document["components"] if row.get("purl")]
+    return frozenset((p.type, "/".join(filter(None, (p.namespace, p.name))), str(p.version)) for p in parsed)
 
 
 def members(image: Image, cache: Path) -> Iterator[tuple[str, tarfile.TarInfo, bytes]]:

@@ -46,6 +46,18 @@ class User:
         }
         self.env.pop("COSIGN_PASSWORD", None)
 
+    def git(self, *words: str) -> None:
+        """Run git in the checkout, with an identity and without hooks."""
+        identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.hooksPath=/dev/null"]
+        subprocess.run(["git", "-C", str(self.root), *identity, *words], check=True)
+
+    def commit(self) -> None:
+        """Commit everything; the first time makes it a repository."""
+        if not (self.root / ".git").exists():
+            self.git("init", "--quiet")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "x")
+
     @contextmanager
     def start(self, *arguments: str, umask: int = -1, **env: str) -> Iterator[subprocess.Popen[str]]:
         # a shell starts background jobs with SIGINT ignored, and children inherit that

@@ -12,7 +12,7 @@ import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -82,7 +82,7 @@ def read(registry: Registry, digest: str) -> Base:
     root = _manifest(registry, digest)
     if root.media_type not in (INDEX, DOCKER_INDEX):
         return Base(root, (_platform(registry, {}, root),))
-    rows = [row for row in root.parsed()["manifests"] if _is_image(row)]
+    rows = [row for row in oci.rows(root) if _is_image(row)]
     if not rows:
         raise ImageError(f"The base {digest[:19]} has no image for any platform.")
     return Base(root, tuple(_platform(registry, row, _manifest(registry, row["digest"])) for row in rows))
@@ -104,8 +104,7 @@ def _manifest(registry: Registry, digest: str) -> Blob:
 
 
 def _platform(registry: Registry, row: Mapping[str, Any], manifest: Blob) -> Platform:
-    descriptor = manifest.parsed()["config"]
-    return Platform(row, manifest, registry.small_blob(descriptor["digest"], descriptor["mediaType"]))
+    return Platform(row, manifest, registry.small_blob(oci.descriptor(manifest.parsed().get("config"))))
 
 
 def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say: Callable[[str], None]) -> None:
@@ -119,32 +118,37 @@ def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say:
         ImageError: the base is of another release: names platform and files.
     """
     known: dict[str, dict[str, str | None]] = {}
+    needed = {path for path, sha256 in wanted.items() if sha256 is not None}
+    if not needed:
+        raise ImageError("Nothing of the release would be compared with the base.")
     for platform in base.platforms:
         rows = {row["digest"]: row["mediaType"] for row in platform.manifest.parsed()["layers"]}
-        missing = {path for path, sha256 in wanted.items() if sha256 is not None}
-        wrong: list[str] = []
+        seen: dict[str, str | None] = {}  # what stands at a path: the topmost layer that has or removes it decides
         for named in reversed(platform.image.layers):
-            if not missing:
+            if needed <= seen.keys():
                 break
             digest = named.layer.digest
             if digest not in known:
                 say(f"Reading {digest[:19]}… of {platform.name}, {named.layer.size / 1e6:.1f} MB, for its files")
-                known[digest] = dict(_files(registry, digest, rows[digest], frozenset(wanted)))
-            for path, sha256 in known[digest].items():
-                if path in missing:
-                    missing.discard(path)
-                    wrong += [path] if sha256 != wanted[path] else []
-                elif wanted[path] is None and sha256 is not None:
-                    wrong.append(path)
-        if wrong or missing:
-            rows_of = [f"/{path} is another file" for path in wrong] + [
-                f"/{path} is not there" for path in sorted(missing)
-            ]
-            raise ImageError(
-                f"The base {base.root.digest[:19]}… ({platform.name}) is not of the release that the series is for.",
-                why="\n".join(rows_of[:8]),
-                remedy="Name the image of the pinned release in image.toml; `nox -s lock -- --bases` pins its digest.",
-            )
+                known[digest] = _files(registry, named.layer, rows[digest], frozenset(wanted))
+            seen = {**known[digest], **seen}
+        _refuse_other(base, platform, wanted, seen)
+
+
+def _refuse_other(
+    base: Base, platform: Platform, wanted: Mapping[str, str | None], seen: Mapping[str, str | None]
+) -> None:
+    wrong = []
+    for path, sha256 in wanted.items():
+        if seen.get(path) == sha256:
+            continue
+        wrong.append(f"/{path} is {'not there' if seen.get(path) is None else 'another file'}")
+    if wrong:
+        raise ImageError(
+            f"The base {base.root.digest[:19]}… ({platform.name}) is not of the release that the series is for.",
+            why="\n".join(wrong[:8]),
+            remedy="Name the image of the pinned release in image.toml; `nox -s lock -- --bases` pins its digest.",
+        )
 
 
 class _Stream(io.RawIOBase):
@@ -167,33 +171,34 @@ class _Stream(io.RawIOBase):
         return count
 
 
-def _files(
-    registry: Registry, digest: str, media_type: str, wanted: frozenset[str]
-) -> Iterable[tuple[str, str | None]]:
-    """Yield the wanted paths that a layer holds with their sha256, and those that it removes (None)."""
+def _files(registry: Registry, layer: Layer, media_type: str, wanted: frozenset[str]) -> dict[str, str | None]:
+    """Return the wanted paths that a layer holds with their sha256, and those that it removes (None)."""
+    digest = layer.digest
     if media_type.endswith("zstd"):
         raise ImageError(f"The base's layer {digest[:19]} is compressed with zstd, which can't be read here.")
-    source = io.BufferedReader(_Stream(registry.blob(digest)), 1 << 20)
+    source = io.BufferedReader(_Stream(registry.blob(digest, limit=layer.size)), 1 << 20)
     # tarfile's own reader of gzip stops at the end of a stream's first member; our layers have many
     packed = source.peek(2)[:2] == b"\x1f\x8b"
     plain = cast("IO[bytes]", gzip.GzipFile(fileobj=source) if packed else source)
+    held: dict[str, str | None] = {}
+    gone: set[str] = set()
     try:
         with tarfile.open(fileobj=plain, mode="r|") as tar:
             for info in tar:
                 path = PurePosixPath(info.name.lstrip("/"))
-                name = path.as_posix().removeprefix("./")
                 if path.name == _OPAQUE:
-                    yield from ((one, None) for one in wanted if one.startswith(f"{path.parent.as_posix()}/"))
+                    gone.add(path.parent.as_posix())
                 elif path.name.startswith(_WHITEOUT):
-                    gone = (path.parent / path.name.removeprefix(_WHITEOUT)).as_posix()
-                    yield from ((one, None) for one in wanted if one == gone or one.startswith(gone + "/"))
-                elif name in wanted:
+                    gone.add((path.parent / path.name.removeprefix(_WHITEOUT)).as_posix())
+                elif path.as_posix() in wanted:
                     file = tar.extractfile(info) if info.isreg() else None
-                    yield name, hashlib.sha256(file.read()).hexdigest() if file else ""
+                    held[path.as_posix()] = hashlib.file_digest(cast("Any", file), "sha256").hexdigest() if file else ""
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ImageError(f"The base's layer {digest[:19]} can't be read.", why=str(error)) from error
     while source.read(1 << 20):  # to its end: only then is its digest checked
         pass
+    removed = {one for one in wanted for top in gone if one == top or one.startswith(top + "/")}
+    return {**dict.fromkeys(removed), **held}  # a layer's own files stand, whatever it removes below
 
 
 def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Appended:

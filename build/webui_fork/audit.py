@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 OSV = "https://api.osv.dev"
 TIMEOUT = (10.0, 60.0)
+_PAGES = 100
 _BATCH = 500  # queries a request; the API takes 1000
 _SETTLED = ("not_affected", "false_positive", "resolved")
 
@@ -57,8 +59,7 @@ class Finding:
 def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
     """Return what OSV can be asked about an SBOM's components: Debian's source packages, and Python distributions."""
     found = set()
-    for row in sbom.get("components", ()):
-        purl = PackageURL.from_string(row["purl"])
+    for purl in _purls(sbom.get("components"), "purl"):
         qualifiers: dict[str, str] = {**purl.qualifiers}  # its stubs allow a string, its parser gives a mapping
         if purl.type == "pypi":
             found.add(Queried("PyPI", purl.name, str(purl.version)))
@@ -70,7 +71,18 @@ def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
             release = qualifiers.get("distro", "").removeprefix("debian-")
             # a binary rebuild (+b1) has its source's version
             found.add(Queried(f"Debian:{release}", source, version or re.sub(r"\+b\d+$", "", str(purl.version))))
-    return tuple(sorted(found, key=lambda item: (item.ecosystem, item.name)))
+    return tuple(sorted(found, key=lambda item: (item.ecosystem, item.name, item.version)))
+
+
+def _purls(rows: object, key: str) -> list[PackageURL]:
+    """Return the purls of some rows; what has none is passed over."""
+    found = []
+    for row in rows if isinstance(rows, list) else ():
+        value = row.get(key) if isinstance(row, dict) else None
+        if isinstance(value, str) and value.startswith("pkg:"):
+            with suppress(ValueError):
+                found.append(PackageURL.from_string(value))
+    return found
 
 
 def look_up(http: requests.Session, url: str, wanted: Iterable[Queried]) -> tuple[Finding, ...]:
@@ -84,19 +96,36 @@ def look_up(http: requests.Session, url: str, wanted: Iterable[Queried]) -> tupl
     for start in range(0, len(asked), _BATCH):
         part = asked[start : start + _BATCH]
         pending = [(item, "") for item in part]
-        while pending:
+        for _page in range(_PAGES):
+            if not pending:
+                break
             queries = [_query(item, token) for item, token in pending]
-            results = _ask(http, "POST", f"{url}/v1/querybatch", {"queries": queries}).get("results", ())
-            if len(results) != len(pending):
-                raise AuditError(f"{url} answered {len(results)} of {len(pending)} questions.")
+            results = _ask(http, "POST", f"{url}/v1/querybatch", {"queries": queries}).get("results")
+            if not isinstance(results, list) or len(results) != len(pending):
+                raise AuditError(f"{url} did not answer every question: nothing is known of the packages.")
             again = []
             for (item, _), result in zip(pending, results, strict=True):
-                hits += [(item, row["id"]) for row in result.get("vulns") or ()]
-                if token := result.get("next_page_token"):
-                    again.append((item, token))
+                vulns, token = _result(result, url)
+                hits += [(item, number) for number in vulns]
+                again += [(item, token)] if token else []
             pending = again
+        if pending:
+            raise AuditError(f"{url} does not come to an end of its pages.")
     details = {number: _ask(http, "GET", f"{url}/v1/vulns/{number}", None) for number in sorted({n for _, n in hits})}
     return tuple(_finding(item, details[number]) for item, number in hits)
+
+
+def _result(result: object, url: str) -> tuple[list[str], str]:
+    """Return the ids of an answer, and the token of its next page.
+
+    Raises:
+        AuditError: it is not one.
+    """
+    try:
+        row: dict[str, Any] = dict(result)  # type: ignore[call-overload]
+        return [str(vuln["id"]) for vuln in row.get("vulns") or ()], str(row.get("next_page_token") or "")
+    except (TypeError, KeyError, ValueError) as error:
+        raise AuditError(f"{url} answered something that is not OSV's.", why=repr(result)[:200]) from error
 
 
 def _query(item: Queried, token: str) -> dict[str, Any]:
@@ -122,11 +151,15 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
 
 
 def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
-    own = [place for place in row.get("affected", ()) if place.get("package", {}).get("name") == item.name]
-    events = [event for place in own for found in place.get("ranges", ()) for event in found.get("events", ())]
-    fixed = {event["fixed"] for event in events if "fixed" in event}
-    summary = row.get("summary") or (row.get("details") or "").strip().partition("\n")[0]
-    return Finding(item, str(row.get("id")), tuple(row.get("aliases", ())), summary[:100], tuple(sorted(fixed)))
+    try:
+        own = [place for place in row.get("affected", ()) if place.get("package", {}).get("name") == item.name]
+        events = [event for place in own for found in place.get("ranges", ()) for event in found.get("events", ())]
+        fixed = {str(event["fixed"]) for event in events if "fixed" in event}
+        aliases = tuple(str(alias) for alias in row.get("aliases") or ())
+    except (TypeError, AttributeError) as error:
+        raise AuditError("OSV's entry of a vulnerability is malformed.", why=repr(row)[:200]) from error
+    summary = str(row.get("summary") or row.get("details") or "").strip().partition("\n")[0]
+    return Finding(item, str(row.get("id")), aliases, report.printable(summary[:100]), tuple(sorted(fixed)))
 
 
 def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding, ...]:
@@ -135,17 +168,27 @@ def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding,
     Args:
         vex: a CycloneDX document whose vulnerabilities have an analysis, and name the packages they affect by purl.
     """
+    rows = vex.get("vulnerabilities")
+    known = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     judged = []
     for finding in findings:
         words = ""
-        for row in vex.get("vulnerabilities", ()):
-            names = {PackageURL.from_string(place["ref"]).name for place in row.get("affects", ())}
-            if row["id"] in (finding.id, *finding.aliases) and finding.package.name in names:
-                analysis = row["analysis"]
-                why = analysis.get("detail") or analysis.get("justification", "")
-                words = f"{analysis['state']}: {why}".rstrip(": ")
+        for row in known:
+            analysis = row.get("analysis")
+            covered = any(_covers(purl, finding.package) for purl in _purls(row.get("affects"), "ref"))
+            if covered and isinstance(analysis, dict) and row.get("id") in (finding.id, *finding.aliases):
+                why = analysis.get("detail") or analysis.get("justification") or ""
+                words = f"{analysis.get('state')}: {why}".rstrip(": ")
         judged.append(replace(finding, judged=words))
     return tuple(sorted(judged, key=lambda item: (item.settled, item.package.ecosystem, item.package.name, item.id)))
+
+
+def _covers(purl: PackageURL, package: Queried) -> bool:
+    """Tell whether a judgement's purl is of a package: its type, its name, and its version if it has one."""
+    kinds = {"deb": "Debian", "pypi": "PyPI", "npm": "npm"}
+    name = f"{purl.namespace}/{purl.name}" if purl.type == "npm" and purl.namespace else purl.name
+    same = kinds.get(purl.type) == package.ecosystem.partition(":")[0] and name == package.name
+    return same and purl.version in (None, "", package.version)
 
 
 def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...]:
@@ -159,6 +202,8 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...
     sbom = _document(settings.out / "sbom.cdx.json", "Run `nox -s build` first.")
     vex = _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
     wanted = packages(sbom)
+    if not wanted:
+        raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
     with ui.step("osv", f"Asking about {len(wanted)} packages"), requests.Session() as http:
         return judge(look_up(http, (url or OSV).rstrip("/"), wanted), vex)
 

@@ -7,6 +7,7 @@ RFC 6750, RFC 7617, and the distribution project's token authentication.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from webui_fork.errors import RegistryError
-from webui_fork.reference import HUB
+from webui_fork.reference import HUB, loopback
 from webui_fork.settings import Secret, Settings
 
 if TYPE_CHECKING:
     import requests
 
+_TOKEN = 1 << 20  # bytes: more than any token has
 _CHALLENGE = re.compile(r'([a-zA-Z]+)=(?:"([^"]*)"|([^\s,]+))')
 
 
@@ -74,10 +76,11 @@ class Authenticator:
 
     Args:
         registry: its name, for messages. credentials: None asks as nobody.
+        here: it is on this machine, and so may its token server be, without TLS.
     """
 
-    def __init__(self, registry: str, credentials: Credentials | None) -> None:
-        self._registry, self._credentials = registry, credentials
+    def __init__(self, registry: str, credentials: Credentials | None, *, here: bool = False) -> None:
+        self._registry, self._credentials, self._here = registry, credentials, here
         self.header: Secret | None = None
 
     def headers(self) -> dict[str, str]:
@@ -112,7 +115,11 @@ class Authenticator:
         import requests
 
         realm = values["realm"]
-        if urlsplit(realm).scheme != "https" and urlsplit(realm).hostname not in ("127.0.0.1", "localhost", "::1"):
+        try:
+            parts = urlsplit(realm)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme != "https" and not (self._here and loopback(parts.netloc)):
             raise RegistryError(f"The token server of {self._registry} is not under https: credentials stay here.")
         wanted = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
         known = self._credentials
@@ -124,19 +131,24 @@ class Authenticator:
                     "refresh_token": known.token.reveal(),
                     "client_id": "webui-fork",
                 }
-                answer = http.post(realm, data=form, timeout=timeout)
+                # a redirect would carry them on to whoever it names
+                answer = http.post(realm, data=form, timeout=timeout, allow_redirects=False, stream=True)
             else:
                 headers = {"Authorization": _basic(known)} if known else {}
-                answer = http.get(realm, params=wanted, headers=headers, timeout=timeout)
-            found = answer.json() if answer.ok else {}
-        except (requests.RequestException, ValueError) as error:
+                answer = http.get(
+                    realm, params=wanted, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+                )
+            said = next(answer.iter_content(_TOKEN), b"") if answer.status_code == 200 else b"{}"
+            answer.close()
+            found = json.loads(said)
+        except (requests.RequestException, ValueError, RecursionError) as error:
             raise RegistryError(
                 f"The token server of {self._registry} can't be reached.", why=type(error).__name__, remedy="Try again."
             ) from error
-        token = found.get("token") or found.get("access_token")
-        if not token:
+        token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
+        if not isinstance(token, str):
             raise denied(self._registry, f"its token server answered HTTP {answer.status_code}", known is not None)
-        return str(token)
+        return token
 
 
 def _basic(credentials: Credentials) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from webui_fork import branding, series, stack, upstream
 from webui_fork.errors import ImageError
-from webui_fork.image import ImageSpec
+from webui_fork.image import ImageSpec, RegistrySpec
 
 if TYPE_CHECKING:
     from git import Repo
 
 
-def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec) -> None:
+def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec | RegistrySpec) -> None:
     """Check that neither the series nor the image's description touches the branding.
 
     Raises:
@@ -27,6 +27,8 @@ def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec) -> None:
         elif why := branding.text_problem(change.path, before.decode(errors="replace"), after.decode(errors="replace")):
             problems.append(why)
     stack.refuse([series.Problem("patches/", "branding", why) for why in problems])
+    if isinstance(spec, RegistrySpec):  # the base brings its own files and variables
+        return
     paths = repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", tree.release).split("\0")
     found = branding.image_problems(
         filter(None, paths),

@@ -6,6 +6,7 @@ Sources: OCI image-spec 1.1 (config.md, manifest.md, image-index.md, image-layou
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,10 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 REF_NAME = "org.opencontainers.image.ref.name"
 COSIGN = "dev.cosignproject.cosign/"
+SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
+_LARGEST = 1 << 40
+_PLATFORMS = 200  # rows of an index; the largest in use have some twenty
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +48,7 @@ class Blob:
         """
         try:
             value = json.loads(self.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise ImageError(
@@ -86,6 +91,55 @@ class Image:
     def digest(self) -> str:
         """The digest of the manifest, by which the image is known."""
         return self.manifest.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What points at a blob: media type, digest, size in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+
+
+def descriptor(value: Any) -> Descriptor:
+    """Read a descriptor that somebody else wrote; only sha256 is taken, which every registry has.
+
+    Raises:
+        ImageError: it is not one.
+    """
+    if isinstance(value, dict):
+        kind, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
+        named = isinstance(kind, str) and isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        if named and type(size) is int and 0 <= size <= _LARGEST:
+            return Descriptor(str(kind), str(digest), size)
+    raise ImageError("A manifest has something that is no descriptor.", why=repr(value)[:200])
+
+
+def rows(root: Blob) -> tuple[dict[str, Any], ...]:
+    """Return the rows of an index, each a descriptor with what belongs to it.
+
+    Raises:
+        ImageError: it is no index.
+    """
+    listed = root.parsed().get("manifests")
+    if not isinstance(listed, list) or len(listed) > _PLATFORMS:
+        raise ImageError(f"{root.digest[:19]} is no index of images.")
+    for row in listed:
+        descriptor(row)
+        if not isinstance(row.get("annotations", {}), dict) or not isinstance(row.get("platform", {}), dict):
+            raise ImageError(f"{root.digest[:19]} has a malformed row.", why=repr(row)[:200])
+    return tuple(listed)
+
+
+def media_type(data: bytes) -> str:
+    """Return what a manifest is: by its own word, else by its shape, but not by a registry's header."""
+    try:
+        said = Blob("", data).parsed()
+    except ImageError:
+        return MANIFEST
+    own = said.get("mediaType")
+    return own if isinstance(own, str) else INDEX if "manifests" in said else MANIFEST
 
 
 def canonical_json(value: Any) -> bytes:
@@ -149,18 +203,18 @@ def image_of(manifest: Blob, config: Blob) -> Image:
     """
     said, settings = manifest.parsed(), config.parsed()
     try:
-        if said["config"]["digest"] != config.digest:
+        if descriptor(said["config"]).digest != config.digest:
             raise ImageError(f"The configuration {config.digest[:19]} is not the one of {manifest.digest[:19]}.")
-        rows = [(row["digest"], int(row["size"])) for row in said["layers"]]
+        found = [descriptor(row) for row in said["layers"]]
         diff_ids = settings["rootfs"]["diff_ids"]
         history = [row for row in settings.get("history", ()) if not row.get("empty_layer")]
         names = [row.get("created_by", "").partition("webui_fork: ")[2] for row in history]
-        names += [""] * (len(rows) - len(names))
+        names += [""] * (len(found) - len(names))
         layers = tuple(
-            NamedLayer(name or f"layer {number}", Layer(digest, size, diff_id))
-            for number, (name, (digest, size), diff_id) in enumerate(zip(names, rows, diff_ids, strict=True), 1)
+            NamedLayer(name or f"layer {number}", Layer(row.digest, row.size, str(diff_id)))
+            for number, (name, row, diff_id) in enumerate(zip(names, found, diff_ids, strict=True), 1)
         )
-        return Image(config, manifest, layers, (settings["os"], settings["architecture"]))
+        return Image(config, manifest, layers, (str(settings["os"]), str(settings["architecture"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ImageError(f"{manifest.digest[:19]} is not an image's manifest.", why=f"{error}") from error
 
@@ -233,18 +287,24 @@ def read_layout(root: Path) -> Layout:
         ImageError: it is not a layout with one image, or a blob of it is not what its name says.
     """
     try:
-        entries = json.loads((root / "index.json").read_bytes())["manifests"]
-        kinds = {row.get("annotations", {}).get("kind", "").removeprefix(COSIGN): row for row in entries}
-        image = kinds.get("image") or entries[0]
+        entries = rows(Blob(INDEX, (root / "index.json").read_bytes()))
+        kinds: dict[str, dict[str, Any]] = {}
+        for row in entries:
+            kind = str(row.get("annotations", {}).get("kind", f"{COSIGN}image")).removeprefix(COSIGN)
+            # cosign and we must look at the same one
+            if kind not in ("image", "sigs", "atts") or kind in kinds:
+                raise ImageError(f"{root} does not hold just one image with what belongs to it.")
+            kinds[kind] = row
+        image = kinds["image"]
         manifest = _small(root, image)
         config = _small(root, manifest.parsed()["config"])
         attached = []
         for kind in ("sig", "att"):
-            if row := kinds.get(f"{kind}s"):
-                held = _small(root, row)
+            if f"{kind}s" in kinds:
+                held = _small(root, kinds[f"{kind}s"])
                 said = held.parsed()
                 attached.append(Attached(kind, held, tuple(_small(root, d) for d in (said["config"], *said["layers"]))))
-        tag = image.get("annotations", {}).get(REF_NAME, "")
+        tag = str(image.get("annotations", {}).get(REF_NAME, ""))
         return Layout(root, tag, image_of(manifest, config), tuple(attached))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ImageError(
@@ -282,18 +342,32 @@ def read_root(root: Path) -> Blob:
         ImageError: it is not a layout, or damaged.
     """
     try:
-        entries = json.loads((root / "index.json").read_bytes())["manifests"]
-        return _small(root, entries[0])
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        return _small(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0])
+    except (OSError, IndexError) as error:
         raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
 
 
-def _small(root: Path, descriptor: Mapping[str, Any]) -> Blob:
-    blob = Blob(descriptor["mediaType"], blob_path(root, descriptor["digest"]).read_bytes())
-    if blob.digest != descriptor["digest"]:
-        raise ImageError(
-            f"{blob_path(root, descriptor['digest'])} is not what its name says.", why=f"It is {blob.digest}."
-        )
+def read_small(root: Path, digest: str) -> Blob:
+    """Return a manifest or configuration of a layout by its digest.
+
+    Raises:
+        ImageError: it is not there, or is another.
+    """
+    try:
+        data = blob_path(root, digest).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{root} has no {digest}.", why=str(error)) from error
+    return _small(root, {"mediaType": media_type(data), "digest": digest, "size": len(data)})
+
+
+def _small(root: Path, value: Any) -> Blob:
+    wanted = descriptor(value)
+    path = blob_path(root, wanted.digest)
+    if path.stat().st_size > SMALL:
+        raise ImageError(f"{path} is larger than a manifest or an attestation may be.")
+    blob = Blob(wanted.media_type, path.read_bytes())
+    if blob.digest != wanted.digest:
+        raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
     return blob
 
 
@@ -304,15 +378,16 @@ def verify_layout(root: Path) -> None:
         ImageError: one is missing, short or altered.
     """
 
-    def checked(descriptor: dict[str, Any]) -> Path:
-        path = blob_path(root, descriptor["digest"])
-        if not path.exists() or path.stat().st_size != descriptor["size"] or sha256_file(path) != descriptor["digest"]:
+    def checked(value: Any) -> Path:
+        wanted = descriptor(value)
+        path = blob_path(root, wanted.digest)
+        if not path.exists() or path.stat().st_size != wanted.size or sha256_file(path) != wanted.digest:
             raise ImageError(
                 f"{path} is missing or is not what its name says.", remedy="Delete out/ and run `nox -s build` again."
             )
         return path
 
-    for entry in json.loads((root / "index.json").read_bytes())["manifests"]:
+    for entry in rows(Blob(INDEX, (root / "index.json").read_bytes())):
         manifest = json.loads(checked(entry).read_bytes())
-        for descriptor in (manifest["config"], *manifest["layers"]):
-            checked(descriptor)
+        for part in (manifest["config"], *manifest["layers"]):
+            checked(part)

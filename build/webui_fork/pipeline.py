@@ -103,6 +103,16 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
     files, patches = stack.read_series(settings.patches)
     digests = lock_inputs(settings, files)
     spec = image.read(settings.root / "images" / IMAGE)
+    check_inputs(release, digests, ui, locked=locked)
+    return Inputs(release, packages.read(spec), patches, digests)
+
+
+def check_inputs(release: Lock, digests: tuple[tuple[str, str], ...], ui: Terminal, *, locked: bool) -> None:
+    """Check that the other locks and the series are those that `upstream.lock` was written with.
+
+    Raises:
+        LockError: see :func:`read_inputs`.
+    """
     for name, digest in digests:
         if release.input(name) == digest:
             continue
@@ -114,18 +124,19 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
                 remedy="`nox -s patches -- lint --write` records the series; review and commit both.",
             )
         ui.say("Note: the series is newer than upstream.lock; `nox -s patches -- lint --write` records it.")
-    return Inputs(release, packages.read(spec), patches, digests)
 
 
-def check_series(settings: Settings, repo: Repo, inputs: Inputs, commit: str) -> None:
+def check_series(
+    settings: Settings, repo: Repo, release_lock: Lock, patches: tuple[series.Patch, ...], commit: str
+) -> None:
     """Lint the series against the release.
 
     Raises:
         SeriesError: with every problem at once.
     """
     paths = set(repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit).split("\0"))
-    release = series.Release(inputs.lock.version, paths.__contains__)
-    stack.refuse(series.lint(inputs.patches, release, lambda path: (settings.root / path).is_file()))
+    release = series.Release(release_lock.version, paths.__contains__)
+    stack.refuse(series.lint(patches, release, lambda path: (settings.root / path).is_file()))
 
 
 def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:
@@ -138,7 +149,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     source = upstream.obtain(settings, inputs.lock, ui)
     repo = upstream.repository(settings)
     with ui.step("series"):
-        check_series(settings, repo, inputs, source.commit)
+        check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
         tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
         wanted = upstream.read_file(repo, source.commit, inputs.spec.python.requirements)

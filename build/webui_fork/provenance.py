@@ -6,6 +6,7 @@ docs/provenance.md describes our build type.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from webui_fork.lock import Lock, PinnedFile
 
 BUILD_TYPE = "https://fork.invalid/webui_fork/build/v1"
-PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*|")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,22 +145,42 @@ def read(predicate: Mapping[str, Any]) -> Claim | None:
             return None
         outside = definition["externalParameters"]
         rows = [(row["uri"], row["name"], row["digest"]) for row in definition["resolvedDependencies"]]
-        return Claim(
+        claim = Claim(
             release=outside["release"],
             tag=outside["tag"],
             variant=outside.get("variant", ""),
             image=outside["image"],
-            sdist=next(
-                d["sha256"]
-                for uri, name, d in rows
-                if uri.startswith("pkg:pypi/open-webui@") and name.endswith(".tar.gz")
-            ),
+            sdist=next(d["sha256"] for uri, name, d in rows if _is_sdist(uri, name)),
             patches=tuple((name, d["sha256"]) for uri, name, d in rows if uri.startswith("patches/")),
             files=tuple((uri, d["sha256"]) for uri, _, d in rows if uri.startswith(("images/", "upstream.lock"))),
             layers=tuple("sha256:" + row["digest"]["sha256"] for row in run["byproducts"]),
             commit=next((d["gitCommit"] for _, name, d in rows if name == "repository"), ""),
             dirty=bool(definition.get("internalParameters", {}).get("uncommittedChanges")),
-            builder=run["builder"]["id"],
+            builder=str(run["builder"]["id"]),
         )
+        return claim if _sound(claim) else None
     except (KeyError, TypeError, AttributeError, StopIteration):
         return None
+
+
+def _is_sdist(uri: str, name: str) -> bool:
+    return uri.startswith("pkg:pypi/open-webui@") and name.endswith(".tar.gz")
+
+
+def _sound(claim: Claim) -> bool:
+    """Tell whether what becomes a path, an argument or a reference is one: an identity that may sign can be wide."""
+    digests = (claim.sdist, *(d for _, d in (*claim.patches, *claim.files)), *(d[7:] for d in claim.layers))
+    words = (
+        (_SLUG, claim.variant),
+        (_SLUG, claim.image),
+        (_COMMIT, claim.commit),
+        (_SLUG, claim.release),
+        (_SLUG, claim.tag),
+    )
+    paths = [name for name, _ in (*claim.patches, *claim.files)]
+    return (
+        bool(claim.image and claim.tag)
+        and all(pattern.fullmatch(word) for pattern, word in words)
+        and all(_SHA256.fullmatch(digest) for digest in digests)
+        and all(_PATH.fullmatch(path) for path in paths)
+    )

@@ -7,6 +7,7 @@ move come after it. Whatever fails, a tag names what it named before, or a whole
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from webui_fork import (
@@ -31,13 +32,12 @@ from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Blob, Image
 from webui_fork.reference import Reference
 from webui_fork.registry import Registry
-from webui_fork.report import human_size
 from webui_fork.settings import Settings
 from webui_fork.signing import Signer
 from webui_fork.statements import Statements
 from webui_fork.store import Store
 from webui_fork.tags import Fixed
-from webui_fork.terminal import Terminal
+from webui_fork.terminal import Advance, Terminal
 from webui_fork.transfer import Find
 from webui_fork.variants import Made
 
@@ -94,9 +94,11 @@ def candidate(settings: Settings) -> Candidate:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
     if dict(pipeline.lock_inputs(settings)) != record["inputs"] or record["tag"] != lock.read(settings.lock_file).tag:
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
+    if statements.digests(said) != record["statements"]:
+        raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
     if record["drift"]:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
-    _refuse_dirty(record["dirty"])
+    _refuse_dirty(record["commit"], dirty=record["dirty"])
     proven.check(settings, digest=layout.image.digest)
     fixed = tags.parse(record["tag"])
     assert fixed  # a lock's tag is one
@@ -111,7 +113,12 @@ def candidate(settings: Settings) -> Candidate:
     )
 
 
-def _refuse_dirty(dirty: bool) -> None:
+def _refuse_dirty(commit: str, *, dirty: bool) -> None:
+    if not commit:
+        raise PublishError(
+            "It was built from files that are no commit's: its provenance would not say where they are.",
+            remedy="Build from a git clone.",
+        )
     if dirty:
         raise PublishError(
             "It was built from uncommitted changes: its provenance would name a commit that does not have them.",
@@ -128,7 +135,8 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
     Raises:
         PublishError: it did not, or the checkout has uncommitted changes.
     """
-    _refuse_dirty(statements.checkout(settings)[1])
+    commit, dirty = statements.checkout(settings)
+    _refuse_dirty(commit, dirty=dirty)
     proven.check(settings, head=made.head)
     own = made.layer.layer
 
@@ -179,7 +187,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
             seal.seal(settings, signer, ref, what.said, work, target.name, ca)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
             store = Store(ref, "", what.root, ref, ca, registry)
-            # the layers were hashed by both sides on their way
+            # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
             checks = verify.run(settings, store, signer.verifier(settings), layers=False)
             if bad := [check for check in checks if check.verdict is verify.Verdict.BAD]:
                 why = "\n".join(f"{check.name}: {check.words}" for check in bad)
@@ -213,8 +221,8 @@ def _content(registry: Registry, what: Candidate, target: Reference, ui: Termina
     sources = (what.mount_from.repository,) if what.mount_from and same else ()
     count = sent = mounted = 0
 
-    def sending(name: str, size: int) -> None:
-        ui.say(f"Sending the layer {name} ({human_size(size)})")
+    def sending(name: str, size: int) -> AbstractContextManager[Advance]:
+        return ui.bar(f"Sending the layer {name}", size)
 
     for image in what.images:
         some = transfer.send(registry, image, what.find, sending, sources)
@@ -229,7 +237,7 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
     """Take the signature and attestations along that the build made, if they are ours and the target has none."""
     if not what.attached:
         return
-    if signing.verification_error(settings, signer.verifier(settings), what.layout):
+    if signing.verification_error(settings, signer.verifier(settings), what.layout, what.root.digest):
         return  # made with another key: the target gets one of ours
     for item in what.attached:
         if registry.manifest(oci.attached_tag(what.root.digest, item.kind)) is None:
@@ -241,19 +249,25 @@ def _name(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Give the image its tags; return the references that name it now, and the tags left with the reason."""
     _refuse_moving(registry, what, target)
-    refs: list[str] = []
-    left: list[tuple[str, str]] = []
-    there = registry.tags()
-    for tag in (str(what.fixed), *tags.moving(what.fixed)):
-        later = tags.newer(what.fixed, tag, there) if tag != str(what.fixed) else None
-        if later:
+    fixed = str(what.fixed)
+    _put(registry, fixed, what.root)
+    there = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
+    refs, left = [f"{target.name}:{fixed}"], []
+    for tag in tags.moving(what.fixed):
+        if fixed not in there:
+            left.append((tag, "the registry does not list its tags, so whether it is the newest is unknown"))
+        elif later := tags.newer(what.fixed, tag, there):
             left.append((tag, f"{later} is newer"))
-            continue
-        now = registry.manifest(tag)
-        if now is None or now.digest != what.root.digest:
-            registry.put_manifest(tag, what.root)
-        refs.append(f"{target.name}:{tag}")
+        else:
+            _put(registry, tag, what.root)
+            refs.append(f"{target.name}:{tag}")
     return tuple(refs), tuple(left)
+
+
+def _put(registry: Registry, tag: str, root: Blob) -> None:
+    now = registry.manifest(tag)
+    if now is None or now.digest != root.digest:
+        registry.put_manifest(tag, root)
 
 
 def _record(settings: Settings, done: Published) -> None:

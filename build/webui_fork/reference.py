@@ -50,11 +50,7 @@ class Reference:
     @property
     def loopback(self) -> bool:
         """Tell whether the registry is on this machine, where plain HTTP is no risk."""
-        host = self.registry.rpartition(":")[0] if re.search(r":\d+$", self.registry) else self.registry
-        try:
-            return ipaddress.ip_address(host.strip("[]")).is_loopback
-        except ValueError:
-            return host == "localhost"
+        return loopback(self.registry)
 
     def at(self, digest: str) -> Reference:
         """Return the same name with a digest."""
@@ -62,6 +58,15 @@ class Reference:
 
     def __str__(self) -> str:
         return self.name + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def loopback(host: str) -> bool:
+    """Tell whether a host, with or without a port, is this machine."""
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) and not host.endswith("]") else host
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def parse(text: str) -> Reference:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from webui_fork import credentials
 from webui_fork.reference import Reference
-from webui_fork.registry import TIMEOUT, Registry
+from webui_fork.registry import Registry
 from webui_fork.settings import Settings
+from webui_fork.wire import TIMEOUT
 
 
 def certificates(settings: Settings, registry: str) -> str | None:
@@ -38,4 +39,4 @@ def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Reg
         except requests.RequestException:
             scheme = "http"
     known = credentials.of(settings, reference.registry)
-    return Registry(f"{scheme}://{reference.host}", reference.repository, pause, known, ca)
+    return Registry(f"{scheme}://{reference.host}", reference.repository, pause, known, ca, reference.registry)

@@ -14,6 +14,11 @@ def human_size(size: float) -> str:
     return f"{size:.1f} GB"
 
 
+def printable(text: str) -> str:
+    """Return somebody else's text without what a terminal would obey: control and escape characters."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
+
+
 def table(rows: Iterable[tuple[str, ...]]) -> str:
     """Return rows as aligned columns."""
     held = [tuple(row) for row in rows]

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import compare, oci, process, provenance, signing
+from webui_fork import compare, oci, process, provenance, signing, verify
 from webui_fork.errors import ReproduceError, VerifyError
 from webui_fork.files import ensure_folder, link_or_copy, sha256_file, temp_folder
-from webui_fork.oci import Image
+from webui_fork.oci import Blob, Image
 from webui_fork.provenance import Claim
+from webui_fork.registry import DOCKER_INDEX
 from webui_fork.settings import Settings
 from webui_fork.signing import Verifier
 from webui_fork.store import Store
 from webui_fork.terminal import Terminal
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
+
+
+# what a build needs of the environment: a published image's code gets no token of ours
+_PASSED_ON = re.compile(
+    r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NETRC|DOCKER_CONFIG"
+    r"|XDG_(CACHE|CONFIG)_HOME|(UV|PIP)_.*|WEBUI_FORK_(DEBIAN|SNAPSHOT)_MIRROR"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,10 @@ def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> O
         VerifyError: nobody we trust says what it was built from.
         ReproduceError: the inputs are not at hand, or the build fails.
     """
-    claim = _claim(settings, store, verifier)
+    claim = _claim(settings, store, replace(verifier, ca=store.ca))
+    tag = verify.check_tag(store, claim)
+    if tag.verdict is verify.Verdict.BAD:
+        raise VerifyError(f"{store.name} is not what its tag says.", why=tag.words)
     with temp_folder(settings.cache / "tmp", "reproduce") as work:
         root, where = _inputs(settings, claim, work)
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
@@ -56,17 +68,14 @@ def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> O
         if rebuilt.digest == store.root.digest:
             return Outcome(store.root.digest, rebuilt.digest, where, ())
         with ui.step("compare", "Comparing both"):
-            if claim.variant:
-                found = tuple(compare.values(store.root.parsed(), rebuilt.parsed()))
-            else:
-                found = tuple(_differences(store, oci.read_layout(root / "out" / name).image, root, work))
+            found = tuple(_differences(store, rebuilt, root / "out" / name, work))
     return Outcome(store.root.digest, rebuilt.digest, where, found)
 
 
 def _claim(settings: Settings, store: Store, verifier: Verifier) -> Claim:
-    if why := signing.verification_error(settings, verifier, store.what):
+    if why := signing.verification_error(settings, verifier, store.what, store.root.digest):
         raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
-    found = signing.attested(settings, verifier, store.what, signing.PROVENANCE)
+    found = signing.attested(settings, verifier, store.what, signing.PROVENANCE, store.root.digest)
     claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
     if not claims:
         raise VerifyError(f"{store.name} has no provenance that verifies.", why=found.why)
@@ -74,36 +83,38 @@ def _claim(settings: Settings, store: Store, verifier: Verifier) -> Claim:
 
 
 def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
-    """Lay out the checkout that the provenance names: this one's files if they are the same, else its commit's.
+    """Lay out the checkout that the provenance names: its commit, else this one's files if they are the same.
 
     Raises:
         ReproduceError: neither is at hand.
     """
     root = ensure_folder(work / "checkout")
-    different = _different(settings.root, claim)
-    if not different:
-        for part in _PARTS:
-            place = settings.root / part
-            if place.is_dir():
-                shutil.copytree(place, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-            else:
-                shutil.copy2(place, root / part)
-        return root, "this checkout's files, which are the ones in the provenance"
     archive = work / "commit.tar"
-    git = ["git", "-C", str(settings.root), "archive", "--format=tar", f"--output={archive}", claim.commit or "none"]
-    if not claim.commit or process.run(git, env=settings.environ, check=False).code:
+    git = ["git", "-C", str(settings.root), "archive", "--format=tar", f"--output={archive}", claim.commit]
+    known = claim.commit and not claim.dirty and not process.run(git, env=settings.environ, check=False).code
+    if known:
+        with tarfile.open(archive) as tar:
+            tar.extractall(root, filter="data")
+        if different := _different(root, claim):
+            raise ReproduceError(
+                f"Commit {claim.commit} does not have the inputs that the provenance names.",
+                why=", ".join(different[:8]),
+            )
+        return root, f"commit {claim.commit[:12]}"
+    if different := _different(settings.root, claim):
+        commit = f"commit {claim.commit or '(none)'}{' (with changes that were not committed)' if claim.dirty else ''}"
         raise ReproduceError(
             "The inputs that the provenance names are not at hand.",
-            why=f"Here differ: {', '.join(different[:8])}.\nNot in this clone: the commit {claim.commit or '(none)'}.",
+            why=f"Not in this clone: {commit}.\nHere differ: {', '.join(different[:8])}.",
             remedy="`git fetch` in a clone of the repository that built it, then again.",
         )
-    with tarfile.open(archive) as tar:
-        tar.extractall(root, filter="data")
-    if different := _different(root, claim):
-        raise ReproduceError(
-            f"Commit {claim.commit} does not have the inputs that the provenance names.", why=", ".join(different[:8])
-        )
-    return root, f"commit {claim.commit[:12]}"
+    for part in _PARTS:
+        place = settings.root / part
+        if place.is_dir():
+            shutil.copytree(place, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        else:
+            shutil.copy2(place, root / part)
+    return root, "this checkout's files, which are the ones in the provenance"
 
 
 def _different(root: Path, claim: Claim) -> list[str]:
@@ -126,7 +137,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
     if claim.variant:
         arguments = ["build", "--image", claim.image, "--variant", claim.variant]
     env = {
-        **settings.environ,
+        **{key: value for key, value in settings.environ.items() if _PASSED_ON.fullmatch(key)},
         "PYTHONPATH": str(root / "build"),
         "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
         "WEBUI_FORK_ROOT": str(root),
@@ -140,10 +151,27 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
         raise ReproduceError("It could not be built again.", why=done.tail(), remedy="The error is the build's own.")
 
 
-def _differences(store: Store, rebuilt: Image, root: Path, work: Path) -> Iterator[str]:
-    digest = str(store.root.parsed()["config"]["digest"])
-    published = oci.image_of(store.root, oci.Blob(oci.CONFIG, b"".join(store.blob(digest))))
-    yield from compare.images(published, rebuilt)
+def _differences(store: Store, rebuilt: Blob, layout: Path, work: Path) -> Iterator[str]:
+    """Yield what differs: fields of the roots, then of each platform's image, then the entries of its layers."""
+    pairs = [(store.root, rebuilt)]
+    if store.root.media_type in (oci.INDEX, DOCKER_INDEX):
+        there, here = oci.rows(store.root), oci.rows(rebuilt)
+        if [row.get("platform") for row in there] != [row.get("platform") for row in here]:
+            yield "index: other platforms, or in another order"
+            return
+        pairs = [
+            (store.manifest(oci.descriptor(one).digest), oci.read_small(layout, oci.descriptor(other).digest))
+            for one, other in zip(there, here, strict=True)
+        ]
+    for published, made in pairs:
+        one = oci.image_of(published, store.small(oci.descriptor(published.parsed().get("config"))))
+        wanted = oci.descriptor(made.parsed().get("config"))
+        other = oci.image_of(made, oci.read_small(layout, wanted.digest))
+        yield from compare.images(one, other)
+        yield from _layers(store, one, other, layout, work)
+
+
+def _layers(store: Store, published: Image, rebuilt: Image, layout: Path, work: Path) -> Iterator[str]:
     names = [named.name for named in published.layers], [named.name for named in rebuilt.layers]
     if names[0] != names[1]:
         yield f"layers: published {', '.join(names[0])}; rebuilt {', '.join(names[1])}"
@@ -153,6 +181,9 @@ def _differences(store: Store, rebuilt: Image, root: Path, work: Path) -> Iterat
             continue
         file = work / "published"
         with file.open("wb") as out:
-            for piece in store.blob(one.layer.digest):
+            for piece in store.blob(one.layer.digest, one.layer.size):
                 out.write(piece)
-        yield from compare.layers(one.name, file, oci.blob_path(root / "out/image", other.layer.digest))
+        if sha256_file(file) != one.layer.digest:
+            yield f"layer {one.name}: the published one is damaged"
+            continue
+        yield from compare.layers(one.name, file, oci.blob_path(layout, other.layer.digest))

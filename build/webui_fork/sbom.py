@@ -9,10 +9,9 @@ from __future__ import annotations
 import base64
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from cyclonedx.contrib.license.factories import LicenseFactory
 from cyclonedx.model import (
@@ -56,7 +55,7 @@ class Material:
     """What an SBOM is written from.
 
     ``packages`` are the inventories of the layers. ``license_text`` is the release's own. ``distribution`` is the
-    Debian version of the base, as `12`. ``front_end`` says whether the built front end is in the image.
+    Debian version of the base, as `12`.
     """
 
     name: str
@@ -200,20 +199,3 @@ def _licenses(words: Iterable[str]) -> list[License]:
     if len(made) == 1:
         return made
     return [DisjunctiveLicense(name=item.value) if isinstance(item, LicenseExpression) else item for item in made]
-
-
-def purls(document: Mapping[str, object]) -> frozenset[tuple[str, str, str]]:
-    """Return what an SBOM names, as (type, name, version), for comparisons with other scanners' words.
-
-    Args:
-        document: a parsed CycloneDX document.
-    """
-    found = set()
-    rows = document.get("components", [])
-    for row in rows if isinstance(rows, list) else []:
-        if url := row.get("purl"):
-            parsed = PackageURL.from_string(url)
-            found.add(
-                (parsed.type, "/".join(filter(None, (parsed.namespace, parsed.name))), unquote(parsed.version or ""))
-            )
-    return frozenset(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ from webui_fork.files import exclusive, temp_folder, write_atomic
 from webui_fork.oci import Attached
 from webui_fork.pipeline import Built, Inputs
 from webui_fork.registry import Registry
-from webui_fork.report import human_size
 from webui_fork.settings import Settings
 from webui_fork.signing import Signer
 from webui_fork.statements import Statements
-from webui_fork.terminal import Terminal
+from webui_fork.terminal import Advance, Terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +45,8 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     signer = signing.signer(settings, cosign, ui)
     said = statements.of_build(settings, inputs, built, ui)
 
-    def sending(name: str, size: int) -> None:
-        if size > 1_000_000:
-            ui.say(f"Pushing the layer {name} ({human_size(size)})")
+    def sending(name: str, size: int) -> AbstractContextManager[Advance]:
+        return ui.bar(f"Pushing the layer {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
 
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),

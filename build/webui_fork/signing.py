@@ -13,15 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import process
+from webui_fork import process, reference
 from webui_fork.errors import PassphraseError, SigningError, ToolError
 from webui_fork.files import ensure_folder, exclusive, temp_folder, write_atomic
+from webui_fork.report import printable
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
 LAYOUT = "oci:"
 SBOM, PROVENANCE = "cyclonedx", "slsaprovenance1"  # cosign's words for predicate types
 
+_LIMIT = 600.0  # seconds for one call of cosign
 _BY_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 _WRONG = re.compile(r"decrypt|incorrect passphrase|invalid password|encrypted: ", re.IGNORECASE)
 
@@ -128,7 +130,32 @@ def signer(settings: Settings, cosign: Path, ui: Terminal) -> Signer:
     return Signer(cosign, number, str(key))
 
 
+def verifier(settings: Settings, cosign: Path) -> Verifier:
+    """Return what verifies our own signer's work; needs the public half only, and makes nothing.
+
+    Raises:
+        SigningError: it is not there, or a keyless identity is not set.
+    """
+    number = major(settings, cosign)
+    if settings.sign == "keyless":
+        return Signer(cosign, number, None).verifier(settings)
+    chosen = str(settings.config / "cosign.key") if settings.sign == "key" else settings.sign
+    public = Signer(cosign, number, chosen).public_key
+    if public and public.startswith("/") and not Path(public).is_file():
+        raise SigningError(
+            f"There is no public key at {public}.",
+            remedy="Name whose signature should count: --key FILE, or --identity and --issuer.",
+        )
+    return Verifier(cosign, number, public)
+
+
 def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None:
+    if key.with_suffix(".pub").exists():
+        raise SigningError(
+            f"{key} is missing, and its public half is there.",
+            why="A new pair would replace the key that you trust.",
+            remedy="Bring the private key back, or move the public one away.",
+        )
     protected = "with the passphrase in COSIGN_PASSWORD" if settings.cosign_password else "without a passphrase"
     ui.say(f"Making a signing key on first use, {protected}: {key}")
     with temp_folder(key.parent, "key") as folder:
@@ -158,7 +185,7 @@ def _needs_digest(ref: str) -> None:
 
 
 def _registry_arguments(ref: str, ca: str | None = None) -> list[str]:
-    plain = ref.startswith(("127.0.0.1:", "localhost:", "[::1]:"))
+    plain = reference.parse(ref).loopback
     return [*(["--allow-http-registry"] if plain else []), *(["--registry-cacert", ca] if ca else [])]
 
 
@@ -200,7 +227,7 @@ def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str,
         argv += ["--key", signer.key, "--tlog-upload=false"]
     if signer.major >= 3:
         argv += ["--use-signing-config=false", "--new-bundle-format=false"]
-    done = process.run([*argv, ref], env=_env(settings), check=False, doing=f"{doing} the image")
+    done = process.run([*argv, ref], env=_env(settings), check=False, timeout=_LIMIT, doing=f"{doing} the image")
     if done.code == 0:
         return
     if signer.key and _WRONG.search(done.stderr):
@@ -225,8 +252,11 @@ def _identity(settings: Settings) -> tuple[str, str]:
     return identity, issuer
 
 
-def verification_error(settings: Settings, verifier: Verifier, what: str) -> str:
+def verification_error(settings: Settings, verifier: Verifier, what: str, digest: str = "") -> str:
     """Verify the signature of a reference by digest, or of a layout (`oci:FOLDER`).
+
+    Args:
+        digest: what must have been signed; by default the reference's own. cosign and we might look at two things.
 
     Returns:
         "" where a signature verifies, else what cosign said.
@@ -234,8 +264,21 @@ def verification_error(settings: Settings, verifier: Verifier, what: str) -> str
     Raises:
         SigningError: cosign can't be run.
     """
+    wanted = digest or _digest_of(what)
     done = _verify(settings, verifier, ["verify"], what)
-    return "" if done.code == 0 else _said(done)
+    if done.code:
+        return _said(done)
+    try:
+        signed = {row["critical"]["image"]["docker-manifest-digest"] for row in json.loads(done.stdout)}
+    except (ValueError, KeyError, TypeError):
+        return "cosign verified something that is no signature of an image"
+    return "" if wanted in signed else f"the signature is of {', '.join(sorted(map(str, signed)))}"
+
+
+def _digest_of(what: str) -> str:
+    if what.startswith(LAYOUT):
+        raise SigningError(f"{what} can't be verified without knowing which digest is meant.")
+    return what.rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,22 +289,27 @@ class Attested:
     why: str = ""
 
 
-def attested(settings: Settings, verifier: Verifier, what: str, kind: str) -> Attested:
+def attested(settings: Settings, verifier: Verifier, what: str, kind: str, digest: str = "") -> Attested:
     """Return the verified predicates of a type that a reference or a layout (`oci:FOLDER`) has.
 
-    cosign holds the signature of each and its subject against the image's digest.
+    Args:
+        digest: what they must be about; by default the reference's own.
 
     Raises:
         SigningError: cosign can't be run.
     """
+    wanted = (digest or _digest_of(what)).removeprefix("sha256:")
     done = _verify(settings, verifier, ["verify-attestation", "--type", kind], what)
     if done.code != 0:
         return Attested((), _said(done))
     try:
         envelopes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         statements = [json.loads(base64.b64decode(envelope["payload"])) for envelope in envelopes]
-        return Attested(tuple(statement["predicate"] for statement in statements))
-    except (ValueError, KeyError, TypeError):
+        about = [row for row in statements if wanted in {subject["digest"]["sha256"] for subject in row["subject"]}]
+        return Attested(
+            tuple(row["predicate"] for row in about), "" if about else "the statements are of another image"
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Attested((), "cosign verified something that is no in-toto statement")
 
 
@@ -269,13 +317,16 @@ def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: 
     if not what.startswith(LAYOUT):
         _needs_digest(what)
     try:
-        return process.run([verifier.cosign, *arguments, *verifier.arguments(what)], env=_env(settings), check=False)
+        argv: list[str | Path] = [verifier.cosign, *arguments, *verifier.arguments(what)]
+        return process.run(argv, env=_env(settings), check=False, timeout=_LIMIT)
     except ToolError as error:
         raise SigningError(f"cosign could not verify {what}.", why=error.why) from error
 
 
 def _said(done: process.Completed) -> str:
     """Return the last line of what cosign said that says something."""
-    lines = [line.removeprefix("Error: ") for line in done.tail().splitlines() if line and "WARNING" not in line]
+    lines = [
+        line.removeprefix("Error: ") for line in printable(done.tail()).splitlines() if line and "WARNING" not in line
+    ]
     words = [line for line in lines if not line.startswith(("main.go:", "error during command execution"))] or lines
     return words[-1] if words else f"exit code {done.code}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import webui_fork
 from webui_fork import contents, inventory, oci, process, provenance, rootfs, upstream, wheels
 from webui_fork.apt import Deb
-from webui_fork.errors import ImageError
+from webui_fork.errors import ImageError, ToolError
 from webui_fork.files import sha256_bytes, sha256_file
 from webui_fork.image import ImageSpec, RegistrySpec
 from webui_fork.lock import Lock
@@ -24,6 +24,7 @@ from webui_fork.terminal import Terminal
 if TYPE_CHECKING:
     from webui_fork.pipeline import Built, Inputs
 
+_OWNER = "If another user owns it: `git config --global --add safe.directory FOLDER`."
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 
 
@@ -99,12 +100,20 @@ def facts(
 
 
 def checkout(settings: Settings) -> tuple[str, bool]:
-    """Return the checkout's commit ("" where it is none), and whether its files differ from it."""
+    """Return the checkout's commit ("" where it is none), and whether its files differ from it.
+
+    Raises:
+        ToolError: it is a clone, and git can't tell.
+    """
     git = ["git", "-C", str(settings.root)]
     head = process.run([*git, "rev-parse", "--verify", "--quiet", "HEAD"], env=settings.environ, check=False)
     if head.code:
+        if head.code != 1 and (settings.root / ".git").exists():  # 1: no commit yet
+            raise ToolError("git can't tell this checkout's commit.", why=head.tail(), remedy=_OWNER)
         return "", False
     status = process.run([*git, "status", "--porcelain", "--untracked-files=normal"], env=settings.environ, check=False)
+    if status.code:
+        raise ToolError("git can't tell whether this checkout has changes.", why=status.tail(), remedy=_OWNER)
     return head.stdout.strip(), bool(status.stdout.strip())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from webui_fork import oci, reference, remotes, signing
 from webui_fork.blobs import FileContent
 from webui_fork.errors import VerifyError
-from webui_fork.oci import Blob, Layout
+from webui_fork.oci import SMALL, Blob, Descriptor, Layout
 from webui_fork.registry import Registry
 from webui_fork.settings import Settings
 
@@ -45,19 +45,35 @@ class Store:
             )
         return found
 
-    def blob(self, digest: str) -> Iterator[bytes]:
+    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes.
 
+        Args:
+            limit: how many it may have; a byte more is given where there are more.
+
         Raises:
-            RegistryError, VerifyError: it is not there, or (in a registry) is another.
+            RegistryError, VerifyError: it is not there, or (in a registry) is another, or larger.
         """
         if self.registry:
-            return self.registry.blob(digest)
+            return self.registry.blob(digest, limit=limit)
         assert self.layout
         path = oci.blob_path(self.layout.root, digest)
         if not path.exists():
             raise VerifyError(f"{path} is missing.", remedy="`nox -s build` writes the layout anew.")
+        if path.stat().st_size > limit:
+            raise VerifyError(f"{path} is larger than the {limit} bytes that it should have.")
         return FileContent(path).read(0)
+
+    def small(self, wanted: Descriptor) -> Blob:
+        """Return a small blob whole, which is what its digest says.
+
+        Raises:
+            RegistryError, VerifyError: it is not.
+        """
+        blob = Blob(wanted.media_type, b"".join(self.blob(wanted.digest, min(wanted.size, SMALL))))
+        if blob.digest != wanted.digest:
+            raise VerifyError(f"{self.name} has other bytes than {wanted.digest}.")
+        return blob
 
     def tags(self) -> tuple[str, ...]:
         """Return the tags beside it; a layout has but one."""
@@ -85,4 +101,5 @@ def opened(settings: Settings, text: str) -> Iterator[Store]:
                 f"{wanted.name} has no {wanted.target}.", remedy="Check the name; `docker login` if it is private."
             )
         ca = remotes.certificates(settings, wanted.registry)
-        yield Store(str(wanted), wanted.tag, root, wanted.at(root.digest).pinned, ca, registry)
+        tag = "" if wanted.digest else wanted.target  # what is asked for by digest is not looked up by tag
+        yield Store(str(wanted), tag, root, wanted.at(root.digest).pinned, ca, registry)

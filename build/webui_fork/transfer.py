@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from webui_fork.blobs import Content
 from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Image
 from webui_fork.registry import Registry
+from webui_fork.terminal import Advance, ignore
 
-Progress = Callable[[str, int], None]
+Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Find = Callable[[Layer], Content]
 
 
@@ -27,6 +29,11 @@ class Pushed:
     mounted: int = 0
 
 
+def quiet(_name: str, _size: int) -> AbstractContextManager[Advance]:
+    """Show nothing."""
+    return nullcontext(ignore)
+
+
 def in_cache(folder: Path) -> Find:
     """Find layers in a cache or layout, each held against its digest before it goes."""
     return lambda layer: blobs.checked(oci.blob_path(folder, layer.digest), layer.digest)
@@ -38,7 +45,7 @@ def send(
     """Give a registry the blobs of an image that it lacks.
 
     Args:
-        find: gives a layer's bytes. progress: told the name and size of each blob before it is sent.
+        find: gives a layer's bytes. progress: shows the name and size of each blob while it is sent.
         mount_from: other repositories of the same registry that may have them.
 
     Returns:
@@ -56,8 +63,8 @@ def send(
         if any(registry.mount(digest, repository) for repository in sources):
             mounted += 1
             continue
-        progress(named.name, named.layer.size)
-        registry.put(digest, find(named.layer))
+        with progress(named.name, named.layer.size) as advance:
+            registry.put(digest, find(named.layer), advance)
         count, sent = count + 1, sent + named.layer.size
     if not registry.has("blobs", image.config.digest):
         registry.put_blob(image.config)
@@ -88,15 +95,16 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
     """Return what cosign keeps in a registry beside a digest.
 
     Raises:
-        RegistryError: it keeps failing, or lies.
+        RegistryError: it keeps failing, or lies. ImageError: it is malformed.
     """
     found = []
     for kind in ("sig", "att"):
         manifest = registry.manifest(oci.attached_tag(digest, kind))
         if manifest:
             said = manifest.parsed()
-            rows = [said["config"], *said["layers"]]
-            parts = tuple(registry.small_blob(row["digest"], row["mediaType"]) for row in rows)
+            layers = said.get("layers")
+            rows = [said.get("config"), *(layers if isinstance(layers, list) else ())]
+            parts = tuple(registry.small_blob(oci.descriptor(row)) for row in rows)
             found.append(Attached(kind, manifest, parts))
     return tuple(found)
 

@@ -10,7 +10,20 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import append, image, lock, oci, pipeline, provenance, reference, remotes, stack, statements, upstream
+from webui_fork import (
+    append,
+    image,
+    licence,
+    lock,
+    oci,
+    pipeline,
+    provenance,
+    reference,
+    remotes,
+    stack,
+    statements,
+    upstream,
+)
 from webui_fork.append import Appended
 from webui_fork.contents import LayerCache
 from webui_fork.errors import ImageError, LockError
@@ -25,6 +38,8 @@ from webui_fork.tags import Fixed
 from webui_fork.terminal import Terminal
 
 _ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
+_VERSION = "package.json"  # has the release's version: every base is held against it
+_PLACES = "[[application]] in its image.toml says where the base has the release's files."
 _HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
 
 
@@ -56,7 +71,7 @@ class Made:
     statements: Statements
 
 
-def request(settings: Settings, name: str, variant: str) -> Request:
+def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Request:
     """Read what a variant is made of.
 
     Args:
@@ -77,7 +92,9 @@ def request(settings: Settings, name: str, variant: str) -> Request:
     chosen = spec.variants[names.index(variant)]
     pinned = lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
-    return Request(spec, chosen, pinned, patches, _pinned(spec, chosen, pinned))
+    base = _pinned(spec, chosen, pinned)
+    pipeline.check_inputs(pinned, pipeline.lock_inputs(settings), ui, locked=True)
+    return Request(spec, chosen, pinned, patches, base)
 
 
 def wanted(variant: Variant, pinned: Lock) -> Reference:
@@ -144,15 +161,18 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     commit = upstream.release_commit(settings, asked.lock, ui)
     repo = upstream.repository(settings)
     with ui.step("series"):
+        pipeline.check_series(settings, repo, asked.lock, asked.patches, commit)
         tree = stack.apply(repo, commit, asked.patches, asked.lock.epoch)
+        licence.check(repo, tree, asked.spec)
         changes = stack.changes(repo, tree)
     cache = LayerCache(settings.cache, asked.lock.epoch, ui)
     layer = pipeline.patch_layer(asked.spec, asked.patches, cache, repo, tree).layer
     files: dict[str, str | None] = {}
-    for change in changes:
-        placed = asked.spec.place(change.path)
-        assert placed  # the layer was made: every change has its place
-        data = upstream.read_file(repo, commit, change.path)
+    for path in (_VERSION, *(change.path for change in changes)):
+        placed = asked.spec.place(path)
+        if placed is None:
+            raise ImageError(f"images/{asked.spec.folder.name} has no place for {path}.", remedy=_PLACES)
+        data = upstream.read_file(repo, commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     with ui.step("base", f"Reading {asked.base}"), remotes.connect(settings, asked.base) as registry:
         base = append.read(registry, asked.base.digest)

@@ -6,6 +6,8 @@ Everything is held against what a trusted key or identity signed; a registry is 
 from __future__ import annotations
 
 import hashlib
+import tarfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from webui_fork.signing import Verifier
 from webui_fork.store import Store
 
 _TITLE = "org.opencontainers.image."
-_PATCH_LAYER = 32 << 20  # bytes: far more than any series makes
+_PATCH_LAYER = oci.SMALL  # bytes: far more than any series makes
 LABELS = ("title", "description", "version", "revision", "licenses", "created", "source", "base.digest")
 
 
@@ -64,35 +66,34 @@ def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = 
         SigningError: cosign can't be run. VerifyError, RegistryError, ImageError: the image can't be read at all.
     """
     verifier = replace(verifier, ca=store.ca)
-    with ThreadPoolExecutor(4) as pool:
-        signature = pool.submit(signing.verification_error, settings, verifier, store.what)
-        proven = pool.submit(signing.attested, settings, verifier, store.what, signing.PROVENANCE)
-        listed = pool.submit(signing.attested, settings, verifier, store.what, signing.SBOM)
-        images = tuple(_images(store))
-        read = pool.submit(_layers, store, images) if layers else None
+    digest = store.root.digest
+    with ThreadPoolExecutor(3) as pool:
+        signature = pool.submit(signing.verification_error, settings, verifier, store.what, digest)
+        proven = pool.submit(signing.attested, settings, verifier, store.what, signing.PROVENANCE, digest)
+        listed = pool.submit(signing.attested, settings, verifier, store.what, signing.SBOM, digest)
         found = [_signature(signature.result(), verifier)]
         claim, check = _provenance(proven.result())
         found.append(check)
         if claim is None or not claim.variant:  # upstream's own image has no SBOM of ours
-            found.append(_sbom(listed.result(), store.root.digest, claim))
-        found.append(_held(read.result()) if read else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
-    if claim is None:
+            found.append(_sbom(listed.result(), digest, claim))
+    if claim is None:  # nothing more is read of what nobody we trust made
         return (*found, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
-    found += [_tag(store, claim), _stack(images, claim), _labels(images, claim)]
+    images = tuple(_images(store))
+    if not images or not all(item.image.layers for item in images):
+        return (*found, Check("contents", Verdict.BAD, "it has no image, or one without a layer"))
+    found.append(_held(_layers(store, images)) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
+    found += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
     found += [_patches(settings, store, images, claim), _release(settings, claim)]
     return tuple(found)
 
 
 def _images(store: Store) -> Iterator[_Image]:
-    said = store.root.parsed()
-    if store.root.media_type in (INDEX, DOCKER_INDEX) or "manifests" in said:
-        manifests = [store.manifest(str(row["digest"])) for row in said["manifests"]]
-    else:
-        manifests = [store.root]
+    root = store.root
+    manifests = [root]
+    if root.media_type in (INDEX, DOCKER_INDEX):
+        manifests = [store.manifest(oci.descriptor(row).digest) for row in oci.rows(root)]
     for manifest in manifests:
-        digest = str(manifest.parsed()["config"]["digest"])
-        data = b"".join(store.blob(digest))
-        config = Blob(oci.CONFIG, data)
+        config = store.small(oci.descriptor(manifest.parsed().get("config")))
         yield _Image(manifest, config, oci.image_of(manifest, config))
 
 
@@ -148,7 +149,7 @@ def _layers(store: Store, images: tuple[_Image, ...]) -> str | int:
             done.add(digest)
             hashed, size = hashlib.sha256(), 0
             try:
-                for piece in store.blob(digest):
+                for piece in store.blob(digest, named.layer.size):
                     hashed.update(piece)
                     size += len(piece)
             except ForkError as error:
@@ -165,7 +166,7 @@ def _held(read: str | int) -> Check:
     return Check("layers", Verdict.OK, f"{read / 1e6:.1f} MB hashed, every one is what its digest says")
 
 
-def _tag(store: Store, claim: Claim) -> Check:
+def check_tag(store: Store, claim: Claim) -> Check:
     """Hold the tag against the signed one: an older image under a newer tag is a replay."""
     fixed = tags.parse(claim.tag + (f"-{claim.variant}" if claim.variant else ""))
     if fixed is None:
@@ -176,18 +177,19 @@ def _tag(store: Store, claim: Claim) -> Check:
         return Check(
             "tag", Verdict.BAD, f"{store.tag} names an image that was signed as {fixed}: a replay, or a mix-up"
         )
-    if store.tag != str(fixed):
-        try:
-            later = tags.newer(fixed, store.tag, store.tags())
-        except ForkError as error:
-            return Check(
-                "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; if there is a newer one is unknown: {error.what}"
-            )
-        if later:
-            return Check(
-                "tag", Verdict.BAD, f"{store.tag} names {fixed}, but {later} is there: an older image replayed"
-            )
-    return Check("tag", Verdict.OK, f"{store.tag} is {fixed}")
+    if store.tag == str(fixed):
+        return Check("tag", Verdict.OK, f"{store.tag} is {fixed}")
+    try:
+        there = store.tags()
+    except ForkError as error:
+        return Check(
+            "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; if there is a newer one is unknown: {error.what}"
+        )
+    if later := tags.newer(fixed, store.tag, there):
+        return Check("tag", Verdict.BAD, f"{store.tag} names {fixed}, but {later} is there: an older image replayed")
+    if str(fixed) not in there:
+        return Check("tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; the registry lists no tags to hold that against")
+    return Check("tag", Verdict.OK, f"{store.tag} is {fixed}, the newest that is listed")
 
 
 def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
@@ -196,13 +198,17 @@ def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
         return Check(
             "provenance of layers", Verdict.BAD, f"the provenance does not name the layer {strangers[0][:19]}…"
         )
+    if missing := [digest for digest in claim.layers if digest not in there]:
+        return Check("provenance of layers", Verdict.BAD, f"the image lacks the layer {missing[0][:19]}…")
     return Check("provenance of layers", Verdict.OK, f"{len(set(there))} layers, the ones in the provenance")
 
 
 def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
     for item in images:
-        labels = item.config.parsed().get("config", {}).get("Labels") or {}
-        annotations = item.manifest.parsed().get("annotations") or {}
+        run, annotations = item.config.parsed().get("config"), item.manifest.parsed().get("annotations") or {}
+        labels = (run.get("Labels") if isinstance(run, dict) else None) or {}
+        if not isinstance(labels, dict) or not isinstance(annotations, dict):
+            return Check("labels", Verdict.BAD, "malformed")
         if missing := [name for name in LABELS if not labels.get(_TITLE + name)]:
             return Check("labels", Verdict.BAD, f"without {', '.join(missing)}")
         if wrong := [key for key, value in annotations.items() if labels.get(key) != value]:
@@ -211,7 +217,7 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
         wanted = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")
         if version != wanted:
             return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {wanted}")
-        description = labels[_TITLE + "description"]
+        description = str(labels[_TITLE + "description"])
         if "Unofficial, modified build" not in description or "patches" not in description:
             return Check("labels", Verdict.BAD, "its description does not say that it is unofficial and modified")
     return Check(
@@ -246,18 +252,19 @@ def _differing(known: tuple[tuple[str, str], ...], claim: Claim) -> str:
 
 def _inside(settings: Settings, store: Store, item: _Image) -> tuple[tuple[str, str], ...] | str:
     """Return the series that the last layer holds, in order; what is wrong with the layer in words."""
-    if item.image.layers[-1].layer.size > _PATCH_LAYER:
+    layer = item.image.layers[-1].layer
+    if layer.size > _PATCH_LAYER:
         return "its last layer is too large to be one of patches"
     try:
+        blob = store.small(oci.Descriptor(oci.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:
-            file = work / "layer"
-            file.write_bytes(b"".join(store.blob(item.image.layers[-1].layer.digest)))
+            (work / "layer").write_bytes(blob.data)
             held = {
                 info.name.removeprefix(PATCHES + "/"): data
-                for info, data in read_entries(file, lambda path: path.startswith(PATCHES + "/"))
-                if info.isreg() and info.name.startswith(PATCHES + "/")
+                for info, data in read_entries(work / "layer", lambda path: path.startswith(PATCHES + "/"))
+                if info.isreg()
             }
-    except (ForkError, OSError, EOFError, ValueError) as error:
+    except (ForkError, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
         return f"the patch layer can't be read: {error}"
     order = held.get("series", b"").decode(errors="replace").split()
     return tuple((name, sha256_bytes(held.get(name, b"")).removeprefix("sha256:")) for name in order)

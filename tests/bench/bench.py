@@ -168,7 +168,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
         Registry(url, "base") as registry,
     ):
         client = docker.client
-        base = transfer.push(registry, stock.image, "v", real.cache, lambda name, size: None).ref
+        base = transfer.push(registry, stock.image, "v", real.cache, transfer.quiet).ref
         for number in range(3):
             remove_images(client)
             distant.append(peer(real, client, url, signer, base, number))

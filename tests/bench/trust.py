@@ -82,7 +82,7 @@ def appended(root: oci.Blob, host: str, number: int, layer: oci.NamedLayer, cach
         base = append.read(source, root.digest)
         made = append.append(base, layer.layer, {"n": str(number)}, bases.CREATED)
         for one in made.images:
-            transfer.send(target, one, transfer.in_cache(cache), lambda name, size: None, [source.repository])
+            transfer.send(target, one, transfer.in_cache(cache), transfer.quiet, [source.repository])
             target.put_manifest(one.digest, one.manifest)
         target.put_manifest("v1", made.root)
         read = source.received + target.received

@@ -93,7 +93,7 @@ def test_docker_s_own_media_types_stay_docker_s(there: Registry, tmp_path: Path)
 
 def test_an_image_of_one_platform_stays_one(there: Registry, tmp_path: Path) -> None:
     made = image([layer(tmp_path, files(one=ONE))], "amd64")
-    transfer.push(there, made, "v1", tmp_path, lambda name, size: None)
+    transfer.push(there, made, "v1", tmp_path, transfer.quiet)
     base = append.read(there, made.digest)
     assert not base.indexed
     appended = append.append(base, top(tmp_path), {}, "2027-01-01T00:00:00Z")
@@ -114,8 +114,8 @@ OPAQUE = layers.file_entry("app/.wh..wh..opq", b"")
         ([[files(one=TWO)], [files(one=ONE)]], r"/app/one.py is another file"),
         ([[files(other=ONE)], [files(one=ONE)]], r"/app/one.py is not there"),
         ([[files(one=ONE), files(one=TWO)], [files(one=ONE)]], r"/app/one.py is another file"),
-        ([[files(one=ONE), [gone("one")]], [files(one=ONE)]], r"/app/one.py is another file"),
-        ([[files(one=ONE), [OPAQUE]], [files(one=ONE)]], r"/app/one.py is another file"),
+        ([[files(one=ONE), [gone("one")]], [files(one=ONE)]], r"/app/one.py is not there"),
+        ([[files(one=ONE), [OPAQUE]], [files(one=ONE)]], r"/app/one.py is not there"),
         ([[files(one=ONE, new=b"")], [files(one=ONE)]], r"/app/new.py is another file"),
         (
             [[[Entry("app/one.py", tarfile.SYMTYPE, 0o777, link="two.py")]], [files(one=ONE)]],
@@ -130,6 +130,18 @@ def test_a_base_of_another_release_is_refused(
     with pytest.raises(ImageError) as caught:
         append.check(there, base, WANTED, lambda line: None)
     assert re.search(words, str(caught.value)), str(caught.value)
+
+
+def test_what_a_layer_removes_below_it_and_brings_itself_is_its_own(there: Registry, tmp_path: Path) -> None:
+    opaque = [files(one=TWO, new=b""), [OPAQUE, *files(one=ONE)]]
+    base = pushed(there, tmp_path, opaque, [files(new=b""), [gone("new"), *files(one=ONE)]])
+    append.check(there, base, WANTED, lambda line: None)
+
+
+def test_a_check_that_compares_nothing_is_none(there: Registry, tmp_path: Path) -> None:
+    base = pushed(there, tmp_path, [files(one=ONE)])
+    with pytest.raises(ImageError, match="Nothing of the release"):
+        append.check(there, base, {"app/new.py": None}, lambda line: None)
 
 
 def test_what_lies_under_a_layer_that_has_the_files_is_not_read(there: Registry, tmp_path: Path) -> None:
@@ -187,6 +199,7 @@ def user(
     code, _, err = made.run("lock", "--bases")
     assert code == 0, err
     assert street[1] in (made.root / "images/upstream/bases.lock").read_text()
+    made.commit()
     (made.root / "out").mkdir(exist_ok=True)
     own = Settings(made.root, made.cache, made.root, False)
     proven.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
@@ -261,7 +274,7 @@ def test_the_arm64_image_starts_under_emulation(
         row = next(row for row in root.parsed()["manifests"] if row["platform"]["architecture"] == "arm64")
         manifest = there.manifest(row["digest"])
         assert manifest
-        config = there.small_blob(manifest.parsed()["config"]["digest"])
+        config = there.small_blob(oci.descriptor(manifest.parsed()["config"]))
         made = oci.image_of(manifest, config)
         bases.unpack(there, made, tmp_path)
     paths = [placed for patch in inputs.patches for path in patch.paths if (placed := inputs.spec.place(path))]
@@ -296,9 +309,9 @@ def test_what_another_registry_lacks_is_copied_blob_by_blob(
 def test_a_real_base_of_another_release_is_refused(
     user: User, street: tuple[str, str], real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, tmp_path: Path
 ) -> None:
-    """The stand-in with one changed line in a file that the series replaces."""
+    """A base with another package.json, which has the version, and nothing of backend/."""
     host, _ = street
-    path = next(iter(sorted(placed for p in inputs.patches[:1] for q in p.paths if (placed := inputs.spec.place(q)))))
+    path = "app/package.json"
     made = image([layer(tmp_path, [layers.file_entry(path, b"# of another release\n")])], "amd64")
     with Registry(f"http://{host}", "upstream/open-webui") as there:
         bases.push(there, f"v{inputs.lock.version}-slim", [made], tmp_path)

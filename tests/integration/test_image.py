@@ -13,7 +13,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, wait_for
-from webui_fork import engine, layers, oci, pipeline, upstream
+from webui_fork import contents, engine, layers, oci, pipeline, upstream
 from webui_fork.errors import EngineError
 from webui_fork.settings import Settings
 
@@ -150,8 +150,10 @@ def test_the_patch_layer_holds_only_what_the_series_changes(
     layer = oci.blob_path(real.cache, built.image.layers[-1].layer.digest)
     files = {info.name for info, _ in layers.read_entries(layer) if info.isreg()}
     touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
-    assert files == touched
-    assert not [info.name for info, _ in layers.read_entries(layer) if info.isdir()]  # none below is reset
+    own = {f"{contents.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}
+    assert files == touched | own
+    folders = {info.name.rstrip("/") for info, _ in layers.read_entries(layer) if info.isdir()}
+    assert folders == {contents.PATCHES, contents.PATCHES.rpartition("/")[0]}  # none below is reset
 
 
 def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -> None:

@@ -95,7 +95,7 @@ def test_moving_tags_follow_the_newest_only(shop: Shop) -> None:
 def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     with Registry(f"http://{shop.host}", "build") as built:
-        transfer.push(built, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         seal.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
@@ -109,7 +109,7 @@ def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tm
     stranger = replace(shop.settings, config=tmp_path / "stranger")
     other = signing.signer(stranger, cosign, Talk())
     with Registry(f"http://{shop.host}", "build") as built:
-        transfer.push(built, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         seal.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
@@ -145,7 +145,7 @@ def old_tags(shop: Shop) -> dict[str, str]:
     older = image_of(shop.settings.cache, b"older")
     with Registry(f"http://{shop.host}", shop.name) as there:
         for tag in NAMES - {TAG}:
-            transfer.push(there, older, tag, shop.settings.cache, lambda name, size: None)
+            transfer.push(there, older, tag, shop.settings.cache, transfer.quiet)
     return dict.fromkeys(NAMES - {TAG}, older.digest)
 
 
@@ -228,7 +228,9 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         "digest": what.root.digest,
         "inputs": dict(pipeline.lock_inputs(shop.settings)),
         "drift": [],
+        "commit": "0" * 40,
         "dirty": False,
+        "statements": statements.digests(what.said),
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
@@ -249,6 +251,8 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
     ("changes", "words"),
     [
         ({"dirty": True}, "uncommitted changes"),
+        ({"commit": ""}, "no commit's"),
+        ({"statements": {}}, "not the one that the build wrote"),
         ({"drift": ["libc6"]}, "drifted"),
         ({"digest": "sha256:" + "0" * 64}, "not of one build"),
         ({"inputs": {}}, "not of the locks and the series"),

@@ -22,7 +22,7 @@ from webui_fork.files import sha256_bytes, sha256_file
 from webui_fork.registry import Registry
 from webui_fork.settings import Settings
 
-QUIET: Callable[[str, int], None] = lambda name, size: None  # noqa: E731
+QUIET = transfer.quiet
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_a_flipped_byte_in_a_layout(shop: Shop, published: publish.Published, tm
 def test_a_manifest_swapped_under_the_tag(shop: Shop, published: publish.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
     bad = shop.bad(TAG)
     assert "did not sign this digest" in bad["signature"]
     assert {"provenance", "sbom"} < set(bad)
@@ -106,7 +106,7 @@ def test_a_manifest_swapped_under_the_tag(shop: Shop, published: publish.Publish
 def test_a_signature_of_another_digest(shop: Shop, published: publish.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
             transfer.attach(there, other.root.digest, item)
     bad = shop.bad(TAG)
@@ -118,7 +118,7 @@ def test_an_attestation_of_another_image(shop: Shop, published: publish.Publishe
     """The image is signed by us, its attestations are those of another of ours."""
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
         signing.sign(shop.settings, shop.signer, shop.ref(other.root.digest))
         transfer.attach(there, other.root.digest, attached(shop, published.digest)["att"])
     bad = shop.bad(TAG)
@@ -132,7 +132,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
     """Signed and attested by us, with the SBOM and provenance of another build: the contents give it away."""
     this, other = small.candidate(shop.settings, b"this"), small.candidate(shop.settings, b"other")
     with opened(shop) as there:
-        transfer.push(there, this.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, this.images[0], TAG, shop.settings.cache, transfer.quiet)
     seal.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.said, tmp_path, "x")
     bad = shop.bad(TAG)
     assert "is of another image" in bad["sbom"]
@@ -172,7 +172,7 @@ def test_a_patch_edited_in_the_image_after_signing(shop: Shop, published: publis
     other = small.candidate(shop.settings, inside=edited(shop))
     assert other.root.digest != published.digest
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
     assert "did not sign this digest" in shop.bad(TAG)["signature"]
 
 
@@ -257,7 +257,7 @@ def test_a_mirror_that_has_only_the_image(
     what = small.candidate(shop.settings)
     with registry(program, tmp_path / "mirror") as mirror:
         with Registry(f"http://{mirror}", shop.name) as there:
-            transfer.push(there, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+            transfer.push(there, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         bad = shop.bad(TAG, mirror)
         assert "no signatures found" in bad["signature"]
         assert {"signature", "provenance", "sbom", "contents"} == set(bad)
@@ -269,7 +269,7 @@ def test_a_mirror_without_referrers_that_has_all_tags(
     """docker-registry 2.8 knows no referrers API: signatures are kept as tags, and that is enough."""
     what = small.candidate(shop.settings)
     with registry(program, tmp_path / "mirror") as mirror, Registry(f"http://{mirror}", shop.name) as there:
-        transfer.push(there, what.images[0], TAG, shop.settings.cache, lambda name, size: None)
+        transfer.push(there, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
             transfer.attach(there, published.digest, item)
         assert (

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from packageurl import PackageURL
 
-from helpers import Talk, members
+from helpers import Talk, members, purls
 from users import User
-from webui_fork import oci, pipeline, sbom, statements, wheels
+from webui_fork import oci, pipeline, statements, wheels
 from webui_fork.settings import Settings
 from webui_fork.statements import Statements
 
@@ -40,7 +40,7 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
         name = re.sub(r"[-_.]+", "-", purl.name).lower() if purl.type == "pypi" else purl.name
         found.add((purl.type, "/".join(filter(None, (purl.namespace, name))), purl.version))
     assert said.sbom
-    ours = sbom.purls(json.loads(said.sbom))
+    ours = purls(json.loads(said.sbom))
     assert len(found) > 250
     assert found - ours == set()
 
@@ -130,18 +130,10 @@ def test_no_secret_cache_compiler_or_package_manager_is_left_in_a_layer(real: Se
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
     """A clone with a commit, and an image built and signed from it."""
     made = User(tmp_path_factory.mktemp("user"), real, warm=True)
-    git(made, "init", "--quiet")
-    (made.root / ".git/info/exclude").write_text("out/\n")
-    git(made, "add", "--all")
-    git(made, "commit", "--quiet", "--message", "x")
+    made.commit()
     code, _, err = made.run("build", "--locked")
     assert code == 0, err
     return made
-
-
-def git(user: User, *words: str) -> None:
-    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.hooksPath=/dev/null"]
-    subprocess.run(["git", "-C", str(user.root), *identity, *words], check=True)
 
 
 def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, built: pipeline.Built) -> None:
@@ -157,7 +149,8 @@ def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, 
 
 
 def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:
-    """Another version of the tool, on the same inputs."""
+    """Another version of the tool, on the same inputs, where the commit is not at hand."""
+    (user.root / ".git").rename(user.root / "gone")
     file = user.root / "build/webui_fork/contents.py"
     kept = file.read_text()
     changed = kept.replace('patch.name}", patch.data)', 'patch.name}", patch.data, executable=True)')
@@ -165,6 +158,7 @@ def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:
     file.write_text(changed)
     name = next((user.root / "patches").glob("*.patch")).name
     code, _, err = user.run("reproduce", "oci:out/image")
+    (user.root / "gone").rename(user.root / ".git")
     file.write_text(kept)
     assert code == 21
     assert f"layer patches: /usr/share/doc/webui-fork/patches/{name}: mode: published 0644, rebuilt 0755" in err

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from webui_fork import settings as settings_module
 from webui_fork.errors import ForkError, ToolError, from_os_error
+from webui_fork.report import printable
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
 
@@ -185,10 +186,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
 
 def _report(error: ForkError, terminal: bool) -> int:
     red, plain = ("\033[31m", "\033[0m") if terminal else ("", "")
-    print(f"{red}error: {error.what}{plain}", file=sys.stderr)
+    print(f"{red}error: {printable(error.what)}{plain}", file=sys.stderr)
     for text in (error.why, error.remedy):
         if text:
-            print("\n".join(f"  {line}" for line in text.splitlines()), file=sys.stderr)
+            print("\n".join(f"  {line}" for line in printable(text.expandtabs()).splitlines()), file=sys.stderr)
     return error.exit_code
 
 

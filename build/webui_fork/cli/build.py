@@ -66,7 +66,7 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
         ForkError: see :mod:`webui_fork.variants`.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        made = variants.make(settings, variants.request(settings, name, variant), ui)
+        made = variants.make(settings, variants.request(settings, ui, name, variant), ui)
         asked, appended = made.request, made.appended
         folder = f"{name}-{asked.variant.name}"
         oci.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)

@@ -56,7 +56,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
         for name in worktree.write(settings, canonical):
             print(f"{name}: written in canonical form")
         inputs = replace(inputs, patches=canonical)
-    pipeline.check_series(settings, repo, inputs, commit)
+    pipeline.check_series(settings, repo, inputs.lock, inputs.patches, commit)
     tree = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
     for change in stack.changes(repo, tree):

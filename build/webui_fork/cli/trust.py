@@ -13,6 +13,7 @@ from webui_fork import remotes, report, signing, store, tools, variants
 from webui_fork import reproduce as reproducing
 from webui_fork import verify as verifying
 from webui_fork.errors import ReproduceError, UsageError, VerifyError
+from webui_fork.files import exclusive
 from webui_fork.settings import Settings
 from webui_fork.signing import Verifier
 from webui_fork.terminal import Terminal
@@ -37,12 +38,7 @@ def _verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -
         if "://" not in arguments.key and not Path(arguments.key).is_file():
             raise UsageError(f"The key {arguments.key} does not exist.", remedy="--key takes the public key's file.")
         return Verifier(cosign, number, arguments.key)
-    if settings.sign == "key" and not (settings.config / "cosign.pub").exists():
-        raise UsageError(
-            "Whose signature should count?",
-            remedy="Name the public key with --key, or a keyless signer with --identity and --issuer.",
-        )
-    return signing.signer(settings, cosign, ui).verifier(settings)
+    return signing.verifier(settings, cosign)
 
 
 def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -108,11 +104,11 @@ def publish(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> 
         ForkError: see :mod:`webui_fork.publish`.
     """
     target = publishing.target_of(arguments.target)
-    with ExitStack() as held:
+    with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as held:
         if arguments.image in (None, "open-webui"):
             what = publishing.candidate(settings)
         else:
-            made = variants.make(settings, variants.request(settings, arguments.image, arguments.variant), ui)
+            made = variants.make(settings, variants.request(settings, ui, arguments.image, arguments.variant), ui)
             source = held.enter_context(remotes.connect(settings, made.request.base))
             what = publishing.of_variant(settings, made, source)
         done = publishing.run(settings, ui, what, target)

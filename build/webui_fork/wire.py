@@ -1,0 +1,197 @@
+"""Requests to a registry: with our credentials to it alone, with patience, and with bounds on what it answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from webui_fork import credentials
+from webui_fork.blobs import CHUNK
+from webui_fork.credentials import Authenticator
+from webui_fork.errors import RegistryError
+from webui_fork.oci import SMALL
+from webui_fork.reference import loopback
+from webui_fork.report import printable
+
+if TYPE_CHECKING:
+    import requests
+
+TRIES = 4
+TIMEOUT = (5.0, 300.0)
+MAX_WAIT = 60.0  # seconds: what a Retry-After may ask of us
+RETRIED = frozenset({408, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer, read whole: it is small."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: bytes
+
+    def parsed(self) -> dict[str, Any]:
+        """Return its JSON object; an empty one where it has none."""
+        try:
+            value = json.loads(self.data)
+        except (ValueError, RecursionError):
+            value = None
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def words(self) -> str:
+        """What the registry says is wrong, in its own words, without what a terminal would obey."""
+        errors = self.parsed().get("errors")
+        rows = [row for row in errors if isinstance(row, dict)] if isinstance(errors, list) else []
+        text = "; ".join(f"{row.get('code')}: {row.get('message')}" for row in rows)
+        return printable(text or self.data[:400].decode(errors="replace").strip())[:300]
+
+
+class Wire:
+    """Requests to one repository of a registry.
+
+    Args:
+        url: as http://127.0.0.1:5000. repository: as open-webui.
+        known: whose credentials. ca: a file of certificates to trust instead of the system's.
+        pause: seconds before the first retry; doubles with each.
+        registry: what people call it, where that is not the URL's host.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        repository: str,
+        pause: float = 0.2,
+        known: credentials.Credentials | None = None,
+        ca: str | None = None,
+        registry: str = "",
+    ) -> None:
+        import requests
+
+        self.url, self.repository = url.rstrip("/"), repository
+        self._origin = urlsplit(self.url)[:2]
+        self._registry = registry or self._origin[1]
+        self._base = f"{self.url}/v2/{repository}/"
+        self.name = f"{self._registry}/{repository}"
+        self._pause = pause
+        self._http = requests.Session()
+        # loopback never goes through a proxy; .netrc is not where registries' credentials are
+        self._http.trust_env = False
+        self._http.verify = ca or True
+        here = loopback(self._origin[1])
+        if not here:
+            self._http.proxies = requests.utils.get_environ_proxies(url)
+        self._http.headers["User-Agent"] = "webui-fork"
+        self._auth = Authenticator(self._registry, known, here=here)
+        self._known = known is not None
+        self.sent = self.received = 0  # bytes of blobs and manifests, for a bench and a summary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._http.close()
+
+    def _own(self, url: str) -> bool:
+        return urlsplit(url)[:2] == self._origin
+
+    def _open(self, method: str, url: str, **options: Any) -> requests.Response:
+        """Send one request; its body is left to read. Our credentials go to the registry itself, and nowhere else."""
+        headers = options.pop("headers", {})
+        body = options.pop("body", None)
+        for last in (False, True):
+            response = self._http.request(
+                method,
+                url,
+                headers={**headers, **(self._auth.headers() if self._own(url) else {})},
+                data=body() if callable(body) else body,
+                timeout=TIMEOUT,
+                stream=True,
+                **options,
+            )
+            # a redirect's target may ask for a password, too, and gets none
+            if response.status_code != 401 or last or response.history or not self._own(url):
+                return response
+            scope = f"repository:{self.repository}:{'pull' if method in ('GET', 'HEAD') else 'pull,push'}"
+            if not self._auth.answer(self._http, response, scope, TIMEOUT):
+                return response
+            response.close()
+        raise AssertionError("not reached")
+
+    def _ask(self, method: str, url: str, **options: Any) -> Answer:
+        """Send one request and read its answer, which must be small."""
+        with closing(self._open(method, url, **options)) as response:
+            data = bytearray()
+            for piece in response.iter_content(CHUNK):
+                data += piece
+                if len(data) > SMALL:
+                    raise RegistryError(f"The registry {self.name} does not stop answering {method} {url[-80:]}.")
+            return Answer(response.status_code, response.headers, bytes(data))
+
+    def _try(
+        self,
+        doing: str,
+        once: Callable[[], Answer],
+        good: frozenset[int],
+        again: frozenset[int] = RETRIED,
+    ) -> Answer:
+        """Do one request, again on passing faults; a body must be made anew by ``once``."""
+        import requests
+
+        why, wait = "", 0.0
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(wait)
+            wait = self._pause * 2**attempt
+            try:
+                answer = once()
+            except requests.exceptions.SSLError as error:
+                raise self._untrusted(error) from error
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                why = f"the connection failed: {type(error).__name__}"
+                continue
+            except (requests.RequestException, KeyError, ValueError) as error:
+                why = (
+                    f"its answer is not of the distribution API: {type(error).__name__}: {printable(str(error))[:200]}"
+                )
+                break
+            if answer.status in good:
+                return answer
+            why = f"it answered HTTP {answer.status}: {answer.words}"
+            if answer.status in (401, 403):
+                raise credentials.denied(self._registry, why, self._known)
+            if answer.status not in again:
+                break
+            wait = _patience(answer, wait)
+        raise RegistryError(
+            f"The registry {self.name} failed to {doing}.",
+            why=why,
+            remedy="What it already has stays; look at the registry's log and disk, then run this again to go on.",
+        )
+
+    def _untrusted(self, error: Exception) -> RegistryError:
+        return RegistryError(
+            f"The certificate of {self.name} is not trusted.",
+            why=str(error)[:300],
+            remedy="Name your CA's certificate in SSL_CERT_FILE (PEM), or put it where Docker has it: "
+            "/etc/docker/certs.d/HOST:PORT/ca.crt.",
+        )
+
+
+def _patience(answer: Answer, wait: float) -> float:
+    """Return how many seconds to wait: what the answer's Retry-After says (RFC 9110, 10.2.3), else as planned."""
+    asked = answer.headers.get("Retry-After", "")
+    if re.fullmatch(r"[0-9]{1,6}", asked):
+        return min(float(asked), MAX_WAIT)
+    try:
+        until = parsedate_to_datetime(asked).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return wait
+    return min(max(until - time.time(), 0.0), MAX_WAIT)
