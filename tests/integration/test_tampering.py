@@ -205,6 +205,28 @@ def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: publish.
     assert shop.bad(newer.digest) == {}
 
 
+def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: publish.Published) -> None:
+    small.pin(shop.settings, revision=2)
+    shop.publish(small.candidate(shop.settings, b"newer"))
+    with opened(shop) as there:
+        older = there.manifest(published.digest)
+        assert older
+        there.put_manifest("latest", older)
+    with store.opened(shop.settings, f"{shop.host}/{shop.name}") as found:
+        checks = {check.name: check for check in verify.run(shop.settings, found, shop.verifier)}
+    assert checks["tag"].verdict is Verdict.BAD
+    assert "an older image replayed" in checks["tag"].words
+
+
+def test_a_registry_that_lists_no_tags_leaves_the_newest_unknown(
+    shop: Shop, published: publish.Published, server: Server
+) -> None:
+    proxy = Proxy(server, f"http://{shop.host}")
+    proxy.change = lambda path, body: b'{"tags": []}' if path.endswith("/tags/list") else body
+    assert shop.checks("latest", proxy.host)["tag"].verdict is Verdict.UNKNOWN
+    assert shop.checks(TAG, proxy.host)["tag"].verdict is Verdict.OK
+
+
 def test_an_older_release_s_image_under_a_newer_release_s_tag(shop: Shop, published: publish.Published) -> None:
     with opened(shop) as there:
         older = there.manifest(published.digest)

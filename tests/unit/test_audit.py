@@ -98,6 +98,22 @@ def test_a_judgement_settles_its_own_package_only(server: Server) -> None:
     audit.refuse(judged[1:])
 
 
+@pytest.mark.parametrize("ref", ["pkg:deb/debian/pyyaml@6.0", "pkg:pypi/pyyaml@5.0", "urn:cdx:x/1#y", "pkg:"])
+def test_a_judgement_of_another_package_settles_nothing(server: Server, ref: str) -> None:
+    osv(server, {"pyyaml": ["PYSEC-1"]})
+    row = {"id": "PYSEC-1", "analysis": {"state": "not_affected"}, "affects": [{"ref": ref}]}
+    odd = [5, {"id": "PYSEC-1"}, {"id": "PYSEC-1", "analysis": None, "affects": 5}]
+    (found,) = audit.judge(look_up(server, PYYAML), {"vulnerabilities": [row, *odd]})
+    assert not found.settled
+
+
+@pytest.mark.parametrize("body", [{"results": 5}, {"results": [None]}, {"results": [{"vulns": [{}]}]}, []])
+def test_an_odd_answer_is_no_clean_bill(server: Server, body: object) -> None:
+    server.answer = lambda handler: reply(handler, 200, json.dumps(body).encode())
+    with pytest.raises(AuditError):
+        look_up(server, PYYAML)
+
+
 def test_a_judgement_that_it_matters_settles_nothing(server: Server) -> None:
     osv(server, {"pyyaml": ["PYSEC-1"]})
     row = {"id": "PYSEC-1", "analysis": {"state": "exploitable"}, "affects": [{"ref": "pkg:pypi/pyyaml@6.0"}]}
