@@ -9,10 +9,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import contents, inventory, oci, process, provenance, rootfs, upstream, wheels
+from webui_fork import contents, inventory, lock, oci, process, provenance, rootfs, upstream, wheels
 from webui_fork.apt import Deb
 from webui_fork.errors import ImageError, ToolError
-from webui_fork.files import sha256_bytes, sha256_file
+from webui_fork.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.image import ImageSpec, RegistrySpec
 from webui_fork.lock import Lock
 from webui_fork.provenance import Input
@@ -42,28 +42,44 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     Raises:
         ImageError: an installed package is not one that was locked.
     """
-    from webui_fork import sbom
-
     with ui.step("sbom"):
-        packages = _packages(settings, inputs, built)
-        licence = upstream.read_file(upstream.repository(settings), built.source.commit, "LICENSE") or b""
-        material = sbom.Material(
-            name=inputs.spec.name,
-            tag=inputs.tag,
-            home=inputs.spec.home,
-            tool_version=webui_fork.__version__,
-            lock=inputs.lock,
-            image=built.image,
-            patches=inputs.patches,
-            packages=packages,
-            license_text=licence.decode(),
-            distribution=_RELEASES.get(inputs.spec.base.suite, inputs.spec.base.suite),
-        )
-        document = sbom.write(material)
+        document = _sbom(settings, inputs, built)
     inputs_of = (*_debs(built.debs, inputs.spec), *_wheels(inputs.packaged.requirements), *files(settings, inputs.spec))
     return Statements(
         document, provenance.write(facts(settings, inputs.spec, inputs.lock, inputs.patches, (built.image,), inputs_of))
     )
+
+
+def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
+    """Return the SBOM, from the cache where the same one was written before: its library takes longer than all else."""
+    key = {
+        "image": built.image.digest,
+        "lock": lock.dump(inputs.lock),
+        "debs": [deb.sha256 for deb in built.debs],
+        "code": contents.code_digest("sbom", "purl", "inventory", "statements"),
+        "library": version("cyclonedx-python-lib"),
+    }
+    record = settings.cache / "sbom" / f"{sha256_bytes(oci.canonical_json(key)).removeprefix('sha256:')}.json"
+    if record.exists():
+        return record.read_bytes()
+    from webui_fork import sbom
+
+    licence = upstream.read_file(upstream.repository(settings), built.source.commit, "LICENSE") or b""
+    material = sbom.Material(
+        name=inputs.spec.name,
+        tag=inputs.tag,
+        home=inputs.spec.home,
+        tool_version=webui_fork.__version__,
+        lock=inputs.lock,
+        image=built.image,
+        patches=inputs.patches,
+        packages=_packages(settings, inputs, built),
+        license_text=licence.decode(),
+        distribution=_RELEASES.get(inputs.spec.base.suite, inputs.spec.base.suite),
+    )
+    document = sbom.write(material)
+    write_atomic(record, document)
+    return document
 
 
 def facts(
