@@ -68,7 +68,7 @@ class BlobContent:
 
     def read(self, start: int) -> Iterator[bytes]:
         """Yield its bytes from an offset on."""
-        return self.registry.blob(self.digest, start)
+        return self.registry.blob(self.digest, start, limit=self.size)
 
 
 def checked(path: Path, digest: str) -> FileContent:

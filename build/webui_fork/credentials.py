@@ -11,6 +11,7 @@ import json
 import re
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,7 +56,7 @@ def of(settings: Settings, registry: str) -> Credentials | None:
             warnings.simplefilter("ignore")  # that a helper is missing becomes an error below
             config = auth.load_config(str(file), credstore_env=dict(settings.environ))
             found = config.resolve_authconfig(None if registry == HUB else registry)
-    except (DockerException, StoreError, ValueError, OSError) as error:
+    except (DockerException, StoreError, ValueError, TypeError, AttributeError, OSError) as error:
         raise RegistryError(
             f"The credentials for {registry} can't be read.",
             why=f"{file}: {type(error).__name__}: {error}",
@@ -122,6 +123,7 @@ class Authenticator:
         if parts.scheme != "https" and not (self._here and loopback(parts.netloc)):
             raise RegistryError(f"The token server of {self._registry} is not under https: credentials stay here.")
         wanted = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
+        each = {**wanted, "scope": wanted["scope"].split()}  # a parameter for each scope
         known = self._credentials
         try:
             if known and known.token:
@@ -136,11 +138,9 @@ class Authenticator:
             else:
                 headers = {"Authorization": _basic(known)} if known else {}
                 answer = http.get(
-                    realm, params=wanted, headers=headers, timeout=timeout, allow_redirects=False, stream=True
+                    realm, params=each, headers=headers, timeout=timeout, allow_redirects=False, stream=True
                 )
-            said = next(answer.iter_content(_TOKEN), b"") if answer.status_code == 200 else b"{}"
-            answer.close()
-            found = json.loads(said)
+            found = json.loads(_body(answer)) if answer.status_code == 200 else {}
         except (requests.RequestException, ValueError, RecursionError) as error:
             raise RegistryError(
                 f"The token server of {self._registry} can't be reached.", why=type(error).__name__, remedy="Try again."
@@ -149,6 +149,17 @@ class Authenticator:
         if not isinstance(token, str):
             raise denied(self._registry, f"its token server answered HTTP {answer.status_code}", known is not None)
         return token
+
+
+def _body(response: requests.Response) -> bytes:
+    """Read a token server's answer, as far as a token can reach."""
+    data = bytearray()
+    with closing(response):
+        for piece in response.iter_content(1 << 16):
+            data += piece
+            if len(data) > _TOKEN:
+                return b""
+    return bytes(data)
 
 
 def _basic(credentials: Credentials) -> str:

@@ -26,7 +26,7 @@ from webui_fork import (
     transfer,
     verify,
 )
-from webui_fork.errors import PublishError, UsageError, VerifyError
+from webui_fork.errors import PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.files import exclusive, temp_folder, write_atomic
 from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Blob, Image
@@ -199,8 +199,8 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
     return done
 
 
-def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> None:
-    """Refuse to move the tag that never moves.
+def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Blob | None:
+    """Refuse to move the tag that never moves; return what it names.
 
     Raises:
         PublishError: it names another image.
@@ -213,6 +213,7 @@ def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> No
             remedy="A published tag never moves. `nox -s lock -- --revise` takes the next revision; commit it, then "
             "build, test and publish that.",
         )
+    return there
 
 
 def _content(registry: Registry, what: Candidate, target: Reference, ui: Terminal) -> tuple[int, int, int]:
@@ -248,10 +249,13 @@ def _name(
     registry: Registry, what: Candidate, target: Reference
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Give the image its tags; return the references that name it now, and the tags left with the reason."""
-    _refuse_moving(registry, what, target)
     fixed = str(what.fixed)
-    _put(registry, fixed, what.root)
-    there = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
+    if _refuse_moving(registry, what, target) is None:  # what it just saw decides
+        registry.put_manifest(fixed, what.root)
+    try:
+        there = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
+    except RegistryError:
+        there = ()  # not everybody who may push may list
     refs, left = [f"{target.name}:{fixed}"], []
     for tag in tags.moving(what.fixed):
         if fixed not in there:
@@ -259,15 +263,11 @@ def _name(
         elif later := tags.newer(what.fixed, tag, there):
             left.append((tag, f"{later} is newer"))
         else:
-            _put(registry, tag, what.root)
+            now = registry.manifest(tag)
+            if now is None or now.digest != what.root.digest:
+                registry.put_manifest(tag, what.root)
             refs.append(f"{target.name}:{tag}")
     return tuple(refs), tuple(left)
-
-
-def _put(registry: Registry, tag: str, root: Blob) -> None:
-    now = registry.manifest(tag)
-    if now is None or now.digest != root.digest:
-        registry.put_manifest(tag, root)
 
 
 def _record(settings: Settings, done: Published) -> None:

@@ -52,7 +52,7 @@ class Registry(Wire):
         found: list[str] = []
         url, seen = f"{self._base}tags/list", set[str]()
         while url:
-            if url in seen or len(seen) > _PAGES or not self._own(url):
+            if url in seen or len(seen) > _PAGES:
                 raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
             seen.add(url)
             answer = self._try("list its tags", partial(self._ask, "GET", url), frozenset({200, 404}))
@@ -61,26 +61,34 @@ class Registry(Wire):
             listed = answer.parsed().get("tags") or []
             found += [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
             after = _NEXT.search(answer.headers.get("Link", ""))
-            url = urljoin(url, after.group(1)) if after else ""
+            url = self._next(url, after.group(1)) if after else ""
         return tuple(found)
+
+    def _next(self, url: str, link: str) -> str:
+        try:
+            found = urljoin(url, link)
+            if self._own(found):
+                return found
+        except ValueError:
+            pass
+        raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
 
     def _start(self, digest: str, mount_from: str = "") -> Answer:
         query = f"?mount={digest}&from={mount_from}" if mount_from else ""
         return self._ask("POST", f"{self._base}blobs/uploads/{query}", headers={"Content-Length": "0"})
 
     def mount(self, digest: str, repository: str) -> bool:
-        """Have the registry take a blob over from another of its repositories; return whether it did.
-
-        Raises:
-            RegistryError: it keeps failing.
-        """
+        """Have the registry take a blob over from another of its repositories; return whether it did."""
         import requests
 
         # a registry may also not know how, or not let us read there: then the blob is sent
         good = frozenset({201, 202, 400, 401, 403, 404, 405})
-        answer = self._try(f"mount the blob {digest[:19]}", lambda: self._start(digest, repository), good)
+        try:
+            answer = self._try(f"mount the blob {digest[:19]}", lambda: self._start(digest, repository), good)
+        except RegistryError:
+            return False  # also what its token server refuses; if all is broken, sending says so
         if answer.status == 202 and (place := answer.headers.get("Location")):
-            with suppress(requests.RequestException, ValueError):
+            with suppress(requests.RequestException, RegistryError, ValueError):
                 self._ask("DELETE", urljoin(self._base, place))  # it began an upload instead: that is not needed
         return answer.status == 201
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from webui_fork import credentials
+from webui_fork.errors import UsageError
+from webui_fork.files import sha256_bytes, write_atomic
 from webui_fork.reference import Reference
 from webui_fork.registry import Registry
 from webui_fork.settings import Settings
@@ -12,19 +14,38 @@ from webui_fork.wire import TIMEOUT
 
 
 def certificates(settings: Settings, registry: str) -> str | None:
-    """Return the file of certificates to trust for a registry, where the user has one of their own."""
-    for place in ("/etc/docker/certs.d", f"{settings.environ.get('HOME', '')}/.docker/certs.d"):
-        file = Path(place) / registry / "ca.crt"
-        if file.exists():
-            return str(file)
-    return settings.environ.get("SSL_CERT_FILE") or settings.environ.get("REQUESTS_CA_BUNDLE")
+    """Return a file of certificates for a registry, where the user has one of their own: theirs and the public ones.
+
+    Its token server, or where it keeps its blobs, may have a public certificate.
+
+    Raises:
+        UsageError: the file that the environment names can't be read.
+    """
+    places = ("/etc/docker/certs.d", f"{settings.environ.get('HOME', '')}/.docker/certs.d")
+    found = next((file for place in places if (file := Path(place) / registry / "ca.crt").exists()), None)
+    named = settings.environ.get("SSL_CERT_FILE") or settings.environ.get("REQUESTS_CA_BUNDLE")
+    if found is None and not named:
+        return None
+    from requests.certs import where
+
+    try:
+        own = (found or Path(str(named))).read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"The certificates {found or named} can't be read.", why=str(error), remedy="Check SSL_CERT_FILE."
+        ) from error
+    both = Path(where()).read_bytes() + b"\n" + own
+    bundle = settings.cache / "certificates" / f"{sha256_bytes(both).removeprefix('sha256:')}.pem"
+    if not bundle.exists():
+        write_atomic(bundle, both)
+    return str(bundle)
 
 
 def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Registry:
     """Open the repository of a reference: over HTTPS, or plain HTTP where a registry on this machine has no TLS.
 
     Raises:
-        RegistryError: its credentials can't be read, or its certificate is not trusted.
+        RegistryError: its credentials can't be read. UsageError: its certificates can't.
     """
     import requests
 
@@ -34,7 +55,7 @@ def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Reg
         try:
             requests.get(f"https://{reference.host}/v2/", timeout=TIMEOUT, verify=ca or True, proxies={"https": ""})
         except requests.exceptions.SSLError as error:
-            if "WRONG_VERSION_NUMBER" in str(error).upper() or "record layer" in str(error).lower():
+            if "CERTIFICATE_VERIFY_FAILED" not in str(error):  # no TLS at all
                 scheme = "http"
         except requests.RequestException:
             scheme = "http"

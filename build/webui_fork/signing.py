@@ -318,9 +318,12 @@ def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: 
         _needs_digest(what)
     try:
         argv: list[str | Path] = [verifier.cosign, *arguments, *verifier.arguments(what)]
-        return process.run(argv, env=_env(settings), check=False, timeout=_LIMIT)
+        done = process.run(argv, env=_env(settings), check=False, timeout=_LIMIT)
     except ToolError as error:
         raise SigningError(f"cosign could not verify {what}.", why=error.why) from error
+    if done.code < 0:  # neither yes nor no: nothing is signed anew, and nothing is called bad
+        raise SigningError(f"cosign was ended by signal {-done.code} while it verified {what}.")
+    return done
 
 
 def _said(done: process.Completed) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from webui_fork import lock, oci, process, provenance, series, signing, stack, tags
 from webui_fork.contents import PATCHES
@@ -117,9 +118,14 @@ def _provenance(found: signing.Attested) -> tuple[Claim | None, Check]:
 
 
 def _sbom(found: signing.Attested, digest: str, claim: Claim | None) -> Check:
+    """Look for the tool's SBOM among the attested ones; a scanner's may stand beside it."""
     if not found.predicates:
         return Check("sbom", Verdict.BAD, f"no attestation that verifies: {found.why}")
-    document = found.predicates[-1]
+    checks = [_document(document, digest, claim) for document in found.predicates]
+    return next((check for check in checks if check.verdict is Verdict.OK), checks[-1])
+
+
+def _document(document: Any, digest: str, claim: Claim | None) -> Check:
     try:
         subject = document["metadata"]["component"]["hashes"][0]["content"]
         patches = [
@@ -128,10 +134,10 @@ def _sbom(found: signing.Attested, digest: str, claim: Claim | None) -> Check:
             for patch in row.get("pedigree", {}).get("patches", ())
         ]
         count = len(document["components"])
-    except (KeyError, TypeError, IndexError):
+    except (KeyError, TypeError, IndexError, AttributeError):
         return Check("sbom", Verdict.BAD, "the attestation is not an SBOM of this tool")
     if f"sha256:{subject}" != digest:
-        return Check("sbom", Verdict.BAD, f"it is of another image, sha256:{subject[:12]}…")
+        return Check("sbom", Verdict.BAD, f"it is of another image, sha256:{str(subject)[:12]}…")
     if claim and sorted(patches) != sorted(name for name, _ in claim.patches):
         return Check("sbom", Verdict.BAD, "it names other patches than the provenance")
     return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
@@ -211,7 +217,7 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
             return Check("labels", Verdict.BAD, "malformed")
         if missing := [name for name in LABELS if not labels.get(_TITLE + name)]:
             return Check("labels", Verdict.BAD, f"without {', '.join(missing)}")
-        if wrong := [key for key, value in annotations.items() if labels.get(key) != value]:
+        if wrong := [key for key, value in annotations.items() if labels.get(key, value) != value]:
             return Check("labels", Verdict.BAD, f"label and annotation differ: {wrong[0]}")
         version = labels[_TITLE + "version"]
         wanted = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")

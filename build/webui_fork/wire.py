@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 TRIES = 4
 TIMEOUT = (5.0, 300.0)
+SENDING = (120.0, 300.0)  # the first also bounds each piece that is sent, and a registry may flush for long
 MAX_WAIT = 60.0  # seconds: what a Retry-After may ask of us
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -59,7 +61,7 @@ class Wire:
 
     Args:
         url: as http://127.0.0.1:5000. repository: as open-webui.
-        known: whose credentials. ca: a file of certificates to trust instead of the system's.
+        known: whose credentials. ca: a file of certificates to trust, all of them.
         pause: seconds before the first retry; doubles with each.
         registry: what people call it, where that is not the URL's host.
     """
@@ -76,8 +78,8 @@ class Wire:
         import requests
 
         self.url, self.repository = url.rstrip("/"), repository
-        self._origin = urlsplit(self.url)[:2]
-        self._registry = registry or self._origin[1]
+        host = urlsplit(self.url).netloc
+        self._registry = registry or host
         self._base = f"{self.url}/v2/{repository}/"
         self.name = f"{self._registry}/{repository}"
         self._pause = pause
@@ -85,7 +87,9 @@ class Wire:
         # loopback never goes through a proxy; .netrc is not where registries' credentials are
         self._http.trust_env = False
         self._http.verify = ca or True
-        here = loopback(self._origin[1])
+        # a session cookie would make some registries ask for a browser's token
+        self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        here = loopback(host)
         if not here:
             self._http.proxies = requests.utils.get_environ_proxies(url)
         self._http.headers["User-Agent"] = "webui-fork"
@@ -100,7 +104,8 @@ class Wire:
         self._http.close()
 
     def _own(self, url: str) -> bool:
-        return urlsplit(url)[:2] == self._origin
+        """Tell whether a URL is the registry's own."""
+        return _origin(url) == _origin(self.url)
 
     def _open(self, method: str, url: str, **options: Any) -> requests.Response:
         """Send one request; its body is left to read. Our credentials go to the registry itself, and nowhere else."""
@@ -112,7 +117,7 @@ class Wire:
                 url,
                 headers={**headers, **(self._auth.headers() if self._own(url) else {})},
                 data=body() if callable(body) else body,
-                timeout=TIMEOUT,
+                timeout=TIMEOUT if body is None else SENDING,
                 stream=True,
                 **options,
             )
@@ -152,9 +157,9 @@ class Wire:
             wait = self._pause * 2**attempt
             try:
                 answer = once()
-            except requests.exceptions.SSLError as error:
-                raise self._untrusted(error) from error
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                    raise self._untrusted(error) from error
                 why = f"the connection failed: {type(error).__name__}"
                 continue
             except (requests.RequestException, KeyError, ValueError) as error:
@@ -183,6 +188,12 @@ class Wire:
             remedy="Name your CA's certificate in SSL_CERT_FILE (PEM), or put it where Docker has it: "
             "/etc/docker/certs.d/HOST:PORT/ca.crt.",
         )
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL, in one form (RFC 6454, 4)."""
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or {"https": 443}.get(parts.scheme, 80)
 
 
 def _patience(answer: Answer, wait: float) -> float:

@@ -92,6 +92,21 @@ def test_moving_tags_follow_the_newest_only(shop: Shop) -> None:
     }  # fmt: skip
 
 
+def test_who_may_not_list_tags_publishes_the_one_that_never_moves(shop: Shop, server: Server) -> None:
+    proxy = Proxy(server, f"http://{shop.host}")
+
+    def no_list(count: int, handler: BaseHTTPRequestHandler) -> bool:
+        if handler.path.endswith("/tags/list"):
+            answers_403(handler)
+            return True
+        return False
+
+    proxy.fail = no_list
+    done = shop.publish(small.candidate(shop.settings), proxy.host)
+    assert named(shop) == {TAG: done.digest}
+    assert {tag for tag, _ in done.left} == NAMES - {TAG}
+
+
 def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     with Registry(f"http://{shop.host}", "build") as built:

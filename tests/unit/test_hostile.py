@@ -11,7 +11,7 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from registries import image_of
-from webui_fork import oci, provenance, remotes, signing, statements, store, tags, transfer, verify
+from webui_fork import blobs, oci, provenance, remotes, signing, statements, store, tags, transfer, verify
 from webui_fork import reference as reference_module
 from webui_fork.credentials import Credentials
 from webui_fork.errors import ForkError, ImageError, RegistryError, SigningError, ToolError
@@ -55,6 +55,79 @@ def test_credentials_go_to_the_registry_and_nowhere_else(server: Server) -> None
                 b"".join(registry.blob("sha256:" + "0" * 64))
         assert len(other.requests) >= 3
         assert not [headers for _, _, headers in other.requests if "Authorization" in headers]
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [("https://reg.example/x", True), ("https://REG.example:443/x", True), ("http://reg.example/x", False),
+     ("https://reg.example:444/x", False), ("https://reg.example.evil/x", False), ("https://u@evil/x", False)],
+)  # fmt: skip
+def test_the_registry_s_own_address_has_several_forms(url: str, own: bool) -> None:
+    with Registry("https://Reg.example", "x") as registry:
+        assert registry._own(url) is own
+
+
+def test_a_token_may_come_in_pieces_and_for_several_scopes(server: Server) -> None:
+    token = "t" * 9000
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path.startswith("/token"):
+            body = json.dumps({"token": token}).encode()
+            handler.send_response(200)
+            handler.send_header("Transfer-Encoding", "chunked")
+            handler.end_headers()
+            for part in (body[:100], body[100:], b""):
+                handler.wfile.write(b"%x\r\n%s\r\n" % (len(part), part))
+        elif handler.headers.get("Authorization") == f"Bearer {token}":
+            reply(handler, 404)
+        else:
+            challenge = f'Bearer realm="{server.url}/token",scope="repository:a:pull repository:b:pull,push"'
+            reply(handler, 401, WWW_Authenticate=challenge)
+
+    server.answer = answer
+    with Registry(server.url, "x", pause=0, known=ME) as registry:
+        assert registry.manifest("v1") is None
+    (asked,) = [path for _, path, _ in server.requests if path.startswith("/token")]
+    assert asked.count("scope=") == 2
+
+
+def test_no_cookie_is_kept(server: Server) -> None:
+    server.answer = lambda handler: reply(handler, 404, Set_Cookie="sid=1")
+    with Registry(server.url, "x", pause=0) as registry:
+        assert registry.manifest("a") is registry.manifest("b") is None
+    assert not [headers for _, _, headers in server.requests if "Cookie" in headers]
+
+
+def test_a_mount_that_may_not_be_is_none(server: Server) -> None:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        if handler.path.startswith("/token"):
+            reply(handler, 403)
+        else:
+            reply(handler, 401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')
+
+    server.answer = answer
+    with Registry(server.url, "x", pause=0, known=ME) as registry:
+        assert not registry.mount("sha256:" + "0" * 64, "other")
+
+
+def test_a_link_that_is_no_address_is_an_error_in_words(server: Server) -> None:
+    server.answer = lambda handler: reply(handler, 200, b'{"tags": []}', Link='<http://[x>; rel="next"')
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="lead elsewhere"):
+        registry.tags()
+
+
+def test_a_base_s_blob_is_never_longer_than_it_says(server: Server) -> None:
+    server.answer = lambda handler: reply(handler, 200, b"0123456789PUT /evil")
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="more than the 10 bytes"):
+        b"".join(blobs.BlobContent(registry, "sha256:" + "0" * 64, 10).read(0))
+
+
+def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, tmp_path: Path) -> None:
+    cosign = tmp_path / "cosign"
+    cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
+    cosign.chmod(0o755)
+    with pytest.raises(SigningError, match="ended by signal 9"):
+        signing.verification_error(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
 
 
 def test_a_token_server_that_redirects_gets_nobody_s_secret_carried_on(server: Server) -> None:
