@@ -26,7 +26,7 @@ def certificates(settings: Settings, registry: str) -> str | None:
     named = settings.environ.get("SSL_CERT_FILE") or settings.environ.get("REQUESTS_CA_BUNDLE")
     if found is None and not named:
         return None
-    from requests.certs import where
+    from certifi import where
 
     try:
         own = (found or Path(str(named))).read_bytes()
