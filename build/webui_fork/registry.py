@@ -109,7 +109,6 @@ class Registry(Wire):
             advance(size)
         else:
             self._large(digest, content, size, advance)
-        self.sent += size
 
     def _check(self, digest: str, data: bytes) -> None:
         if sha256_bytes(data) != digest:
@@ -122,7 +121,6 @@ class Registry(Wire):
             RegistryError: it keeps failing.
         """
         self._small(blob.digest, blob.data)
-        self.sent += len(blob.data)
 
     def _small(self, digest: str, data: bytes) -> None:
         def once() -> Answer:
@@ -207,7 +205,6 @@ class Registry(Wire):
             ),
             frozenset({201}),
         )
-        self.sent += len(blob.data)
         stored = response.headers.get("Docker-Content-Digest", blob.digest)
         if stored != blob.digest:
             raise RegistryError(f"The registry {self.name} stored {stored}, not {blob.digest}.")

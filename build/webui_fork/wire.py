@@ -95,7 +95,7 @@ class Wire:
         self._http.headers["User-Agent"] = "webui-fork"
         self._auth = Authenticator(self._registry, known, here=here)
         self._known = known is not None
-        self.sent = self.received = 0  # bytes of blobs and manifests, for a bench and a summary
+        self.received = 0  # bytes of blobs and manifests, for a summary
 
     def __enter__(self) -> Self:
         return self

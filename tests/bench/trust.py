@@ -139,13 +139,29 @@ def several(work: Callable[[int], float], runs: int = RUNS) -> list[float]:
     return [work(number) for number in range(runs + 1)][1:]
 
 
+def tell(rows: list[tuple[str, ...]], facts: list[str]) -> None:
+    """Write the results to out/bench-trust.md, and print them."""
+    lines = [f"Machine: {machine()}", "", "| what | median (min to max) | ratio | wanted |", "|---|---|---|---|"]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    (CHECKOUT / "out/bench-trust.md").write_text("\n".join([*lines, "", *facts]) + "\n")
+    print(table([("what", "median (min to max)", "ratio", "wanted"), *rows]))
+    print("\n".join(facts))
+
+
+def verified() -> list[float]:
+    """Time the verification of out/image, as a user runs it."""
+    layout = CHECKOUT / "out/image"
+    if not layout.exists():
+        raise SystemExit("Run `nox -s build` first: out/image is verified.")
+    argv = [sys.executable, "-m", "webui_fork", "verify", f"oci:{layout}"]
+    return several(lambda n: timed(lambda: subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)))
+
+
 def main() -> None:
     real, ui = settings.load(), Terminal()
     inputs = pipeline.read_inputs(real, ui, locked=False)
     built = pipeline.build(real, inputs, ui, locked=False)
-    tree = stack.apply(upstream.repository(real), built.source.commit, inputs.patches, inputs.lock.epoch)
-    assert tree.head == built.tree.head
-    wanted = replaced(real, inputs, tree)
+    wanted = replaced(real, inputs, built.tree)
     program = tools.find(real, "registry", ui)
     top = built.image.layers[-1]
     patch = oci.blob_path(real.cache, top.layer.digest)
@@ -171,11 +187,7 @@ def main() -> None:
             theirs = several(lambda n: docker_s_way(docker.client, host, tag, patch, n), 3)
             remove_images(docker.client)
             ui.say("Verifying the real image …")
-            layout = CHECKOUT / "out/image"
-            if not layout.exists():
-                raise SystemExit("Run `nox -s build` first: out/image is verified.")
-            argv = [sys.executable, "-m", "webui_fork", "verify", f"oci:{layout}"]
-            check = several(lambda n: timed(lambda: subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)))
+            check = verified()
     mine = statistics.median(whole)
 
     def ratio(seconds: list[float]) -> str:
@@ -203,11 +215,7 @@ def main() -> None:
         f"Read of the base: {human_size(statistics.median(reads))}. docker pulled {human_size(size)}.",
         f"Publish again: {sent_line.removeprefix('sent').strip()}.",
     ]
-    lines = [f"Machine: {machine()}", "", "| what | median (min to max) | ratio | wanted |", "|---|---|---|---|"]
-    lines += ["| " + " | ".join(row) + " |" for row in rows]
-    (CHECKOUT / "out/bench-trust.md").write_text("\n".join([*lines, "", *facts]) + "\n")
-    print(table([("what", "median (min to max)", "ratio", "wanted"), *rows]))
-    print("\n".join(facts))
+    tell(rows, facts)
 
 
 if __name__ == "__main__":
