@@ -111,6 +111,15 @@ def audit(session: nox.Session) -> None:
 
 
 @nox.session
+def doctor(session: nox.Session) -> None:
+    """Say why a model list is empty, slow or a 503 (-- --webui URL --vllm URL); works on stock, too."""
+    _install(session, "tool")
+    argv = ["python", "-m", "webui_fork", "doctor", *session.posargs]
+    # its exit code is its answer; nox ends with 1 for each but 0
+    session.run(*argv, env=_env(session), interrupt_timeout=30, terminate_timeout=10)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and layers of this project, and the rules of the series."""
     _install(session, "dev")
@@ -159,7 +168,7 @@ def requirements(session: nox.Session) -> None:
     session.install("uv")
     options = ["--universal", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--upgrade"]
     options += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11"]
-    for name, groups in (("tool", []), ("dev", ["--group", "dev"])):
+    for name, groups in (("tool", []), ("dev", ["--group", "dev"]), ("docs", ["--group", "docs"])):
         session.run(
             "uv", "pip", "compile", "pyproject.toml", *groups, *options, "-o", f"requirements/{name}.lock",
             env={"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")},

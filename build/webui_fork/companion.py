@@ -15,6 +15,7 @@ from pathlib import Path
 from webui_fork import image, layers, oci, packages, rootfs, tiny_model
 from webui_fork.contents import LayerCache, Make, code_digest
 from webui_fork.errors import ImageError
+from webui_fork.files import sha256_bytes
 from webui_fork.layers import Entry
 from webui_fork.oci import Image
 from webui_fork.packages import Packaged
@@ -40,18 +41,21 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
     layers.check_compressor()
     packaged = packages.read(image.read(settings.root / "images" / name))
     spec = packaged.spec
-    if spec.created is None or spec.python.origin != "image":
+    if spec.created is None or (spec.wheels and spec.wheels.origin != "image"):
         raise ImageError(
             f"{spec.folder / 'image.toml'} is not of an image of its own.",
-            remedy='It needs [image] created and [python] from = "image"; docs/image.md describes them.',
+            remedy='It needs [image] created, and a [python] only from = "image"; docs/image.md describes them.',
         )
-    wanted = (spec.folder / spec.python.requirements).read_bytes()
-    rootfs.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
+    if spec.wheels:
+        wanted = (spec.folder / spec.wheels.requirements).read_bytes()
+        rootfs.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, int(spec.created.timestamp()), ui)
     with ThreadPoolExecutor(2) as pool:
         base = pool.submit(packages.base, settings, packaged, cache, ui, locked)
-        python = pool.submit(packages.python, settings, packaged, cache)
-        made = (base.result()[0], python.result(), cache.get("model", _model_key(packaged), _model(packaged)))
+        python = pool.submit(packages.python, settings, packaged, cache) if spec.wheels else None
+        last = "model" if spec.wheels else "files"
+        files = cache.get(last, _files_key(packaged), _files(packaged))
+        made = [base.result()[0], *([python.result()] if python else []), files]
     built = oci.image(
         [item.layer for item in made],
         platform=spec.platform,
@@ -68,15 +72,29 @@ def _version(packaged: Packaged) -> str:
     return found.group(1) if found else "latest"
 
 
-def _model_key(packaged: Packaged) -> dict[str, object]:
-    copies = [asdict(copy) for copy in packaged.spec.copies]
-    return {"copies": copies, "code": code_digest("layers", "tiny_model", "companion")}
+def _files_key(packaged: Packaged) -> dict[str, object]:
+    spec = packaged.spec
+    return {
+        "copies": [asdict(copy) for copy in spec.copies],
+        "folders": [asdict(folder) for folder in spec.folders],
+        "own": [sha256_bytes((spec.folder / copy.path).read_bytes()) for copy in spec.copies if copy.origin == "image"],
+        "code": code_digest("layers", "tiny_model", "companion"),
+    }
 
 
-def _model(packaged: Packaged) -> Make:
+def _files(packaged: Packaged) -> Make:
+    """Return what makes the last layer: the tiny model, or files of the image's own folder."""
+    spec = packaged.spec
+
     def make(_work: Path, _held: ExitStack) -> Iterable[Entry]:
-        for copy in packaged.spec.copies:
+        for copy in spec.copies:
+            if copy.origin == "image":
+                data = (spec.folder / copy.path).read_bytes()
+                yield layers.file_entry(copy.to.strip("/"), data, executable=copy.path.endswith(".sh"))
+                continue
             for name, data in tiny_model.files().items():
                 yield layers.file_entry(f"{copy.to.strip('/')}/{name}", data)
+        for folder in spec.folders:
+            yield layers.folder_entry(folder.path.strip("/"), folder.mode, folder.uid, folder.gid)
 
     return make

@@ -45,7 +45,7 @@ class Engine:
     host: str
 
 
-def _answering(settings: Settings) -> Engine | None:
+def answering(settings: Settings) -> Engine | None:
     """Return the engine the user's environment names, if it answers."""
     import docker
     from docker.context import ContextAPI
@@ -76,7 +76,7 @@ def connect(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     Raises:
         EngineError: no engine answers and none can be started here.
     """
-    engine = _answering(settings)
+    engine = answering(settings)
     if engine is None:
         if host := settings.environ.get("DOCKER_HOST"):
             raise EngineError(f"No Docker engine answers at {host}.", remedy="Start it, or unset DOCKER_HOST.")

@@ -164,6 +164,11 @@ class AuditError(ForkError):
     exit_code = 23
 
 
+# not errors of this tool: what `doctor` found
+EXIT_DOCTOR_WARNING = 24
+EXIT_DOCTOR_CRITICAL = 25
+
+
 def from_os_error(error: OSError, doing: str) -> ForkError:
     """Put an operating system's refusal into words.
 

@@ -27,11 +27,15 @@ _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base made of Debian packages: suite, packages beside the essential ones, dpkg path-excludes."""
+    """A base made of Debian packages: suite, packages beside the essential ones, dpkg path-excludes.
+
+    ``remove`` are patterns of what the packages' own scripts make when they are installed, such as keys.
+    """
 
     suite: str
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    remove: tuple[str, ...]
     user: str
     uid: int
 
@@ -136,9 +140,20 @@ class ImageSpec(Placement):
     created: datetime | None
     annotations: tuple[tuple[str, str], ...]
     base: Base
-    python: Python
+    wheels: Python | None
     folders: tuple[Folder, ...]
     run: dict[str, Any]
+
+    @property
+    def python(self) -> Python:
+        """Its Python packages.
+
+        Raises:
+            ImageError: it has none.
+        """
+        if self.wheels is None:
+            raise ImageError(f"{self.folder / 'image.toml'} has no [python].", remedy=REMEDY)
+        return self.wheels
 
     @property
     def platform(self) -> tuple[str, str]:
@@ -159,6 +174,7 @@ def _base(table: Table) -> Base:
         suite=table.string("suite", pattern=_SUITE),
         include=table.strings("include"),
         exclude=table.strings("exclude", []),
+        remove=table.strings("remove", []),
         user=table.string("user", pattern=_SLUG),
         uid=table.integer("uid", 1, 65534),
     )
@@ -246,7 +262,7 @@ def _build(document: Table, folder: Path) -> ImageSpec:
         created=head.time("created") if head.has("created") else None,
         annotations=tuple(sorted(head.mapping("annotations").items())),
         base=_base(document.table("base")),
-        python=_python(document.table("python")),
+        wheels=_python(document.table("python")) if document.has("python") else None,
         copies=tuple(_copy(table) for table in document.tables("application")),
         folders=tuple(_folder(table) for table in document.tables("folder")),
         run=_run(document.table("run")),

@@ -96,6 +96,14 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
 
 
 def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
+    planned = _plan_python(settings, ui, spec, repo, commit) if spec.wheels else {}
+    packages = spec.folder / "debian.lock"
+    with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
+        planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
+    return planned
+
+
+def _plan_python(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
     if spec.python.origin == "release":
         wanted = upstream.read_file(repo, commit, spec.python.requirements)
     else:
@@ -105,13 +113,10 @@ def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, c
         raise LockError(
             f"The {spec.python.origin} has no {spec.python.requirements}.", remedy="Check [python] in image.toml."
         )
-    requirements, packages = spec.folder / "requirements.lock", spec.folder / "debian.lock"
+    requirements = spec.folder / "requirements.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
         options = index.configured(settings).uv_variables()
-        planned = {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
-    with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
-        planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
-    return planned
+        return {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
 
 
 def _write(settings: Settings, file: Path, text: str) -> list[str]:

@@ -40,6 +40,8 @@ def read(spec: ImageSpec) -> Packaged:
     packaged = spec.folder / "debian.lock"
     debian_lock = debian.read(packaged)
     debian.check_input(debian_lock, spec, packaged)
+    if spec.wheels is None:
+        return Packaged(spec, "", debian_lock)
     file = spec.folder / "requirements.lock"
     try:
         requirements = file.read_text(encoding="utf-8")

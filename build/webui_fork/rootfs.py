@@ -13,6 +13,7 @@ import tarfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from webui_fork import fetch, layers, process, wheels
@@ -84,7 +85,11 @@ def base_entries(
             raise
         remedy = "Run this as root (in a container, say), or set up user namespaces for mmdebstrap (package uidmap)."
         raise ToolError(error.what, why=error.why, remedy=remedy) from error
-    found = [_unprivileged(entry) for entry in layers.from_tar(tar) if not _LEFT_OUT.fullmatch(entry.path)]
+    found = [
+        _unprivileged(entry)
+        for entry in layers.from_tar(tar)
+        if not _LEFT_OUT.fullmatch(entry.path) and not any(fnmatch(f"/{entry.path}", each) for each in spec.base.remove)
+    ]
     _check_installed(found, fetched.debs)
     yield from found
 

@@ -4,6 +4,20 @@
 # Full paths: nothing that a Python package brought runs as root.
 set -eu
 
+# NAME_FILE names a file that holds NAME, so that a secret is in no container's description. Read before
+# root is given up, so the file may be root's alone. (WEBUI_SECRET_KEY_FILE is upstream's own.)
+for name in DATABASE_URL OAUTH_CLIENT_SECRET OPENAI_API_KEY OPENAI_API_KEYS REDIS_URL S3_ACCESS_KEY_ID \
+    S3_SECRET_ACCESS_KEY WEBSOCKET_REDIS_URL WEBUI_ADMIN_PASSWORD; do
+    eval "file=\${${name}_FILE:-}"
+    [ -n "$file" ] || continue
+    if ! value=$(/usr/bin/cat -- "$file"); then
+        echo "webui-entrypoint: ${name}_FILE: $file can't be read by uid $(/usr/bin/id -u)." >&2
+        exit 1
+    fi
+    export "$name=$value"
+    unset "${name}_FILE"
+done
+
 if [ "$(/usr/bin/id -u)" -eq 0 ]; then
     uid=$(/usr/bin/id -u webui)
     data=${DATA_DIR:-/app/backend/data}

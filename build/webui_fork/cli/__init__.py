@@ -85,6 +85,28 @@ def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     audit.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
 
 
+def _doctor_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = verbs.add_parser(
+        "doctor",
+        help="why is the model list empty, slow or a 503? Works on stock images too",
+        epilog="example: OPEN_WEBUI_TOKEN=… nox -s doctor -- --webui http://localhost:3000 --vllm http://localhost:8000",
+    )
+    doctor.add_argument("--webui", metavar="URL", required=True, help="Open WebUI, as a browser here reaches it")
+    doctor.add_argument("--vllm", metavar="URL", help="the model server, as this machine reaches it")
+    doctor.add_argument("--image", metavar="REF", help="also verify this image, as `verify` does")
+    doctor.add_argument("--key", metavar="FILE", help="the public key for --image; default: as WEBUI_FORK_SIGN says")
+    doctor.add_argument(
+        "--container", metavar="NAME", help="Open WebUI's container; default: the one that publishes the port"
+    )
+    doctor.add_argument(
+        "--token-file", metavar="FILE", help="holds a token of an admin; default: the variable OPEN_WEBUI_TOKEN"
+    )
+    doctor.add_argument(
+        "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
@@ -118,6 +140,8 @@ def _parser() -> argparse.ArgumentParser:
     _release_parsers(verbs)
     _trust_parsers(verbs)
 
+    _doctor_parser(verbs)
+
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
     lint = actions.add_parser("lint", help="check every rule of the series")
@@ -139,8 +163,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> None:
+def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int:
+    """Run a verb; return its exit code, which is 0 for all but those whose answer is one."""
     # imported late: a verb pays only for what it uses
+    if arguments.verb == "doctor":
+        from webui_fork.cli import doctor
+
+        return doctor.run(settings, ui, arguments)
     if arguments.verb == "build":
         from webui_fork.cli import build
 
@@ -182,6 +211,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> Non
         from webui_fork.cli import patches
 
         patches.run(settings, ui, arguments)
+    return 0
 
 
 def _report(error: ForkError, terminal: bool) -> int:
@@ -205,8 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = settings_module.load()
         terminal = settings.terminal
-        _run(arguments, settings, Terminal(rich=settings.terminal))
-        return 0
+        return _run(arguments, settings, Terminal(rich=settings.terminal))
     except ForkError as error:
         return _report(error, terminal)
     except OSError as error:

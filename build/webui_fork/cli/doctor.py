@@ -1,0 +1,42 @@
+"""The verb `doctor`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+
+from webui_fork.doctor import examine, findings, rules
+from webui_fork.doctor.findings import Severity
+from webui_fork.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+_EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
+    """Look, print the report, and return the exit code, which is by the worst finding.
+
+    Raises:
+        UsageError: an argument is off.
+    """
+    request = examine.Request(
+        webui=examine.checked_url(arguments.webui, "--webui"),
+        vllm=examine.checked_url(arguments.vllm, "--vllm") if arguments.vllm else "",
+        image=arguments.image or "",
+        container=arguments.container or "",
+        token=examine.secret(settings, arguments.token_file, "OPEN_WEBUI_TOKEN"),
+        vllm_key=examine.secret(settings, arguments.vllm_key_file, "VLLM_API_KEY"),
+    )
+    facts = examine.run(settings, request, ui)
+    if request.image:
+        with ui.step("image", f"Verifying {request.image}"):
+            facts = replace(facts, image=examine.verified(settings, request.image, arguments.key, ui))
+    found, about = rules.diagnose(facts), rules.about(facts)
+    if arguments.json:
+        document = findings.document(request.webui, about, found, facts.unchecked)
+        print(json.dumps(document, indent=1, ensure_ascii=False))
+    else:
+        print(findings.text(request.webui, about, found, facts.unchecked))
+    return _EXIT[findings.worst(found)]

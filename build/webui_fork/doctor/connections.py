@@ -1,0 +1,375 @@
+"""Rules about one connection: why its provider's models are not in the list. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from webui_fork.doctor.facts import (
+    Connection,
+    Facts,
+    Neighbour,
+    Seen,
+    is_private,
+    model_ids,
+    tags,
+    without_secrets,
+)
+from webui_fork.doctor.findings import Finding, Severity
+
+SLOW_NAME = 1.0  # seconds
+SLOW_ANSWER = 3.0  # seconds
+PLACE = "Admin Panel, Settings, Connections"
+_CRITICAL, _WARNING, _INFO = Severity
+_LOADING = re.compile(r"(?i)loading|load_model|weights|compil|graph captur|engine core|initializ|vllm")
+_UP = re.compile(r"Application startup complete")
+_LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
+
+
+def findings(facts: Facts) -> Iterator[Finding]:
+    """Yield the first cause of each connection that does not list, and what makes one fragile."""
+    for item in facts.connections:
+        good = _lists(item)
+        rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
+        found = None if good else next(filter(None, (rule(facts, item) for rule in rules)), None)
+        if found and item.slot == "OpenAI" and item.index in facts.working and not item.manual:
+            yield replace(found, severity=_INFO)  # this fork's image forgives it
+        elif found:
+            yield found
+        elif not good and item.verified and item.verified.status != 200 and item.slot == "OpenAI":
+            yield _unexplained(item)
+        if item.base and not item.base.dns and item.base.dns_seconds > SLOW_NAME:
+            yield _slow_name(item, item.base)
+        if item.slot == "OpenAI" and item.url != item.url.strip().rstrip("/") and good:
+            yield _slash(item, _INFO)
+    if facts.server:
+        yield from _server(facts)
+
+
+def _lists(item: Connection) -> bool:
+    """Tell whether the server itself gets a list of models from a connection at the URL as it is written."""
+    if item.verified is None or item.verified.status != 200:
+        return False
+    if item.slot == "Ollama":
+        return isinstance(item.verified.body, dict) and "version" in item.verified.body
+    return model_ids(item.verified.body) is not None and not _slashed(item)
+
+
+def _slashed(item: Connection) -> bool:
+    return (
+        item.url.strip().endswith("/") and bool(item.base) and model_ids(item.base.json if item.base else None) is None
+    )
+
+
+def _code(item: Connection) -> str:
+    """Return the cause that this fork's image names when it verifies a connection, or ""."""
+    body = item.verified.body if item.verified else None
+    error = body.get("error") if isinstance(body, Mapping) else None
+    return str(error.get("code", "")) if isinstance(error, Mapping) else ""
+
+
+def _said(item: Connection) -> tuple[str, ...]:
+    """Return the server's own words about a connection."""
+    if item.verified is None:
+        return ()
+    body = item.verified.body
+    detail = body.get("detail", body) if isinstance(body, Mapping) else body
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", str(detail))).strip()[:160]
+    return (f"the server, verifying it: {item.verified.status or 'no answer'} {words}".rstrip(),)
+
+
+def _seen(*probes: Seen | None) -> tuple[str, ...]:
+    return tuple(f"{without_secrets(seen.url)}: {seen.words}" for seen in probes if seen)
+
+
+def _url(_facts: Facts, item: Connection) -> Finding | None:
+    if not item.base or not item.base.dns.startswith("not a URL"):
+        return None if _code(item) != "url" else _make("url", item, "is not a URL.", "", _said(item))
+    return _make("url", item, "is not a URL.", f"{PLACE}: write it as http://HOST:PORT/v1.", (item.base.dns,))
+
+
+def _proxy(facts: Facts, item: Connection) -> Finding | None:
+    """Find a proxy between them, as Python (and so aiohttp) reads the variables."""
+    seen, said = item.base, str(item.verified.body if item.verified else "")
+    status = item.verified.status if item.verified else 0
+    looks = bool(re.search(r"(?i)tinyproxy|squid|privoxy|proxy", said)) and status in (502, 503, 504, 500, 403, 407)
+    passed = seen.proxied if seen else None
+    between = passed is not None and (is_private(item.host) or not (seen and seen.trouble))
+    if not looks and not between and _code(item) != "proxy":
+        return None
+    if passed and passed.status == 200 and (model_ids(passed.json) or tags(passed.json)) is not None:
+        return None
+    port = urlsplit(item.url).port
+    evidence = _said(item)
+    variables = facts.room.proxies if facts.room else {}
+    evidence += tuple(f"in its environment: {key}={without_secrets(value)}" for key, value in sorted(variables.items()))
+    if seen and seen.proxied:
+        evidence += (f"through {seen.proxy}: {seen.proxied.words}",)
+    if seen and not seen.trouble:
+        evidence += (f"directly: {seen.words}",)
+    fix = (
+        f"Start it with NO_PROXY={item.host},localhost,127.0.0.1 (and the same as no_proxy).\n"
+        f"Stock compares names and their ends: {item.host} and .{item.host} work, "
+        f"{'10.0.0.0/8' if _numeric(item.host) else '*.' + item.host}"
+        f"{f' and {item.host}:{port}' if port else ''} do not."
+    )
+    return _make("proxy", item, "is asked through a proxy that can't reach it.", fix, evidence)
+
+
+def _numeric(host: str) -> bool:
+    return bool(re.fullmatch(r"[\d.]+|.*:.*", host))
+
+
+def _dns(facts: Facts, item: Connection) -> Finding | None:
+    if not (item.base and item.base.dns) and _code(item) != "dns":
+        return None
+    evidence = _seen(item.base) + _said(item)
+    container = facts.room.itself.name if facts.room else "CONTAINER"
+    fix = (
+        "Use a name that Open WebUI's machine resolves. In Docker both containers need a network in common, on which\n"
+        f"the service's or container's name counts: `docker network connect NETWORK {container}`. A server on the\n"
+        "host itself is http://host.docker.internal:PORT/v1, with --add-host host.docker.internal:host-gateway."
+    )
+    return _make("dns", item, f"has a name that does not resolve: {item.host}.", fix, evidence)
+
+
+def _loading(facts: Facts, item: Connection) -> Finding | None:
+    behind = item.behind or (facts.server.behind if facts.server and _same(facts, item) else None)
+    if item.base and item.base.status:
+        return None
+    found = behind and _still_loading(behind)
+    if not behind or not found:
+        return None
+    return _loading_words(item.name, behind, found, _seen(item.base))
+
+
+def _same(facts: Facts, item: Connection) -> bool:
+    assert facts.server
+    return urlsplit(facts.server.url).port == urlsplit(item.url).port
+
+
+def _still_loading(behind: Neighbour) -> str:
+    """Return the last line of a model server's log that tells it is on its way up, or ""."""
+    is_vllm = "vllm" in f"{behind.image} {' '.join(behind.log)}".lower()
+    up = behind.health == "healthy" or any(_UP.search(line) for line in behind.log)
+    if not is_vllm or up or behind.state != "running":
+        return ""
+    found = [line.strip() for line in behind.log if _LOADING.search(line)]
+    return found[-1] if found else ("its healthcheck says: starting" if behind.health == "starting" else "")
+
+
+def _loading_words(name: str, behind: Neighbour, line: str, evidence: tuple[str, ...]) -> Finding:
+    what = f"{name} is of a vLLM that is still loading its model."
+    state = behind.health or behind.state
+    log = f"container {behind.name} ({state}): {line[-160:]}"
+    fix = f"Wait: `docker logs -f {behind.name}` ends in `Application startup complete.`; then refresh the list."
+    return Finding("vllm-loading", _CRITICAL, what, (log, *evidence), fix)
+
+
+def _stopped(_facts: Facts, item: Connection) -> Finding | None:
+    if not item.behind or item.behind.state == "running":
+        return None
+    evidence = (
+        f"container {item.behind.name} is {item.behind.state}",
+        *(f"its log: {x}" for x in item.behind.log[-3:]),
+    )
+    fix = f"`docker logs {item.behind.name}` says why; then `docker start {item.behind.name}`."
+    return _make("provider-stopped", item, "is of a container that does not run.", fix, evidence)
+
+
+def _connect(facts: Facts, item: Connection) -> Finding | None:
+    trouble = (item.base.connect if item.base else "") or {"refused": "refused", "timeout": ""}.get(_code(item), "")
+    if not trouble:
+        return None
+    evidence = _seen(item.base) + _said(item)
+    if item.host in _LOOPBACK and facts.room:
+        fix = (
+            "In a container, localhost is the container itself: use the service's name (http://vllm:8000/v1), or\n"
+            "http://host.docker.internal:PORT/v1 with --add-host host.docker.internal:host-gateway."
+        )
+        return _make("localhost", item, "points at Open WebUI's own container.", fix, evidence)
+    if trouble == "refused":
+        fix = (
+            "Start it, check the port, and let it listen on every address (vllm serve --host 0.0.0.0), not only on\n"
+            "127.0.0.1. Inside Docker the port is the container's, not the published one."
+        )
+        return _make("refused", item, "refuses the connection: nothing listens on that port.", fix, evidence)
+    fix = "Check firewalls (or a NetworkPolicy) between Open WebUI and it, and the address."
+    return _make("unreachable", item, f"can't be reached: {trouble}.", fix, evidence)
+
+
+def _tls(_facts: Facts, item: Connection) -> Finding | None:
+    trouble = item.base.tls if item.base else ""
+    if not trouble and _code(item) not in ("tls", "certificate"):
+        return None
+    evidence = _seen(item.base) + _said(item)
+    if trouble.startswith("certificate") or _code(item) == "certificate":
+        fix = (
+            "Give the server a certificate for that name, or make Open WebUI trust the CA: mount it and set\n"
+            "SSL_CERT_FILE to a bundle that has it."
+        )
+        return _make("tls-certificate", item, "shows a certificate that is not trusted.", fix, evidence)
+    fix = f"It may speak plain HTTP: try {item.url.strip().replace('https://', 'http://', 1)}."
+    return _make("tls", item, "does not speak TLS as it should.", fix, evidence)
+
+
+def _v1(_facts: Facts, item: Connection) -> Finding | None:
+    good = item.at_v1 is not None and model_ids(item.at_v1.json) is not None
+    if not good and _code(item) != "at_v1":
+        return None
+    base = item.url.strip().rstrip("/")
+    count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
+    evidence = (*_seen(item.base), f"{base}/v1/models: lists {count} models", *_said(item))
+    fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
+    return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
+
+
+def _slash_cause(_facts: Facts, item: Connection) -> Finding | None:
+    stripped = item.url.strip().rstrip("/")
+    if item.url == stripped or not (item.root and model_ids(item.root.json) is not None):
+        return None
+    return _slash(item, _CRITICAL)
+
+
+def _slash(item: Connection, severity: Severity) -> Finding:
+    stripped = item.url.strip().rstrip("/")
+    what = f"{item.name} ends in a slash or a blank."
+    evidence = (*_seen(item.base), f"{without_secrets(stripped)}/models: lists models") if item.base else ()
+    fix = f"{PLACE}: change it to {without_secrets(stripped)}."
+    return Finding("base-url-slash", severity, what, evidence, fix)
+
+
+def _key(_facts: Facts, item: Connection) -> Finding | None:
+    status = item.base.status if item.base else 0
+    refused = status in (401, 403) or (item.verified and item.verified.status in (401, 403)) or _code(item) == "key"
+    if not refused:
+        return None
+    evidence = _seen(item.base) + _said(item)
+    given = "has a key that is refused" if item.keyed else "has no key, and needs one"
+    fix = f"{PLACE}: enter the key that vLLM was started with (--api-key, or VLLM_API_KEY)."
+    return _make("api-key", item, f"{given}.", fix, evidence)
+
+
+def _service(_facts: Facts, item: Connection) -> Finding | None:
+    """Something answers, and it is no OpenAI API: an Ollama, a login page, a web server."""
+    seen = item.base
+    code = _code(item)
+    bodies = [probe.body for probe in (seen, item.root) if probe]
+    evidence = _seen(item.base, item.root) + _said(item)
+    port = urlsplit(item.url).port
+    ollama = any("Ollama is running" in body for body in bodies) or port == 11434 or code == "ollama"
+    if ollama and (seen is None or seen.status):
+        base = re.sub(r"(/v1)?/*$", "", item.url.strip())
+        fix = f"{PLACE}: enter {without_secrets(base)} under Ollama API instead, or {without_secrets(base)}/v1 here."
+        return _make("wrong-service-ollama", item, "is an Ollama, not a vLLM.", fix, evidence)
+    moved = seen is not None and seen.status in (301, 302, 303, 307, 308)
+    html = seen is not None and ("text/html" in seen.type or seen.body.lstrip()[:1] == "<")
+    page = " ".join(bodies).lower()
+    if moved or (html and re.search(r"log ?in|sign ?in|password|sso|oauth", page)) or code == "redirects":
+        where = f" (it sends to {without_secrets(seen.location)})" if seen and seen.location else ""
+        fix = "Use the address of the model server itself, behind the login, or let the login pass API keys."
+        return _make("wrong-service-login", item, f"is a login page or a redirect{where}.", fix, evidence)
+    if html or (seen is not None and seen.status in (400, 404, 405, 426) and not _vllm(item)) or code == "not_found":
+        fix = "Check host and port: vLLM listens on 8000, and http://HOST:PORT/v1/models lists its models."
+        return _make("wrong-service", item, "is something else than a model server.", fix, evidence)
+    return None
+
+
+def _vllm(item: Connection) -> bool:
+    return item.root is not None and isinstance(item.root.json, dict) and item.root.json.get("detail") == "Not Found"
+
+
+def _silent(_facts: Facts, item: Connection) -> Finding | None:
+    late = item.verified is not None and item.verified.status in (0, 500, 400) and item.verified.seconds > SLOW_ANSWER
+    stuck = item.base is not None and item.base.http == "timeout"
+    if not stuck and _code(item) != "timeout" and not (late and item.base is None):
+        return None
+    evidence = _seen(item.base) + _said(item)
+    fix = f"{PLACE}: switch it off until it answers; in stock everybody's list waits 10 s for it."
+    return _make("silent", item, "takes connections and never answers.", fix, evidence)
+
+
+def _misbehaves(_facts: Facts, item: Connection) -> Finding | None:
+    seen = item.base
+    if seen is None and not (item.verified and item.verified.status == 200):
+        return None
+    evidence = _seen(seen) + _said(item)
+    if seen is not None and seen.status >= 500:
+        fix = "Read the model server's log; this fork's image keeps the rest of the list meanwhile."
+        return _make("provider-error", item, f"answers {seen.status}.", fix, evidence)
+    if seen is not None and seen.http:
+        fix = "Read the model server's log: it hangs up, or does not speak HTTP."
+        return _make("provider-error", item, f"breaks off: {seen.http}.", fix, evidence)
+    fix = f'{PLACE}: switch it off (in stock it breaks the list), or have it answer {{"data": [{{"id": "…"}}]}}.'
+    return _make("provider-shape", item, "answers something that is no list of models.", fix, evidence)
+
+
+def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
+    bad = item.base.trouble if item.base else (item.verified is not None and item.verified.status != 200)
+    if not bad:
+        return None
+    evidence = _seen(item.base) + _said(item)
+    fix = f"{PLACE}: switch off Ollama API (ENABLE_OLLAMA_API=false before the first start), or start Ollama there."
+    what = f"The Ollama API is switched on, and no Ollama answers at {without_secrets(item.url)}."
+    return Finding("ollama-absent", _WARNING, what, evidence, fix)
+
+
+def _odd_ollama(_facts: Facts, item: Connection) -> Finding | None:
+    if item.base is None or tags(item.base.json) is not None:
+        return None
+    evidence = _seen(item.base) + _said(item)
+    fix = f"{PLACE}: a vLLM goes under OpenAI API, with /v1; only an Ollama under Ollama API."
+    return _make("wrong-service-ollama-slot", item, "is no Ollama.", fix, evidence)
+
+
+_Rule = Callable[[Facts, Connection], Finding | None]
+_OPENAI: tuple[_Rule, ...] = (
+    _url, _proxy, _stopped, _loading, _dns, _connect, _tls, _slash_cause, _v1, _key, _service, _silent, _misbehaves,
+)  # fmt: skip
+_OLLAMA: tuple[_Rule, ...] = (_url, _proxy, _absent_ollama, _odd_ollama)
+
+
+def _make(cause: str, item: Connection, what: str, fix: str, evidence: tuple[str, ...]) -> Finding:
+    return Finding(cause, _CRITICAL, f"{item.name} {what}", evidence, fix or f"{PLACE}: correct it.")
+
+
+def _slow_name(item: Connection, seen: Seen) -> Finding:
+    evidence = (f"looking {item.host} up took {seen.dns_seconds:.1f} s (asked {seen.where})",)
+    fix = (
+        "One of the container's name servers is slow or dead: set `dns:`, use an address, or add it to extra_hosts.\n"
+        "In stock each list waits for it, and a few lookups block every other one."
+    )
+    return Finding("dns-slow", _WARNING, f"{item.name} has a name that resolves slowly.", evidence, fix)
+
+
+def _unexplained(item: Connection) -> Finding:
+    fix = "Run this where Docker answers, or with --container NAME: the doctor then looks from inside, too."
+    return _make("connection-fails", item, "does not answer as it should.", fix, _said(item) + _seen(item.base))
+
+
+def _server(facts: Facts) -> Iterator[Finding]:
+    """Yield what is wrong with the model server the user named, whatever the connections say."""
+    server = facts.server
+    assert server
+    name = without_secrets(server.url)
+    evidence = _seen(server.health, server.models)
+    if server.behind and (line := _still_loading(server.behind)) and server.health.status != 200:
+        yield _loading_words(name, server.behind, line, evidence)
+    elif server.models.status in (401, 403):
+        what = f"{name} wants a key, and {'refuses the one given' if server.keyed else 'none was given'}."
+        yield Finding("vllm-key", _WARNING, what, evidence, "Give it in VLLM_API_KEY or --vllm-key-file.")
+    elif server.models.trouble:
+        fix = "Start vLLM, wait until it is up, or correct --vllm."
+        yield Finding("vllm-unreachable", _CRITICAL, f"The model server does not answer at {name}.", evidence, fix)
+    elif (served := model_ids(server.models.json)) is None:
+        yield Finding("vllm-other", _CRITICAL, f"What answers at {name} is not a vLLM.", evidence, "Correct --vllm.")
+    elif facts.listed and served and not any(model in facts.listed or _prefixed(model, facts) for model in served):
+        what = f"{name} serves {', '.join(served)}, and Open WebUI lists none of them."
+        fix = f"{PLACE}: add a connection to it, as Open WebUI's machine reaches it, with /v1."
+        yield Finding("vllm-not-listed", _CRITICAL, what, (f"listed: {', '.join(facts.listed[:8])}",), fix)
+
+
+def _prefixed(model: str, facts: Facts) -> bool:
+    return any(name.endswith(f".{model}") for name in facts.listed)

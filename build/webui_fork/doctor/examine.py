@@ -1,0 +1,294 @@
+"""Gather the facts: from Open WebUI's API, from inside its container where an engine answers, from the model server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from webui_fork import lock
+from webui_fork.doctor import inside, probe
+from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, Server, is_private
+from webui_fork.doctor.site import Site
+from webui_fork.errors import ForkError, UsageError
+from webui_fork.settings import Secret, Settings
+from webui_fork.terminal import Terminal
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+HERE = "from this machine"
+_STEP = 5.0  # seconds a step of a probe may take
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for: where Open WebUI is, and what else to look at."""
+
+    webui: str
+    vllm: str = ""
+    image: str = ""
+    container: str = ""
+    token: Secret | None = None
+    vllm_key: Secret | None = None
+
+
+def secret(settings: Settings, file: str | None, variable: str) -> Secret | None:
+    """Return a secret from a file, else from a variable of the environment, else None.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    if file:
+        try:
+            return Secret(Path(file).read_text(encoding="utf-8").strip())
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} can't be read.", why=str(error)) from error
+    value = settings.environ.get(variable, "")
+    return Secret(value) if value else None
+
+
+def checked_url(url: str, option: str) -> str:
+    """Return a URL without blanks and slashes at its end.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        parts = urlsplit(url.strip())
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise UsageError(f"{option} {url!r} is not a URL.", remedy=f"Write it as {option} http://localhost:3000.")
+    return url.strip().rstrip("/")
+
+
+def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
+    """Look at everything once.
+
+    Raises:
+        UsageError: the container that was named does not exist.
+    """
+    site = Site(request.webui, request.token)
+    with inside.looking(settings) as client:
+        container = inside.find(client, request.webui, request.container or None) if client else None
+        if request.container and not client:
+            raise UsageError("--container needs a Docker engine, and none answers.")
+        try:
+            with ui.step("webui", f"Asking {request.webui}"):
+                facts = _front(settings, request, site, container)
+                if facts.config.get("version"):
+                    facts = _api(facts, site)
+            if facts.role == "admin":
+                with ui.step("connections", f"Looking at {len(facts.connections)} connections"):
+                    facts = _connections(facts, site, client, container)
+        finally:
+            site.close()
+        facts = _redis(facts, container)
+        if request.vllm:
+            with ui.step("vllm", f"Asking {request.vllm}"):
+                facts = replace(facts, server=_server(request, client))
+    return replace(facts, unchecked=(*facts.unchecked, *_unchecked(request, facts, container)))
+
+
+def _front(settings: Settings, request: Request, site: Site, container: Container | None) -> Facts:
+    front = Seen.of(probe.probe(f"{request.webui}/health", timeout=_STEP), HERE)
+    config = site.ask("/api/config", patience=10) if front.status else Reply(0, None, 0.0)
+    body = config.body if config.status == 200 and isinstance(config.body, dict) else {}
+    room: Room | None = inside.room(container) if container else None
+    return Facts(request.webui, front, lock.read(settings.lock_file).version, config=body, room=room)
+
+
+def _api(facts: Facts, site: Site) -> Facts:
+    features = facts.config.get("features") or {}
+    # before the first account is made, signing in would make it
+    if site.token is None and features.get("auth") is False and not facts.config.get("onboarding"):
+        site.sign_in_without_password()
+    role = site.role() if site.token else ""
+    facts = replace(facts, role=role, token_refused=bool(site.token and not role), ready=_ready(site))
+    if not role:
+        return facts
+    facts = replace(facts, listing=site.ask("/api/models?refresh=true"))
+    if role != "admin":
+        return facts
+    openai, ollama = _dict(site.ask("/openai/config")), _dict(site.ask("/ollama/config"))
+    # what can't be read is not switched off
+    enabled = bool(openai.get("ENABLE_OPENAI_API", not openai)), bool(ollama.get("ENABLE_OLLAMA_API"))
+    users = site.ask("/api/v1/users/?page=1")
+    return replace(
+        facts,
+        openai_enabled=enabled[0],
+        ollama_enabled=enabled[1],
+        openai=site.ask("/openai/models") if enabled[0] else None,
+        ollama=site.ask("/ollama/api/tags") if enabled[1] else None,
+        connections=(*_openai(openai), *_ollama(ollama)),
+        pipes=_pipes(site.ask("/api/v1/functions/")),
+        records=_records(site),
+        users=_count(users.body),
+    )
+
+
+def _ready(site: Site) -> Reply | None:
+    """Ask whether database and Redis answer; older releases have no such page."""
+    reply = site.ask("/ready", patience=10)
+    return reply if isinstance(reply.body, dict) else None
+
+
+def _dict(reply: Reply) -> dict[str, Any]:
+    return reply.body if reply.status == 200 and isinstance(reply.body, dict) else {}
+
+
+def _count(body: Any) -> int:
+    if isinstance(body, dict):
+        return int(body.get("total") or len(body.get("users") or ()))
+    return len(body) if isinstance(body, list) else 0
+
+
+def _records(site: Site) -> tuple[dict[str, Any], ...]:
+    """Return what the database has about models: of providers, and of the workspace."""
+    rows: list[dict[str, Any]] = []
+    for path in ("/api/v1/models/all", "/api/v1/models/base", "/api/v1/models/"):
+        body = site.ask(path).body
+        found = body if isinstance(body, list) else body.get("items") if isinstance(body, dict) else None
+        rows += [row for row in found or () if isinstance(row, dict)]
+    return tuple({str(row.get("id")): row for row in rows}.values())
+
+
+def _pipes(reply: Reply) -> tuple[str, ...]:
+    rows = reply.body if isinstance(reply.body, list) else []
+    return tuple(
+        str(row.get("id"))
+        for row in rows
+        if isinstance(row, dict) and row.get("type") == "pipe" and row.get("is_active")
+    )
+
+
+def _config_of(configs: Any, index: int, url: str) -> dict[str, Any]:
+    found = configs.get(str(index), configs.get(url)) if isinstance(configs, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _openai(config: dict[str, Any]) -> tuple[Connection, ...]:
+    if not config.get("ENABLE_OPENAI_API"):
+        return ()
+    urls = config.get("OPENAI_API_BASE_URLS") or []
+    keys = config.get("OPENAI_API_KEYS") or []
+    made = []
+    for index, url in enumerate(urls):
+        own = _config_of(config.get("OPENAI_API_CONFIGS"), index, url)
+        if url and own.get("enable", True):
+            keyed = index < len(keys) and bool(keys[index])
+            made.append(Connection("OpenAI", index, str(url), tuple(own.get("model_ids") or ()), keyed))
+    return tuple(made)
+
+
+def _ollama(config: dict[str, Any]) -> tuple[Connection, ...]:
+    if not config.get("ENABLE_OLLAMA_API"):
+        return ()
+    urls = config.get("OLLAMA_BASE_URLS") or []
+    return tuple(
+        Connection("Ollama", index, str(url))
+        for index, url in enumerate(urls)
+        if url and _config_of(config.get("OLLAMA_API_CONFIGS"), index, url).get("enable", True)
+    )
+
+
+def _connections(facts: Facts, site: Site, client: DockerClient | None, container: Container | None) -> Facts:
+    keys = _dict(site.ask("/openai/config"))
+    looked = []
+    for item in facts.connections:
+        key = _key_of(keys, item)
+        path = "/openai/verify" if item.slot == "OpenAI" else "/ollama/verify"
+        verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": {}})
+        known = replace(item, verified=verified, behind=_behind(client, container, item))
+        looked.append(_probed(known, key, container))
+    return replace(facts, connections=tuple(looked))
+
+
+def _key_of(config: dict[str, Any], item: Connection) -> Secret:
+    keys = config.get("OPENAI_API_KEYS") or []
+    return Secret(str(keys[item.index]) if item.slot == "OpenAI" and item.index < len(keys) else "")
+
+
+def _behind(client: DockerClient | None, container: Container | None, item: Connection) -> Neighbour | None:
+    return inside.named(client, container, item.host) if client and container and item.host else None
+
+
+def _probed(item: Connection, key: Secret, container: Container | None) -> Connection:
+    """Ask a connection's URLs as the server does: from inside where that is possible, else from here."""
+    url, base = item.url, item.url.strip().rstrip("/")
+    root = urlsplit(base)._replace(path="/", query="", fragment="").geturl() if "://" in base else base
+    if item.slot == "Ollama":
+        urls = [f"{url}/api/tags", root, root]
+    else:
+        # as it is written; with what may be missing; and without what may be too much, or what answers at all
+        urls = [f"{url}/models", f"{base}/v1/models", f"{base}/models" if url != base else root]
+    headers = {"Authorization": f"Bearer {key.reveal()}"} if key.reveal() else {}
+    wanted: list[dict[str, Any]] = [{"url": asked, "headers": headers, "timeout": _STEP} for asked in urls]
+    seen = inside.ask(container, wanted) if container else None
+    if seen is None:
+        if container is None and item.host in ("localhost", "127.0.0.1", "::1"):
+            return item  # would be this machine's own
+        seen = [Seen.of(probe.probe(**request), HERE) for request in wanted]
+        if seen[0].dns and is_private(item.host):
+            return item  # a name of a network that this machine is not on: no evidence
+    return replace(item, base=seen[0], at_v1=seen[1] if item.slot == "OpenAI" else None, root=seen[2])
+
+
+def _redis(facts: Facts, container: Container | None) -> Facts:
+    """Open a connection to Redis from inside; that it speaks no HTTP is no fault."""
+    if not (facts.room and facts.room.redis and container):
+        return facts
+    parts = urlsplit(facts.room.redis)
+    url = f"http://{parts.hostname}:{parts.port or 6379}/"
+    seen = inside.ask(container, [{"url": url, "timeout": _STEP}])
+    return replace(facts, redis=seen[0] if seen else None)
+
+
+def _server(request: Request, client: DockerClient | None) -> Server:
+    base = request.vllm.removesuffix("/v1")
+    headers = {"Authorization": f"Bearer {request.vllm_key.reveal()}"} if request.vllm_key else {}
+    health = Seen.of(probe.probe(f"{base}/health", timeout=_STEP), HERE)
+    models = Seen.of(probe.probe(f"{base}/v1/models", headers, _STEP), HERE)
+    found = inside.published(client, request.vllm) if client else None
+    return Server(
+        request.vllm, health, models, request.vllm_key is not None, inside.neighbour(found) if found else None
+    )
+
+
+def _unchecked(request: Request, facts: Facts, container: Container | None) -> tuple[str, ...]:
+    out = []
+    if facts.config.get("version") and not facts.role:
+        out.append("connections, functions, access: set OPEN_WEBUI_TOKEN to a token of an admin (or --token-file)")
+    if container is None:
+        out.append("the view from inside: no Docker engine with Open WebUI's container answers here (--container NAME)")
+    if not request.vllm:
+        out.append("the model server by itself: --vllm URL")
+    if not request.image:
+        out.append("the image's signature: --image REF")
+    return tuple(out)
+
+
+def verified(settings: Settings, ref: str, key: str | None, ui: Terminal) -> Image:
+    """Verify an image as `nox -s verify` does, in short."""
+    from webui_fork import signing, store, tools, verify
+
+    try:
+        cosign = tools.find(settings, "cosign", ui)
+        signer = (
+            signing.Verifier(cosign, signing.major(settings, cosign), key)
+            if key
+            else signing.verifier(settings, cosign)
+        )
+        with store.opened(settings, ref) as found:
+            checks = verify.run(settings, found, signer, layers=False)
+    except ForkError as error:
+        return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))
+    words = {
+        verdict: tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verdict)
+        for verdict in verify.Verdict
+    }
+    return Image(ref, words[verify.Verdict.BAD], words[verify.Verdict.UNKNOWN])

@@ -1,0 +1,225 @@
+"""What the doctor saw, as frozen values. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+
+def is_private(host: str) -> bool:
+    """Tell whether a host is on this machine or network, by its address or by how it is named."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "." not in host or host.lower().endswith((".local", ".localhost", ".internal", ".home.arpa"))
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without user name, password and query."""
+    try:
+        parts = urlsplit(url)
+        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+    except ValueError:
+        return url.rpartition("@")[2]
+
+
+def model_ids(value: Any) -> tuple[str, ...] | None:
+    """Return the ids of an OpenAI list of models, or None if it is no such list."""
+    rows = value.get("data") if isinstance(value, dict) else value if isinstance(value, list) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and isinstance(row.get("id"), str) for row in rows):
+        return None
+    return tuple(row["id"] for row in rows)
+
+
+def tags(value: Any) -> tuple[str, ...] | None:
+    """Return the names of an Ollama's list of models, or None if it is no such list."""
+    rows = value.get("models") if isinstance(value, dict) else None
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("model"), str) for row in rows
+    ):
+        return None
+    return tuple(row["model"] for row in rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a probe of a URL saw, step by step, and from where (:mod:`webui_fork.doctor.probe`); times in seconds."""
+
+    url: str
+    where: str
+    dns: str = ""
+    connect: str = ""
+    tls: str = ""
+    http: str = ""
+    status: int = 0
+    type: str = ""
+    server: str = ""
+    location: str = ""
+    body: str = ""
+    seconds: float = 0.0
+    dns_seconds: float = 0.0
+    addresses: tuple[str, ...] = ()
+    proxy: str = ""
+    proxied: Seen | None = None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any], where: str) -> Seen:
+        """Return a probe's answer as a value."""
+        plain = {key: answer[key] for key in answer if key not in ("proxied", "addresses")}
+        proxied = answer.get("proxied")
+        inner = cls.of({"url": answer["url"], **proxied}, where) if proxied else None
+        return cls(**plain, where=where, proxied=inner, addresses=tuple(answer.get("addresses", ())))
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON, or None."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    @property
+    def trouble(self) -> str:
+        """Why no HTTP answer came, or ""."""
+        return self.dns or self.connect or self.tls or self.http
+
+    @property
+    def words(self) -> str:
+        """What came, for people."""
+        if self.trouble:
+            return f"{self.trouble} (asked {self.where})"
+        kind = self.type.partition(";")[0] or "no type"
+        return f"answers {self.status}, {kind} (asked {self.where})"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer of Open WebUI's own API; ``status`` 0 where none came within its time."""
+
+    status: int
+    body: Any
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A container: its state, its health ("" without a healthcheck), the end of its log."""
+
+    name: str
+    image: str
+    state: str
+    health: str
+    log: tuple[str, ...]
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The container that Open WebUI runs in, and what of its environment matters here."""
+
+    itself: Neighbour
+    labels: Mapping[str, str]
+    proxies: Mapping[str, str]
+    redis: str
+    bypass_access: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A connection of Open WebUI's to a provider.
+
+    ``verified`` is what the server answers when asked to verify it; ``base``, ``at_v1`` and ``root`` are probes of
+    its list, of the list below /v1, and of what answers at all. ``behind`` is the container of that name, if known.
+    """
+
+    slot: str
+    index: int
+    url: str
+    manual: tuple[str, ...] = ()
+    keyed: bool = False
+    verified: Reply | None = None
+    base: Seen | None = None
+    at_v1: Seen | None = None
+    root: Seen | None = None
+    behind: Neighbour | None = None
+
+    @property
+    def name(self) -> str:
+        """What people call it: slot, number as the settings page counts, URL without secrets."""
+        return f"{self.slot} connection {self.index + 1} ({without_secrets(self.url)})"
+
+    @property
+    def host(self) -> str:
+        """The host of its URL, or ""."""
+        try:
+            return urlsplit(self.url.strip()).hostname or ""
+        except ValueError:
+            return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The model server that the user names, as this machine sees it."""
+
+    url: str
+    health: Seen
+    models: Seen
+    keyed: bool
+    behind: Neighbour | None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What verifying an image said: the checks that failed, those that could not be made, or why none could."""
+
+    ref: str
+    bad: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that was seen. What could not be looked at is None or empty."""
+
+    url: str
+    front: Seen
+    pinned: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    role: str = ""
+    token_refused: bool = False
+    ready: Reply | None = None
+    listing: Reply | None = None
+    openai: Reply | None = None
+    ollama: Reply | None = None
+    openai_enabled: bool = True
+    ollama_enabled: bool = False
+    connections: tuple[Connection, ...] = ()
+    pipes: tuple[str, ...] = ()
+    records: tuple[Mapping[str, Any], ...] = ()
+    users: int = 0
+    room: Room | None = None
+    redis: Seen | None = None
+    server: Server | None = None
+    image: Image | None = None
+    unchecked: tuple[str, ...] = ()
+
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """The ids of the models that the admin's list has."""
+        return (model_ids(self.listing.body) or ()) if self.listing else ()
+
+    @property
+    def working(self) -> frozenset[int]:
+        """The numbers of OpenAI connections that have models in the list, fresh ones."""
+        rows = self.listing.body.get("data", ()) if self.listing and isinstance(self.listing.body, dict) else ()
+        return frozenset(row["urlIdx"] for row in rows if isinstance(row, dict) and _fresh(row))
+
+
+def _fresh(row: dict[str, Any]) -> bool:
+    return row.get("owned_by") == "openai" and isinstance(row.get("urlIdx"), int) and not row.get("stale")

@@ -1,0 +1,69 @@
+"""Findings, and how they are printed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import IntEnum
+from typing import Any
+
+from webui_fork.report import printable
+
+
+class Severity(IntEnum):
+    """How bad a finding is; the number orders them, worst first."""
+
+    CRITICAL = 0
+    WARNING = 1
+    INFO = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause: its name (docs/doctor.md has them all), what is wrong, what shows it, what to do."""
+
+    cause: str
+    severity: Severity
+    what: str
+    evidence: tuple[str, ...]
+    fix: str
+
+
+def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return findings worst first; of the same severity, a cause before what it causes (the order of the rules)."""
+    return tuple(sorted(findings, key=lambda finding: finding.severity))
+
+
+def worst(findings: Sequence[Finding]) -> Severity:
+    """Return the worst severity; INFO for none."""
+    return min((finding.severity for finding in findings), default=Severity.INFO)
+
+
+def _block(finding: Finding) -> list[str]:
+    lines = [f"{finding.severity.name.lower()}: {finding.what}  [{finding.cause}]"]
+    lines += [f"  evidence: {item}" for item in finding.evidence]
+    lines += [f"  {'fix:' if not number else '    '} {line}" for number, line in enumerate(finding.fix.splitlines())]
+    return lines
+
+
+def text(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[str]) -> str:
+    """Return the report for people: the first cause first.
+
+    Args:
+        about: version and list in a line. unchecked: what could not be looked at, and why.
+    """
+    lines = [f"{url}  {about}", ""]
+    for number, finding in enumerate(findings):
+        if number == 1:
+            lines += ["Also:", ""]
+        lines += [*_block(finding), ""]
+    if not findings:
+        lines += ["Nothing is wrong that could be seen from here.", ""]
+    lines += [f"not checked: {item}" for item in unchecked]
+    return printable("\n".join(lines).rstrip())
+
+
+def document(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[str]) -> dict[str, Any]:
+    """Return the report for programs."""
+    rows = [{**asdict(finding), "severity": finding.severity.name.lower()} for finding in findings]
+    return {"webui": url, "about": about, "findings": rows, "unchecked": list(unchecked)}

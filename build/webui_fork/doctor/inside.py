@@ -1,0 +1,156 @@
+"""What a Docker engine can tell, if one answers: Open WebUI's container, its neighbours, and a look from the inside.
+
+Read only: containers are inspected, their logs read, and one Python process (`probe.py`) runs beside the server.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from webui_fork import engine
+from webui_fork.doctor import probe
+from webui_fork.doctor.facts import Neighbour, Room, Seen
+from webui_fork.errors import UsageError
+from webui_fork.settings import Settings
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "all_proxy")
+_LOG = 200  # lines
+
+
+@contextmanager
+def looking(settings: Settings) -> Iterator[DockerClient | None]:
+    """Yield a client of the engine that answers on this machine, or None; none is started."""
+    found = engine.answering(settings)
+    try:
+        yield found.client if found else None
+    finally:
+        if found:
+            found.client.close()
+
+
+def find(client: DockerClient, url: str, name: str | None) -> Container | None:
+    """Return the container by name, else the one that publishes the port of a loopback URL.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    from docker.errors import DockerException
+
+    if name:
+        try:
+            return client.containers.get(name)
+        except DockerException as error:
+            raise UsageError(
+                f"There is no container {name}.", why=str(error), remedy="`docker ps -a` lists them."
+            ) from error
+    return published(client, url)
+
+
+def published(client: DockerClient, url: str) -> Container | None:
+    """Return the running container that publishes the port of a URL of this machine."""
+    from docker.errors import DockerException
+
+    parts = urlsplit(url)
+    port = str(parts.port or (443 if parts.scheme == "https" else 80))
+    if parts.hostname not in ("localhost", "127.0.0.1", "::1", "0.0.0.0"):  # noqa: S104 - compared, not bound
+        return None
+    with suppress(DockerException):
+        for container in client.containers.list():
+            bound = container.attrs["NetworkSettings"]["Ports"] or {}
+            if any(place["HostPort"] == port for places in bound.values() for place in places or ()):
+                return container
+    return None
+
+
+def neighbour(container: Container) -> Neighbour:
+    """Return a container's state and the end of its log."""
+    state = container.attrs["State"]
+    log = container.logs(tail=_LOG).decode(errors="replace").splitlines()
+    config = container.attrs["Config"]
+    return Neighbour(
+        str(container.name),
+        str(config["Image"]),
+        str(state["Status"]),
+        str(state.get("Health", {}).get("Status", "")),
+        tuple(log),
+        tuple(config.get("Cmd") or ()),
+    )
+
+
+def room(container: Container) -> Room:
+    """Return what matters of Open WebUI's container."""
+    config = container.attrs["Config"]
+    env = dict(item.partition("=")[::2] for item in config.get("Env") or ())
+    proxies = {key: value for key, value in env.items() if key.lower() in _PROXIES and value}
+    return Room(
+        itself=neighbour(container),
+        labels=dict(config.get("Labels") or {}),
+        proxies=proxies,
+        redis=env.get("REDIS_URL", ""),
+        bypass_access=env.get("BYPASS_MODEL_ACCESS_CONTROL", "").lower() == "true",
+    )
+
+
+def named(client: DockerClient, container: Container, host: str) -> Neighbour | None:
+    """Return the container that another reaches by a name on a network of both."""
+    from docker.errors import DockerException
+
+    networks = set(container.attrs["NetworkSettings"]["Networks"])
+    with suppress(DockerException):
+        for other in client.containers.list(all=True):
+            places: Mapping[str, Any] = other.attrs["NetworkSettings"]["Networks"]
+            for network in networks & set(places):
+                place = places[network] or {}
+                names = {other.name, *(place.get("Aliases") or ()), *(place.get("DNSNames") or ())}
+                if host in names or host == place.get("IPAddress"):
+                    return neighbour(other)
+    return None
+
+
+def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[Seen] | None:
+    """Probe URLs from inside a container; None where it has no Python, or does not run."""
+    from docker.errors import DockerException
+
+    wanted = list(requests)
+    code = Path(probe.__file__).read_text(encoding="utf-8")
+    for python in ("python3", "python"):
+        try:
+            out = _run(container, [python, "-c", code], json.dumps(wanted).encode())
+            answers = json.loads(out)
+        except (DockerException, ValueError, OSError):
+            continue
+        where = f"in {container.name}"
+        pairs = zip(wanted, answers, strict=True)
+        return [Seen.of(answer or {"url": asked["url"], "http": "timeout"}, where) for asked, answer in pairs]
+    return None
+
+
+def _run(container: Container, argv: list[str], text: bytes) -> bytes:
+    """Run a program in a container with something on its standard input; return its standard output."""
+    from docker.utils.socket import frames_iter
+
+    api = container.client.api  # type: ignore[union-attr]
+    made = api.exec_create(container.id, argv, stdin=True)
+    opened = api.exec_start(made["Id"], socket=True)
+    raw: Any = getattr(opened, "_sock", opened)
+    try:
+        raw.settimeout(90)
+        raw.sendall(text)
+        raw.shutdown(socket.SHUT_WR)
+        frames: Iterator[tuple[int, bytes]] = frames_iter(opened, tty=False)  # type: ignore[no-untyped-call]
+        return b"".join(data for stream, data in frames if stream == 1)
+    finally:
+        for held in (getattr(opened, "_response", None), opened, raw):  # docker-py leaves all three open
+            if held is not None:
+                with suppress(ValueError, OSError):
+                    held.close()

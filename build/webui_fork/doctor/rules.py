@@ -1,0 +1,234 @@
+"""Rules about the server itself: facts in, findings out, a cause before what it causes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+from packaging.version import InvalidVersion, Version
+
+from webui_fork.doctor import connections
+from webui_fork.doctor.facts import Facts, model_ids, without_secrets
+from webui_fork.doctor.findings import Finding, Severity, ordered
+
+SLOW = 2.0  # seconds: a list that takes longer is one people wait for
+CONNECTIONS = "Admin Panel, Settings, Connections"
+_CRITICAL, _WARNING, _INFO = Severity
+
+
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """Return what is wrong, the worst first, and each once."""
+    if found := tuple(_unreachable(facts)):
+        return found
+    rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+        _token, _redis, _database, _disabled, connections.findings, _functions, _broken_list, _names, _hidden, _empty,
+        _slow, _version, _image,
+    )  # fmt: skip
+    return ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
+
+
+def _unreachable(facts: Facts) -> Iterator[Finding]:
+    front = facts.front
+    log = facts.room.itself.log[-3:] if facts.room else ()
+    evidence = (f"{front.url}: {front.words}", *(f"its log: {line}" for line in log))
+    if facts.config.get("version"):
+        return
+    if facts.room and (facts.room.itself.state != "running" or facts.room.itself.health == "starting"):
+        state = facts.room.itself.health or facts.room.itself.state
+        what = f"Open WebUI's container {facts.room.itself.name} is {state}."
+        fix = f"Wait for it, or read `docker logs {facts.room.itself.name}`; a first start migrates the database."
+        yield Finding("webui-not-up", _CRITICAL, what, evidence, fix)
+    elif front.trouble:
+        fix = "Check the URL's host, scheme and port: with `-p 3000:8080` it is http://localhost:3000."
+        yield Finding("webui-unreachable", _CRITICAL, f"Open WebUI does not answer at {facts.url}.", evidence, fix)
+    else:
+        what = f"What answers at {facts.url} is not Open WebUI, or is not up yet."
+        fix = (
+            "Give the address that the browser shows Open WebUI at; behind a sub-path or a login proxy, the inner one."
+        )
+        yield Finding("not-open-webui", _CRITICAL, what, evidence, fix)
+
+
+def _token(facts: Facts) -> Iterator[Finding]:
+    if facts.token_refused:
+        fix = "Make a new one (Settings, Account, API keys; or a JWT from the browser's local storage)."
+        evidence = (f"{facts.url}/api/v1/auths/ does not know it",)
+        yield Finding("token", _WARNING, "Open WebUI refuses the token.", evidence, fix)
+    elif facts.role and facts.role != "admin":
+        fix = "Give an admin's token: only admins may see connections."
+        what = f"The token is of a user with the role {facts.role!r}, so connections can't be looked at."
+        yield Finding("not-admin", _WARNING, what, (f"role: {facts.role}",), fix)
+
+
+def _redis(facts: Facts) -> Iterator[Finding]:
+    seen, ready = facts.redis, facts.ready
+    said = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
+    away = seen is not None and seen.trouble and not seen.http
+    if not away and "Redis" not in said:
+        return
+    where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "what REDIS_URL names"
+    evidence = [f"/ready answers {ready.status}: {said}"] if ready and said else []
+    if seen is not None and away:
+        evidence.append(f"{where}: {seen.words}")
+    fix = (
+        "Start Redis, or correct REDIS_URL, or unset it (one replica works without); stock waits for one that is gone."
+    )
+    yield Finding("redis", _CRITICAL, f"Redis does not answer ({where}).", tuple(evidence), fix)
+
+
+def _database(facts: Facts) -> Iterator[Finding]:
+    said = str(facts.ready.body.get("detail", "")) if facts.ready and isinstance(facts.ready.body, dict) else ""
+    if "Database" in said:
+        fix = "Check DATABASE_URL, and that the database runs and has connections left."
+        yield Finding("database", _CRITICAL, "The database does not answer.", (f"/ready: {said}",), fix)
+
+
+def _disabled(facts: Facts) -> Iterator[Finding]:
+    if facts.role == "admin" and not facts.openai_enabled:
+        only = not facts.ollama_enabled and not facts.pipes
+        what = "The OpenAI API is switched off, and with it every vLLM connection."
+        evidence = ("/openai/config: ENABLE_OPENAI_API is false",)
+        fix = f"{CONNECTIONS}: switch on OpenAI API (what is stored wins over the variable ENABLE_OPENAI_API)."
+        yield Finding("api-disabled", _CRITICAL if only or not facts.listed else _WARNING, what, evidence, fix)
+    elif facts.role == "admin" and not any(item.slot == "OpenAI" for item in facts.connections):
+        fix = f"{CONNECTIONS}: add http://YOUR-VLLM:8000/v1, or set OPENAI_API_BASE_URL before the first start."
+        evidence = ("/openai/config: no enabled connection",)
+        severity = _CRITICAL if not facts.listed else _INFO
+        yield Finding("no-connection", severity, "No vLLM (OpenAI) connection is set up.", evidence, fix)
+
+
+def _functions(facts: Facts) -> Iterator[Finding]:
+    """Find a pipe that fails: in stock it may take the whole list, though each provider by itself answers well."""
+    if facts.listing is None:
+        return
+    broken = facts.listing.status >= 500
+    apart = all(reply is None or reply.status == 200 for reply in (facts.openai, facts.ollama))
+    absent = [
+        pipe for pipe in facts.pipes if not any(name == pipe or name.startswith(f"{pipe}.") for name in facts.listed)
+    ]
+    if not absent or not (facts.listing.status == 200 or (broken and apart)):
+        return
+    log = facts.room.itself.log if facts.room else ()
+    named = [pipe for pipe in absent if any(f"function_{pipe}" in line or pipe in line.split() for line in log)]
+    shown = ", ".join(named if broken and named else absent)
+    last = next((line.strip() for line in reversed(log) if "Error: " in line), "")
+    evidence = [f"switched on, of the type pipe, and not in the list: {', '.join(absent)}"]
+    if broken:
+        evidence = [f"/api/models answers {facts.listing.status}, while the providers' own lists are good"]
+        evidence += [f"its log: {last}"] if last else []
+    fix = f"Admin Panel, Functions: switch off {shown}, or correct its code. This fork's image lists the rest anyway."
+    what = f"A stored function fails when it lists its models: {shown}."
+    yield Finding("function-fails", _CRITICAL if broken else _WARNING, what, tuple(evidence), fix)
+
+
+def _broken_list(facts: Facts) -> Iterator[Finding]:
+    listing = facts.listing
+    if listing is None or listing.status == 200:
+        return
+    bad = [
+        f"{path} answers {reply.status or 'nothing in time'}"
+        for path, reply in (("/openai/models", facts.openai), ("/ollama/api/tags", facts.ollama))
+        if reply is not None and reply.status != 200
+    ]
+    evidence = (f"/api/models answers {listing.status or 'nothing in time'} after {listing.seconds:.1f} s", *bad)
+    fix = "Switch connections off one by one, or run this fork's image: there, one that misbehaves costs only itself."
+    yield Finding("list-fails", _CRITICAL, "The model list fails for everybody.", evidence, fix)
+
+
+def _names(facts: Facts) -> Iterator[Finding]:
+    for item in facts.connections:
+        served = model_ids(item.base.json) if item.base else None
+        if served is None and item.verified and item.verified.status == 200:
+            served = model_ids(item.verified.body)
+        if (
+            item.slot != "OpenAI"
+            or served is None
+            or not (wrong := [name for name in item.manual if name not in served])
+        ):
+            continue
+        evidence = (f"the connection's list: {', '.join(item.manual)}", f"served: {', '.join(served) or 'nothing'}")
+        fix = f"{CONNECTIONS}: correct its Model IDs, or start vLLM with --served-model-name {wrong[0]}."
+        what = f"{item.name} lists models that it does not serve: {', '.join(wrong)}."
+        yield Finding("model-name", _CRITICAL, what, evidence, fix)
+    bases = set(facts.listed)
+    for record in facts.records:
+        base = record.get("base_model_id")
+        if base and bases and base not in bases and record.get("is_active", True):
+            what = f"The workspace model {record.get('id')!r} is built on {base!r}, which nobody serves."
+            fix = "Workspace, Models: choose a base model that is listed, or serve it under that name."
+            yield Finding("base-model", _WARNING, what, (f"listed: {', '.join(sorted(bases)[:8])}",), fix)
+
+
+def _public(record: object) -> bool:
+    """Tell whether others than its owner may read a model, in the words of 0.12 (grants) or of older releases."""
+    assert isinstance(record, dict)
+    if "access_grants" in record:
+        return bool(record["access_grants"])
+    return record.get("access_control", None) != {}
+
+
+def _hidden(facts: Facts) -> Iterator[Finding]:
+    if facts.role != "admin" or facts.users < 2 or not facts.listed or (facts.room and facts.room.bypass_access):
+        return
+    known = {str(record.get("id")): record for record in facts.records}
+    hidden = [name for name in facts.listed if name not in known or not _public(known[name])]
+    if not hidden:
+        return
+    every = len(hidden) == len(facts.listed)
+    what = f"{len(hidden)} of {len(facts.listed)} models are for admins only: {', '.join(hidden[:5])}."
+    evidence = (f"{facts.users} accounts; no access is granted to these models",)
+    fix = (
+        "Admin Panel, Settings, Models: set each to Public or grant it to groups; or BYPASS_MODEL_ACCESS_CONTROL=true."
+    )
+    yield Finding("access-hidden", _CRITICAL if every else _INFO, what, evidence, fix)
+
+
+def _empty(facts: Facts) -> Iterator[Finding]:
+    if facts.listing is not None and facts.listing.status == 200 and not facts.listed and facts.role == "admin":
+        fix = "See the other findings; with --vllm URL the model server is looked at, too."
+        yield Finding("list-empty", _CRITICAL, "The model list is empty.", ("/api/models: 200, no model",), fix)
+
+
+def _slow(facts: Facts) -> Iterator[Finding]:
+    if facts.listing is not None and facts.listing.status == 200 and facts.listing.seconds > SLOW:
+        evidence = (f"/api/models?refresh=true took {facts.listing.seconds:.1f} s",)
+        fix = "Remove the connection that is slow or silent (named above, if one was seen), or run this fork's image."
+        yield Finding("list-slow", _WARNING, "The model list is slow: everybody waits for the slowest.", evidence, fix)
+
+
+def _version(facts: Facts) -> Iterator[Finding]:
+    running = str(facts.config.get("version", ""))
+    try:
+        older = Version(running) < Version(facts.pinned)
+    except InvalidVersion:
+        return
+    if older:
+        fix = "docs/upgrade.md: back the volume up, then start the newer image on it."
+        what = f"It runs Open WebUI {running}; this checkout pins {facts.pinned}."
+        yield Finding("version-old", _INFO, what, (f"/api/config: {running}",), fix)
+
+
+def _image(facts: Facts) -> Iterator[Finding]:
+    image = facts.image
+    if image is None:
+        return
+    if image.error or image.bad:
+        fix = "Do not run it before you know why; `nox -s verify` has every check, docs/trust.md what they mean."
+        what = f"{image.ref} does not verify." if image.bad else f"{image.ref} could not be verified."
+        yield Finding("image-signature", _CRITICAL, what, image.bad or (image.error,), fix)
+    running = facts.room.labels.get("org.opencontainers.image.version", "") if facts.room else ""
+    tag = image.ref.rpartition(":")[2]
+    if facts.room and running and "@" not in image.ref and tag not in (running, "latest"):
+        what = f"The running container is not of {image.ref}: its label says {running}."
+        evidence = (f"image of the container: {facts.room.itself.image}",)
+        yield Finding("image-other", _WARNING, what, evidence, "Pull it, and make the container anew.")
+
+
+def about(facts: Facts) -> str:
+    """Return version and list in a line."""
+    version = facts.config.get("version")
+    words = [f"Open WebUI {version}" if version else "no Open WebUI"]
+    if facts.listing is not None:
+        count, seconds = len(facts.listed), facts.listing.seconds
+        words.append(f"/api/models: {facts.listing.status or 'no answer'}, {count} models, {seconds:.2f} s")
+    return " · ".join(words)

@@ -1,0 +1,61 @@
+"""Open WebUI's own API, as far as the doctor asks it. Read only: nothing is stored or changed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from webui_fork.doctor.facts import Reply, is_private
+from webui_fork.settings import Secret
+
+PATIENCE = 25.0  # seconds: stock waits 11 for one silent provider, and asks an Ollama twice
+
+
+class Site:
+    """A session with an Open WebUI; ``token`` is a JWT or an API key of an admin, or None."""
+
+    def __init__(self, url: str, token: Secret | None) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
+        self._session = requests.Session()
+        self._session.headers["Connection"] = "close"  # after an error of its own, uvicorn hangs up
+        # a proxy of this machine's has no business between us and a private host
+        self._session.trust_env = not is_private(urlsplit(self.url).hostname or "")
+
+    def ask(self, path: str, form: dict[str, Any] | None = None, patience: float = PATIENCE) -> Reply:
+        """GET a path, or POST a form to one that only looks; never raises for what comes back."""
+        headers = {"Authorization": f"Bearer {self.token.reveal()}"} if self.token else {}
+        start = time.monotonic()
+        try:
+            method = "GET" if form is None else "POST"
+            answer = self._session.request(
+                method, self.url + path, json=form, headers=headers, timeout=patience, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            return Reply(0, type(error).__name__, time.monotonic() - start)
+        seconds = time.monotonic() - start
+        try:
+            body = answer.json()
+        except ValueError:
+            body = answer.text[:4000]
+        return Reply(answer.status_code, body, seconds)
+
+    def sign_in_without_password(self) -> bool:
+        """Sign in where WEBUI_AUTH is off; tell whether that worked."""
+        answer = self.ask("/api/v1/auths/signin", {"email": "", "password": ""})
+        token = answer.body.get("token") if answer.status == 200 and isinstance(answer.body, dict) else None
+        if isinstance(token, str):
+            self.token = Secret(token)
+        return self.token is not None
+
+    def role(self) -> str:
+        """Return the role of whose token it is, or "" if the token is not good."""
+        answer = self.ask("/api/v1/auths/")
+        return str(answer.body.get("role", "")) if answer.status == 200 and isinstance(answer.body, dict) else ""
+
+    def close(self) -> None:
+        """End the session."""
+        self._session.close()

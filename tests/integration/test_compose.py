@@ -1,0 +1,164 @@
+"""`deploy/compose.yaml` with the real Compose, from a clone in another folder to the first streamed token."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from docker import DockerClient
+
+from containers import ADMIN, Site
+from streaming import first_token
+from users import checkout
+from webui_fork.engine import Engine
+
+UP = 300.0  # seconds
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A running deployment: its folder, Compose's environment, and an admin who signed up."""
+
+    folder: Path
+    env: dict[str, str]
+    site: Site
+    seconds: float
+
+    def compose(self, *words: str) -> str:
+        return compose(self.folder, self.env, *words)
+
+
+def program() -> str:
+    """Return the path of Compose: the wheel's, beside this Python, else the one on PATH."""
+    beside = Path(sys.executable).parent / "docker-compose"
+    found = str(beside) if beside.exists() else shutil.which("docker-compose")
+    assert found, "docker-compose is missing: install Docker's Compose"
+    return found
+
+
+def compose(folder: Path, env: dict[str, str], *words: str) -> str:
+    done = subprocess.run([program(), *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`deploy/` of a fresh clone, set up as the README says."""
+    folder = checkout(tmp_path_factory.mktemp("clone")) / "deploy"
+    subprocess.run(["./init.sh"], cwd=folder, check=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def env(docker_engine: Engine, patched: str, vllm_image: str) -> dict[str, str]:
+    """What a user sets: the images that were built here, the profile, a free port; and a proxy that is no good."""
+    return {
+        **os.environ,
+        "DOCKER_HOST": docker_engine.host,
+        "COMPOSE_PROJECT_NAME": f"webui-fork-{uuid.uuid4().hex[:8]}",
+        "COMPOSE_PROFILES": "cpu",
+        "WEBUI_IMAGE": patched,
+        "VLLM_CPU_IMAGE": vllm_image,
+        "WEBUI_LISTEN": f"127.0.0.1:{free_port()}",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "NO_PROXY": "",
+    }
+
+
+@pytest.fixture(scope="module")
+def deployed(client: DockerClient, folder: Path, env: dict[str, str]) -> Iterator[Deployed]:
+    start = time.monotonic()
+    try:
+        compose(folder, env, "up", "--detach", "--wait", "--wait-timeout", f"{UP:g}")
+        url = f"http://{env['WEBUI_LISTEN']}"
+        form = {"name": "Admin", "email": ADMIN, "password": uuid.uuid4().hex}
+        answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
+        answer.raise_for_status()
+        name = compose(folder, env, "ps", "--format", "{{.Name}}", "webui").strip()
+        site = Site(client.containers.get(name), url, answer.json()["token"], form["password"])
+        yield Deployed(folder, env, site, time.monotonic() - start)
+    finally:
+        compose(folder, env, "down", "--volumes", "--timeout", "5")
+
+
+def test_from_up_to_the_first_streamed_token(deployed: Deployed) -> None:
+    assert deployed.site.models().ids == ["tiny"]
+    assert first_token(deployed.site, "tiny")
+
+
+def test_secrets_are_files_and_nothing_else(deployed: Deployed, client: DockerClient) -> None:
+    values = [file.read_text() for file in (deployed.folder / "secrets").iterdir() if file.stat().st_size]
+    assert len(values) == 2
+    rendered = deployed.compose("config")
+    for name in deployed.compose("ps", "--format", "{{.Name}}").split():
+        described = json.dumps(client.containers.get(name).attrs)
+        assert not any(value in described + rendered for value in values)
+    assert (deployed.folder / "secrets").stat().st_mode & 0o077 == 0
+
+
+def test_vllm_wants_the_key(deployed: Deployed) -> None:
+    code = "import urllib.request as r\nr.build_opener(r.ProxyHandler({})).open('http://vllm:8000/v1/models')"
+    done = deployed.site.container.exec_run(["python3", "-c", code])
+    assert b"401" in done.output
+
+
+def test_every_container_is_hardened(deployed: Deployed, client: DockerClient) -> None:
+    for name in deployed.compose("ps", "--format", "{{.Name}}").split():
+        attrs = client.containers.get(name).attrs
+        host = attrs["HostConfig"]
+        assert (attrs["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == ("1000:0", True, ["ALL"])
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    ports = deployed.compose("ps", "--format", "{{.Publishers}}")
+    assert ports.count("8080") == 1
+    assert "127.0.0.1" in ports
+
+
+def test_data_survives_down_and_up(deployed: Deployed) -> None:
+    deployed.compose("rm", "--stop", "--force", "webui")
+    deployed.compose("up", "--detach", "--wait", "webui")
+    form = {"email": ADMIN, "password": deployed.site.password}
+    requests.post(f"{deployed.site.url}/api/v1/auths/signin", json=form, timeout=30).raise_for_status()
+
+
+def test_without_an_image_it_says_what_to_do(tmp_path: Path, env: dict[str, str]) -> None:
+    bare = checkout(tmp_path / "clone") / "deploy"
+    words = {key: value for key, value in env.items() if key != "WEBUI_IMAGE"}
+    done = subprocess.run([program(), "config"], cwd=bare, env=words, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "./init.sh" in done.stderr
+
+
+@pytest.mark.parametrize("profile", ["gpu", "cpu", ""])
+def test_each_profile_is_well_formed(folder: Path, env: dict[str, str], profile: str) -> None:
+    rendered = json.loads(compose(folder, {**env, "COMPOSE_PROFILES": profile}, "config", "--format", "json"))
+    assert set(rendered["services"]) == {"webui", *({"gpu": ["vllm"], "cpu": ["vllm-cpu"]}.get(profile, []))}
+    if profile == "gpu":
+        (device,) = rendered["services"]["vllm"]["deploy"]["resources"]["reservations"]["devices"]
+        assert device["capabilities"] == ["gpu"]
+
+
+def test_setting_up_twice_changes_nothing(folder: Path) -> None:
+    before = {file.name: file.read_bytes() for file in (folder / "secrets").iterdir()}
+    (folder / ".env").write_text("MINE=1\n")
+    subprocess.run(["./init.sh"], cwd=folder, check=True)
+    assert {file.name: file.read_bytes() for file in (folder / "secrets").iterdir()} == before
+    assert (folder / ".env").read_text() == "MINE=1\n"

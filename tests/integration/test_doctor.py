@@ -1,0 +1,375 @@
+"""The doctor finds each cause, created for real, on the stock image and on ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from docker import DockerClient
+
+from containers import GOOD, PROVIDER, Connections, Site, address, fault, wait_for_log, webui
+from helpers import Server, Talk, reply
+from hosted import gateway, redis, tinyproxy
+from integration.conftest import LOADING, VLLM, Street
+from webui_fork import engine, oci, pipeline
+from webui_fork.doctor import examine, rules
+from webui_fork.doctor.findings import Finding, Severity
+from webui_fork.engine import Engine
+from webui_fork.errors import EXIT_DOCTOR_CRITICAL, UsageError
+from webui_fork.settings import CHECKOUT, Secret, Settings
+
+ASSETS = CHECKOUT / "tests/assets"
+# a name that is no text takes the whole list in stock
+BROKEN = "class Pipe:\n    name = '\\ud83d'\n    def pipes(self):\n        return [{'id': 'a', 'name': 'A'}]\n"
+Look = Callable[..., tuple[Finding, ...]]
+
+
+@pytest.fixture(scope="module")
+def seeing(real: Settings, docker_engine: Engine) -> Settings:
+    """Settings of a user whose Docker engine is the one of the tests."""
+    return replace(real, environ={**real.environ, "DOCKER_HOST": docker_engine.host})
+
+
+@pytest.fixture(scope="module")
+def blind(real: Settings) -> Settings:
+    """Settings of a user without a Docker engine."""
+    return replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
+
+
+@pytest.fixture(scope="module", params=["stock", "patched"])
+def site(request: pytest.FixtureRequest, client: DockerClient, street: Street) -> Iterator[Site]:
+    """A site without accounts beside the vLLM; of the stock image, and of ours."""
+    with webui(client, request.getfixturevalue(request.param), street.network) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stock_site(client: DockerClient, stock: str, street: Street) -> Iterator[Site]:
+    with webui(client, stock, street.network) as running:
+        yield running
+
+
+def diagnose(settings: Settings, site: Site, **options: Any) -> tuple[Finding, ...]:
+    request = examine.Request(site.url, token=options.pop("token", Secret(site.token)), **options)
+    return rules.diagnose(examine.run(settings, request, Talk()))
+
+
+def found(findings: tuple[Finding, ...], cause: str) -> Finding:
+    """Return the first finding, which has to be this cause, with evidence and a remedy."""
+    assert findings, "nothing found"
+    assert findings[0].cause == cause, findings
+    assert findings[0].evidence
+    assert findings[0].fix
+    return findings[0]
+
+
+def test_nothing_is_wrong(site: Site, seeing: Settings, street: Street) -> None:
+    site.connect([VLLM])
+    assert diagnose(seeing, site) == ()
+
+
+CONNECTIONS: dict[str, tuple[str, Connections, str]] = {
+    "no-v1": ("base-url-no-v1", ["http://vllm:8000"], "http://vllm:8000/v1"),
+    "dns": ("dns", ["http://nowhere:8000/v1"], "nowhere"),
+    "refused": ("refused", ["http://vllm:8001/v1"], "nothing listens"),
+    "localhost": ("localhost", ["http://localhost:8000/v1"], "own container"),
+    "tls": ("tls", ["https://vllm:8000/v1"], "http://vllm:8000/v1"),
+    "login": ("wrong-service-login", [fault("status-302-login")], "login"),
+    "silent": ("silent", [fault("silent")], "never answers"),
+    "shape": ("provider-shape", [fault("list-of-numbers")], '{"data"'),
+    "error": ("provider-error", [fault("status-500")], "500"),
+    "name": ("model-name", [(VLLM, {"model_ids": ["qwen-typo"]})], "--served-model-name qwen-typo"),
+    "url": ("url", ["vllm:8000/v1"], "http://HOST:PORT/v1"),
+}
+
+
+@pytest.mark.parametrize("name", CONNECTIONS)
+def test_a_connection(site: Site, seeing: Settings, street: Street, name: str, request: pytest.FixtureRequest) -> None:
+    cause, wrong, words = CONNECTIONS[name]
+    site.connect(wrong)
+    if "patched" in request.node.name and name == "no-v1":  # forgiven, and still said
+        assert [(item.cause, item.severity) for item in diagnose(seeing, site)] == [(cause, Severity.INFO)]
+        return
+    finding = found(diagnose(seeing, site), cause)
+    assert words in f"{finding.what} {finding.fix}"
+
+
+@pytest.mark.parametrize(
+    ("cause", "url", "argv"),
+    [
+        ("wrong-service-ollama", "http://other:11434/f/ollama-like", ["/provider.py", "11434"]),
+        ("wrong-service", "http://other:8000/v1", ["-m", "http.server", "8000"]),
+    ],
+)
+def test_another_service(
+    client: DockerClient, site: Site, seeing: Settings, street: Street, patched: str, cause: str, url: str,
+    argv: list[str],
+) -> None:  # fmt: skip
+    """What answers is an Ollama, or a web server; the Ollama is one by what it says, not the program."""
+    aliases = {street.network: client.api.create_endpoint_config(aliases=["other"])}
+    files = {"/provider.py": PROVIDER.read_bytes()}
+    with engine.container(
+        client, patched, entrypoint=["python3", *argv], command=[], user="0", files=files,
+        network=street.network, networking_config=aliases, stop_signal="SIGKILL",
+    ) as running:  # fmt: skip
+        time.sleep(1)
+        running.reload()
+        site.connect([url])
+        found(diagnose(seeing, site), cause)
+
+
+def test_a_slash_too_many(stock_site: Site, seeing: Settings) -> None:
+    stock_site.connect([VLLM + "/"])
+    assert VLLM in found(diagnose(seeing, stock_site), "base-url-slash").fix
+
+
+def test_an_ollama_that_is_not_there(site: Site, seeing: Settings) -> None:
+    site.connect([VLLM], ["http://host.docker.internal:11434"])
+    findings = diagnose(seeing, site)
+    assert [item.cause for item in findings if item.severity is not Severity.INFO] == ["ollama-absent"]
+
+
+def test_everything_is_switched_off(site: Site, seeing: Settings) -> None:
+    site.connect()
+    found(diagnose(seeing, site), "api-disabled")
+
+
+def test_no_connection_is_set_up(site: Site, seeing: Settings) -> None:
+    form: dict[str, Any] = {"ENABLE_OPENAI_API": True, "OPENAI_API_BASE_URLS": [], "OPENAI_API_KEYS": []}
+    site.call("POST", "/openai/config/update", json={**form, "OPENAI_API_CONFIGS": {}}).raise_for_status()
+    found(diagnose(seeing, site), "no-connection")
+
+
+def test_a_vllm_that_loads_and_then_wants_a_key(
+    client: DockerClient, site: Site, seeing: Settings, street: Street, vllm_image: str, request: pytest.FixtureRequest
+) -> None:
+    command = client.images.get(vllm_image).attrs["Config"]["Cmd"]
+    with engine.container(
+        client, vllm_image, command=[*command, "--api-key", "right"], network=street.network, shm_size="256m"
+    ) as loading:
+        site.connect([f"http://{loading.name}:8000/v1"])
+        wait_for_log(loading, "INFO")
+        finding = found(diagnose(seeing, site), "vllm-loading")
+        assert str(loading.name) in finding.fix
+        if "stock" not in request.node.name:
+            return
+        engine._wait_healthy(loading, LOADING)
+        assert "--api-key" in found(diagnose(seeing, site), "api-key").fix
+
+
+def test_a_container_that_does_not_run(
+    client: DockerClient, stock_site: Site, seeing: Settings, street: Street, stock: str
+) -> None:
+    with engine.container(client, stock, entrypoint=["false"], network=street.network) as gone:
+        gone.wait()
+        stock_site.connect([f"http://{gone.name}:8000/v1"])
+        assert f"docker logs {gone.name}" in found(diagnose(seeing, stock_site), "provider-stopped").fix
+
+
+def test_a_certificate_that_nobody_trusts(
+    client: DockerClient, site: Site, seeing: Settings, street: Street, patched: str
+) -> None:
+    cert = trustme.CA().issue_cert("secure")
+    files = {
+        "/cert.pem": cert.private_key_and_cert_chain_pem.bytes(),
+        "/tls_server.py": (ASSETS / "tls_server.py").read_bytes(),
+    }
+    aliases = {street.network: client.api.create_endpoint_config(aliases=["secure"])}
+    with engine.container(
+        client, patched, entrypoint=["python3", "/tls_server.py"], command=[], user="0", files=files,
+        network=street.network, networking_config=aliases,
+    ) as running:  # fmt: skip
+        wait_for_log(running, "ready")
+        site.connect(["https://secure:8443/v1"])
+        assert "SSL_CERT_FILE" in found(diagnose(seeing, site), "tls-certificate").fix
+
+
+@pytest.mark.parametrize("image", ["stock", "patched"])
+def test_a_proxy_in_between(
+    client: DockerClient, seeing: Settings, blind: Settings, street: Street, real: Settings, image: str,
+    tmp_path: Path, request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """The Docker client puts its proxy into every container; stock then asks it for http://vllm:8000."""
+    with tinyproxy(real, gateway(client, street.network), tmp_path) as proxy:
+        url = f"http://{proxy.host}:{proxy.port}"
+        env = {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": "10.0.0.0/8,172.16.0.0/12,*.local"}
+        with webui(client, request.getfixturevalue(image), street.network, env=env) as site:
+            site.connect([VLLM])
+            if image == "patched":
+                assert diagnose(seeing, site) == ()
+                return
+            finding = found(diagnose(seeing, site), "proxy")
+            assert "NO_PROXY=vllm,localhost,127.0.0.1" in finding.fix
+            # without a view from the inside, the proxy's own words give it away
+            assert "NO_PROXY=vllm" in found(diagnose(blind, site), "proxy").fix
+
+
+def test_the_entry_that_was_advised_works_in_stock(
+    client: DockerClient, seeing: Settings, street: Street, real: Settings, stock: str, tmp_path: Path
+) -> None:
+    with tinyproxy(real, gateway(client, street.network), tmp_path) as proxy:
+        url, direct = f"http://{proxy.host}:{proxy.port}", "vllm,localhost,127.0.0.1"
+        env = {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": direct, "no_proxy": direct}
+        with webui(client, stock, street.network, env=env) as site:
+            site.connect([VLLM])
+            assert diagnose(seeing, site) == ()
+
+
+@contextmanager
+def slow_names(client: DockerClient, image: str, network: str, target: str) -> Iterator[str]:
+    """Run a name server that takes two seconds for each answer; yields its address."""
+    files = {"/slow_dns.py": (ASSETS / "slow_dns.py").read_bytes()}
+    with engine.container(
+        client, image, entrypoint=["python3", "/slow_dns.py"], command=[target, "2"], user="0", files=files,
+        network=network,
+    ) as running:  # fmt: skip
+        wait_for_log(running, "ready")
+        running.reload()
+        yield address(running)
+
+
+def test_a_name_that_resolves_slowly(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
+    street.vllm.reload()
+    target = address(street.vllm)
+    with (
+        slow_names(client, stock, street.network, target) as server,
+        webui(client, stock, street.network, dns=[server]) as site,
+    ):
+        site.connect(["http://vllm.example.com:8000/v1"])
+        findings = diagnose(seeing, site)
+        assert "dns-slow" in [item.cause for item in findings]
+        assert findings[0].severity is Severity.WARNING
+
+
+def test_a_function_that_fails(
+    client: DockerClient, seeing: Settings, street: Street, stock: str, patched: str
+) -> None:
+    raises = "class Pipe:\n    def pipes(self):\n        raise RuntimeError('away')\n"
+    for image, code, severity in (
+        (stock, BROKEN, Severity.CRITICAL),
+        (stock, raises, Severity.WARNING),
+        (patched, raises, Severity.WARNING),
+    ):
+        with webui(client, image, street.network) as site:
+            site.connect([VLLM])
+            site.function("broken", code)
+            finding = found(diagnose(seeing, site), "function-fails")
+            assert (finding.severity, "broken" in finding.fix) == (severity, True)
+
+
+@pytest.mark.parametrize("image", ["stock", "patched"])
+def test_redis_goes_away(
+    client: DockerClient, seeing: Settings, street: Street, real: Settings, image: str, request: pytest.FixtureRequest
+) -> None:
+    with redis(real, gateway(client, street.network)) as running:
+        url = f"redis://{running.host}:{running.port}/0"
+        with webui(client, request.getfixturevalue(image), street.network, env={"REDIS_URL": url}) as site:
+            site.connect([VLLM])
+            running.child.kill()
+            running.child.wait()
+            assert str(running.port) in found(diagnose(seeing, site), "redis").what
+
+
+def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
+    with webui(client, stock, street.network, auth=True) as admin:
+        admin.connect([VLLM])
+        assert diagnose(seeing, admin) == ()  # nobody is there to miss it
+        user = admin.signed_up("reader")
+        assert user.models().ids == []
+        assert street.model in found(diagnose(seeing, admin), "access-hidden").what
+        assert "Public" in found(diagnose(seeing, admin), "access-hidden").fix
+        grant = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+        form = {"id": street.model, "name": "Shared", "meta": {}, "params": {}, "access_grants": [grant]}
+        admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
+        assert diagnose(seeing, admin) == ()
+        form = {
+            "id": "mine",
+            "name": "Mine",
+            "base_model_id": "gone",
+            "meta": {},
+            "params": {},
+            "access_grants": [grant],
+        }
+        admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
+        assert "'gone'" in found(diagnose(seeing, admin), "base-model").what
+        found(diagnose(seeing, admin, token=Secret("wrong")), "token")
+        found(diagnose(seeing, admin, token=Secret(user.token)), "not-admin")
+        assert diagnose(seeing, admin, token=None) == ()
+
+
+def test_an_image_that_is_starting(client: DockerClient, seeing: Settings, stock: str) -> None:
+    ports = {"8080/tcp": ("127.0.0.1", None)}
+    with engine.container(client, stock, ports=ports) as starting:
+        starting.reload()
+        port = starting.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
+        request = examine.Request(f"http://127.0.0.1:{port}")
+        found(rules.diagnose(examine.run(seeing, request, Talk())), "webui-not-up")
+
+
+def test_nobody_and_somebody_else_answers(blind: Settings, server: Server) -> None:
+    nobody = examine.Request("http://127.0.0.1:9")
+    found(rules.diagnose(examine.run(blind, nobody, Talk())), "webui-unreachable")
+    server.answer = lambda handler: reply(handler, 200, b"<html>Hello</html>", Content_Type="text/html")
+    other = examine.Request(server.url)
+    found(rules.diagnose(examine.run(blind, other, Talk())), "not-open-webui")
+
+
+def test_the_vllm_itself(
+    client: DockerClient, stock_site: Site, seeing: Settings, vllm_image: str, server: Server, street: Street
+) -> None:
+    stock_site.connect([VLLM])
+    url = f"http://{address(street.vllm)}:8000"
+    assert diagnose(seeing, stock_site, vllm=url) == ()
+    found(diagnose(seeing, stock_site, vllm="http://127.0.0.1:9"), "vllm-unreachable")
+    server.answer = lambda handler: reply(handler, 200, b"<html></html>", Content_Type="text/html")
+    found(diagnose(seeing, stock_site, vllm=server.url), "vllm-other")
+    server.answer = lambda handler: reply(handler, 200, b'{"data": [{"id": "elsewhere"}]}')
+    found(diagnose(seeing, stock_site, vllm=server.url), "vllm-not-listed")
+    server.answer = lambda handler: reply(handler, 401, b"{}")
+    found(diagnose(seeing, stock_site, vllm=server.url, vllm_key=Secret("no")), "vllm-key")
+
+
+def test_an_image_that_nobody_signed(real: Settings, built: pipeline.Built, tmp_path: Path) -> None:
+    oci.write_layout(tmp_path / "image", "v1", built.image, real.cache)
+    image = examine.verified(real, f"oci:{tmp_path / 'image'}", None, Talk())
+    assert any("signature" in line for line in image.bad)
+
+
+def test_a_container_by_name(seeing: Settings, stock_site: Site) -> None:
+    assert diagnose(seeing, stock_site, container=str(stock_site.container.name)) == diagnose(seeing, stock_site)
+    with pytest.raises(UsageError, match="no container"):
+        diagnose(seeing, stock_site, container="nobody")
+
+
+def test_from_the_command_line(seeing: Settings, stock_site: Site, tmp_path: Path) -> None:
+    stock_site.connect([fault("silent")])
+    token = tmp_path / "token"
+    token.write_text(stock_site.token)
+    argv = [sys.executable, "-m", "webui_fork", "doctor", "--webui", stock_site.url, "--token-file", str(token)]
+    env = {**os.environ, "DOCKER_HOST": seeing.environ["DOCKER_HOST"], "PYTHONPATH": str(CHECKOUT / "build")}
+    done = subprocess.run([*argv, "--json"], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_DOCTOR_CRITICAL, done.stderr
+    document = json.loads(done.stdout)
+    assert document["findings"][0]["cause"] == "silent"
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
+    assert "critical: OpenAI connection 1" in done.stdout
+    assert stock_site.token not in done.stdout + done.stderr
+    stock_site.connect([GOOD])
+
+
+def test_without_docker_it_says_what_it_did_not_see(blind: Settings, stock_site: Site, client: DockerClient) -> None:
+    stock_site.connect(["http://vllm:8001/v1"])
+    request = examine.Request(stock_site.url, token=Secret(stock_site.token))
+    facts = examine.run(blind, request, Talk())
+    assert any("from inside" in line for line in facts.unchecked)
+    assert rules.diagnose(facts)[0].severity is Severity.CRITICAL
