@@ -105,6 +105,12 @@ def publish(session: nox.Session) -> None:
 
 
 @nox.session
+def pin(session: nox.Session) -> None:
+    """Verify an image, and have deploy/ name it by digest (-- REF)."""
+    _fork(session, "pin", *session.posargs)
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """List known vulnerabilities of the image's packages; what we judge of them is in vex.cdx.json."""
     _fork(session, "audit", *session.posargs)
@@ -151,6 +157,16 @@ def tests(session: nox.Session) -> None:
     """Run every test: unit, then integration with real servers, then the proofs of the patches."""
     _install(session, "dev")
     session.run("pytest", *session.posargs, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation to out/site; a warning is an error (-- serve looks at it while you write)."""
+    _install(session, "docs")
+    serving = session.posargs[:1] == ["serve"]
+    argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
+    # the theme's notice about its successor is no warning of ours
+    session.run("mkdocs", *argv, env={**_env(session), "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"})
 
 
 @nox.session

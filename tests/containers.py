@@ -130,11 +130,17 @@ def _split(connections: Connections) -> tuple[list[str], dict[str, Any]]:
     return [url for url, _ in pairs], {str(idx): config for idx, (_, config) in enumerate(pairs) if config}
 
 
-def _signed_in(running: Container, *, auth: bool = False) -> Site:
+def _up(running: Container) -> str:
+    """Wait until it serves; return its URL."""
     running.reload()
     port = running.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
     url = f"http://127.0.0.1:{port}"
     wait_for(url, running)
+    return url
+
+
+def _signed_in(running: Container, *, auth: bool = False) -> Site:
+    url = _up(running)
     if auth:
         form = {"name": "Admin", "email": ADMIN, "password": secrets.token_hex(16)}
         answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
@@ -172,16 +178,21 @@ def webui(
     *,
     env: Mapping[str, str] | None = None,
     auth: bool = False,
+    signed: bool = True,
     **options: Any,
 ) -> Iterator[Site]:
-    """Run Open WebUI on a network; its connections are set by `Site.connect`."""
+    """Run Open WebUI on a network; its connections are set by `Site.connect`.
+
+    Args:
+        auth: with accounts, of which the first is made. signed: False leaves signing in to the caller.
+    """
     # the engine's user may have a proxy set for containers: a site has the one its test gives it
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"), "")
     environment = {**proxies, "WEBUI_AUTH": str(auth), "ENABLE_OLLAMA_API": "False", **(env or {})}
     with engine.container(
         client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}, **options
     ) as running:
-        yield _signed_in(running, auth=auth)
+        yield _signed_in(running, auth=auth) if signed else Site(running, _up(running), "")
 
 
 @contextmanager

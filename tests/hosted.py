@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,8 @@ def _free_port(host: str) -> int:
 
 
 @contextmanager
-def _running(argv: list[str], host: str, port: int) -> Iterator[Hosted]:
-    child = subprocess.Popen(process.bound(argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def _running(argv: list[str], host: str, port: int, env: Mapping[str, str] | None = None) -> Iterator[Hosted]:
+    child = subprocess.Popen(process.bound(argv), env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while not _listens(host, port):
@@ -81,4 +82,15 @@ def tinyproxy(real: Settings, host: str, folder: Path) -> Iterator[Hosted]:
     config = folder / "tinyproxy.conf"
     config.write_text(f'Port {port}\nListen {host}\nTimeout 60\nMaxClients 50\nPidFile "{folder}/pid"\n')
     with _running([str(program), "-d", "-c", str(config)], host, port) as running:
+        yield running
+
+
+@contextmanager
+def s3(real: Settings, host: str, folder: Path, key: str, secret: str) -> Iterator[Hosted]:
+    """Serve a folder's folders as S3 buckets, with rclone."""
+    beside, port = Path(sys.executable).parent / "rclone", _free_port(host)
+    argv = [str(beside), "serve", "s3", "--addr", f"{host}:{port}", str(folder)]
+    # the key pair goes in by the environment: a command line can be seen by everybody
+    env = {**real.environ, "RCLONE_AUTH_KEY": f'"{key},{secret}"', "RCLONE_CONFIG": "/dev/null"}
+    with _running(argv, host, port, env) as running:
         yield running

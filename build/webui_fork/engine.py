@@ -282,7 +282,7 @@ def container(
         except DockerException as error:
             raise EngineError(f"The container of {image} could not be started.", why=str(error)) from error
         if healthy is not None:
-            _wait_healthy(made, healthy)
+            wait_healthy(made, healthy)
         yield made
     finally:
         if made is not None:
@@ -299,7 +299,12 @@ def _one_file(path: str, data: bytes) -> bytes:
     return out.getvalue()
 
 
-def _wait_healthy(made: Container, seconds: float) -> None:
+def wait_healthy(made: Container, seconds: float) -> None:
+    """Wait until a container's healthcheck passes.
+
+    Raises:
+        EngineError: it does not within these seconds, or it ends; the end of its log is in it.
+    """
     deadline = time.monotonic() + seconds
     state: dict[str, Any] = {}
     while time.monotonic() < deadline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container
+from playwright.sync_api import Page, sync_playwright
 
 from conftest import BUILT
 from containers import GOOD, Connection, Site, provider, webui
@@ -22,6 +24,9 @@ from webui_fork.terminal import Terminal
 VLLM = "http://vllm:8000/v1"
 OTHER: Connection = (GOOD, {"prefix_id": "other"})
 LOADING = 300.0  # seconds: an image of one's own may load real weights
+# nothing but the page: the browser's own errands would wait for a network that a test has none of
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
@@ -155,3 +160,14 @@ def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
         form = {"id": street.model, "name": "Shared", "meta": {}, "params": {}, "access_grants": [grant]}
         site.call("POST", "/api/v1/models/create", json=form).raise_for_status()
         yield site
+
+
+@pytest.fixture
+def page(real: Settings) -> Iterator[Page]:
+    program = tools.find(real, "chromium", Terminal())
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        browser = playwright.chromium.launch_persistent_context(
+            profile, executable_path=str(program), args=QUIET, headless=True, viewport={"width": 1200, "height": 800}
+        )
+        yield browser.new_page()
+        browser.close()

@@ -163,7 +163,7 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
         assert str(loading.name) in finding.fix
         if "stock" not in request.node.name:
             return
-        engine._wait_healthy(loading, LOADING)
+        engine.wait_healthy(loading, LOADING)
         assert "--api-key" in found(diagnose(seeing, site), "api-key").fix
 
 

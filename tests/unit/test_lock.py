@@ -53,7 +53,7 @@ def test_a_git_pin_survives_a_round_trip() -> None:
             20,
             "not of the form",
         ),
-        ('"series" = "sha256:', '"series" = "md5:', 21, "is not a digest"),
+        ('"series" = "sha256:', '"series" = "md5:', 22, "is not a digest"),
     ],
 )
 def test_anything_odd_names_line_and_remedy(old: str, new: str, line: int, words: str) -> None:

@@ -62,7 +62,15 @@ def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="build a published image again from its provenance, and compare",
         epilog="example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub",
     )
-    for parser in (verify, reproduce):
+    pin = verbs.add_parser(
+        "pin",
+        help="verify an image, and have deploy/ name it by digest",
+        epilog="example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p16 --key cosign.pub",
+    )
+    pin.add_argument(
+        "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
+    )
+    for parser in (verify, reproduce, pin):
         parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
         parser.add_argument(
             "--key", metavar="FILE", help="the public key, or a KMS URI; default: as WEBUI_FORK_SIGN says"
@@ -199,7 +207,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int
         from webui_fork.cli import history
 
         {"backtest": history.backtest, "matrix": history.matrix}[arguments.verb](settings, ui, arguments)
-    elif arguments.verb in ("verify", "reproduce", "publish", "audit"):
+    elif arguments.verb in ("verify", "reproduce", "publish", "pin", "audit"):
         from webui_fork.cli import trust
 
         getattr(trust, arguments.verb)(settings, ui, arguments)

@@ -1,4 +1,4 @@
-"""The verbs `verify`, `reproduce`, `publish` and `audit`."""
+"""The verbs `verify`, `reproduce`, `publish`, `pin` and `audit`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from webui_fork import pin as pinning
 from webui_fork import publish as publishing
 from webui_fork import remotes, report, signing, store, tools, variants
 from webui_fork import reproduce as reproducing
@@ -59,16 +60,45 @@ def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
         )
     else:
         print(f"{arguments.ref}\n{digest}\n\n{_lines(checks)}\n")
+    unknown = _refuse(arguments.ref, checks, strict=arguments.strict)
+    if not arguments.json:
+        print("Verified." if not unknown else f"Verified, but for {unknown} that could not be checked.")
+
+
+def _refuse(ref: str, checks: tuple[Check, ...], *, strict: bool = False) -> int:
+    """Return how many checks could not be made.
+
+    Raises:
+        VerifyError: one failed; if strict, also where one could not be made.
+    """
     bad = [check for check in checks if check.verdict is Verdict.BAD]
     unknown = [check for check in checks if check.verdict is Verdict.UNKNOWN]
-    if bad or (unknown and arguments.strict):
+    if bad or (unknown and strict):
         raise VerifyError(
-            f"{arguments.ref} does not verify: {', '.join(check.name for check in bad or unknown)}.",
+            f"{ref} does not verify: {', '.join(check.name for check in bad or unknown)}.",
             why="\n".join(f"{check.name}: {check.words}" for check in bad or unknown),
             remedy="Do not run it before you know why." if bad else "",
         )
-    if not arguments.json:
-        print("Verified." if not unknown else f"Verified, but for {len(unknown)} that could not be checked.")
+    return len(unknown)
+
+
+def pin(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Verify an image, and have `deploy/` name it by digest.
+
+    Raises:
+        VerifyError: it does not verify. ForkError: see :mod:`webui_fork.pin`.
+    """
+    named = pinning.name_of(arguments.ref, arguments.alias)
+    verifier = _verifier(settings, arguments, ui)
+    with store.opened(settings, arguments.ref) as found:
+        with ui.step("verify", f"Verifying {arguments.ref}"):
+            checks = verifying.run(settings, found, verifier)
+        digest, tag = found.root.digest, found.tag or "by digest"
+    _refuse(arguments.ref, checks)
+    done = pinning.write(settings, named, digest, tag)
+    rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
+    rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]
+    print(f"{report.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")
 
 
 def _lines(checks: tuple[Check, ...]) -> str:

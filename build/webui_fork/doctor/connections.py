@@ -31,21 +31,26 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compare
 def findings(facts: Facts) -> Iterator[Finding]:
     """Yield the first cause of each connection that does not list, and what makes one fragile."""
     for item in facts.connections:
-        good = _lists(item)
-        rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
-        found = None if good else next(filter(None, (rule(facts, item) for rule in rules)), None)
-        if found and item.slot == "OpenAI" and item.index in facts.working and not item.manual:
-            yield replace(found, severity=_INFO)  # this fork's image forgives it
-        elif found:
-            yield found
-        elif not good and item.verified and item.verified.status != 200 and item.slot == "OpenAI":
-            yield _unexplained(item)
+        if not _lists(item):
+            yield from _cause(facts, item)
+        elif item.slot == "OpenAI" and item.url != item.url.strip().rstrip("/"):
+            yield _slash(item, _INFO)
         if item.base and not item.base.dns and item.base.dns_seconds > SLOW_NAME:
             yield _slow_name(item, item.base)
-        if item.slot == "OpenAI" and item.url != item.url.strip().rstrip("/") and good:
-            yield _slash(item, _INFO)
     if facts.server:
         yield from _server(facts)
+
+
+def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
+    rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
+    found = next(filter(None, (rule(facts, item) for rule in rules)), None)
+    if item.slot == "OpenAI" and item.index in facts.working and not item.manual:
+        if found:
+            yield replace(found, severity=_INFO)  # this fork's image forgives it
+    elif found:
+        yield found
+    elif item.slot == "OpenAI" and item.verified and item.verified.status != 200:
+        yield _unexplained(item)
 
 
 def _lists(item: Connection) -> bool:

@@ -134,7 +134,7 @@ def _api(facts: Facts, site: Site) -> Facts:
 def _ready(site: Site) -> Reply | None:
     """Ask whether database and Redis answer; older releases have no such page."""
     reply = site.ask("/ready", patience=10)
-    return reply if isinstance(reply.body, dict) else None
+    return reply if isinstance(reply.body, dict) or not reply.status else None
 
 
 def _dict(reply: Reply) -> dict[str, Any]:

@@ -217,8 +217,9 @@ class Facts:
     @property
     def working(self) -> frozenset[int]:
         """The numbers of OpenAI connections that have models in the list, fresh ones."""
-        rows = self.listing.body.get("data", ()) if self.listing and isinstance(self.listing.body, dict) else ()
-        return frozenset(row["urlIdx"] for row in rows if isinstance(row, dict) and _fresh(row))
+        body = self.listing.body if self.listing else None
+        rows = body["data"] if isinstance(body, dict) and model_ids(body) else []
+        return frozenset(row["urlIdx"] for row in rows if _fresh(row))
 
 
 def _fresh(row: dict[str, Any]) -> bool:

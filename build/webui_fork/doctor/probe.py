@@ -105,14 +105,15 @@ def _through(proxy: str, url: str, host: str, port: int, headers: dict[str, str]
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     target = urlsplit(url)
     asked = headers if target.scheme == "https" else {}  # a key is not shown to a proxy
-    connection: http.client.HTTPConnection
+    where = (parts.hostname or "", parts.port or 80)
     try:
         if target.scheme == "https":
-            connection = http.client.HTTPSConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
-            connection.set_tunnel(host, port)
-            return _read(connection, target.path or "/", asked)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=timeout)
-        return _read(connection, url, asked)
+            tunnel = http.client.HTTPSConnection(*where, timeout=timeout)
+            tunnel.set_tunnel(host, port)
+            with contextlib.closing(tunnel):
+                return _read(tunnel, target.path or "/", asked)
+        with contextlib.closing(http.client.HTTPConnection(*where, timeout=timeout)) as plain:
+            return _read(plain, url, asked)
     except (OSError, ValueError) as error:
         return {"status": 0, "http": str(error), "body": "", "server": "", "type": "", "location": "", "seconds": 0.0}
 

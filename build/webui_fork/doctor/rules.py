@@ -33,6 +33,9 @@ def _unreachable(facts: Facts) -> Iterator[Finding]:
     evidence = (f"{front.url}: {front.words}", *(f"its log: {line}" for line in log))
     if facts.config.get("version"):
         return
+    if front.json == {"status": True}:  # it lives, and what needs the database does not answer
+        yield _database_away((f"{front.url}: {front.words}", "/api/config: no answer"))
+        return
     if facts.room and (facts.room.itself.state != "running" or facts.room.itself.health == "starting"):
         state = facts.room.itself.health or facts.room.itself.state
         what = f"Open WebUI's container {facts.room.itself.name} is {state}."
@@ -77,10 +80,15 @@ def _redis(facts: Facts) -> Iterator[Finding]:
 
 
 def _database(facts: Facts) -> Iterator[Finding]:
-    said = str(facts.ready.body.get("detail", "")) if facts.ready and isinstance(facts.ready.body, dict) else ""
-    if "Database" in said:
-        fix = "Check DATABASE_URL, and that the database runs and has connections left."
-        yield Finding("database", _CRITICAL, "The database does not answer.", (f"/ready: {said}",), fix)
+    ready = facts.ready
+    said = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
+    if ready and ("Database" in said or not ready.status):
+        yield _database_away((f"/ready: {said or 'no answer'}",))
+
+
+def _database_away(evidence: tuple[str, ...]) -> Finding:
+    fix = "Check that the database runs, DATABASE_URL, and that it has connections left (its max_connections)."
+    return Finding("database", _CRITICAL, "Open WebUI's database does not answer.", evidence, fix)
 
 
 def _disabled(facts: Facts) -> Iterator[Finding]:

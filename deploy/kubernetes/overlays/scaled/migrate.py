@@ -1,8 +1,9 @@
-"""Bring the database to the release of this image. One pod at a time: upstream's migrations hold no lock of their own."""
+"""Bring the database to this image's release, one pod at a time: upstream's migrations hold no lock of their own."""
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import psycopg
 
@@ -10,5 +11,7 @@ LOCK = 0x77656275  # "webu": any number, the same in every pod
 url = os.environ["DATABASE_URL"].replace("postgres://", "postgresql://", 1)
 with psycopg.connect(url, autocommit=True) as database:
     database.execute("SELECT pg_advisory_lock(%s)", (LOCK,))  # released with the connection, however this ends
-    code = "from open_webui import config"  # importing it migrates
-    sys.exit(subprocess.call([sys.executable, "-c", code], env={**os.environ, "ENABLE_DB_MIGRATIONS": "true"}))
+    key = Path(os.environ["WEBUI_SECRET_KEY_FILE"]).read_text(encoding="utf-8").strip()
+    env = {**os.environ, "ENABLE_DB_MIGRATIONS": "true", "WEBUI_SECRET_KEY": key}
+    # importing it migrates
+    sys.exit(subprocess.call([sys.executable, "-c", "from open_webui import config"], env=env))

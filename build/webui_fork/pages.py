@@ -1,0 +1,75 @@
+"""A page of the documentation per patch, made from its header. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from webui_fork.series import Patch, hook_lines
+
+_FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
+
+
+def page(patch: Patch, hooks: int, blob: str) -> str:
+    """Return a patch's page as Markdown: why, what, proof, status upstream.
+
+    Args:
+        hooks: lines of upstream's own files that it changes. blob: the URL below which the repository's files are.
+    """
+    first, _, why = patch.field("Description").partition("\n")
+    added = sum(file.added for file in patch.files)
+    rows = [
+        f"- `{file.path}`: {f'new, {file.added} lines' if file.is_added_file else f'+{file.added} −{file.removed}'}"
+        for file in patch.files
+    ]
+    forwarded, bug = patch.field("Forwarded"), patch.field("Bug")
+    return "\n".join(
+        [
+            f"# {patch.subject}",
+            "",
+            f"{first.strip()}.",
+            "",
+            "## Why",
+            "",
+            " ".join(line.strip() for line in why.splitlines()),
+            "",
+            "## What",
+            "",
+            *rows,
+            "",
+            f"{added} lines are added; {hooks} lines of upstream's own are changed or removed: places where a later"
+            " release may conflict.",
+            "",
+            "## Proof",
+            "",
+            f"[{patch.field('Proof')}]({blob}/{patch.field('Proof')}) fails on the series up to this patch, and passes"
+            " with it, at every run of `nox -s tests`.",
+            "",
+            "## Status upstream",
+            "",
+            f"- Forwarded: {_FORWARDED.get(forwarded, forwarded)}",
+            f"- Bug: {bug if bug != 'none' else 'none reported'}",
+            f"- Applies to: Open WebUI {patch.field('Applies-To')}",
+            f"- [The patch itself]({blob}/patches/{patch.name})",
+            "",
+        ]
+    )
+
+
+def overview(patches: Sequence[Patch]) -> str:
+    """Return the page that lists the series, in order."""
+    rows = [
+        f"| [{patch.subject}]({patch.name.removesuffix('.patch')}.md) "
+        f"| {patch.field('Description').partition(chr(10))[0].strip()} |"
+        for patch in patches
+    ]
+    lines = ["# The series", "", "In the order in which they go on the release.", "", "| patch | for |", "|---|---|"]
+    return "\n".join([*lines, *rows, ""])
+
+
+def pages(patches: Sequence[Patch], blob: str) -> dict[str, str]:
+    """Return the pages of a series by their path below docs/."""
+    hooks = hook_lines(patches)
+    made = {
+        f"patches/{patch.name.removesuffix('.patch')}.md": page(patch, hooks[patch.name], blob) for patch in patches
+    }
+    return {"patches/index.md": overview(patches), **made}

@@ -1,0 +1,37 @@
+"""MkDocs' hooks: a page per patch; links that leave docs/ go to the repository."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File, Files
+
+from webui_fork import pages, stack
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _blob(config: Any) -> str:
+    return f"{config['repo_url'].rstrip('/')}/blob/main"
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages of the series."""
+    _, patches = stack.read_series(ROOT / "patches")
+    for path, text in pages.pages(patches, _blob(config)).items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:  # noqa: ARG001 - MkDocs names it
+    """Send a link to a file outside docs/ to the repository; a dead one stays, and is an error."""
+    here = (ROOT / "docs" / page.file.src_uri).parent
+
+    def link(match: re.Match[str]) -> str:
+        target = (here / match.group(1)).resolve()
+        outside = not target.is_relative_to(ROOT / "docs") and target.is_relative_to(ROOT) and target.exists()
+        return f"]({_blob(config)}/{target.relative_to(ROOT).as_posix()}{match.group(2)})" if outside else match.group()
+
+    return re.sub(r"\]\((\.\./[^)#\s]+)(#[^)\s]*)?\)", lambda found: link(found), markdown)

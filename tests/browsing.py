@@ -1,0 +1,33 @@
+"""A person at a browser."""
+
+from __future__ import annotations
+
+from playwright.sync_api import Page
+
+from containers import ADMIN, Site
+
+LONG = 30_000  # ms
+
+
+def say(page: Page, admin: Site, model: str) -> None:
+    """Sign in, pick a model, say something, and wait for what it says."""
+    page.goto(admin.url)
+    page.locator("#email").fill(ADMIN)
+    page.locator("#password").fill(admin.password)
+    page.keyboard.press("Enter")
+    page.locator("#chat-input").wait_for(timeout=LONG)
+    if (news := page.get_by_role("button", name="Okay, Let's Go!")).is_visible():
+        news.click()
+    page.locator("#model-selector-model-button").click()
+    page.get_by_role("option", name=f"Select {model} model").click()
+    page.locator("#chat-input").click()
+    page.keyboard.type("hello")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.querySelector('.chat-assistant')?.innerText.trim().length > 20", timeout=LONG)
+
+
+def said(site: Site) -> str:
+    """Return what the model said in the one chat there is, as it was saved."""
+    (chat,) = site.call("GET", "/api/v1/chats/").json()
+    saved = site.call("GET", f"/api/v1/chats/{chat['id']}").json()["chat"]["history"]["messages"].values()
+    return "".join(m["content"] for m in saved if m["role"] == "assistant" and not m.get("error")).strip()

@@ -1,0 +1,169 @@
+"""The doctor's rules, on facts made by hand; the integration tests make the facts."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from helpers import Server, reply
+from webui_fork.cli import doctor as verb
+from webui_fork.doctor import findings, probe, rules
+from webui_fork.doctor.examine import checked_url, secret
+from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, without_secrets
+from webui_fork.doctor.findings import Finding, Severity
+from webui_fork.errors import UsageError
+from webui_fork.settings import CHECKOUT, Settings
+
+CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
+UP = Seen("http://w/health", "here", status=200, type="application/json", body='{"status": true}')
+LIST = Reply(200, {"data": [{"id": "m", "owned_by": "openai", "urlIdx": 0}]}, 0.1)
+GOOD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(200, {"data": [{"id": "m"}]}, 0.1))
+WELL = Facts(
+    "http://w", UP, "0.12.4", config={"version": "0.12.4"}, role="admin", listing=LIST, connections=(GOOD,)
+)  # fmt: skip
+BAD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(500, {"detail": "Server Connection Error"}, 0.1))
+
+
+def causes(facts: Facts) -> list[str]:
+    return [finding.cause for finding in rules.diagnose(facts)]
+
+
+def test_well_is_well() -> None:
+    assert causes(WELL) == []
+
+
+def test_every_cause_is_in_the_documentation() -> None:
+    named = set(re.findall(r'(?:Finding|_make)\(\s*"([a-z0-9-]+)"', CODE))
+    documented = set(re.findall(r"`([a-z0-9-]+)`", (CHECKOUT / "docs/doctor.md").read_text()))
+    assert len(named) > 40
+    assert named <= documented
+
+
+def test_what_nothing_explains_is_still_said() -> None:
+    facts = replace(WELL, connections=(BAD,), listing=replace(LIST, body={"data": []}))
+    assert causes(facts) == ["connection-fails", "list-empty"]
+
+
+def test_a_connection_that_lists_in_spite_of_it_is_no_more_than_a_note() -> None:
+    assert causes(replace(WELL, connections=(BAD,))) == []
+    at_v1 = Seen("http://vllm:8000/v1/models", "in w", status=200, body='{"data": [{"id": "m"}]}')
+    (found,) = rules.diagnose(replace(WELL, connections=(replace(BAD, at_v1=at_v1),)))
+    assert (found.cause, found.severity) == ("base-url-no-v1", Severity.INFO)
+
+
+def test_stale_models_do_not_hide_that_it_fails() -> None:
+    stale = Reply(200, {"data": [{"id": "m", "owned_by": "openai", "urlIdx": 0, "stale": True}]}, 0.1)
+    base = Seen("http://vllm:8000/v1/models", "in w", connect="refused")
+    facts = replace(WELL, listing=stale, connections=(replace(BAD, base=base),))
+    assert causes(facts) == ["refused"]
+
+
+def test_a_disabled_list_is_not_read_from_an_answer_that_never_came() -> None:
+    assert "api-disabled" in causes(replace(WELL, openai_enabled=False))
+    assert "api-disabled" not in causes(WELL)
+
+
+def test_a_cause_comes_before_what_it_causes() -> None:
+    empty = replace(LIST, body={"data": []})
+    base = Seen("http://vllm:8000/v1/models", "in w", dns="Name or service not known")
+    found = causes(replace(WELL, listing=empty, connections=(replace(BAD, base=base),)))
+    assert found == ["dns", "list-empty"]
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        (Image("r/n:v0.12.4-p1"), []),
+        (Image("r/n:v0.12.4-p1", bad=("signature: no",)), ["image-signature"]),
+        (Image("r/n:v0.12.4-p1", error="no such image"), ["image-signature"]),
+        (Image("r/n:v0.12.4-p2"), ["image-other"]),
+        (Image("r/n:latest"), []),
+    ],
+)
+def test_images(image: Image, wanted: list[str]) -> None:
+    labels = {"org.opencontainers.image.version": "v0.12.4-p1"}
+    room = Room(Neighbour("w", "r/n", "running", "healthy", ()), labels, {}, "", bypass_access=False)
+    assert causes(replace(WELL, room=room, image=image)) == wanted
+
+
+def test_an_older_release_is_a_note() -> None:
+    (found,) = rules.diagnose(replace(WELL, config={"version": "0.12.3"}))
+    assert (found.cause, found.severity) == ("version-old", Severity.INFO)
+    assert causes(replace(WELL, config={"version": "dev"})) == []
+
+
+def test_an_answer_of_any_shape_is_borne() -> None:
+    shapes: list[Any] = [None, [], {}, "x", {"data": None}, {"data": [1]}, {"data": [{"id": 5}]}, {"detail": ["x"]}]
+    for body in shapes:
+        facts = replace(
+            WELL, listing=Reply(200, body, 0.1), connections=(replace(BAD, verified=Reply(500, body, 0.1)),)
+        )
+        assert rules.diagnose(facts)
+
+
+def test_the_report_has_cause_evidence_and_remedy_and_no_escapes() -> None:
+    found = (
+        Finding("dns", Severity.CRITICAL, "No name.\x1b[31m", ("seen",), "First.\nSecond."),
+        Finding("list-slow", Severity.WARNING, "Slow.", (), "Wait."),
+    )
+    text = findings.text("http://w", "about", found, ("the rest",))
+    assert "\x1b" not in text
+    assert re.search(r"critical: No name.* \[dns\]\n  evidence: seen\n  fix: First\.\n       Second\.\n\nAlso:", text)
+    assert "not checked: the rest" in text
+    document = findings.document("http://w", "about", found, ())
+    assert [row["severity"] for row in json.loads(json.dumps(document))["findings"]] == ["critical", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [((), 0), ((Severity.INFO,), 0), ((Severity.INFO, Severity.WARNING), 24), ((Severity.CRITICAL,), 25)],
+)
+def test_the_exit_code_is_by_the_worst(found: tuple[Severity, ...], code: int) -> None:
+    made = [Finding("x", severity, "", (), "") for severity in found]
+    assert verb._EXIT[findings.worst(made)] == code
+
+
+def test_secrets_stay_where_they_are(private_settings: Settings, tmp_path: Any) -> None:
+    assert without_secrets("http://user:word@host:1/v1?key=x") == "http://host:1/v1"
+    file = tmp_path / "token"
+    file.write_text(" abc\n")
+    token = secret(private_settings, str(file), "X")
+    assert token
+    assert (token.reveal(), "abc" in repr(token)) == ("abc", False)
+    with pytest.raises(UsageError, match="can't be read"):
+        secret(private_settings, str(tmp_path / "none"), "X")
+
+
+@pytest.mark.parametrize("url", ["localhost:3000", "", "ftp://x", "http://", "http://x:99999"])
+def test_a_url_is_checked(url: str) -> None:
+    with pytest.raises(UsageError, match="is not a URL"):
+        checked_url(url, "--webui")
+
+
+def test_the_probe_says_how_far_it_came(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    server.answer = lambda handler: reply(handler, 200, b'{"data": []}', Content_Type="application/json")
+    seen = Seen.of(probe.probe(f"{server.url}/v1/models", {"Authorization": "Bearer k"}, 5), "here")
+    assert (seen.status, seen.json, seen.trouble) == (200, {"data": []}, "")
+    assert server.requests[-1][2]["Authorization"] == "Bearer k"
+    assert Seen.of(probe.probe("http://127.0.0.1:9/", timeout=2), "here").connect == "refused"
+    assert Seen.of(probe.probe("http://nowhere.invalid/", timeout=2), "here").dns
+    assert Seen.of(probe.probe(server.url.replace("http", "https"), timeout=2), "here").tls
+    assert Seen.of(probe.probe("vllm:8000", timeout=2), "here").dns.startswith("not a URL")
+
+
+def test_the_probe_never_shows_a_key_to_a_proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", server.url.replace("http://", "http://user:word@"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    server.answer = lambda handler: reply(handler, 503, b"no")
+    seen = Seen.of(probe.probe("http://vllm.invalid:8000/v1/models", {"Authorization": "Bearer k"}, 2), "here")
+    assert seen.proxied
+    assert seen.proxied.status == 503
+    assert "word" not in seen.proxy
+    assert "Authorization" not in server.requests[-1][2]
