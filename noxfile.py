@@ -126,6 +126,12 @@ def doctor(session: nox.Session) -> None:
 
 
 @nox.session
+def completion(session: nox.Session) -> None:
+    """Print shell completion of the command `webui_fork` (-- bash, or zsh)."""
+    _fork(session, "completion", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and layers of this project, and the rules of the series."""
     _install(session, "dev")

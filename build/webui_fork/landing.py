@@ -116,11 +116,9 @@ def _record(there: Settings) -> None:
 
 
 def _documents(there: Settings, old: Lock, new: Lock) -> None:
-    """Name the new release where README and docs/ name the pinned one; what was measured of the old one stays."""
+    """Name the new release where the READMEs and docs/ name the pinned one; what was measured of the old one stays."""
     words = [(f"Open WebUI {old.version}", f"Open WebUI {new.version}"), (old.tag, new.tag)]
-    for path in [there.root / "README.md", *sorted((there.root / "docs").glob("*.md"))]:
-        if not path.is_file():
-            continue
+    for path in sorted([*there.root.glob("README*.md"), *(there.root / "docs").glob("*.md")]):
         text = made = path.read_text(encoding="utf-8")
         for one, other in words:
             made = re.sub(rf"{re.escape(one)}(?![\w.]*\d)", other, made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import subprocess
@@ -137,6 +138,18 @@ def test_an_ollama_that_is_not_there(site: Site, seeing: Settings) -> None:
     site.connect([VLLM], ["http://host.docker.internal:11434"])
     findings = diagnose(seeing, site)
     assert [item.cause for item in findings if item.severity is not Severity.INFO] == ["ollama-absent"]
+
+
+def test_a_vllm_where_an_ollama_should_be(site: Site, seeing: Settings) -> None:
+    site.connect([VLLM], ["http://vllm:8000"])
+    assert "OpenAI API" in found(diagnose(seeing, site), "wrong-service-ollama-slot").fix
+
+
+def test_no_way_there(site: Site, seeing: Settings, street: Street, client: DockerClient) -> None:
+    (config,) = client.networks.get(street.network).attrs["IPAM"]["Config"]
+    nobody = str(ipaddress.ip_network(config["Subnet"])[-2])
+    site.connect([f"http://{nobody}:8000/v1"])
+    found(diagnose(seeing, site), "unreachable")
 
 
 def test_everything_is_switched_off(site: Site, seeing: Settings) -> None:

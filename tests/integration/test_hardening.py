@@ -11,7 +11,7 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
-from containers import START, wait_for
+from containers import START, wait_for, wait_for_log
 from webui_fork import engine, pipeline, upstream
 from webui_fork.errors import EngineError
 from webui_fork.settings import Settings
@@ -100,3 +100,19 @@ def test_root_without_capabilities_is_told_what_to_do(client: DockerClient, patc
         with pytest.raises(EngineError) as caught, bad:
             pass
     assert "Start with --user 1000:0" in caught.value.why
+
+
+def test_a_secret_comes_as_a_file_that_only_root_may_read(client: DockerClient, patched: str) -> None:
+    environment = {"OPENAI_API_KEY_FILE": "/run/secrets/key", "REDIS_URL_FILE": ""}
+    files = {"/run/secrets/key": b"from a file\n"}
+    ask = ["sh", "-c", 'printf \'%s|%s\' "$OPENAI_API_KEY" "${OPENAI_API_KEY_FILE-gone}"; id -u; sleep 60']
+    with engine.container(client, patched, command=ask, files=files, environment=environment) as running:
+        wait_for_log(running, "1000")
+        assert running.logs().decode().splitlines() == ["from a file|gone1000"]
+
+
+def test_a_secret_that_is_not_there_is_named(client: DockerClient, patched: str) -> None:
+    environment = {"DATABASE_URL_FILE": "/run/secrets/none"}
+    with engine.container(client, patched, environment=environment) as running:
+        assert running.wait()["StatusCode"] == 1
+        assert "DATABASE_URL_FILE: /run/secrets/none can't be read by uid 0" in running.logs().decode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,10 +29,11 @@ from registries import (
 )
 from small import Shop
 from webui_fork import oci, pipeline, proven, publish, seal, signing, statements, store, transfer, verify
-from webui_fork.errors import ForkError, PublishError, RegistryError, UsageError
+from webui_fork.cli import trust
+from webui_fork.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.proven import Proven
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
+from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"
@@ -328,3 +331,19 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
         before = transfer.attached(there, what.root.digest)
         shop.publish(again)
         assert transfer.attached(there, what.root.digest) == before
+
+
+def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Path, tmp_path: Path) -> None:
+    root = shop.settings.root
+    shutil.copytree(CHECKOUT / "deploy", root / "deploy", ignore=shutil.ignore_patterns(".env", "secrets"))
+    before = (root / "deploy/.env.example").read_text()
+    done = shop.publish(small.candidate(shop.settings))
+    asked = argparse.Namespace(ref=shop.ref(TAG), alias="ghcr.io/me/open-webui", key=None, identity=None, issuer=None)
+    other = small.shop(shop.settings, tmp_path / "other", shop.host, cosign)  # somebody with another key
+    shutil.copytree(root / "deploy", other.settings.root / "deploy")
+    with pytest.raises(VerifyError):
+        trust.pin(other.settings, Talk(), asked)
+    assert (other.settings.root / "deploy/.env.example").read_text() == before
+    trust.pin(shop.settings, Talk(), asked)
+    line = f"WEBUI_IMAGE=ghcr.io/me/open-webui@{done.digest} # {TAG}"
+    assert line in (root / "deploy/.env.example").read_text().splitlines()

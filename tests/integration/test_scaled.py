@@ -214,6 +214,25 @@ def test_redis_is_away_for_ten_seconds(replicas: Cluster, admin: Site, how: str,
     assert scaled.replica(replicas, admin, "a").call("GET", "/health/db").status_code == 200
 
 
+def test_the_database_is_away(replicas: Cluster, admin: Site, real: Settings, docker_engine: engine.Engine) -> None:
+    """A replica says that it is not ready, lives on, and the doctor names the cause."""
+    replicas.backing["postgres"].stop(timeout=5)
+    try:
+        one = scaled.replica(replicas, admin, "a")
+        with suppress(requests.Timeout):  # a probe waits no longer, either
+            assert one.call("GET", "/health/db", timeout=5).status_code >= 500
+        assert one.call("GET", "/health").status_code == 200
+        seeing = replace(real, environ={**real.environ, "DOCKER_HOST": docker_engine.host})
+        facts = examine.run(seeing, examine.Request(one.url), Terminal())
+        assert [finding.cause for finding in rules.diagnose(facts)][:1] == ["database"]
+    finally:
+        replicas.backing["postgres"].start()
+    deadline = time.monotonic() + 60
+    while admin.call("GET", "/api/models").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
 def test_a_rolling_update_from_stock_to_patched_and_back(
     replicas: Cluster, admin: Site, stock: str, patched: str, table: Note
 ) -> None:
@@ -233,23 +252,3 @@ def test_a_rolling_update_from_stock_to_patched_and_back(
         assert digests(replicas) == before
     for place in scaled.ADDRESSES:
         assert "kept.one" in scaled.replica(replicas, admin, place).models().ids
-    roll(patched)
-
-
-def test_the_database_is_away(replicas: Cluster, admin: Site, real: Settings, docker_engine: engine.Engine) -> None:
-    """A replica says that it is not ready, lives on, and the doctor names the cause."""
-    replicas.backing["postgres"].stop(timeout=5)
-    try:
-        one = scaled.replica(replicas, admin, "a")
-        with suppress(requests.Timeout):  # a probe waits no longer, either
-            assert one.call("GET", "/health/db", timeout=5).status_code >= 500
-        assert one.call("GET", "/health").status_code == 200
-        seeing = replace(real, environ={**real.environ, "DOCKER_HOST": docker_engine.host})
-        facts = examine.run(seeing, examine.Request(one.url), Terminal())
-        assert [finding.cause for finding in rules.diagnose(facts)][:1] == ["database"]
-    finally:
-        replicas.backing["postgres"].start()
-    deadline = time.monotonic() + 60
-    while admin.call("GET", "/api/models").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)

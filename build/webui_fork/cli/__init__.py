@@ -145,28 +145,47 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
+    completion = verbs.add_parser(
+        "completion",
+        help="print the shell's completion of all this",
+        epilog="example: nox -s completion -- bash > ~/.webui_fork.bash; then source it in ~/.bashrc",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
+
     _release_parsers(verbs)
     _trust_parsers(verbs)
 
     _doctor_parser(verbs)
 
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
-    actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION")
-    lint = actions.add_parser("lint", help="check every rule of the series")
+    actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
+    lint = actions.add_parser(
+        "lint", help="check every rule of the series", epilog="example: nox -s patches -- lint --write"
+    )
     lint.add_argument(
         "--write",
         action="store_true",
         help="write the patches in canonical form and record the series in upstream.lock",
     )
-    actions.add_parser("list", help="list the patches with their reasons")
-    apply = actions.add_parser("apply", help="make a git worktree of the release with the series as commits")
+    actions.add_parser("list", help="list the patches with their reasons", epilog="example: nox -s patches -- list")
+    apply = actions.add_parser(
+        "apply",
+        help="make a git worktree of the release with the series as commits",
+        epilog="example: nox -s patches -- apply out/worktree",
+    )
     apply.add_argument("folder", nargs="?", help="where; default: out/worktree")
     apply.add_argument("--upto-failure", action="store_true", help="stop before the first patch that does not apply")
-    new = actions.add_parser("new", help="commit the worktree's changes as a patch with its DEP-3 header")
+    new = actions.add_parser(
+        "new",
+        help="commit the worktree's changes as a patch with its DEP-3 header",
+        epilog="example: nox -s patches -- new 'Trim base URLs' --description 'Stock lists nothing behind a slash.'",
+    )
     new.add_argument("subject", help="what it does, in the imperative, as 'Trim base URLs'")
     new.add_argument("--description", default="TODO", help="why, in a sentence or two")
     new.add_argument("--bug", default="none", help="URL of the bug it answers")
-    export = actions.add_parser("export", help="write the worktree's commits back to patches/")
+    export = actions.add_parser(
+        "export", help="write the worktree's commits back to patches/", epilog="example: nox -s patches -- export"
+    )
     export.add_argument("folder", nargs="?", help="the worktree; default: out/worktree")
     return parser
 
@@ -178,6 +197,11 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int
         from webui_fork.cli import doctor
 
         return doctor.run(settings, ui, arguments)
+    if arguments.verb == "completion":
+        from webui_fork.cli import completion
+
+        print(completion.script(_parser(), arguments.shell, settings))
+        return 0
     if arguments.verb == "build":
         from webui_fork.cli import build
 

@@ -1,0 +1,73 @@
+"""The command line: help with an example for every verb, completion, one red line for an error."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from webui_fork import cli
+from webui_fork.cli import completion
+from webui_fork.errors import UsageError
+from webui_fork.settings import Settings
+
+
+def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, inner in action.choices.items():
+                yield f"{name} {verb}".strip(), inner
+                yield from parsers(inner, f"{name} {verb}".strip())
+
+
+VERBS = dict(parsers(cli._parser()))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_an_example_that_parses(verb: str) -> None:
+    epilog = VERBS[verb].epilog or ""
+    assert epilog.startswith("example: "), verb
+    words = shlex.split(epilog.partition("nox -s ")[2].partition(" > ")[0])
+    parsed = cli._parser().parse_args([word for word in words if word != "--"])
+    assert verb.startswith(parsed.verb)
+    assert all(action.help for action in VERBS[verb]._actions), verb
+
+
+def test_the_readme_names_every_verb() -> None:
+    sessions = (Path(__file__).parents[2] / "noxfile.py").read_text()
+    for verb in {name.split()[0] for name in VERBS}:
+        assert f"def {verb}(" in sessions, verb
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion_is_a_script(private_settings: Settings, shell: str) -> None:
+    script = completion.script(cli._parser(), shell, private_settings)
+    assert "webui_fork()" in script
+    if program := shutil.which(shell):
+        subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+def test_bash_completes_verbs_and_options(private_settings: Settings) -> None:
+    script = completion.script(cli._parser(), "bash", private_settings)
+    ask = """
+COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_shtab_webui_fork "" "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+    for words, wanted in (("webui_fork doc", "doctor"), ("webui_fork doctor --web", "--webui")):
+        text = script + ask.format(words=words)
+        done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
+        assert wanted in done.stdout.split()
+
+
+def test_an_error_is_one_red_line_and_its_remedy_below(capsys: pytest.CaptureFixture[str]) -> None:
+    error = UsageError("It is off.", why="Because.", remedy="Do this.")
+    assert cli._report(error, terminal=True) == 2
+    assert capsys.readouterr().err == "\033[31merror: It is off.\033[0m\n  Because.\n  Do this.\n"
+    cli._report(error, terminal=False)
+    assert "\033" not in capsys.readouterr().err
