@@ -28,4 +28,7 @@ if [ ! -e .env ]; then
     cp .env.example .env
     echo ".env: copied from .env.example; look through it"
 fi
+if grep -q '^WEBUI_IMAGE=fork.invalid/' .env; then
+    echo "WEBUI_IMAGE in .env is a placeholder: set it, or run \`nox -s pin -- REGISTRY/NAME:TAG\`."
+fi
 echo "Next: docker compose up -d, and then http://localhost:3000"

@@ -8,13 +8,19 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from webui_fork import pages, stack
+from webui_fork import image, pages, stack
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def _blob(config: Any) -> str:
     return f"{config['repo_url'].rstrip('/')}/blob/main"
+
+
+def on_config(config: Any) -> Any:
+    """Take the repository's address from where everything else has it: the image's `home`."""
+    config["repo_url"] = image.read(ROOT / "images/open-webui").home
+    return config
 
 
 def on_files(files: Files, config: Any) -> Files:

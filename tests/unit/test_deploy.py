@@ -116,7 +116,7 @@ def test_a_policy_is_about_our_image(name: str) -> None:
         globs, key = check["imageReferences"], check["attestors"][0]["entries"][0]["keys"]["publicKeys"]
         assert spec["validationFailureAction"] == "Enforce"
         assert check["required"]
-    assert all(item.startswith("ghcr.io/OWNER/open-webui") for item in globs)
+    assert all(item.startswith("fork.invalid/open-webui") for item in globs)
     assert key.strip().startswith("-----BEGIN PUBLIC KEY-----")
 
 

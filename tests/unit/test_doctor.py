@@ -45,7 +45,9 @@ def test_every_cause_is_in_the_documentation() -> None:
 
 def test_what_nothing_explains_is_still_said() -> None:
     facts = replace(WELL, connections=(BAD,), listing=replace(LIST, body={"data": []}))
-    assert causes(facts) == ["connection-fails", "list-empty"]
+    assert causes(facts) == ["connection-fails"]
+    assert causes(replace(facts, connections=())) == ["no-connection"]
+    assert causes(replace(WELL, listing=Reply(500, "", 0.1))) == ["list-fails"]
 
 
 def test_a_connection_that_lists_in_spite_of_it_is_no_more_than_a_note() -> None:
@@ -70,8 +72,8 @@ def test_a_disabled_list_is_not_read_from_an_answer_that_never_came() -> None:
 def test_a_cause_comes_before_what_it_causes() -> None:
     empty = replace(LIST, body={"data": []})
     base = Seen("http://vllm:8000/v1/models", "in w", dns="Name or service not known")
-    found = causes(replace(WELL, listing=empty, connections=(replace(BAD, base=base),)))
-    assert found == ["dns", "list-empty"]
+    found = causes(replace(WELL, listing=empty, connections=(GOOD, replace(BAD, base=base, index=1)), pipes=("p",)))
+    assert found == ["dns", "function-fails"]
 
 
 @pytest.mark.parametrize(

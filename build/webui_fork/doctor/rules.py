@@ -9,9 +9,10 @@ from packaging.version import InvalidVersion, Version
 
 from webui_fork.doctor import connections
 from webui_fork.doctor.facts import Facts, model_ids, without_secrets
-from webui_fork.doctor.findings import Finding, Severity, ordered
+from webui_fork.doctor.findings import Finding, Severity, ordered, worst
 
 SLOW = 2.0  # seconds: a list that takes longer is one people wait for
+_SYMPTOMS = ("list-fails", "list-empty", "list-slow")
 CONNECTIONS = "Admin Panel, Settings, Connections"
 _CRITICAL, _WARNING, _INFO = Severity
 
@@ -24,7 +25,10 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
         _token, _redis, _database, _disabled, connections.findings, _functions, _broken_list, _names, _hidden, _empty,
         _slow, _version, _image,
     )  # fmt: skip
-    return ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
+    found = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
+    causes = [item for item in found if item.cause not in _SYMPTOMS]
+    # a symptom is only worth a line where nothing explains it
+    return tuple(causes) if worst(causes) is Severity.CRITICAL else found
 
 
 def _unreachable(facts: Facts) -> Iterator[Finding]:
