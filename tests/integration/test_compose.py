@@ -78,9 +78,9 @@ def env(docker_engine: Engine, patched: str, vllm_image: str) -> dict[str, str]:
         "WEBUI_IMAGE": patched,
         "VLLM_CPU_IMAGE": vllm_image,
         "WEBUI_LISTEN": f"127.0.0.1:{free_port()}",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "",
+        "WEBUI_HTTP_PROXY": "http://127.0.0.1:9",
+        "WEBUI_HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:10",  # the shell's is none of the containers' business
     }
 
 
@@ -150,10 +150,32 @@ def test_without_an_image_it_says_what_to_do(tmp_path: Path, env: dict[str, str]
 @pytest.mark.parametrize("profile", ["gpu", "cpu", ""])
 def test_each_profile_is_well_formed(folder: Path, env: dict[str, str], profile: str) -> None:
     rendered = json.loads(compose(folder, {**env, "COMPOSE_PROFILES": profile}, "config", "--format", "json"))
-    assert set(rendered["services"]) == {"webui", *({"gpu": ["vllm"], "cpu": ["vllm-cpu"]}.get(profile, []))}
+    assert set(rendered["services"]) == {"webui", *({"gpu": ["models", "vllm"], "cpu": ["vllm-cpu"]}.get(profile, []))}
     if profile == "gpu":
         (device,) = rendered["services"]["vllm"]["deploy"]["resources"]["reservations"]["devices"]
         assert device["capabilities"] == ["gpu"]
+
+
+def test_the_volume_for_weights_is_the_servers(folder: Path, env: dict[str, str], client: DockerClient) -> None:
+    own = {**env, "COMPOSE_PROFILES": "gpu", "COMPOSE_PROJECT_NAME": f"{env['COMPOSE_PROJECT_NAME']}-gpu"}
+    try:
+        compose(folder, own, "run", "--rm", "models")
+        volume = {f"{own['COMPOSE_PROJECT_NAME']}_models": {"bind": "/models", "mode": "rw"}}
+        code = "import os; open('/models/x', 'w'); print(os.stat('/models').st_uid)"
+        said = client.containers.run(
+            env["WEBUI_IMAGE"], ["python3", "-c", code], user="1000:0", volumes=volume, remove=True, cap_drop=["ALL"]
+        )
+        assert said == b"1000\n"
+    finally:
+        compose(folder, own, "down", "--volumes")
+
+
+def test_a_proxy_is_the_one_of_the_settings(folder: Path, env: dict[str, str]) -> None:
+    rendered = json.loads(compose(folder, env, "config", "--format", "json"))
+    for service in rendered["services"].values():
+        given = service["environment"]
+        assert given["HTTP_PROXY"] == given["http_proxy"] == "http://127.0.0.1:9"
+        assert {"vllm", "localhost", "host.docker.internal"} <= set(given["NO_PROXY"].split(","))
 
 
 def test_setting_up_twice_changes_nothing(folder: Path) -> None:

@@ -294,7 +294,11 @@ def test_redis_goes_away(
 
 
 def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
-    with webui(client, stock, street.network, auth=True) as admin:
+    with webui(client, stock, street.network, auth=True, env={"ENABLE_API_KEYS": "True"}) as admin:
+        admin.connect([VLLM])
+        key = admin.call("POST", "/api/v1/auths/api_key").json()["api_key"]
+        admin.connect(["http://nowhere:8000/v1"])
+        found(diagnose(seeing, admin, token=Secret(key)), "dns")
         admin.connect([VLLM])
         assert diagnose(seeing, admin) == ()  # nobody is there to miss it
         user = admin.signed_up("reader")

@@ -60,6 +60,18 @@ def test_the_pods_are_restricted(overlay: list[dict[str, Any]]) -> None:
         assert container["resources"]["limits"]["memory"]
 
 
+def test_every_selector_finds_what_it_should(overlay: list[dict[str, Any]]) -> None:
+    """A transformer that adds labels to selectors would make name servers unreachable."""
+    (deployment,), (service,) = of_kind(overlay, "Deployment"), of_kind(overlay, "Service")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+    assert service["spec"]["selector"].items() <= labels.items()
+    policy = next(item for item in of_kind(overlay, "NetworkPolicy") if item["metadata"]["name"] == "open-webui")
+    assert policy["spec"]["podSelector"].get("matchLabels", {}).items() <= labels.items()
+    (names,) = (rule for rule in policy["spec"]["egress"] if any(port["port"] == 53 for port in rule["ports"]))
+    assert names["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
+
+
 def test_secrets_are_files(overlay: list[dict[str, Any]]) -> None:
     (deployment,) = of_kind(overlay, "Deployment")
     spec = deployment["spec"]["template"]["spec"]

@@ -11,12 +11,12 @@ import pytest
 
 from helpers import Server, reply
 from webui_fork.cli import doctor as verb
-from webui_fork.doctor import findings, probe, rules
+from webui_fork.doctor import examine, findings, probe, rules
 from webui_fork.doctor.examine import checked_url, secret
 from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, without_secrets
 from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.errors import UsageError
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.settings import CHECKOUT, Secret, Settings
 
 CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
 UP = Seen("http://w/health", "here", status=200, type="application/json", body='{"status": true}')
@@ -105,6 +105,96 @@ def test_an_answer_of_any_shape_is_borne() -> None:
             WELL, listing=Reply(200, body, 0.1), connections=(replace(BAD, verified=Reply(500, body, 0.1)),)
         )
         assert rules.diagnose(facts)
+
+
+ROOM = Room(
+    Neighbour("w", "r/n", "running", "healthy", ()), {}, {"HTTP_PROXY": "http://p:3128"}, "", bypass_access=False
+)
+EMPTY = replace(LIST, body={"data": []})
+
+
+def through(host: str, direct: int, proxied: int | None, *, room: Room | None = ROOM) -> list[str]:
+    """Diagnose one connection that fails, with what it answers directly and through a proxy."""
+    url = f"http://{host}:8000/v1/models"
+    passed = Seen(url, "in w", status=proxied, type="text/html") if proxied else None
+    base = Seen(url, "in w", status=direct, type="application/json", proxy="p:3128" if passed else "", proxied=passed)
+    item = replace(BAD, url=f"http://{host}:8000/v1", base=base, verified=Reply(direct, {}, 0.1))
+    return causes(replace(WELL, listing=EMPTY, room=room, connections=(item,)))
+
+
+def test_a_proxy_that_changes_nothing_is_not_the_cause() -> None:
+    assert through("vllm", 200, 503) == ["proxy"]
+    assert through("vllm", 401, 401) == ["api-key"]
+    assert through("llm.example.com", 401, 401) == ["api-key"]
+    assert "proxy" not in through("vllm", 404, 404)
+    assert "proxy" not in through("10.1.2.3", 404, 503, room=None)  # this machine's, not the server's
+
+
+def test_the_words_of_a_gateway_are_no_proxy_of_ours() -> None:
+    apache = "The proxy server received an invalid response from an upstream server."
+    item = replace(BAD, verified=Reply(502, apache, 0.1))
+    assert causes(replace(WELL, listing=EMPTY, connections=(item,))) == ["connection-fails"]
+
+
+def test_a_vllm_that_has_been_up_for_weeks_is_not_loading() -> None:
+    base = Seen("http://vllm:8080/v1/models", "in w", connect="refused")
+    busy = Neighbour(
+        "vllm", "vllm/vllm-openai", "running", "", ('INFO: 10.0.0.1:1 - "GET /v1/models HTTP/1.1" 200 OK',)
+    )
+    item = replace(BAD, url="http://vllm:8080/v1", base=base, behind=busy)
+    assert causes(replace(WELL, listing=EMPTY, room=ROOM, connections=(item,))) == ["refused"]
+    young = replace(busy, log=("INFO Starting to load model /model", "INFO Loading weights took 2.1 s"))
+    loading = replace(item, behind=young)
+    assert causes(replace(WELL, listing=EMPTY, room=ROOM, connections=(loading,))) == ["vllm-loading"]
+
+
+def test_a_provider_without_a_list_whose_models_are_entered_by_hand_is_well() -> None:
+    item = replace(BAD, manual=("m",), verified=Reply(404, {}, 0.1), base=Seen("http://x/models", "in w", status=404))
+    assert all(finding.severity is Severity.INFO for finding in rules.diagnose(replace(WELL, connections=(item,))))
+
+
+def test_what_an_admin_switched_off_is_no_fault() -> None:
+    off = ({"id": "p", "is_active": False},)
+    assert causes(replace(WELL, pipes=("p",))) == ["function-fails"]
+    assert causes(replace(WELL, pipes=("p",), records=off)) == []
+
+
+def test_a_login_in_front_is_not_a_database() -> None:
+    lives = replace(WELL, config={}, config_status=302)
+    assert causes(lives) == ["not-open-webui"]
+    assert causes(replace(lives, config_status=0)) == ["database"]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[bad/v1", "http://localhost:80000/v1", "", "http://", "redis://a:1,b:2", "\x00"]
+)
+def test_a_url_of_any_shape_is_borne(url: str) -> None:
+    item = replace(BAD, url=url)
+    rules.diagnose(replace(WELL, listing=EMPTY, connections=(item, replace(item, slot="Ollama"))))
+    assert probe.probe(url, timeout=1)["dns"] or url.startswith("http://localhost")
+    looked = examine._probed(item, Secret(""), None)
+    rules.diagnose(replace(WELL, listing=EMPTY, connections=(looked,)))
+
+
+def test_what_a_server_says_is_printed_without_the_key() -> None:
+    said = Finding("api-key", Severity.CRITICAL, "It said sk-secret-1.", ("Bearer sk-secret-1",), "No sk-secret-1.")
+    assert "sk-secret-1" not in str(findings.redacted(said, ("sk-secret-1",)))
+    for url in ("user:pw@proxy:3128", "http://user:p/w@proxy:3128", "http://user:pw@proxy:3128/?key=pw"):
+        assert "pw" not in without_secrets(url)
+        assert "p/w" not in without_secrets(url)
+
+
+def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(private_settings: Settings) -> None:
+    odd = replace(private_settings, environ={"X": "sk-sec\rret", "Y": "…", "Z": " sk-good\r\n"})
+    for name in ("X", "Y"):
+        with pytest.raises(UsageError, match="no token has") as caught:
+            secret(odd, None, name)
+        assert "sk-sec" not in str(caught.value)
+    good = secret(odd, None, "Z")
+    assert good
+    assert good.reveal() == "sk-good"
+    answer = probe.probe("http://127.0.0.1:9/", {"Authorization": "Bearer a\nb"}, 1)
+    assert "a\nb" not in str(answer)
 
 
 def test_the_report_has_cause_evidence_and_remedy_and_no_escapes() -> None:

@@ -33,10 +33,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     if request.image:
         with ui.step("image", f"Verifying {request.image}"):
             facts = replace(facts, image=examine.verified(settings, request.image, arguments.key, ui))
-    found, about = rules.diagnose(facts), rules.about(facts)
+    found = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
+    about = rules.about(facts)
     if arguments.json:
-        document = findings.document(request.webui, about, found, facts.unchecked)
+        document = findings.document(facts.url, about, found, facts.unchecked)
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        print(findings.text(request.webui, about, found, facts.unchecked))
+        print(findings.text(facts.url, about, found, facts.unchecked))
     return _EXIT[findings.worst(found)]

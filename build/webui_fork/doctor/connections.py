@@ -14,6 +14,7 @@ from webui_fork.doctor.facts import (
     Seen,
     is_private,
     model_ids,
+    port_of,
     tags,
     without_secrets,
 )
@@ -23,8 +24,8 @@ SLOW_NAME = 1.0  # seconds
 SLOW_ANSWER = 3.0  # seconds
 PLACE = "Admin Panel, Settings, Connections"
 _CRITICAL, _WARNING, _INFO = Severity
-_LOADING = re.compile(r"(?i)loading|load_model|weights|compil|graph captur|engine core|initializ|vllm")
-_UP = re.compile(r"Application startup complete")
+_LOADING = re.compile(r"(?i)loading|load_model|weights|compil|graph captur|engine core|initializ")
+_UP = re.compile(r"Application startup complete|throughput|\"(GET|POST) /")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
@@ -44,13 +45,18 @@ def findings(facts: Facts) -> Iterator[Finding]:
 def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
     rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
     found = next(filter(None, (rule(facts, item) for rule in rules)), None)
-    if item.slot == "OpenAI" and item.index in facts.working and not item.manual:
+    if item.slot == "OpenAI" and item.index in facts.working and (not item.manual or _answers(item)):
         if found:
             yield replace(found, severity=_INFO)  # this fork's image forgives it
     elif found:
         yield found
     elif item.slot == "OpenAI" and item.verified and item.verified.status != 200:
         yield _unexplained(item)
+
+
+def _answers(item: Connection) -> bool:
+    """Tell whether the server gets an answer at all: one whose models are entered by hand may have no list."""
+    return item.verified is not None and item.verified.status in (404, 405)
 
 
 def _lists(item: Connection) -> bool:
@@ -99,14 +105,17 @@ def _proxy(facts: Facts, item: Connection) -> Finding | None:
     """Find a proxy between them, as Python (and so aiohttp) reads the variables."""
     seen, said = item.base, str(item.verified.body if item.verified else "")
     status = item.verified.status if item.verified else 0
-    looks = bool(re.search(r"(?i)tinyproxy|squid|privoxy|proxy", said)) and status in (502, 503, 504, 500, 403, 407)
-    passed = seen.proxied if seen else None
+    # a proxy of this machine's is not the server's: only what was seen from inside counts
+    passed = seen.proxied if seen and facts.room else None
+    named = re.search(r"(?i)tinyproxy|squid|privoxy", said) and status in (403, 407, 500, 502, 503, 504)
+    looks = bool(named) and (facts.room is None or bool(facts.room.proxies))
     between = passed is not None and (is_private(item.host) or not (seen and seen.trouble))
+    # as good or bad as without it (401: the key is not shown to it): then it is not the cause
+    if passed and seen and passed.status and passed.status in (200, 401, seen.status):
+        between = looks = False
     if not looks and not between and _code(item) != "proxy":
         return None
-    if passed and passed.status == 200 and (model_ids(passed.json) or tags(passed.json)) is not None:
-        return None
-    port = urlsplit(item.url).port
+    port = port_of(item.url)
     evidence = _said(item)
     variables = facts.room.proxies if facts.room else {}
     evidence += tuple(f"in its environment: {key}={without_secrets(value)}" for key, value in sorted(variables.items()))
@@ -152,7 +161,9 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
 
 def _same(facts: Facts, item: Connection) -> bool:
     assert facts.server
-    return urlsplit(facts.server.url).port == urlsplit(item.url).port
+    here = urlsplit(facts.server.url).hostname in _LOOPBACK and item.host == "host.docker.internal"
+    same = here or urlsplit(facts.server.url).hostname == item.host
+    return same and port_of(facts.server.url) == port_of(item.url)
 
 
 def _still_loading(behind: Neighbour) -> str:
@@ -246,8 +257,8 @@ def _slash(item: Connection, severity: Severity) -> Finding:
     return Finding("base-url-slash", severity, what, evidence, fix)
 
 
-def _key(_facts: Facts, item: Connection) -> Finding | None:
-    status = item.base.status if item.base else 0
+def _key(facts: Facts, item: Connection) -> Finding | None:
+    status = item.base.status if item.base and facts.room else 0  # from here it was asked without the key
     refused = status in (401, 403) or (item.verified and item.verified.status in (401, 403)) or _code(item) == "key"
     if not refused:
         return None
@@ -263,7 +274,7 @@ def _service(_facts: Facts, item: Connection) -> Finding | None:
     code = _code(item)
     bodies = [probe.body for probe in (seen, item.root) if probe]
     evidence = _seen(item.base, item.root) + _said(item)
-    port = urlsplit(item.url).port
+    port = port_of(item.url)
     ollama = any("Ollama is running" in body for body in bodies) or port == 11434 or code == "ollama"
     if ollama and (seen is None or seen.status):
         base = re.sub(r"(/v1)?/*$", "", item.url.strip())
@@ -370,10 +381,16 @@ def _server(facts: Facts) -> Iterator[Finding]:
         yield Finding("vllm-unreachable", _CRITICAL, f"The model server does not answer at {name}.", evidence, fix)
     elif (served := model_ids(server.models.json)) is None:
         yield Finding("vllm-other", _CRITICAL, f"What answers at {name} is not a vLLM.", evidence, "Correct --vllm.")
-    elif facts.listed and served and not any(model in facts.listed or _prefixed(model, facts) for model in served):
+    elif facts.role == "admin" and facts.listed and _missing(facts, served):
         what = f"{name} serves {', '.join(served)}, and Open WebUI lists none of them."
         fix = f"{PLACE}: add a connection to it, as Open WebUI's machine reaches it, with /v1."
         yield Finding("vllm-not-listed", _CRITICAL, what, (f"listed: {', '.join(facts.listed[:8])}",), fix)
+
+
+def _missing(facts: Facts, served: tuple[str, ...]) -> bool:
+    """Tell whether none of the models is listed that should be."""
+    wanted = [model for model in served if model not in facts.switched_off]
+    return bool(wanted) and not any(model in facts.listed or _prefixed(model, facts) for model in wanted)
 
 
 def _prefixed(model: str, facts: Facts) -> bool:

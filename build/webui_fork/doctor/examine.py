@@ -9,7 +9,18 @@ from urllib.parse import urlsplit
 
 from webui_fork import lock
 from webui_fork.doctor import inside, probe
-from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, Server, is_private
+from webui_fork.doctor.facts import (
+    Connection,
+    Facts,
+    Image,
+    Neighbour,
+    Reply,
+    Room,
+    Seen,
+    Server,
+    is_private,
+    without_secrets,
+)
 from webui_fork.doctor.site import Site
 from webui_fork.errors import ForkError, UsageError
 from webui_fork.settings import Secret, Settings
@@ -43,11 +54,23 @@ def secret(settings: Settings, file: str | None, variable: str) -> Secret | None
     """
     if file:
         try:
-            return Secret(Path(file).read_text(encoding="utf-8").strip())
+            return _header(Path(file).read_text(encoding="utf-8"), file)
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{file} can't be read.", why=str(error)) from error
     value = settings.environ.get(variable, "")
-    return Secret(value) if value else None
+    return _header(value, variable) if value.strip() else None
+
+
+def _header(value: str, where: str) -> Secret:
+    """Return a secret that fits into a header.
+
+    Raises:
+        UsageError: it does not; its words do not show it.
+    """
+    value = value.strip()
+    if not value.isascii() or not value.isprintable():
+        raise UsageError(f"{where} holds a character that no token has.", remedy="Copy it again, as one line.")
+    return Secret(value)
 
 
 def checked_url(url: str, option: str) -> str:
@@ -91,7 +114,13 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
         if request.vllm:
             with ui.step("vllm", f"Asking {request.vllm}"):
                 facts = replace(facts, server=_server(request, client))
-    return replace(facts, unchecked=(*facts.unchecked, *_unchecked(request, facts, container)))
+    given = tuple(secret.reveal() for secret in (site.token, request.vllm_key) if secret)
+    return replace(
+        facts,
+        unchecked=(*facts.unchecked, *_unchecked(request, facts, container)),
+        # shorter ones would take words out of the report
+        secrets=tuple(value for value in (*facts.secrets, *given) if len(value) >= 6),
+    )
 
 
 def _front(settings: Settings, request: Request, site: Site, container: Container | None) -> Facts:
@@ -99,7 +128,9 @@ def _front(settings: Settings, request: Request, site: Site, container: Containe
     config = site.ask("/api/config", patience=10) if front.status else Reply(0, None, 0.0)
     body = config.body if config.status == 200 and isinstance(config.body, dict) else {}
     room: Room | None = inside.room(container) if container else None
-    return Facts(request.webui, front, lock.read(settings.lock_file).version, config=body, room=room)
+    return Facts(
+        without_secrets(request.webui), front, lock.read(settings.lock_file).version, config.status, body, room=room
+    )
 
 
 def _api(facts: Facts, site: Site) -> Facts:
@@ -111,9 +142,9 @@ def _api(facts: Facts, site: Site) -> Facts:
     facts = replace(facts, role=role, token_refused=bool(site.token and not role), ready=_ready(site))
     if not role:
         return facts
-    facts = replace(facts, listing=site.ask("/api/models?refresh=true"))
     if role != "admin":
-        return facts
+        return replace(facts, listing=site.ask("/api/models"))
+    facts = _listing(facts, site)
     openai, ollama = _dict(site.ask("/openai/config")), _dict(site.ask("/ollama/config"))
     # what can't be read is not switched off
     enabled = bool(openai.get("ENABLE_OPENAI_API", not openai)), bool(ollama.get("ENABLE_OLLAMA_API"))
@@ -129,6 +160,14 @@ def _api(facts: Facts, site: Site) -> Facts:
         records=_records(site),
         users=_count(users.body),
     )
+
+
+def _listing(facts: Facts, site: Site) -> Facts:
+    """Ask for the list, fresh: but where the admin has it kept, a refresh would throw away what everybody has."""
+    if _dict(site.ask("/api/v1/configs/models")).get("ENABLE_BASE_MODELS_CACHE"):
+        kept = "the list as it would be now: the base models cache is on, and a refresh would replace it for everybody"
+        return replace(facts, listing=site.ask("/api/models"), unchecked=(kept,))
+    return replace(facts, listing=site.ask("/api/models?refresh=true"))
 
 
 def _ready(site: Site) -> Reply | None:
@@ -202,10 +241,12 @@ def _connections(facts: Facts, site: Site, client: DockerClient | None, containe
     for item in facts.connections:
         key = _key_of(keys, item)
         path = "/openai/verify" if item.slot == "OpenAI" else "/ollama/verify"
-        verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": {}})
+        config = _config_of(keys.get("OPENAI_API_CONFIGS"), item.index, item.url) if item.slot == "OpenAI" else {}
+        verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": config})
         known = replace(item, verified=verified, behind=_behind(client, container, item))
         looked.append(_probed(known, key, container))
-    return replace(facts, connections=tuple(looked))
+    held = tuple(str(key) for key in keys.get("OPENAI_API_KEYS") or ())
+    return replace(facts, connections=tuple(looked), secrets=held)
 
 
 def _key_of(config: dict[str, Any], item: Connection) -> Secret:
@@ -220,7 +261,8 @@ def _behind(client: DockerClient | None, container: Container | None, item: Conn
 def _probed(item: Connection, key: Secret, container: Container | None) -> Connection:
     """Ask a connection's URLs as the server does: from inside where that is possible, else from here."""
     url, base = item.url, item.url.strip().rstrip("/")
-    root = urlsplit(base)._replace(path="/", query="", fragment="").geturl() if "://" in base else base
+    scheme, mark, rest = base.partition("://")
+    root = f"{scheme}{mark}{rest.partition('/')[0]}/"
     if item.slot == "Ollama":
         urls = [f"{url}/api/tags", root, root]
     else:
@@ -232,19 +274,26 @@ def _probed(item: Connection, key: Secret, container: Container | None) -> Conne
     if seen is None:
         if container is None and item.host in ("localhost", "127.0.0.1", "::1"):
             return item  # would be this machine's own
-        seen = [Seen.of(probe.probe(**request), HERE) for request in wanted]
+        # from here the name may be another server's: the stored key stays where it is
+        seen = [Seen.of(probe.probe(request["url"], timeout=_STEP), HERE) for request in wanted]
         if seen[0].dns and is_private(item.host):
             return item  # a name of a network that this machine is not on: no evidence
     return replace(item, base=seen[0], at_v1=seen[1] if item.slot == "OpenAI" else None, root=seen[2])
 
 
 def _redis(facts: Facts, container: Container | None) -> Facts:
-    """Open a connection to Redis from inside; that it speaks no HTTP is no fault."""
-    if not (facts.room and facts.room.redis and container):
+    """Open a connection to Redis from inside, where Open WebUI itself does not say that it answers."""
+    room, ready = facts.room, facts.ready
+    if not (room and room.redis and container) or room.sentinel or (ready and ready.status == 200):
         return facts
-    parts = urlsplit(facts.room.redis)
-    url = f"http://{parts.hostname}:{parts.port or 6379}/"
-    seen = inside.ask(container, [{"url": url, "timeout": _STEP}])
+    try:
+        parts = urlsplit(room.redis)
+        where = f"{parts.hostname}:{parts.port or 6379}"
+    except ValueError:
+        return facts
+    if parts.scheme not in ("redis", "rediss") or not parts.hostname:
+        return facts
+    seen = inside.ask(container, [{"url": f"http://{where}/", "timeout": _STEP, "connect_only": True}])
     return replace(facts, redis=seen[0] if seen else None)
 
 

@@ -20,12 +20,19 @@ def is_private(host: str) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """Return a URL without user name, password and query."""
+    """Return a URL, or what should be one, without user name, password and query."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
+
+
+def port_of(url: str) -> int | None:
+    """Return a URL's port, or None where it names none (or none that can be)."""
     try:
-        parts = urlsplit(url)
-        return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        return urlsplit(url.strip()).port
     except ValueError:
-        return url.rpartition("@")[2]
+        return None
 
 
 def model_ids(value: Any) -> tuple[str, ...] | None:
@@ -127,6 +134,7 @@ class Room:
     proxies: Mapping[str, str]
     redis: str
     bypass_access: bool
+    sentinel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +198,7 @@ class Facts:
     url: str
     front: Seen
     pinned: str
+    config_status: int = 0
     config: Mapping[str, Any] = field(default_factory=dict)
     role: str = ""
     token_refused: bool = False
@@ -208,11 +217,17 @@ class Facts:
     server: Server | None = None
     image: Image | None = None
     unchecked: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def listed(self) -> tuple[str, ...]:
         """The ids of the models that the admin's list has."""
         return (model_ids(self.listing.body) or ()) if self.listing else ()
+
+    @property
+    def switched_off(self) -> frozenset[str]:
+        """The ids of models that an admin has switched off."""
+        return frozenset(str(row.get("id")) for row in self.records if row.get("is_active") is False)
 
     @property
     def working(self) -> frozenset[int]:

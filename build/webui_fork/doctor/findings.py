@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -37,6 +37,19 @@ def ordered(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 def worst(findings: Sequence[Finding]) -> Severity:
     """Return the worst severity; INFO for none."""
     return min((finding.severity for finding in findings), default=Severity.INFO)
+
+
+def redacted(finding: Finding, secrets: Sequence[str]) -> Finding:
+    """Return a finding without any of these secrets, which a server's own words may have."""
+
+    def clean(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    return replace(
+        finding, what=clean(finding.what), evidence=tuple(map(clean, finding.evidence)), fix=clean(finding.fix)
+    )
 
 
 def _block(finding: Finding) -> list[str]:

@@ -74,8 +74,12 @@ def published(client: DockerClient, url: str) -> Container | None:
 
 def neighbour(container: Container) -> Neighbour:
     """Return a container's state and the end of its log."""
+    from docker.errors import DockerException
+
     state = container.attrs["State"]
-    log = container.logs(tail=_LOG).decode(errors="replace").splitlines()
+    log: list[str] = []
+    with suppress(DockerException):  # a log driver may keep nothing that can be read
+        log = container.logs(tail=_LOG).decode(errors="replace").splitlines()
     config = container.attrs["Config"]
     return Neighbour(
         str(container.name),
@@ -98,6 +102,7 @@ def room(container: Container) -> Room:
         proxies=proxies,
         redis=env.get("REDIS_URL", ""),
         bypass_access=env.get("BYPASS_MODEL_ACCESS_CONTROL", "").lower() == "true",
+        sentinel=bool(env.get("REDIS_SENTINEL_HOSTS")) or env.get("REDIS_CLUSTER", "").lower() == "true",
     )
 
 

@@ -6,6 +6,7 @@ Input and output are JSON, and input comes on standard input, so that a key is i
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import http.client
@@ -18,9 +19,10 @@ import time
 import urllib.request
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 BODY = 256 * 1024  # bytes of an answer that are looked at
+PATIENCE = 15.0  # seconds for a whole answer
 
 
 def _look_up(host: str, port: int, timeout: float, out: dict[str, Any]) -> list[Any]:
@@ -86,7 +88,15 @@ def _read(connection: http.client.HTTPConnection, target: str, headers: dict[str
         out["status"] = answer.status
         for key, header in (("type", "Content-Type"), ("server", "Server"), ("location", "Location")):
             out[key] = answer.headers.get(header) or ""
-        out["body"] = answer.read(BODY).decode(errors="replace")
+        body = b""
+        # a time-out of the socket is one of a single read: what drips has an end, too
+        while len(body) < BODY and (piece := answer.read1(BODY - len(body))):
+            body += piece
+            if time.monotonic() - start > PATIENCE:
+                raise TimeoutError
+        out["body"] = body.decode(errors="replace")
+    except ValueError:  # its words would have the header's value
+        out["http"] = "the key has a character that no header can hold"
     except (OSError, http.client.HTTPException) as error:
         out["http"] = "timeout" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}".rstrip(": ")
     out["seconds"] = round(time.monotonic() - start, 3)
@@ -105,24 +115,39 @@ def _through(proxy: str, url: str, host: str, port: int, headers: dict[str, str]
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     target = urlsplit(url)
     asked = headers if target.scheme == "https" else {}  # a key is not shown to a proxy
-    where = (parts.hostname or "", parts.port or 80)
+    url = target._replace(netloc=target.netloc.rpartition("@")[2]).geturl()
+    if parts.username:  # the proxy's own name and password, as aiohttp sends them
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        asked = {**asked, "Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     try:
+        where = (parts.hostname or "", parts.port or 80)
         if target.scheme == "https":
             tunnel = http.client.HTTPSConnection(*where, timeout=timeout)
-            tunnel.set_tunnel(host, port)
+            tunnel.set_tunnel(host, port, {key: asked.pop(key) for key in ("Proxy-Authorization",) if key in asked})
             with contextlib.closing(tunnel):
                 return _read(tunnel, target.path or "/", asked)
         with contextlib.closing(http.client.HTTPConnection(*where, timeout=timeout)) as plain:
             return _read(plain, url, asked)
     except (OSError, ValueError) as error:
-        return {"status": 0, "http": str(error), "body": "", "server": "", "type": "", "location": "", "seconds": 0.0}
+        return {
+            "status": 0,
+            "http": type(error).__name__,
+            "body": "",
+            "server": "",
+            "type": "",
+            "location": "",
+            "seconds": 0.0,
+        }
 
 
-def probe(url: str, headers: dict[str, str] | None = None, timeout: float = 10.0) -> dict[str, Any]:
+def probe(
+    url: str, headers: dict[str, str] | None = None, timeout: float = 10.0, *, connect_only: bool = False
+) -> dict[str, Any]:
     """Ask a URL, directly and, where the environment names one for it, through a proxy.
 
     Args:
         url: http:// or https://. headers: such as Authorization. timeout: seconds of each step.
+        connect_only: open a connection, and send nothing.
 
     Returns:
         `dns`, `connect`, `tls`, `http`: what went wrong there, or ""; `status`, `type`, `server`, `location`,
@@ -140,10 +165,13 @@ def probe(url: str, headers: dict[str, str] | None = None, timeout: float = 10.0
     if parts.scheme not in ("http", "https") or not host:
         return {**out, "dns": "not a URL of a host with http:// or https://"}
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if proxy := _proxy_of(parts.scheme, host):
+    if not connect_only and (proxy := _proxy_of(parts.scheme, host)):
         out["proxy"] = proxy.rpartition("@")[2].removeprefix("http://")
         out["proxied"] = _through(proxy, url, host, port, headers or {}, timeout)
     if not (found := _look_up(host, port, timeout, out)) or (opened := _open(found, timeout, out)) is None:
+        return out
+    if connect_only:
+        opened.close()
         return out
     if parts.scheme == "https" and (opened := _secure(opened, host, out)) is None:
         return out

@@ -34,11 +34,13 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
 def _unreachable(facts: Facts) -> Iterator[Finding]:
     front = facts.front
     log = facts.room.itself.log[-3:] if facts.room else ()
-    evidence = (f"{front.url}: {front.words}", *(f"its log: {line}" for line in log))
+    evidence = (f"{without_secrets(front.url)}: {front.words}", *(f"its log: {line}" for line in log))
     if facts.config.get("version"):
         return
-    if front.json == {"status": True}:  # it lives, and what needs the database does not answer
-        yield _database_away((f"{front.url}: {front.words}", "/api/config: no answer"))
+    if front.json == {"status": True} and (not facts.config_status or facts.config_status >= 500):
+        # it lives, and what needs the database does not answer
+        told = f"/api/config: {facts.config_status or 'no answer'}"
+        yield _database_away((f"{without_secrets(front.url)}: {front.words}", told))
         return
     if facts.room and (facts.room.itself.state != "running" or facts.room.itself.health == "starting"):
         state = facts.room.itself.health or facts.room.itself.state
@@ -49,6 +51,7 @@ def _unreachable(facts: Facts) -> Iterator[Finding]:
         fix = "Check the URL's host, scheme and port: with `-p 3000:8080` it is http://localhost:3000."
         yield Finding("webui-unreachable", _CRITICAL, f"Open WebUI does not answer at {facts.url}.", evidence, fix)
     else:
+        evidence += (f"/api/config: {facts.config_status or 'no answer'}",)
         what = f"What answers at {facts.url} is not Open WebUI, or is not up yet."
         fix = (
             "Give the address that the browser shows Open WebUI at; behind a sub-path or a login proxy, the inner one."
@@ -58,7 +61,7 @@ def _unreachable(facts: Facts) -> Iterator[Finding]:
 
 def _token(facts: Facts) -> Iterator[Finding]:
     if facts.token_refused:
-        fix = "Make a new one (Settings, Account, API keys; or a JWT from the browser's local storage)."
+        fix = "Sign in and copy the browser's `token` (local storage), or an API key where ENABLE_API_KEYS is on."
         evidence = (f"{facts.url}/api/v1/auths/ does not know it",)
         yield Finding("token", _WARNING, "Open WebUI refuses the token.", evidence, fix)
     elif facts.role and facts.role != "admin":
@@ -116,7 +119,10 @@ def _functions(facts: Facts) -> Iterator[Finding]:
     broken = facts.listing.status >= 500
     apart = all(reply is None or reply.status == 200 for reply in (facts.openai, facts.ollama))
     absent = [
-        pipe for pipe in facts.pipes if not any(name == pipe or name.startswith(f"{pipe}.") for name in facts.listed)
+        pipe
+        for pipe in facts.pipes
+        if pipe not in facts.switched_off
+        and not any(name == pipe or name.startswith(f"{pipe}.") for name in facts.listed)
     ]
     if not absent or not (facts.listing.status == 200 or (broken and apart)):
         return
@@ -159,9 +165,11 @@ def _names(facts: Facts) -> Iterator[Finding]:
         ):
             continue
         evidence = (f"the connection's list: {', '.join(item.manual)}", f"served: {', '.join(served) or 'nothing'}")
+        # others than vLLM may know names that they do not list
+        severity = _CRITICAL if item.base and '"vllm"' in item.base.body else _WARNING
         fix = f"{CONNECTIONS}: correct its Model IDs, or start vLLM with --served-model-name {wrong[0]}."
         what = f"{item.name} lists models that it does not serve: {', '.join(wrong)}."
-        yield Finding("model-name", _CRITICAL, what, evidence, fix)
+        yield Finding("model-name", severity, what, evidence, fix)
     bases = set(facts.listed)
     for record in facts.records:
         base = record.get("base_model_id")
