@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from docker.models.containers import Container
 from containers import START, wait_for
 from webui_fork import contents, engine, layers, oci, pipeline, upstream
 from webui_fork.errors import EngineError
-from webui_fork.settings import Settings
+from webui_fork.settings import CHECKOUT, Settings
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -172,3 +173,11 @@ def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert everything() <= before
+
+
+def test_deploy_names_this_image_until_one_is_published(inputs: pipeline.Inputs, built: pipeline.Built) -> None:
+    """The placeholder's digest is the one that this checkout builds, at its own tag."""
+    text = (CHECKOUT / "deploy/.env.example").read_text()
+    (found,) = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE) or [("", "")]
+    if found[1] == inputs.tag:
+        assert found[0] == built.image.digest
