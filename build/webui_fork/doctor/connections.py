@@ -227,7 +227,7 @@ def _tls(_facts: Facts, item: Connection) -> Finding | None:
             "SSL_CERT_FILE to a bundle that has it."
         )
         return _make("tls-certificate", item, "shows a certificate that is not trusted.", fix, evidence)
-    fix = f"It may speak plain HTTP: try {item.url.strip().replace('https://', 'http://', 1)}."
+    fix = f"It may speak plain HTTP: try {without_secrets(item.url.strip()).replace('https://', 'http://', 1)}."
     return _make("tls", item, "does not speak TLS as it should.", fix, evidence)
 
 
@@ -237,7 +237,7 @@ def _v1(_facts: Facts, item: Connection) -> Finding | None:
         return None
     base = item.url.strip().rstrip("/")
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
-    evidence = (*_seen(item.base), f"{base}/v1/models: lists {count} models", *_said(item))
+    evidence = (*_seen(item.base), f"{without_secrets(base)}/v1/models: lists {count} models", *_said(item))
     fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
     return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
 

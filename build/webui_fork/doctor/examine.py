@@ -85,7 +85,9 @@ def checked_url(url: str, option: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise UsageError(f"{option} {url!r} is not a URL.", remedy=f"Write it as {option} http://localhost:3000.")
+        raise UsageError(
+            f"{option} {without_secrets(url)!r} is not a URL.", remedy=f"Write it as {option} http://localhost:3000."
+        )
     return url.strip().rstrip("/")
 
 
@@ -101,7 +103,7 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
         if request.container and not client:
             raise UsageError("--container needs a Docker engine, and none answers.")
         try:
-            with ui.step("webui", f"Asking {request.webui}"):
+            with ui.step("webui", f"Asking {without_secrets(request.webui)}"):
                 facts = _front(settings, request, site, container)
                 if facts.config.get("version"):
                     facts = _api(facts, site)
@@ -112,7 +114,7 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
             site.close()
         facts = _redis(facts, container)
         if request.vllm:
-            with ui.step("vllm", f"Asking {request.vllm}"):
+            with ui.step("vllm", f"Asking {without_secrets(request.vllm)}"):
                 facts = replace(facts, server=_server(request, client))
     given = tuple(secret.reveal() for secret in (site.token, request.vllm_key) if secret)
     return replace(

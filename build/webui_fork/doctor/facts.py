@@ -122,7 +122,6 @@ class Neighbour:
     state: str
     health: str
     log: tuple[str, ...]
-    command: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,6 @@ def neighbour(container: Container) -> Neighbour:
         str(state["Status"]),
         str(state.get("Health", {}).get("Status", "")),
         tuple(log),
-        tuple(config.get("Cmd") or ()),
     )
 
 

@@ -13,7 +13,6 @@ from webui_fork.doctor.findings import Finding, Severity, ordered, worst
 
 SLOW = 2.0  # seconds: a list that takes longer is one people wait for
 _SYMPTOMS = ("list-fails", "list-empty", "list-slow")
-CONNECTIONS = "Admin Panel, Settings, Connections"
 _CRITICAL, _WARNING, _INFO = Severity
 
 
@@ -103,10 +102,10 @@ def _disabled(facts: Facts) -> Iterator[Finding]:
         only = not facts.ollama_enabled and not facts.pipes
         what = "The OpenAI API is switched off, and with it every vLLM connection."
         evidence = ("/openai/config: ENABLE_OPENAI_API is false",)
-        fix = f"{CONNECTIONS}: switch on OpenAI API (what is stored wins over the variable ENABLE_OPENAI_API)."
+        fix = f"{connections.PLACE}: switch on OpenAI API (what is stored wins over the variable ENABLE_OPENAI_API)."
         yield Finding("api-disabled", _CRITICAL if only or not facts.listed else _WARNING, what, evidence, fix)
     elif facts.role == "admin" and not any(item.slot == "OpenAI" for item in facts.connections):
-        fix = f"{CONNECTIONS}: add http://YOUR-VLLM:8000/v1, or set OPENAI_API_BASE_URL before the first start."
+        fix = f"{connections.PLACE}: add http://YOUR-VLLM:8000/v1, or set OPENAI_API_BASE_URL before the first start."
         evidence = ("/openai/config: no enabled connection",)
         severity = _CRITICAL if not facts.listed else _INFO
         yield Finding("no-connection", severity, "No vLLM (OpenAI) connection is set up.", evidence, fix)
@@ -167,7 +166,7 @@ def _names(facts: Facts) -> Iterator[Finding]:
         evidence = (f"the connection's list: {', '.join(item.manual)}", f"served: {', '.join(served) or 'nothing'}")
         # others than vLLM may know names that they do not list
         severity = _CRITICAL if item.base and '"vllm"' in item.base.body else _WARNING
-        fix = f"{CONNECTIONS}: correct its Model IDs, or start vLLM with --served-model-name {wrong[0]}."
+        fix = f"{connections.PLACE}: correct its Model IDs, or start vLLM with --served-model-name {wrong[0]}."
         what = f"{item.name} lists models that it does not serve: {', '.join(wrong)}."
         yield Finding("model-name", severity, what, evidence, fix)
     bases = set(facts.listed)
@@ -200,7 +199,9 @@ def _hidden(facts: Facts) -> Iterator[Finding]:
     fix = (
         "Admin Panel, Settings, Models: set each to Public or grant it to groups; or BYPASS_MODEL_ACCESS_CONTROL=true."
     )
-    yield Finding("access-hidden", _CRITICAL if every else _INFO, what, evidence, fix)
+    # whether BYPASS_MODEL_ACCESS_CONTROL is set is only to be seen from inside
+    severity = _INFO if not every else _CRITICAL if facts.room else _WARNING
+    yield Finding("access-hidden", severity, what, evidence, fix)
 
 
 def _empty(facts: Facts) -> Iterator[Finding]:
@@ -235,7 +236,8 @@ def _image(facts: Facts) -> Iterator[Finding]:
     if image.error or image.bad:
         fix = "Do not run it before you know why; `nox -s verify` has every check, docs/trust.md what they mean."
         what = f"{image.ref} does not verify." if image.bad else f"{image.ref} could not be verified."
-        yield Finding("image-signature", _CRITICAL, what, image.bad or (image.error,), fix)
+        severity = _CRITICAL if image.bad else _WARNING
+        yield Finding("image-signature", severity, what, image.bad or (image.error,), fix)
     running = facts.room.labels.get("org.opencontainers.image.version", "") if facts.room else ""
     tag = image.ref.rpartition(":")[2]
     if facts.room and running and "@" not in image.ref and tag not in (running, "latest"):
