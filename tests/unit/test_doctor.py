@@ -206,6 +206,9 @@ def test_the_report_has_cause_evidence_and_remedy_and_no_escapes() -> None:
     assert "\x1b" not in text
     assert re.search(r"critical: No name.* \[dns\]\n  evidence: seen\n  fix: First\.\n       Second\.\n\nAlso:", text)
     assert "not checked: the rest" in text
+    coloured = findings.text("http://w", "about", found, (), colour=True)
+    assert coloured.count("\x1b[31m") == 1  # ours, and not the one that came with the words
+    assert "\x1b[33mwarning: Slow." in coloured
     document = findings.document("http://w", "about", found, ())
     assert [row["severity"] for row in json.loads(json.dumps(document))["findings"]] == ["critical", "warning"]
 

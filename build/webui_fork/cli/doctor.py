@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from dataclasses import replace
 
 from webui_fork.doctor import examine, findings, rules
@@ -39,5 +40,6 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         document = findings.document(facts.url, about, found, facts.unchecked)
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
-        print(findings.text(facts.url, about, found, facts.unchecked))
+        colour = settings.terminal and sys.stdout.isatty()
+        print(findings.text(facts.url, about, found, facts.unchecked, colour=colour))
     return _EXIT[findings.worst(found)]

@@ -52,28 +52,33 @@ def redacted(finding: Finding, secrets: Sequence[str]) -> Finding:
     )
 
 
-def _block(finding: Finding) -> list[str]:
-    lines = [f"{finding.severity.name.lower()}: {finding.what}  [{finding.cause}]"]
-    lines += [f"  evidence: {item}" for item in finding.evidence]
+_COLOUR = {Severity.CRITICAL: "\033[31m", Severity.WARNING: "\033[33m", Severity.INFO: "\033[36m"}
+_PLAIN = "\033[0m"
+
+
+def _block(finding: Finding, colour: bool) -> list[str]:
+    head = printable(f"{finding.severity.name.lower()}: {finding.what}  [{finding.cause}]")
+    lines = [f"  evidence: {item}" for item in finding.evidence]
     lines += [f"  {'fix:' if not number else '    '} {line}" for number, line in enumerate(finding.fix.splitlines())]
-    return lines
+    return [f"{_COLOUR[finding.severity]}{head}{_PLAIN}" if colour else head, *map(printable, lines)]
 
 
-def text(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[str]) -> str:
+def text(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[str], *, colour: bool = False) -> str:
     """Return the report for people: the first cause first.
 
     Args:
         about: version and list in a line. unchecked: what could not be looked at, and why.
+        colour: for a terminal; what others said is cleaned of such signs.
     """
-    lines = [f"{url}  {about}", ""]
+    lines = [printable(f"{url}  {about}"), ""]
     for number, finding in enumerate(findings):
         if number == 1:
             lines += ["Also:", ""]
-        lines += [*_block(finding), ""]
+        lines += [*_block(finding, colour), ""]
     if not findings:
         lines += ["Nothing is wrong that could be seen from here.", ""]
     lines += [f"not checked: {item}" for item in unchecked]
-    return printable("\n".join(lines).rstrip())
+    return "\n".join(lines).rstrip()
 
 
 def document(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[str]) -> dict[str, Any]:
