@@ -17,7 +17,7 @@ from docker import DockerClient
 from playwright.sync_api import Page
 
 import scaled
-from browsing import say
+from browsing import said, say
 from containers import ADMIN, Site
 from integration.conftest import Street
 from scaled import Cluster
@@ -181,6 +181,10 @@ def test_sessions_and_models_are_shared_by_redis(replicas: Cluster, admin: Site)
 def test_a_browser_chats_through_nginx(replicas: Cluster, admin: Site, page: Page) -> None:
     say(page, admin, "tiny")
     page.screenshot(path=str(CHECKOUT / "out/scaled.png"))
+    deadline = time.monotonic() + 60
+    while not said(admin):  # what is seen may be an error; what was said is saved when it is complete
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
 
 
 def test_the_loss_of_a_replica(replicas: Cluster, admin: Site, patched: str, table: Note) -> None:
