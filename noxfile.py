@@ -119,10 +119,7 @@ def audit(session: nox.Session) -> None:
 @nox.session
 def doctor(session: nox.Session) -> None:
     """Say why a model list is empty, slow or a 503 (-- --webui URL --vllm URL); works on stock, too."""
-    _install(session, "tool")
-    argv = ["python", "-m", "webui_fork", "doctor", *session.posargs]
-    # its exit code is its answer; nox ends with 1 for each but 0
-    session.run(*argv, env=_env(session), interrupt_timeout=30, terminate_timeout=10)
+    _fork(session, "doctor", *session.posargs)  # its exit code is its answer; nox ends with 1 for each but 0
 
 
 @nox.session
@@ -172,7 +169,7 @@ def docs(session: nox.Session) -> None:
     serving = session.posargs[:1] == ["serve"]
     argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
     # the theme's notice about its successor is no warning of ours
-    session.run("mkdocs", *argv, env={**_env(session), "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"})
+    session.run("mkdocs", *argv, env={**_env(session), "NO_MKDOCS_2_WARNING": "1"})
 
 
 @nox.session

@@ -40,4 +40,4 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         outside = not target.is_relative_to(ROOT / "docs") and target.is_relative_to(ROOT) and target.exists()
         return f"]({_blob(config)}/{target.relative_to(ROOT).as_posix()}{match.group(2)})" if outside else match.group()
 
-    return re.sub(r"\]\((\.\./[^)#\s]+)(#[^)\s]*)?\)", lambda found: link(found), markdown)
+    return re.sub(r"\]\((\.\./[^)#\s]+)(#[^)\s]*)?\)", link, markdown)

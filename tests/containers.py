@@ -130,11 +130,15 @@ def _split(connections: Connections) -> tuple[list[str], dict[str, Any]]:
     return [url for url, _ in pairs], {str(idx): config for idx, (_, config) in enumerate(pairs) if config}
 
 
+def url_of(running: Container) -> str:
+    """Return where this machine reaches port 8080 of a container."""
+    running.reload()
+    return f"http://127.0.0.1:{running.attrs['NetworkSettings']['Ports']['8080/tcp'][0]['HostPort']}"
+
+
 def _up(running: Container) -> str:
     """Wait until it serves; return its URL."""
-    running.reload()
-    port = running.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
-    url = f"http://127.0.0.1:{port}"
+    url = url_of(running)
     wait_for(url, running)
     return url
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,6 +33,14 @@ class Hosted:
 
     def thaw(self) -> None:
         self.child.send_signal(signal.SIGCONT)
+
+
+def program(name: str) -> Path:
+    """Return the path of a program that came as a wheel beside this Python, else of the one on PATH."""
+    beside = Path(sys.executable).parent / name
+    found = beside if beside.exists() else shutil.which(name)
+    assert found, f"{name} is missing: `nox -s tests` brings it, or install it"
+    return Path(found)
 
 
 def gateway(client: DockerClient, network: str) -> str:
@@ -88,8 +97,8 @@ def tinyproxy(real: Settings, host: str, folder: Path) -> Iterator[Hosted]:
 @contextmanager
 def s3(real: Settings, host: str, folder: Path, key: str, secret: str) -> Iterator[Hosted]:
     """Serve a folder's folders as S3 buckets, with rclone."""
-    beside, port = Path(sys.executable).parent / "rclone", _free_port(host)
-    argv = [str(beside), "serve", "s3", "--addr", f"{host}:{port}", str(folder)]
+    port = _free_port(host)
+    argv = [str(program("rclone")), "serve", "s3", "--addr", f"{host}:{port}", str(folder)]
     # the key pair goes in by the environment: a command line can be seen by everybody
     env = {**real.environ, "RCLONE_AUTH_KEY": f'"{key},{secret}"', "RCLONE_CONFIG": "/dev/null"}
     with _running(argv, host, port, env) as running:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import secrets
-import shutil
 import subprocess
-import sys
-import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,10 +13,9 @@ from typing import Any
 import yaml
 from docker import DockerClient
 from docker.models.containers import Container
-from docker.types import IPAMConfig, IPAMPool
 
-from containers import START, Site
-from hosted import s3
+from containers import START, Site, url_of
+from hosted import program, s3
 from webui_fork import engine
 from webui_fork.settings import CHECKOUT, Settings
 
@@ -32,10 +28,9 @@ SECRETS = "/run/secrets/open-webui"
 
 def rendered(overlay: Path) -> list[dict[str, Any]]:
     """Return the objects of an overlay, as kubectl makes them."""
-    beside = Path(sys.executable).parent / "kubectl"
-    program = str(beside) if beside.exists() else shutil.which("kubectl")
-    assert program, "kubectl is missing"
-    done = subprocess.run([program, "kustomize", str(overlay)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program("kubectl")), "kustomize", str(overlay)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return list(yaml.safe_load_all(done.stdout))
 
@@ -70,17 +65,6 @@ def pod(objects: list[dict[str, Any]], name: str) -> Pod:
         "mem_limit": found["resources"]["limits"]["memory"].replace("Gi", "g"),
     }
     return Pod(env, found.get("args", []), options)
-
-
-@contextmanager
-def subnet(client: DockerClient) -> Iterator[str]:
-    """Make a network whose addresses are known, so that a replica comes back where it was."""
-    pool = IPAMConfig(pool_configs=[IPAMPool(subnet=SUBNET, gateway=GATEWAY)])
-    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge", ipam=pool)
-    try:
-        yield str(made.name)
-    finally:
-        made.remove()
 
 
 class Cluster:
@@ -164,7 +148,7 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
         backing: the image with the first two and nginx. folder: an empty one, for secrets and uploads.
     """
     with ExitStack() as held:
-        network = held.enter_context(subnet(client))
+        network = held.enter_context(engine.network(client, SUBNET))
         words = {name: secrets.token_hex(16) for name in ("webui_secret_key", "postgres", "s3_secret_access_key")}
         kept = folder / "secrets"
         kept.mkdir()
@@ -196,9 +180,7 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
 
 def front(made: Cluster) -> str:
     """Return the URL of nginx."""
-    nginx = made.backing["nginx"]
-    nginx.reload()
-    return f"http://127.0.0.1:{nginx.attrs['NetworkSettings']['Ports']['8080/tcp'][0]['HostPort']}"
+    return url_of(made.backing["nginx"])
 
 
 def replica(made: Cluster, site: Site, place: str) -> Site:

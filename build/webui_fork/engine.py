@@ -225,11 +225,17 @@ def _shared_layers(client: DockerClient, image: Image) -> int:
 
 
 @contextmanager
-def network(client: DockerClient) -> Iterator[str]:
-    """Make a bridge network for as long as the context lasts; yields its name."""
-    from docker.errors import DockerException
+def network(client: DockerClient, subnet: str | None = None) -> Iterator[str]:
+    """Make a bridge network for as long as the context lasts; yields its name.
 
-    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge")
+    Args:
+        subnet: its addresses, as 10.77.0.0/24, where they have to be known; the first is this machine's.
+    """
+    from docker.errors import DockerException
+    from docker.types import IPAMConfig, IPAMPool
+
+    pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
+    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge", ipam=pool)
     try:
         yield str(made.name)
     finally:

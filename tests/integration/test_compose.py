@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ import requests
 from docker import DockerClient
 
 from containers import ADMIN, Site
+from hosted import program
 from streaming import first_token
 from users import checkout
 from webui_fork.engine import Engine
@@ -40,16 +39,10 @@ class Deployed:
         return compose(self.folder, self.env, *words)
 
 
-def program() -> str:
-    """Return the path of Compose: the wheel's, beside this Python, else the one on PATH."""
-    beside = Path(sys.executable).parent / "docker-compose"
-    found = str(beside) if beside.exists() else shutil.which("docker-compose")
-    assert found, "docker-compose is missing: install Docker's Compose"
-    return found
-
-
 def compose(folder: Path, env: dict[str, str], *words: str) -> str:
-    done = subprocess.run([program(), *words], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program("docker-compose")), *words], cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -150,7 +143,9 @@ def test_data_survives_down_and_up(deployed: Deployed) -> None:
 def test_without_an_image_it_says_what_to_do(tmp_path: Path, env: dict[str, str]) -> None:
     bare = checkout(tmp_path / "clone") / "deploy"
     words = {key: value for key, value in env.items() if key != "WEBUI_IMAGE"}
-    done = subprocess.run([program(), "config"], cwd=bare, env=words, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(program("docker-compose")), "config"], cwd=bare, env=words, capture_output=True, text=True, check=False
+    )
     assert done.returncode
     assert "./init.sh" in done.stderr
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ import pytest
 import trustme
 from docker import DockerClient
 
-from containers import GOOD, PROVIDER, Connections, Site, address, fault, wait_for_log, webui
+from containers import GOOD, PROVIDER, Connections, Site, address, fault, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
-from webui_fork import engine, oci, pipeline
+from webui_fork import engine, oci, pipeline, signing
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.engine import Engine
@@ -327,9 +328,7 @@ def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, 
 def test_an_image_that_is_starting(client: DockerClient, seeing: Settings, stock: str) -> None:
     ports = {"8080/tcp": ("127.0.0.1", None)}
     with engine.container(client, stock, ports=ports) as starting:
-        starting.reload()
-        port = starting.attrs["NetworkSettings"]["Ports"]["8080/tcp"][0]["HostPort"]
-        request = examine.Request(f"http://127.0.0.1:{port}")
+        request = examine.Request(url_of(starting))
         found(rules.diagnose(examine.run(seeing, request, Talk())), "webui-not-up")
 
 
@@ -356,9 +355,10 @@ def test_the_vllm_itself(
     found(diagnose(seeing, stock_site, vllm=server.url, vllm_key=Secret("no")), "vllm-key")
 
 
-def test_an_image_that_nobody_signed(real: Settings, built: pipeline.Built, tmp_path: Path) -> None:
+def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
     oci.write_layout(tmp_path / "image", "v1", built.image, real.cache)
-    image = examine.verified(real, f"oci:{tmp_path / 'image'}", None, Talk())
+    signer = partial(signing.verifier, real, cosign)
+    image = examine.verified(real, f"oci:{tmp_path / 'image'}", signer)
     assert any("signature" in line for line in image.bad)
 
 

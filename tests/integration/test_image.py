@@ -13,17 +13,12 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
-from containers import START, wait_for
+from containers import START, url_of, wait_for
 from webui_fork import contents, engine, layers, oci, pipeline, upstream
 from webui_fork.errors import EngineError
 from webui_fork.settings import CHECKOUT, Settings
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
-
-
-def url_of(running: Container) -> str:
-    running.reload()
-    return f"http://127.0.0.1:{running.attrs['NetworkSettings']['Ports']['8080/tcp'][0]['HostPort']}"
 
 
 @pytest.fixture(scope="module")

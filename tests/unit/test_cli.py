@@ -38,7 +38,7 @@ def test_every_verb_has_an_example_that_parses(verb: str) -> None:
     assert all(action.help for action in VERBS[verb]._actions), verb
 
 
-def test_the_readme_names_every_verb() -> None:
+def test_every_verb_is_a_session() -> None:
     sessions = (Path(__file__).parents[2] / "noxfile.py").read_text()
     for verb in {name.split()[0] for name in VERBS}:
         assert f"def {verb}(" in sessions, verb

@@ -47,6 +47,13 @@ def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
+def _signer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say whose signature counts."""
+    parser.add_argument("--key", metavar="FILE", help="the public key, or a KMS URI; default: as WEBUI_FORK_SIGN says")
+    parser.add_argument("--identity", metavar="WHO", help="the keyless signer's identity; needs --issuer")
+    parser.add_argument("--issuer", metavar="URL", help="the OIDC issuer of that identity")
+
+
 def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the verbs that are about who made what of what."""
     verify = verbs.add_parser(
@@ -72,11 +79,7 @@ def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     for parser in (verify, reproduce, pin):
         parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
-        parser.add_argument(
-            "--key", metavar="FILE", help="the public key, or a KMS URI; default: as WEBUI_FORK_SIGN says"
-        )
-        parser.add_argument("--identity", metavar="WHO", help="the keyless signer's identity; needs --issuer")
-        parser.add_argument("--issuer", metavar="URL", help="the OIDC issuer of that identity")
+        _signer_arguments(parser)
     publish = verbs.add_parser(
         "publish",
         help="promote the image that passed the tests to a registry",
@@ -102,7 +105,7 @@ def _doctor_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--webui", metavar="URL", required=True, help="Open WebUI, as a browser here reaches it")
     doctor.add_argument("--vllm", metavar="URL", help="the model server, as this machine reaches it")
     doctor.add_argument("--image", metavar="REF", help="also verify this image, as `verify` does")
-    doctor.add_argument("--key", metavar="FILE", help="the public key for --image; default: as WEBUI_FORK_SIGN says")
+    _signer_arguments(doctor)
     doctor.add_argument(
         "--container", metavar="NAME", help="Open WebUI's container; default: the one that publishes the port"
     )
@@ -115,10 +118,8 @@ def _doctor_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-
+def _build_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verbs that build and serve."""
     build = verbs.add_parser(
         "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
     )
@@ -145,18 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
-    completion = verbs.add_parser(
-        "completion",
-        help="print the shell's completion of all this",
-        epilog="example: nox -s completion -- bash > ~/.webui_fork.bash; then source it in ~/.bashrc",
-    )
-    completion.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
 
-    _release_parsers(verbs)
-    _trust_parsers(verbs)
-
-    _doctor_parser(verbs)
-
+def _patches_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
     actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
     lint = actions.add_parser(
@@ -187,6 +178,22 @@ def _parser() -> argparse.ArgumentParser:
         "export", help="write the worktree's commits back to patches/", epilog="example: nox -s patches -- export"
     )
     export.add_argument("folder", nargs="?", help="the worktree; default: out/worktree")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    _build_parsers(verbs)
+    _release_parsers(verbs)
+    _trust_parsers(verbs)
+    _doctor_parser(verbs)
+    _patches_parser(verbs)
+    completion = verbs.add_parser(
+        "completion",
+        help="print the shell's completion of all this",
+        epilog="example: nox -s completion -- bash > ~/.webui_fork.bash; then source it in ~/.bashrc",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
     return parser
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 
 from webui_fork.doctor import examine, findings, rules
 from webui_fork.doctor.findings import Severity
@@ -32,8 +33,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     )
     facts = examine.run(settings, request, ui)
     if request.image:
+        from webui_fork.cli import trust
+
         with ui.step("image", f"Verifying {request.image}"):
-            facts = replace(facts, image=examine.verified(settings, request.image, arguments.key, ui))
+            signer = partial(trust.verifier, settings, arguments, ui)
+            facts = replace(facts, image=examine.verified(settings, request.image, signer))
     found = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
     if arguments.json:

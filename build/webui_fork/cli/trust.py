@@ -21,7 +21,7 @@ from webui_fork.terminal import Terminal
 from webui_fork.verify import Check, Verdict
 
 
-def _verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -> Verifier:
+def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -> Verifier:
     """Return whose signature counts: as asked for, else our own signer's.
 
     Raises:
@@ -48,9 +48,9 @@ def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     Raises:
         VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.verify`.
     """
-    verifier = _verifier(settings, arguments, ui)
+    signer = verifier(settings, arguments, ui)
     with store.opened(settings, arguments.ref) as found:
-        checks = verifying.run(settings, found, verifier, layers=not arguments.no_layers)
+        checks = verifying.run(settings, found, signer, layers=not arguments.no_layers)
         digest = found.root.digest
     if arguments.json:
         print(
@@ -89,10 +89,10 @@ def pin(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         VerifyError: it does not verify. ForkError: see :mod:`webui_fork.pin`.
     """
     named = pinning.name_of(arguments.ref, arguments.alias)
-    verifier = _verifier(settings, arguments, ui)
+    signer = verifier(settings, arguments, ui)
     with store.opened(settings, arguments.ref) as found:
         with ui.step("verify", f"Verifying {arguments.ref}"):
-            checks = verifying.run(settings, found, verifier)
+            checks = verifying.run(settings, found, signer)
         digest, tag = found.root.digest, found.tag or "by digest"
     _refuse(arguments.ref, checks)
     done = pinning.write(settings, named, digest, tag)
@@ -111,9 +111,9 @@ def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     Raises:
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.reproduce`.
     """
-    verifier = _verifier(settings, arguments, ui)
+    signer = verifier(settings, arguments, ui)
     with store.opened(settings, arguments.ref) as found:
-        outcome = reproducing.run(settings, ui, found, verifier)
+        outcome = reproducing.run(settings, ui, found, signer)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
     print(report.table(rows))
     if not outcome.identical:

@@ -12,6 +12,7 @@ from webui_fork.doctor.facts import (
     Facts,
     Neighbour,
     Seen,
+    is_loopback,
     is_private,
     model_ids,
     port_of,
@@ -26,7 +27,6 @@ PLACE = "Admin Panel, Settings, Connections"
 _CRITICAL, _WARNING, _INFO = Severity
 _LOADING = re.compile(r"(?i)loading|load_model|weights|compil|graph captur|engine core|initializ")
 _UP = re.compile(r"Application startup complete|throughput|\"(GET|POST) /")
-_LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
@@ -161,7 +161,7 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
 
 def _same(facts: Facts, item: Connection) -> bool:
     assert facts.server
-    here = urlsplit(facts.server.url).hostname in _LOOPBACK and item.host == "host.docker.internal"
+    here = is_loopback(urlsplit(facts.server.url).hostname or "") and item.host == "host.docker.internal"
     same = here or urlsplit(facts.server.url).hostname == item.host
     return same and port_of(facts.server.url) == port_of(item.url)
 
@@ -200,7 +200,7 @@ def _connect(facts: Facts, item: Connection) -> Finding | None:
     if not trouble:
         return None
     evidence = _seen(item.base) + _said(item)
-    if item.host in _LOOPBACK and facts.room:
+    if is_loopback(item.host) and facts.room:
         fix = (
             "In a container, localhost is the container itself: use the service's name (http://vllm:8000/v1), or\n"
             "http://host.docker.internal:PORT/v1 with --add-host host.docker.internal:host-gateway."

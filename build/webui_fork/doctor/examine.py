@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from webui_fork.doctor.facts import (
     Room,
     Seen,
     Server,
+    is_loopback,
     is_private,
     without_secrets,
 )
@@ -29,6 +31,8 @@ from webui_fork.terminal import Terminal
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
+
+    from webui_fork.signing import Verifier
 
 HERE = "from this machine"
 _STEP = 5.0  # seconds a step of a probe may take
@@ -102,14 +106,15 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
         container = inside.find(client, request.webui, request.container or None) if client else None
         if request.container and not client:
             raise UsageError("--container needs a Docker engine, and none answers.")
+        openai: dict[str, Any] = {}
         try:
             with ui.step("webui", f"Asking {without_secrets(request.webui)}"):
                 facts = _front(settings, request, site, container)
                 if facts.config.get("version"):
-                    facts = _api(facts, site)
+                    facts, openai = _api(facts, site)
             if facts.role == "admin":
                 with ui.step("connections", f"Looking at {len(facts.connections)} connections"):
-                    facts = _connections(facts, site, client, container)
+                    facts = _connections(facts, openai, site, client, container)
         finally:
             site.close()
         facts = _redis(facts, container)
@@ -135,7 +140,8 @@ def _front(settings: Settings, request: Request, site: Site, container: Containe
     )
 
 
-def _api(facts: Facts, site: Site) -> Facts:
+def _api(facts: Facts, site: Site) -> tuple[Facts, dict[str, Any]]:
+    """Ask what an admin may see; returns the connections' configuration, too, which has their keys."""
     features = facts.config.get("features") or {}
     # before the first account is made, signing in would make it
     if site.token is None and features.get("auth") is False and not facts.config.get("onboarding"):
@@ -143,15 +149,15 @@ def _api(facts: Facts, site: Site) -> Facts:
     role = site.role() if site.token else ""
     facts = replace(facts, role=role, token_refused=bool(site.token and not role), ready=_ready(site))
     if not role:
-        return facts
+        return facts, {}
     if role != "admin":
-        return replace(facts, listing=site.ask("/api/models"))
+        return replace(facts, listing=site.ask("/api/models")), {}
     facts = _listing(facts, site)
     openai, ollama = _dict(site.ask("/openai/config")), _dict(site.ask("/ollama/config"))
     # what can't be read is not switched off
     enabled = bool(openai.get("ENABLE_OPENAI_API", not openai)), bool(ollama.get("ENABLE_OLLAMA_API"))
     users = site.ask("/api/v1/users/?page=1")
-    return replace(
+    facts = replace(
         facts,
         openai_enabled=enabled[0],
         ollama_enabled=enabled[1],
@@ -162,6 +168,7 @@ def _api(facts: Facts, site: Site) -> Facts:
         records=_records(site),
         users=_count(users.body),
     )
+    return facts, openai
 
 
 def _listing(facts: Facts, site: Site) -> Facts:
@@ -237,17 +244,18 @@ def _ollama(config: dict[str, Any]) -> tuple[Connection, ...]:
     )
 
 
-def _connections(facts: Facts, site: Site, client: DockerClient | None, container: Container | None) -> Facts:
-    keys = _dict(site.ask("/openai/config"))
+def _connections(
+    facts: Facts, openai: dict[str, Any], site: Site, client: DockerClient | None, container: Container | None
+) -> Facts:
     looked = []
     for item in facts.connections:
-        key = _key_of(keys, item)
+        key = _key_of(openai, item)
         path = "/openai/verify" if item.slot == "OpenAI" else "/ollama/verify"
-        config = _config_of(keys.get("OPENAI_API_CONFIGS"), item.index, item.url) if item.slot == "OpenAI" else {}
+        config = _config_of(openai.get("OPENAI_API_CONFIGS"), item.index, item.url) if item.slot == "OpenAI" else {}
         verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": config})
         known = replace(item, verified=verified, behind=_behind(client, container, item))
         looked.append(_probed(known, key, container))
-    held = tuple(str(key) for key in keys.get("OPENAI_API_KEYS") or ())
+    held = tuple(str(key) for key in openai.get("OPENAI_API_KEYS") or ())
     return replace(facts, connections=tuple(looked), secrets=held)
 
 
@@ -274,7 +282,7 @@ def _probed(item: Connection, key: Secret, container: Container | None) -> Conne
     wanted: list[dict[str, Any]] = [{"url": asked, "headers": headers, "timeout": _STEP} for asked in urls]
     seen = inside.ask(container, wanted) if container else None
     if seen is None:
-        if container is None and item.host in ("localhost", "127.0.0.1", "::1"):
+        if container is None and is_loopback(item.host):
             return item  # would be this machine's own
         # from here the name may be another server's: the stored key stays where it is
         seen = [Seen.of(probe.probe(request["url"], timeout=_STEP), HERE) for request in wanted]
@@ -323,23 +331,17 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
     return tuple(out)
 
 
-def verified(settings: Settings, ref: str, key: str | None, ui: Terminal) -> Image:
-    """Verify an image as `nox -s verify` does, in short."""
-    from webui_fork import signing, store, tools, verify
+def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> Image:
+    """Verify an image as `nox -s verify` does, without its layers.
+
+    Args:
+        verifier: returns whose signature counts.
+    """
+    from webui_fork import store, verify
 
     try:
-        cosign = tools.find(settings, "cosign", ui)
-        signer = (
-            signing.Verifier(cosign, signing.major(settings, cosign), key)
-            if key
-            else signing.verifier(settings, cosign)
-        )
         with store.opened(settings, ref) as found:
-            checks = verify.run(settings, found, signer, layers=False)
+            checks = verify.run(settings, found, verifier(), layers=False)
     except ForkError as error:
         return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))
-    words = {
-        verdict: tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verdict)
-        for verdict in verify.Verdict
-    }
-    return Image(ref, words[verify.Verdict.BAD], words[verify.Verdict.UNKNOWN])
+    return Image(ref, tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verify.Verdict.BAD))

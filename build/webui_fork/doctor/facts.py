@@ -19,6 +19,11 @@ def is_private(host: str) -> bool:
     return address.is_private or address.is_loopback or address.is_link_local
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether a URL's host (without a port) is the machine or container itself that asks."""
+    return host in ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
+
+
 def without_secrets(url: str) -> str:
     """Return a URL, or what should be one, without user name, password and query."""
     scheme, mark, rest = url.partition("://")
@@ -65,22 +70,19 @@ class Seen:
     http: str = ""
     status: int = 0
     type: str = ""
-    server: str = ""
     location: str = ""
     body: str = ""
-    seconds: float = 0.0
     dns_seconds: float = 0.0
-    addresses: tuple[str, ...] = ()
     proxy: str = ""
     proxied: Seen | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], where: str) -> Seen:
         """Return a probe's answer as a value."""
-        plain = {key: answer[key] for key in answer if key not in ("proxied", "addresses")}
+        plain = {key: answer[key] for key in answer if key != "proxied"}
         proxied = answer.get("proxied")
         inner = cls.of({"url": answer["url"], **proxied}, where) if proxied else None
-        return cls(**plain, where=where, proxied=inner, addresses=tuple(answer.get("addresses", ())))
+        return cls(**plain, where=where, proxied=inner)
 
     @property
     def json(self) -> Any:
@@ -182,11 +184,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What verifying an image said: the checks that failed, those that could not be made, or why none could."""
+    """What verifying an image said: the checks that failed, or why none could be made."""
 
     ref: str
     bad: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
     error: str = ""
 
 

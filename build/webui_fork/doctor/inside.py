@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from webui_fork import engine
 from webui_fork.doctor import probe
-from webui_fork.doctor.facts import Neighbour, Room, Seen
+from webui_fork.doctor.facts import Neighbour, Room, Seen, is_loopback
 from webui_fork.errors import UsageError
 from webui_fork.settings import Settings
 
@@ -62,7 +62,7 @@ def published(client: DockerClient, url: str) -> Container | None:
 
     parts = urlsplit(url)
     port = str(parts.port or (443 if parts.scheme == "https" else 80))
-    if parts.hostname not in ("localhost", "127.0.0.1", "::1", "0.0.0.0"):  # noqa: S104 - compared, not bound
+    if not is_loopback(parts.hostname or ""):
         return None
     with suppress(DockerException):
         for container in client.containers.list():

@@ -43,7 +43,6 @@ def _look_up(host: str, port: int, timeout: float, out: dict[str, Any]) -> list[
     out["dns_seconds"] = round(time.monotonic() - start, 3)
     if not found:
         out["dns"] = failed[0] if failed else f"no answer within {timeout:g} s"
-    out["addresses"] = list(dict.fromkeys(row[4][0] for row in found))
     return found
 
 
@@ -81,12 +80,12 @@ def _secure(opened: socket.socket, host: str, out: dict[str, Any]) -> socket.soc
 def _read(connection: http.client.HTTPConnection, target: str, headers: dict[str, str]) -> dict[str, Any]:
     """Send a GET and return the answer's parts."""
     start = time.monotonic()
-    out: dict[str, Any] = {"status": 0, "type": "", "server": "", "location": "", "body": "", "http": ""}
+    out: dict[str, Any] = {"status": 0, "type": "", "location": "", "body": "", "http": ""}
     try:
         connection.request("GET", target, headers={"Accept": "*/*", "Connection": "close", **headers})
         answer = connection.getresponse()
         out["status"] = answer.status
-        for key, header in (("type", "Content-Type"), ("server", "Server"), ("location", "Location")):
+        for key, header in (("type", "Content-Type"), ("location", "Location")):
             out[key] = answer.headers.get(header) or ""
         body = b""
         # a time-out of the socket is one of a single read: what drips has an end, too
@@ -99,7 +98,6 @@ def _read(connection: http.client.HTTPConnection, target: str, headers: dict[str
         out["http"] = "the key has a character that no header can hold"
     except (OSError, http.client.HTTPException) as error:
         out["http"] = "timeout" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}".rstrip(": ")
-    out["seconds"] = round(time.monotonic() - start, 3)
     return out
 
 
@@ -133,10 +131,8 @@ def _through(proxy: str, url: str, host: str, port: int, headers: dict[str, str]
             "status": 0,
             "http": type(error).__name__,
             "body": "",
-            "server": "",
             "type": "",
             "location": "",
-            "seconds": 0.0,
         }
 
 
@@ -150,12 +146,12 @@ def probe(
         connect_only: open a connection, and send nothing.
 
     Returns:
-        `dns`, `connect`, `tls`, `http`: what went wrong there, or ""; `status`, `type`, `server`, `location`,
-        `body`, `seconds`, `dns_seconds`, `addresses`; `proxy`: without its password; `proxied`: its answer.
+        `dns`, `connect`, `tls`, `http`: what went wrong there, or ""; `status`, `type`, `location`, `body`,
+        `dns_seconds`; `proxy`: without its password; `proxied`: its answer.
     """
     out: dict[str, Any] = {
-        "url": url, "dns": "", "connect": "", "tls": "", "http": "", "status": 0, "type": "", "server": "",
-        "location": "", "body": "", "seconds": 0.0, "dns_seconds": 0.0, "addresses": [], "proxy": "", "proxied": None,
+        "url": url, "dns": "", "connect": "", "tls": "", "http": "", "status": 0, "type": "",
+        "location": "", "body": "", "dns_seconds": 0.0, "proxy": "", "proxied": None,
     }  # fmt: skip
     try:
         parts = urlsplit(url)
