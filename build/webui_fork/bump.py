@@ -182,7 +182,7 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
     repo = upstream.repository(settings)
     with ui.step("series"):
         tree = stack.apply(repo, first, patches, old.epoch)
-    return Job(state, old, new, Releases(repo, first, last, new.epoch), patches, tree)
+    return Job(state, old, new, Releases(repo, first, last, new.epoch, new.version), patches, tree)
 
 
 def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:

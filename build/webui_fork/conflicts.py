@@ -80,7 +80,7 @@ def remembered(settings: Settings, name: str) -> Path:
 def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, after: str, merge: Merger) -> Cause | None:
     """Find the first release in between to which the patch alone can't be carried, and what it changed there."""
     for old, new in pairwise(between):
-        ends = Releases(repo, between[0].commit, new.commit, new.epoch)
+        ends = Releases(repo, between[0].commit, new.commit, new.epoch, new.version)
         found = rebase.carry_patch(ends, patch, before, after, new.commit, merge)
         paths = [file.path for file in found.files if file.text is None] or patch.paths
         diff = "\n".join(_regions(repo, old, new, paths, before, after))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ TRIES = 3
 TIMEOUT = (10.0, 60.0)
 MAX_WAIT = 30.0
 _CHUNK = 64 << 10  # a connection that drops loses at most this much
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -50,8 +52,31 @@ def redact(url: str) -> str:
 
 
 def cached(cache: Path, sha256: str) -> Path:
-    """Return where a downloaded file of this sha256 is, or will be, in the cache."""
-    return cache / "downloads" / sha256
+    """Return where a downloaded file is, or will be, in the cache.
+
+    Args:
+        cache: the cache's folder.
+        sha256: the file's bare digest, in hex.
+
+    Raises:
+        SourceError: it is no digest.
+    """
+    return cache / "downloads" / checked_sha256(sha256)
+
+
+def checked_sha256(text: str) -> str:
+    """Return a bare digest in hex as it was given.
+
+    Raises:
+        SourceError: it is none. What an index says is no path before this has looked at it.
+    """
+    if not _SHA256.fullmatch(text):
+        raise SourceError(
+            f"{text!r} is not a sha256 (64 hexadecimal digits).",
+            why="It was given as the digest of a file to download.",
+            remedy="Use another index or mirror: this one is broken or hostile.",
+        )
+    return text
 
 
 def download(

@@ -167,7 +167,7 @@ def replay(
     befores = (first.commit, *tree.commits)
     standing = [_Standing(p, b, a) for p, b, a in zip(patches, befores, tree.commits, strict=False)]
     for old, new in pairwise(releases):
-        ends = Releases(repo, old.commit, new.commit, new.epoch)
+        ends = Releases(repo, old.commit, new.commit, new.epoch, new.version)
         merge = rebase.merger(repo, new.commit, environ)
         parent, held = new.commit, []
         for stands in standing:

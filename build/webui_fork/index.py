@@ -17,7 +17,7 @@ from urllib.parse import urljoin
 
 from webui_fork import process
 from webui_fork.errors import LockError, SourceError, ToolError, UsageError
-from webui_fork.fetch import TRIES, redact, redact_text
+from webui_fork.fetch import TRIES, checked_sha256, redact, redact_text
 from webui_fork.lock import MAX_FILE_SIZE, PinnedFile
 from webui_fork.settings import Settings
 
@@ -127,7 +127,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         The releases, and the URL of each of their files by file name.
 
     Raises:
-        SourceError: the index can't be reached or does not know the project.
+        SourceError: the index can't be reached, does not know the project, or gives a digest that is none.
     """
     import requests
     from packaging.version import InvalidVersion, Version
@@ -166,7 +166,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         kind = package.package_type or ""
         if version.is_prerelease or package.is_yanked or not sha256 or kind not in ("sdist", "wheel"):
             continue
-        files.setdefault(version, {})[kind] = PinnedFile(package.filename, package.size or 0, sha256)
+        files.setdefault(version, {})[kind] = PinnedFile(package.filename, package.size or 0, checked_sha256(sha256))
         if kind == "sdist" and package.upload_time:
             times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)
     releases = [

@@ -55,12 +55,13 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Releases:
-    """The two ends of a rebase: release commits, and the epoch of the new one."""
+    """The two ends of a rebase: release commits, and epoch and version of the new one."""
 
     repo: Repo
     old: str
     new: str
     epoch: int
+    version: str
 
 
 def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
@@ -87,7 +88,8 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     ):
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
-    commit = commit_files(ends, parent, patch, contents, modes)
+    admitting = series.admitting(patch, ends.version)
+    commit = commit_files(ends, parent, admitting, contents, modes)
     carried = series.parse(patch.name, stack.export(ends.repo, commit))
     if why := contracts.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
@@ -191,7 +193,7 @@ def by_hand(ends: Releases, patch: Patch, data: bytes, parent: str) -> Carried:
     Raises:
         ApplyError: it was made for another state of the series.
     """
-    made = series.parse(patch.name, data)
+    made = series.admitting(series.parse(patch.name, data), ends.version)
     (commit,) = stack.apply(ends.repo, parent, [made], ends.epoch).commits
     why = "a person carried it"
     return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, made, commit, (), why)

@@ -162,6 +162,26 @@ def parse(name: str, data: bytes) -> Patch:
     )
 
 
+def admitting(patch: Patch, version: str) -> Patch:
+    """Return a patch whose Applies-To has a release in it: the lower bound moves down to it where it must.
+
+    Args:
+        patch: one that applies to the release, whatever its header says.
+        version: the release.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    applies = patch.field("Applies-To")
+    try:
+        if SpecifierSet(applies).contains(version):
+            return patch
+    except InvalidSpecifier:  # lint says so
+        return patch
+    line = f"\nApplies-To: {applies}\n".encode()
+    lower = re.sub(r"(?<![^,\s])>=\s*[^,\s]+", f">={version}", applies)
+    return parse(patch.name, patch.data.replace(line, f"\nApplies-To: {lower}\n".encode(), 1))
+
+
 def _fields(body: str) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     for line in body.splitlines():

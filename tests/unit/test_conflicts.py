@@ -33,7 +33,7 @@ class Case:
         self.new = upstream._import(self.repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
         data, commit = make_patch(self.repo, old, {CODE: b"x = 2\n", GONE: None, HIDDEN: b"z = 1\n"})
         self.patch: Patch = series.parse("do-a-thing.patch", data)
-        ends = Releases(self.repo, old, self.new, EPOCH)
+        ends = Releases(self.repo, old, self.new, EPOCH, "1.3.0")
         carried = rebase.carry_patch(ends, self.patch, old, commit, self.new, Merger({"PATH": os.environ["PATH"]}))
         self.conflict = conflicts.Conflict(self.patch, carried, old, commit, self.new, None, None)
         self.words = conflicts.lay_out(settings, self.repo, self.conflict)

@@ -36,14 +36,14 @@ FILES = {**RELEASE, CODE: BASE.encode(), OTHER: b"def helper(a):\n    return a\n
 class World:
     """Two releases and a patch."""
 
-    def __init__(self, folder: Path, new: dict[str, bytes | None]) -> None:
+    def __init__(self, folder: Path, new: dict[str, bytes | None], version: str = "1.3.0") -> None:
         from webui_fork import archive
 
         self.repo, self.old = release_repo(folder, FILES)
         files = {path: data for path, data in {**FILES, **new}.items() if data is not None}
         members = [archive.Member(path, data) for path, data in sorted(files.items())]
         self.new = upstream._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
-        self.ends = Releases(self.repo, self.old, self.new, EPOCH)
+        self.ends = Releases(self.repo, self.old, self.new, EPOCH, version)
 
     def carry(self, changes: dict[str, bytes | None]) -> Carried:
         data, commit = make_patch(self.repo, self.old, changes)
@@ -71,6 +71,13 @@ def test_unchanged_is_byte_for_byte(tmp_path: Path) -> None:
     assert carried.outcome is Outcome.UNCHANGED
     assert carried.patch
     assert carried.patch.data == world.data
+
+
+def test_an_older_release_is_in_the_bound_of_what_was_carried_to_it(tmp_path: Path) -> None:
+    carried = World(tmp_path, {"src/app.html": b"new\n"}, "1.1.9").carry({CODE: GUARD})
+    assert carried.patch
+    assert carried.patch.field("Applies-To") == ">=1.1.9"
+    assert carried.outcome is Outcome.OFFSET
 
 
 def test_offset_has_the_same_hunks(tmp_path: Path) -> None:
@@ -241,7 +248,7 @@ def test_a_key_that_both_add_to_a_dictionary(tmp_path: Path) -> None:
 
     members = [archive.Member(path, data) for path, data in sorted({**files, CODE: theirs}.items())]
     new = upstream._import(repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
-    world.repo, world.old, world.new, world.ends = repo, old, new, Releases(repo, old, new, EPOCH)
+    world.repo, world.old, world.new, world.ends = repo, old, new, Releases(repo, old, new, EPOCH, "1.3.0")
     carried = world.carry({CODE: keys.replace("    'b'", "    't': 3,\n    'b'").encode()})
     assert carried.outcome is Outcome.CONFLICT
     assert "'t'" in carried.why

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import requests
 
-from helpers import RELEASE, Server, Talk, file_server, sdist
-from webui_fork import lock, upstream
+from helpers import RELEASE, Server, Talk, file_server, reply, sdist
+from webui_fork import fetch, index, lock, upstream
 from webui_fork.errors import ArchiveError, DigestError, SourceError
 from webui_fork.settings import Settings
 
@@ -100,6 +102,27 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(
     settings = index_of(private_settings, server, archive[:-1] + b"?")
     with pytest.raises(DigestError):
         upstream.obtain(settings, lock_of(archive), talk)
+
+
+@pytest.mark.parametrize("digest", ["../../../victim", "/etc/passwd", "a" * 63, "A" * 64, "g" * 64])
+def test_an_index_that_lies_reaches_no_file_outside_the_cache(
+    private_settings: Settings, server: Server, talk: Talk, tmp_path: Path, digest: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    names = ("open_webui-9.9.9.tar.gz", "open_webui-9.9.9-py3-none-any.whl")
+    files = [
+        {"filename": name, "url": name, "hashes": {"sha256": digest}, "size": 3, "upload-time": f"{TIME:%Y-%m-%dT%XZ}"}
+        for name in names
+    ]
+    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "open-webui", "files": files}).encode()
+    server.answer = lambda handler: reply(handler, 200, page, Content_Type="application/vnd.pypi.simple.v1+json")
+    with pytest.raises(SourceError, match="is not a sha256"):
+        index.listing(index.Index(f"{server.url}/simple/", (), (), None), requests.Session())
+    with pytest.raises(SourceError, match="is not a sha256"):
+        fetch.download(requests.Session(), fetch.Wanted(server.url, "x", digest, 3), private_settings.cache, talk)
+    assert victim.read_text() == "precious"
+    assert not list(private_settings.cache.glob("**/*victim*"))
 
 
 def test_a_release_that_left_the_index_says_so(

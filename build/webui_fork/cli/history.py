@@ -151,7 +151,7 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     with ui.step("carry", f"Carrying {len(patches)} patches to {len(releases)} releases"):
         for release in releases:
-            ends = Releases(repo, old, release.commit, release.epoch)
+            ends = Releases(repo, old, release.commit, release.epoch, release.version)
             merge = rebase.merger(repo, release.commit, settings.environ)
             parent = release.commit
             for number, patch in enumerate(patches):
