@@ -1,0 +1,137 @@
+"""Lay an image out as a folder, so that its Open WebUI can run as a process, without a container."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from webui_fork import layers, oci, process
+from webui_fork.files import exclusive, sha256_bytes, temp_folder
+from webui_fork.oci import Image, NamedLayer
+
+BACKEND = "app/backend"  # where the image has what patches change
+_WHITEOUT = ".wh."
+_COMPILES = 120.0  # seconds
+
+
+def root(cache: Path, below: Sequence[NamedLayer]) -> Path:
+    """Return a folder with the files of some layers; it is made once, and only read afterwards.
+
+    Args:
+        cache: the cache's folder, which has the layers' blobs.
+        below: the layers, the lowest first.
+
+    Raises:
+        OSError: the disk is full, say.
+    """
+    name = sha256_bytes("".join(item.layer.digest for item in below).encode())
+    place = cache / "roots" / name
+    with exclusive(cache / "locks" / name, "the layers' files"):
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with temp_folder(place.parent, "root-") as work:
+                for item in below:
+                    _extract(oci.blob_path(cache, item.layer.digest), work / "made")
+                (work / "made").rename(place)
+                # once, for all trees: else each start compiles the backend anew, for ten seconds
+                if argv := python(place):
+                    backend = [*argv, "-m", "compileall", "-q", place / BACKEND]
+                    process.run(backend, env={"PYTHONHOME": str(place / "usr")}, check=False, timeout=_COMPILES)
+    return place
+
+
+def python(place: Path) -> list[Path | str]:
+    """Return the command that is the image's own Python, whatever this machine has; nothing where there is none.
+
+    Args:
+        place: a folder of :func:`root`.
+    """
+    loaders = [*place.glob("lib64/ld-linux-*.so.*"), *place.glob("lib/ld-linux-*.so.*")]
+    programs = sorted(place.glob("usr/bin/python3.[0-9]*"))
+    if not loaders or not programs:
+        return []
+    # links in the folder are those of a whole system, and lead out of it
+    loader = next(place.glob(f"usr/lib/*/{loaders[0].name}"), loaders[0])
+    libraries = ":".join(str(folder) for folder in place.glob("usr/lib/*-linux-gnu"))
+    return [loader, "--library-path", libraries, programs[0]]
+
+
+def tree(image: Image, cache: Path, folder: Path) -> Path:
+    """Lay out what a process needs of an image: `root` leads to the lower layers, `backend` has the patches.
+
+    Args:
+        image: base, Python packages, application, and last what the patches change.
+        cache: the cache's folder.
+        folder: where to; it must not exist.
+
+    Returns:
+        The folder.
+    """
+    below = root(cache, image.layers[:-1])
+    folder.mkdir(parents=True)
+    (folder / "root").symlink_to(below)
+    for beside in (below / BACKEND).parent.iterdir():  # what the backend looks for in the folder above it
+        if beside.name != "backend":
+            (folder / beside.name).symlink_to(beside)
+    shutil.copytree(below / BACKEND, folder / "backend", symlinks=True)
+    _extract(oci.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
+    if (folder / "patched" / BACKEND).exists():  # a series without a patch changes nothing
+        _lay_over(folder / "patched" / BACKEND, folder / "backend")
+    shutil.rmtree(folder / "patched")
+    return folder
+
+
+def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
+    """Return a tree that differs from another by the text of one file.
+
+    Args:
+        tree: the other one, a folder of :func:`tree`.
+        folder: where to; it must not exist.
+        path: the file, below the tree.
+        text: what is in it.
+    """
+    folder.mkdir(parents=True)
+    for link in tree.iterdir():
+        if link.is_symlink():
+            (folder / link.name).symlink_to(link.resolve())
+    shutil.copytree(tree / "backend", folder / "backend", copy_function=os.link, symlinks=True)
+    (folder / path).unlink()
+    (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def remove(tree: Path) -> None:
+    """Remove a tree, but nothing that it leads to."""
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+def _extract(blob: Path, folder: Path) -> None:
+    """Write the files and links of a layer; owners and devices stay in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for info, data in layers.read_entries(blob):
+        target = folder / info.name
+        if info.isdir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif info.issym():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)
+            target.symlink_to(info.linkname)
+        elif info.islnk():
+            target.unlink(missing_ok=True)
+            target.hardlink_to(folder / info.linkname)
+        elif info.isreg():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+            target.chmod(info.mode | 0o600)
+
+
+def _lay_over(changed: Path, folder: Path) -> None:
+    for path in sorted(changed.rglob("*")):
+        target = folder / path.relative_to(changed)
+        if path.name.startswith(_WHITEOUT):
+            target.with_name(path.name.removeprefix(_WHITEOUT)).unlink(missing_ok=True)
+        elif path.is_file():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from webui_fork import layers, oci, unpack
+from webui_fork.layers import Entry
+from webui_fork.oci import Image, NamedLayer
+
+TIMES = "2026-01-01T00:00:00Z"
+
+
+def layer(cache: Path, entries: list[Entry]) -> NamedLayer:
+    """Write a layer where a cache has its blobs."""
+    work = cache / "layer"
+    written = layers.write(entries, work, 0)
+    blob = oci.blob_path(cache, written.digest)
+    blob.parent.mkdir(parents=True, exist_ok=True)
+    work.rename(blob)
+    return NamedLayer("x", written)
+
+
+def image(cache: Path, **changed: bytes) -> Image:
+    """Make an image of a base, an application and what patches change in it."""
+    base = [layers.file_entry("usr/bin/python3", b"#!", executable=True)]
+    base += [layers.folder_entry("etc"), replace(layers.file_entry("x", b""), path="lib", kind=b"2", link="usr/lib")]
+    app = [layers.file_entry("app/backend/a.py", b"a = 1\n"), layers.file_entry("app/backend/b.py", b"b = 1\n")]
+    app += [layers.file_entry("app/CHANGELOG.md", b"changes\n")]
+    top = [layers.file_entry(f"app/backend/{name}", data) for name, data in changed.items()]
+    stack = [layer(cache, entries) for entries in (base, app, top)]
+    return oci.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
+
+
+def test_a_tree_has_the_patches_and_leads_to_the_rest(tmp_path: Path) -> None:
+    made = image(tmp_path, **{"a.py": b"a = 2\n", ".wh.b.py": b""})
+    tree = unpack.tree(made, tmp_path, tmp_path / "tree")
+    assert (tree / "backend/a.py").read_text() == "a = 2\n"
+    assert not (tree / "backend/b.py").exists()
+    assert (tree / "CHANGELOG.md").read_text() == "changes\n"
+    assert (tree / "root/app/backend/a.py").read_text() == "a = 1\n"
+    assert os.access(tree / "root/usr/bin/python3", os.X_OK)
+    assert (tree / "root/lib").readlink() == Path("usr/lib")
+
+
+def test_the_lower_layers_are_laid_out_once(tmp_path: Path) -> None:
+    one = unpack.tree(image(tmp_path), tmp_path, tmp_path / "one")
+    two = unpack.tree(image(tmp_path, **{"a.py": b"a = 3\n"}), tmp_path, tmp_path / "two")
+    assert (one / "root").resolve() == (two / "root").resolve()
+    assert (one / "backend/a.py").read_text() == "a = 1\n"
+
+
+def test_a_variant_differs_in_one_file(tmp_path: Path) -> None:
+    tree = unpack.tree(image(tmp_path), tmp_path, tmp_path / "tree")
+    other = unpack.variant(tree, tmp_path / "other", "backend/a.py", "a = 9\n")
+    assert (other / "backend/a.py").read_text() == "a = 9\n"
+    assert (tree / "backend/a.py").read_text() == "a = 1\n"
+    assert (other / "backend/b.py").read_text() == "b = 1\n"
+    assert (other / "root").resolve() == (tree / "root").resolve()
+    unpack.remove(other)
+    assert (tree / "root/app/backend/a.py").exists()
+
+
+def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    with pytest.raises(FileExistsError):
+        unpack.tree(image(tmp_path), tmp_path, tmp_path / "tree")
