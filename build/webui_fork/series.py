@@ -62,15 +62,15 @@ class Patch:
 
 
 def hook_lines(patches: Iterable[Patch]) -> dict[str, int]:
-    """Count, for each patch, the lines of upstream's own files that it changes or removes.
+    """Count, for each patch, the lines that it adds to upstream's own files, and those that it removes there.
 
-    Each is a future conflict; files that the series itself adds can't conflict.
+    A line that it changes counts as both. Each is a future conflict; files that the series itself adds can't conflict.
     """
     own: set[str] = set()
     counts = {}
     for patch in patches:
         own |= {file.path for file in patch.files if file.is_added_file}
-        counts[patch.name] = sum(file.removed for file in patch.files if file.path not in own)
+        counts[patch.name] = sum(file.added + file.removed for file in patch.files if file.path not in own)
     return counts
 
 

@@ -35,7 +35,7 @@ def test_a_good_patch_has_no_problem(tmp_path: Path) -> None:
     assert patch.field("Description") == "Why it is there\nin two lines."
     assert patch.author == "An Author <a@fork.invalid>"
     assert patch.paths == (MODELS,)
-    assert series.hook_lines([patch]) == {"do-a-thing.patch": 1}
+    assert series.hook_lines([patch]) == {"do-a-thing.patch": 2}  # a changed line is removed, and added
 
 
 def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
     second, _ = make_patch(repo, commit, {"backend/open_webui/new.py": b"x = 2\n", **edited()}, "Second")
     patches = [series.parse("first.patch", first), series.parse("second.patch", second)]
     assert not series.lint(patches, FACTS, lambda path: True)
-    assert series.hook_lines(patches) == {"first.patch": 0, "second.patch": 1}
+    assert series.hook_lines(patches) == {"first.patch": 0, "second.patch": 2}
 
 
 @pytest.mark.parametrize(

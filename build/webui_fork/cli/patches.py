@@ -1,4 +1,4 @@
-"""The verb `patches`: lint, list, apply, new, export."""
+"""The verb `patches`: lint, list, apply, new, export, tree."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import licence, lock, pipeline, report, revision, series, stack, upstream, worktree
+from webui_fork import licence, lock, pipeline, report, revision, series, stack, unpack, upstream, worktree
+from webui_fork.errors import UsageError
 from webui_fork.files import exclusive
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -31,6 +32,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             name = worktree.new(settings, folder, arguments.subject, arguments.description, arguments.bug, version)
             print(f"Committed as {name}. Fill in what is still TODO: git -C {folder} commit --amend")
             print("Next: nox -s patches -- export")
+        elif arguments.action == "tree":
+            _tree(settings, ui, Path(arguments.folder).resolve())
         else:
             _export(settings, ui, _folder(settings, arguments.folder))
 
@@ -65,9 +68,9 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
             stack.refuse([problem])
     hooks = sum(series.hook_lines(inputs.patches).values())
     print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
-    print(f"Hook lines (changed or removed lines of upstream's files): {hooks} of {series.HOOK_LINES}.")
+    print(f"Hook lines (added to upstream's files, changed (twice) or removed there): {hooks} of {series.HOOK_LINES}.")
     if hooks > series.HOOK_LINES:
-        too_many = f"the series changes {hooks} upstream lines, more than {series.HOOK_LINES}: move code to new files"
+        too_many = f"{hooks} hook lines in upstream's files, more than {series.HOOK_LINES}: move code to new files"
         stack.refuse([series.Problem("patches/", "hook-lines", too_many)])
     if write:
         _record(settings)
@@ -89,6 +92,14 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
         print(f"\nStopped before: {tree.stopped_at}\n")
     print("Edit there, then commit (--amend, rebase -i, or `nox -s patches -- new 'Subject'`).")
     print("Next: nox -s patches -- export")
+
+
+def _tree(settings: Settings, ui: Terminal, folder: Path) -> None:
+    if folder.exists():
+        raise UsageError(f"{folder} exists.", remedy="Name a folder that does not, or remove it.")
+    built = pipeline.build(settings, pipeline.read_inputs(settings, ui, locked=False), ui, locked=False)
+    unpack.tree(built.image, settings.cache, folder)
+    print(f"{folder} has the files of {built.image.digest}. Next: pytest tests/proofs --tree {folder}")
 
 
 def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
