@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from playwright.sync_api import Error, Page
 
-from containers import ADMIN, Site
+from containers import Site
+from sites import ADMIN
 
 LONG = 30_000  # ms
 

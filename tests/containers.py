@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,71 +14,19 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
+from sites import Connections, Session
 from webui_fork import engine
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 120.0
-ADMIN = "admin@example.org"
 GOOD = "http://provider:8000/f/fine/v1"
 
-Connection = str | tuple[str, dict[str, Any]]
-Connections = Sequence[Connection]
 
-
-def fault(name: str, slot: str = "openai", host: str = "provider:8000") -> str:
-    """Return the base URL of a fault of the provider's table."""
-    return f"http://{host}/f/{name}" + ("/v1" if slot == "openai" else "")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a listing answered: status, models, seconds."""
-
-    status: int
-    models: tuple[dict[str, Any], ...]
-    seconds: float
-    failing: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def ids(self) -> list[Any]:
-        return [model.get("id") for model in self.models]
-
-    def get(self, model_id: str) -> dict[str, Any] | None:
-        return next((model for model in self.models if model.get("id") == model_id), None)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running Open WebUI, and somebody signed in."""
+@dataclass(frozen=True, kw_only=True)
+class Site(Session):
+    """One in a container."""
 
     container: Container
-    url: str
-    token: str
-    password: str = ""
-
-    def call(self, method: str, path: str, *, timeout: float = 30, **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return requests.request(method, f"{self.url}{path}", headers=headers, timeout=timeout, **options)
-
-    def models(self, path: str = "/api/models?refresh=true", key: str = "data") -> Listing:
-        start = time.monotonic()
-        response = self.call("GET", path)
-        seconds = time.monotonic() - start
-        try:
-            answer = response.json() if response.ok else {}
-        except ValueError:  # the list of stock may be no JSON
-            answer = {}
-        return Listing(response.status_code, tuple(answer.get(key, ())), seconds, tuple(answer.get("failing", ())))
-
-    def connect(self, openai: Connections = (), ollama: Connections = ()) -> None:
-        """Set the connections as the admin's page does; each is a URL, or a URL and its configuration."""
-        urls, configs = _split(openai)
-        form = {"ENABLE_OPENAI_API": bool(urls), "OPENAI_API_BASE_URLS": urls, "OPENAI_API_CONFIGS": configs}
-        form["OPENAI_API_KEYS"] = ["key"] * len(urls)
-        self.call("POST", "/openai/config/update", json=form).raise_for_status()
-        urls, configs = _split(ollama)
-        form = {"ENABLE_OLLAMA_API": bool(urls), "OLLAMA_BASE_URLS": urls, "OLLAMA_API_CONFIGS": configs}
-        self.call("POST", "/ollama/config/update", json=form).raise_for_status()
 
     def shell(self, command: str, user: str = "") -> str:
         done = self.container.exec_run(["sh", "-c", command], user=user)
@@ -102,32 +49,10 @@ class Site:
             f"    db.execute({statement!r}, json.loads({json.dumps(values)!r}))"
         )
 
-    def set_config(self, key: str, value: str) -> None:
-        """Put a JSON text into the database's configuration."""
-        self.sql("INSERT OR REPLACE INTO config (key, value, updated_at) VALUES (?, ?, 0)", key, value)
-
-    def function(self, name: str, content: str) -> None:
-        """Install a function and switch it on."""
-        form = {"id": name, "name": name, "content": content, "meta": {"description": name}}
-        self.call("POST", "/api/v1/functions/create", json=form).raise_for_status()
-        self.call("POST", f"/api/v1/functions/id/{name}/toggle").raise_for_status()
-
     def restart(self) -> Site:
         """Stop it, start it, and sign in again."""
         self.container.restart(timeout=10)
         return _signed_in(self.container)
-
-    def signed_up(self, name: str, role: str = "user") -> Site:
-        """Return the site as a new user of this admin's sees it."""
-        form = {"name": name, "email": f"{name}@example.org", "password": secrets.token_hex(16), "role": role}
-        added = self.call("POST", "/api/v1/auths/add", json=form)
-        added.raise_for_status()
-        return replace(self, token=added.json()["token"])
-
-
-def _split(connections: Connections) -> tuple[list[str], dict[str, Any]]:
-    pairs = [(item, {}) if isinstance(item, str) else item for item in connections]
-    return [url for url, _ in pairs], {str(idx): config for idx, (_, config) in enumerate(pairs) if config}
 
 
 def url_of(running: Container) -> str:
@@ -144,15 +69,7 @@ def _up(running: Container) -> str:
 
 
 def _signed_in(running: Container, *, auth: bool = False) -> Site:
-    url = _up(running)
-    if auth:
-        form = {"name": "Admin", "email": ADMIN, "password": secrets.token_hex(16)}
-        answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
-    else:
-        form = {"password": ""}
-        answer = requests.post(f"{url}/api/v1/auths/signin", json={"email": "", "password": ""}, timeout=30)
-    answer.raise_for_status()
-    return Site(running, url, answer.json()["token"], form["password"])
+    return Site(container=running, url=_up(running), token="").signed_in(auth=auth)
 
 
 @contextmanager
@@ -162,7 +79,7 @@ def provider(client: DockerClient, image: str, network: str, alias: str = "provi
         client,
         image,
         entrypoint=["python3", "/provider.py"],
-        command=["8000"],
+        command=["8000", "names"],
         user="0",
         files={"/provider.py": PROVIDER.read_bytes()},
         network=network,
@@ -196,7 +113,7 @@ def webui(
     with engine.container(
         client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}, **options
     ) as running:
-        yield _signed_in(running, auth=auth) if signed else Site(running, _up(running), "")
+        yield _signed_in(running, auth=auth) if signed else Site(container=running, url=_up(running), token="")
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,4 +185,4 @@ def front(made: Cluster) -> str:
 
 def replica(made: Cluster, site: Site, place: str) -> Site:
     """Return one replica as a signed-in user reaches it past nginx."""
-    return Site(made.running[place], f"http://{ADDRESSES[place]}:8080", site.token, site.password)
+    return replace(site, container=made.running[place], url=f"http://{ADDRESSES[place]}:8080")

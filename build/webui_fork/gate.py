@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from webui_fork import engine, pipeline, process, proofs
-from webui_fork.engine import Engine
+from webui_fork import pipeline, process, proofs, unpack
 from webui_fork.errors import ToolError
-from webui_fork.files import sha256_bytes
+from webui_fork.files import sha256_bytes, temp_folder
 from webui_fork.proofs import ProofRun
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.rebase_report import Check
@@ -80,16 +80,12 @@ def _step(there: Settings, step: Step, env: Mapping[str, str]) -> process.Comple
 
 
 @contextmanager
-def _image(there: Settings, ui: Terminal, docker: Engine, patches: Sequence[Patch], tag: str) -> Iterator[str]:
-    """Build the image of the candidate's release with some patches, and have it in the engine for a while."""
+def _tree(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
+    """Lay out the candidate's release with some patches, for a while."""
     inputs = pipeline.read_inputs(there, ui, locked=False)
     built = pipeline.build(there, replace(inputs, patches=tuple(patches)), ui, locked=False)
-    name = f"webui-fork-rebase:{tag}"
-    engine.load(docker.client, built.image, there.cache, name)
-    try:
-        yield name
-    finally:
-        docker.client.images.remove(name, force=True)
+    with temp_folder(there.cache / "trees", "proof-") as work:
+        yield unpack.tree(built.image, there.cache, work / "tree")
 
 
 GREEN, UNCLEAR = "green", "unclear"
@@ -99,16 +95,15 @@ def stock(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, 
     """Run every proof on the pristine new release; return verdict and evidence for those that are not red there.
 
     Raises:
-        EngineError: there is no Docker. ForkError: the image could not be built.
+        ForkError: the image could not be built.
     """
     found: dict[str, tuple[str, str]] = {}
     with (
-        engine.connect(there, ui) as docker,
-        _image(there, ui, docker, (), "stock") as image,
+        _tree(there, ui, ()) as tree,
         ui.step("stock", f"Running {len(patches)} proofs on the pristine release"),
         ThreadPoolExecutor(2) as pool,  # each has servers of its own, and mostly waits for them
     ):
-        for patch, done in zip(patches, pool.map(lambda p: _run(there, docker, p, image), patches), strict=True):
+        for patch, done in zip(patches, pool.map(lambda p: _run(there, p, tree), patches), strict=True):
             if done.green:
                 found[patch.name] = (GREEN, f"its proof is green on the pristine release ({done.ran} tests)")
             elif not done.red:
@@ -116,8 +111,8 @@ def stock(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, 
     return found
 
 
-def _run(there: Settings, docker: Engine, patch: Patch, image: str) -> ProofRun:
-    return proofs.run(there.root, patch.field("Proof"), image, docker.host, there.environ)
+def _run(there: Settings, patch: Patch, tree: Path) -> ProofRun:
+    return proofs.run(there.root, patch.field("Proof"), tree, there.environ)
 
 
 _PROVED = "its proof is red on the pristine release and green with it"
@@ -155,11 +150,10 @@ def proved(
             return rows, known
         patches = [one.patch for one in (*rows, row) if one.patch]
         with (
-            engine.connect(there, ui) as docker,
-            _image(there, ui, docker, patches, "carried") as image,
+            _tree(there, ui, patches) as tree,
             ui.step("proof", f"Proving {row.name}, which only the syntax tree could place"),
         ):
-            done = _run(there, docker, row.patch, image)
+            done = _run(there, row.patch, tree)
         if done.green:
             rows.append(replace(row, why=_PROVED))
             known = (*known, digest)

@@ -1,4 +1,4 @@
-"""Run a patch's proof against an image: the one way, for the rebase and for the tests."""
+"""Run a patch's proof against an Open WebUI: the one way, for the rebase, the tests and the mutants."""
 
 from __future__ import annotations
 
@@ -37,20 +37,23 @@ class ProofRun:
         return bool(self.failed) and not self.errors
 
 
-def run(root: Path, proof: str, image: str, host: str, environ: Mapping[str, str]) -> ProofRun:
-    """Run a proof in a process of its own.
+def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options: str) -> ProofRun:
+    """Run a proof in a process of its own; one that does not end within 15 minutes counts as broken.
 
     Args:
-        root: the checkout. proof: its path there. image: a name the engine has. host: the engine's DOCKER_HOST.
-
-    A proof that does not end within 15 minutes counts as broken.
+        root: the checkout.
+        proof: its path there.
+        tree: the Open WebUI, a folder of :func:`webui_fork.unpack.tree`.
+        environ: the environment.
+        options: more of pytest's.
     """
     paths = ":".join(str(root / name) for name in ("build", "tests"))
-    env = {**environ, "DOCKER_HOST": host, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
+    env = {**environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
         report = Path(folder) / "proof.xml"
-        argv = [sys.executable, "-m", "pytest", proof, "--image", image, f"--junitxml={report}", "-q", "--no-header"]
+        argv = [sys.executable, "-m", "pytest", proof, "--tree", str(tree), f"--junitxml={report}", "-q", "--no-header"]
+        argv += options
         try:
             done = process.run(argv, env=env, cwd=root, check=False, timeout=_LIMIT, doing=f"run {proof}", group=True)
         except ToolError as error:  # it hangs: that is no proof of anything

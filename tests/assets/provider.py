@@ -7,6 +7,7 @@ An answer of a fault holds the well-formed model `beside` wherever its shape all
 """
 
 import asyncio
+import base64
 import gzip
 import json
 import re
@@ -308,6 +309,34 @@ FAULTS = {
 }
 
 requests: list[str] = []
+scripts: dict[str, dict] = {}
+
+
+def scripted(name):
+    """Answer as a test said at /set/NAME/SPEC: status, headers, body, seconds to wait, or a hang-up."""
+
+    async def answer(writer, ollama, path):
+        script = scripts[name]
+        await asyncio.sleep(script.get("wait", 0))
+        if script.get("hang_up"):
+            await reset(writer, ollama, path)
+            return
+        if path.endswith(("/chat/completions", "/api/chat")):
+            message = {"role": "assistant", "content": f"hello from {name}"}
+            value = {"object": "chat.completion", "choices": [{"index": 0, "message": message}], "message": message}
+            value["done"] = True
+        elif path.endswith("/api/ps"):
+            value = script.get("ps", {K: []})
+        elif path.endswith("/api/version"):
+            value = {"version": "0.9.0"}
+        else:
+            value = script.get("body", entries())
+        if pad := script.get("pad"):  # what is too much to be told
+            value = json.dumps(value).replace("@pad@", "y" * pad)
+        headers = {key.replace("-", "_"): text for key, text in script.get("headers", {}).items()}
+        await status(script.get("status", "200 OK"), value, **headers)(writer, ollama, path)
+
+    return answer
 
 
 async def serve(reader, writer):
@@ -324,10 +353,16 @@ async def serve(reader, writer):
         special["full-then-error"] = full_then_error
         if path == "/requests":  # what was asked, for tests that count
             answer = json_(requests.copy())
-        elif path.startswith("http://"):  # we are taken for a proxy
-            answer = status("503 Service Unavailable", HTML, "text/html")
+        elif path.startswith("/set/"):
+            _, _, name, script = path.split("/")
+            scripts[name] = json.loads(base64.urlsafe_b64decode(script))
+            answer = json_({})
+        elif path.startswith("http://"):  # we are taken for a proxy, which passes on what a test has scripted
+            name = path.split("/")[4] if "/f/" in path else ""
+            answer = scripted(name) if name in scripts else status("503 Service Unavailable", HTML, "text/html")
         elif path.startswith("/f/"):
-            answer = (FAULTS | special).get(path.split("/")[2], answer)
+            name = path.split("/")[2]
+            answer = scripted(name) if name in scripts else (FAULTS | special).get(name, answer)
         await answer(writer, "/api/" in path, path)
         await writer.drain()
     except (ConnectionError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, IndexError):
@@ -337,11 +372,9 @@ async def serve(reader, writer):
 
 
 async def main(port):
-    silent_names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)  # a name server that swallows queries
-    try:
+    if "names" in sys.argv:  # be a name server that swallows queries, too
+        silent_names = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         silent_names.bind(("0.0.0.0", 53))
-    except OSError:
-        silent_names.close()
     async with await asyncio.start_server(serve, "0.0.0.0", port, limit=1 << 20) as server:
         print("ready", flush=True)
         await server.serve_forever()

@@ -15,7 +15,8 @@ from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
 from conftest import BUILT
-from containers import GOOD, Connection, Site, provider, webui
+from containers import GOOD, Site, provider, webui
+from sites import Connection
 from webui_fork import companion, engine, pipeline, settings, tools
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings

@@ -1,44 +1,37 @@
-"""A proof runs against the image it is given, and fails on one without its patch.
+"""A proof runs the Open WebUI of the tree that it is given, as a process, and fails on one without its patch.
 
-`tests/integration/test_proofs.py` runs each proof against both; by hand:
-`pytest tests/proofs --image IMAGE` (an image the Docker engine has).
+`tests/integration/test_proofs.py` runs each proof against both; by hand: `pytest tests/proofs --tree FOLDER`
+(a folder that `nox -s patches -- tree FOLDER` writes).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from containers import Site, site
-from webui_fork import engine, settings
-from webui_fork.engine import Engine
-from webui_fork.terminal import Terminal
+import processes
+from processes import Provider, Site
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--image", required=True, help="the image to run the proofs against")
+    parser.addoption("--tree", required=True, help="the folder with the Open WebUI to run the proofs against")
 
 
 @pytest.fixture(scope="session")
-def image(request: pytest.FixtureRequest) -> str:
-    return str(request.config.getoption("--image"))
+def tree(request: pytest.FixtureRequest) -> Path:
+    return Path(str(request.config.getoption("--tree")))
 
 
 @pytest.fixture(scope="session")
-def docker_engine() -> Iterator[Engine]:
-    with engine.connect(settings.load(), Terminal()) as running:
+def provider() -> Iterator[Provider]:
+    with processes.provider() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
-def client(docker_engine: Engine) -> DockerClient:
-    return docker_engine.client
-
-
 @pytest.fixture(scope="module")
-def webui(client: DockerClient, image: str) -> Iterator[Site]:
-    """Open WebUI beside the provider of every fault; a proof sets the connections."""
-    with site(client, image) as running:
+def webui(tree: Path) -> Iterator[Site]:
+    """Open WebUI; a proof sets the connections."""
+    with processes.webui(tree) as running:
         yield running

@@ -1,35 +1,123 @@
-"""A request to a private host never goes through HTTP_PROXY."""
+"""A request to a private host that the admin named never goes through HTTP_PROXY; all others do, as in stock."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from docker import DockerClient
 
-from containers import GOOD, Site, fault, site
+import processes
+from processes import Provider, Site
 
-PROXY = "http://provider:8000"
+# names that resolve to loopback here, and how a proxy must be asked for them
+RESOLVES = """
+import socket
+original = socket.getaddrinfo
+def getaddrinfo(host, *arguments, **options):
+    if host not in ("localhost", "::1") and not host[0].isdigit():
+        host = "127.0.0.1"
+    return original(host, *arguments, **options)
+socket.getaddrinfo = getaddrinfo
+"""
+DIRECT = ["vllm", "127.0.0.1", "near.local", "box.home.arpa", "a.localhost", "host.docker.internal", "VLLM"]
+DIRECT += ["host.containers.internal", "far.example.com", "[::ffff:127.0.0.1]"]
+PROXIED = ["metadata", "instance-data", "vllm.example.com", "metadata.google.internal", "far.example.net"]
+PROXIED += ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "93.184.216.34", "x.locals.org"]
 
 
 @pytest.fixture(scope="module")
-def proxied(client: DockerClient, image: str) -> Iterator[Site]:
-    env = {"HTTP_PROXY": PROXY, "http_proxy": PROXY, "NO_PROXY": "198.51.100.0/24,far.example.com:8000"}
-    aliases = {"far.example.com": "127.0.0.1", "near.local": "127.0.0.1"}
-    with site(client, image, env=env, extra_hosts=aliases) as running:
+def names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "sitecustomize.py").write_text(RESOLVES)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[Provider]:
+    with processes.provider() as running:
         yield running
 
 
-def test_a_list_is_asked_for_directly(proxied: Site) -> None:
-    proxied.connect([GOOD])
-    assert "beside" in proxied.models().ids
-    proxied.connect([], [fault("ollama-like", "ollama")])
-    assert "beside" in proxied.models().ids
+def environment(provider: Provider, proxy: Provider) -> dict[str, str]:
+    port = provider.host.rpartition(":")[2]
+    url = f"http://{proxy.host}"
+    return {
+        "HTTP_PROXY": url,
+        "http_proxy": url,
+        "NO_PROXY": f"198.51.100.0/24,far.example.com:{port},far.example.net:1",
+    }
 
 
-def test_a_chat_goes_directly(proxied: Site) -> None:
-    proxied.connect([(fault("only-v1"), {"model_ids": ["beside"]})])
+@pytest.fixture(scope="module")
+def proxied(tree: Path, provider: Provider, proxy: Provider, names: Path) -> Iterator[Site]:
+    with processes.webui(tree, env=environment(provider, proxy), before=names) as running:
+        yield running
+
+
+def asked_proxy(proxy: Provider, host: str) -> bool:
+    return any(f"http://{host}" in request.partition("\r\n")[0] for request in proxy.asked())
+
+
+def at(provider: Provider, host: str) -> str:
+    return provider.good.replace("127.0.0.1", host)
+
+
+@pytest.mark.parametrize("host", DIRECT)
+def test_a_private_host_is_asked_directly(proxied: Site, provider: Provider, proxy: Provider, host: str) -> None:
+    proxied.connect([at(provider, host)])
+    assert "beside" in proxied.models().ids
+    assert not asked_proxy(proxy, host)
+
+
+@pytest.mark.parametrize("host", PROXIED)
+def test_any_other_host_is_the_proxys(proxied: Site, provider: Provider, proxy: Provider, host: str) -> None:
+    proxied.connect([at(provider, host)])
+    assert "beside" not in proxied.models().ids
+    assert asked_proxy(proxy, host)
+
+
+def test_a_network_in_no_proxy_is_asked_directly(proxied: Site, proxy: Provider) -> None:
+    proxied.connect(["http://198.51.100.7:9/v1"])
     proxied.models()
-    chat = {"model": "beside", "messages": [{"role": "user", "content": "hi"}], "stream": False}
-    answer = proxied.call("POST", "/api/chat/completions", json=chat)
-    assert answer.json()["choices"][0]["message"]["content"] == "hello"
+    assert not asked_proxy(proxy, "198.51.100.7")
+
+
+@pytest.mark.parametrize("target", ["169.254.169.254", "other.local", "10.0.0.1"])
+def test_a_redirect_to_another_host_is_the_proxys(
+    proxied: Site, provider: Provider, proxy: Provider, target: str
+) -> None:
+    where = f"http://{target}/f/fine/v1/models"
+    for slot in ("openai", "ollama"):
+        name = f"redirects-{target}-{slot}"
+        url = provider.script(name, slot, status="302 Found", body="", headers={"Location": where})
+        proxied.connect(*([[url]] if slot == "openai" else [[], [url]]))
+        before = len(proxy.asked())
+        proxied.models()
+        assert any(f"http://{target}/" in request for request in proxy.asked()[before:])
+
+
+def test_a_redirect_to_the_same_host_is_asked_directly(proxied: Site, provider: Provider) -> None:
+    where = "/f/fine/v1/models"
+    proxied.connect([provider.script("same-host", status="307 Moved", body="", headers={"Location": where})])
+    assert "beside" in proxied.models().ids
+
+
+def test_an_ollama_and_chats_go_directly(proxied: Site, provider: Provider) -> None:
+    proxied.connect([], [provider.fault("ollama-like", "ollama")])
+    assert "beside" in proxied.models().ids
+    proxied.connect([(provider.script("chats"), {"prefix_id": "a"})], [provider.script("chats-too", "ollama")])
+    proxied.models()
+    assert "hello from chats" in proxied.chat("a.beside").text
+    assert "hello from chats-too" in proxied.chat("beside").text
+    for path, url in (("/openai/verify", provider.good), ("/ollama/verify", provider.fault("ollama-like", "ollama"))):
+        assert proxied.call("POST", path, json={"url": url, "key": "key"}).status_code == 200
+    proxied.connect([provider.good])
+    assert proxied.call("GET", "/openai/models/0").status_code == 200
+
+
+def test_it_can_be_switched_off(tree: Path, provider: Provider, proxy: Provider, names: Path) -> None:
+    env = {**environment(provider, proxy), "MODEL_LIST_GO_DIRECT": "false"}
+    with processes.site(tree, openai=[at(provider, "off.local")], env=env, before=names) as site:
+        assert "beside" not in site.models().ids
+        assert asked_proxy(proxy, "off.local")

@@ -1,12 +1,22 @@
-"""One failing source never fails the model list."""
+"""One failing source, or connection of one, never costs the models of another."""
 
 from __future__ import annotations
 
-from containers import GOOD, Site, fault
+import pytest
+
+from processes import Provider, Site
 
 
-def test_an_ollama_that_answers_nonsense_costs_only_itself(webui: Site) -> None:
-    webui.connect([GOOD], [fault("list-of-numbers", "ollama")])
-    found = webui.models()
-    assert found.status == 200
-    assert "beside" in found.ids
+def test_an_ollama_that_answers_nonsense_costs_only_itself(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.good], [provider.fault("list-of-numbers", "ollama")])
+    listing = webui.models()
+    assert listing.status == 200
+    assert "beside" in listing.ids
+
+
+@pytest.mark.parametrize("name", ["string", "list-of-numbers", "other-slot"])
+def test_a_connection_of_the_same_source_costs_only_itself(webui: Site, provider: Provider, name: str) -> None:
+    webui.connect([(provider.good, {"prefix_id": "good"}), provider.fault(name)])
+    assert "good.beside" in webui.models().ids
+    webui.connect([], [provider.fault(name, "ollama"), provider.fault("fine", "ollama")])
+    assert "beside" in webui.models().ids

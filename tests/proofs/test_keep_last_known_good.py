@@ -1,27 +1,275 @@
-"""A provider that is away for a moment keeps its models, marked as stale, also over a restart."""
+"""A slow connection costs a list a moment, one that is away keeps its models, and many lists ask it once."""
 
 from __future__ import annotations
 
+import json
+import stat
+import time
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
-from docker import DockerClient
+import pytest
 
-from containers import GOOD, provider, webui
-from webui_fork import engine
+import processes
+from processes import Provider, Site
+from sites import Listing
+
+SLOTS = ["openai", "ollama"]
+MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
+VALUES (?, 'x', ?, 'Preset', '{}', '{}', 1, 0, 0)"
 
 
-def test_models_stay_while_their_provider_is_away(client: DockerClient, image: str) -> None:
-    with engine.network(client) as network, webui(client, image, network) as site:
-        with provider(client, image, network):
-            site.connect([GOOD])
-            first = site.models()
-            assert first.ids == ["beside"]
-            assert "stale" not in first.models[0]
-        away = site.models().get("beside")
-        assert away
-        assert away["stale"] is True
-        assert isinstance(away["stale_since"], int)
-        restarted = site.restart()
-        with ThreadPoolExecutor(5) as pool:  # everybody comes back at once
-            lists = list(pool.map(lambda _: restarted.models(), range(5)))
-        assert [(found.get("beside") or {}).get("stale") for found in lists] == [True] * 5
+def connect(webui: Site, slot: str, *urls: Any, **options: Any) -> None:
+    webui.connect(*([urls] if slot == "openai" else [(), urls]), **options)
+
+
+def until(look: Callable[[], bool], seconds: float = 5) -> None:
+    """Wait for something that must come."""
+    deadline = time.monotonic() + seconds
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def stale(listing: Listing, model: str = "beside") -> bool:
+    found = listing.get(model)
+    assert found
+    return "stale" in found
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_a_silent_connection_costs_a_list_a_moment_and_later_ones_nothing(
+    webui: Site, provider: Provider, slot: str
+) -> None:
+    healthy, silent = (provider.good, {"prefix_id": "good"}), provider.fault("silent", slot)
+    webui.connect([healthy, silent] if slot == "openai" else [healthy], [silent] if slot == "ollama" else [])
+    listing = webui.models()
+    assert "good.beside" in listing.ids
+    assert 1.3 < listing.seconds < 2  # nothing is remembered of it, so it gets the longer time
+    assert webui.models().seconds < 0.7  # it is still silent, and nobody waits again
+
+
+def test_a_slow_connection_is_in_the_first_list_and_never_stale(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.script("slow12", wait=1.2)])
+    for wanted in ((1.1, 1.9), (0.7, 1.1), (0.7, 1.1)):
+        listing = webui.models()
+        assert not stale(listing)
+        assert wanted[0] < listing.seconds < wanted[1]
+        time.sleep(0.6)
+    assert "slow12" not in "".join(line for line in webui.log().splitlines() if "fails:" in line)
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_a_late_answer_is_used_by_the_next_list(webui: Site, provider: Provider, slot: str) -> None:
+    connect(webui, slot, provider.script(f"late-{slot}", slot, wait=2.2))
+    assert not webui.models().ids
+    time.sleep(1.5)
+    assert not stale(webui.models())
+
+
+def test_one_that_is_suddenly_silent_is_stale_at_once_and_fresh_when_back(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.script("freezes", headers={})])
+    assert not stale(webui.models())
+    provider.script("freezes", wait=4)
+    before = time.time()
+    listing = webui.models()
+    assert stale(listing)
+    assert 0.7 < listing.seconds < 1.3
+    since = (listing.get("beside") or {})["stale_since"]
+    assert isinstance(since, int)
+    assert before - 2 < since < time.time() + 1
+    assert stale(webui.models())
+    provider.script("freezes", headers={})
+    until(lambda: not stale(webui.models()), 8)
+    log = webui.log()
+    assert log.count("(" + provider.fault("freezes") + ") fails: no answer within 0.8 s") == 1
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+def test_one_that_fails_keeps_its_models_marked_as_stale(webui: Site, provider: Provider, slot: str) -> None:
+    name = f"dies-{slot}"
+    connect(webui, slot, provider.script(name, slot))
+    assert not stale(webui.models())
+    provider.script(name, slot, hang_up=True)
+    assert stale(webui.models())
+    provider.script(name, slot, body="no list")
+    assert stale(webui.models())
+    provider.script(name, slot)
+    assert not stale(webui.models())
+
+
+def two(webui: Site, provider: Provider, slot: str, **config: Any) -> tuple[str, str]:
+    """Connect two that list the same model; return their names."""
+    names = (f"one-{slot}-{len(config)}", f"two-{slot}-{len(config)}")
+    body = {"data": [{"id": "same"}]} if slot == "openai" else {"models": [{"model": "same", "name": "same"}]}
+    urls = [provider.script(name, slot, body=body) for name in names]
+    connect(webui, slot, *([(url, config) for url in urls] if config else urls))
+    assert not stale(webui.models(), f"{config['prefix_id']}.same" if config else "same")
+    return names
+
+
+@pytest.mark.parametrize("slot", SLOTS)
+@pytest.mark.parametrize("config", [{}, {"prefix_id": "p"}], ids=["plain", "prefix"])
+def test_stale_never_beats_fresh(webui: Site, provider: Provider, slot: str, config: dict[str, Any]) -> None:
+    names = two(webui, provider, slot, **config)
+    model = f"{config['prefix_id']}.same" if config else "same"
+    for dead, alive in (names, names[::-1]):
+        provider.script(dead, slot, hang_up=True)
+        provider.script(alive, slot, body={"data": [{"id": "same"}], "models": [{"model": "same", "name": "same"}]})
+        listing = webui.models()
+        assert not stale(listing, model)
+        for _ in range(4):
+            answer = webui.chat(model)
+            assert answer.status_code == 200, answer.text
+            assert f"hello from {alive}" in answer.text
+    provider.script(alive, slot, hang_up=True)
+    assert stale(webui.models(), model)  # better than nothing
+
+
+def test_concurrent_lists_ask_a_connection_once(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.script("shared", wait=0.5)])
+    with ThreadPoolExecutor(20) as pool:
+        listings = list(pool.map(lambda _: webui.models(), range(20)))
+    assert all("beside" in listing.ids for listing in listings)
+    assert provider.lists("shared") <= 2
+
+
+def test_what_a_list_changes_is_not_what_is_kept(webui: Site, provider: Provider) -> None:
+    webui.connect([(provider.script("kept"), {"prefix_id": "p"})])
+    for _ in range(3):
+        assert webui.models().ids == ["p.beside"]
+        provider.script("kept", hang_up=True)
+
+
+def test_a_key_or_a_setting_that_changes_is_another_connection(webui: Site, provider: Provider) -> None:
+    url = provider.script("rotates")
+    webui.connect([url], keys=["one"])
+    assert webui.models().ids
+    provider.script("rotates", hang_up=True)
+    assert webui.models().ids
+    webui.connect([url], keys=["two"])
+    assert not webui.models().ids
+    webui.connect([(url, {"headers": {"X-Team": "b"}})], keys=["one"])
+    assert not webui.models().ids
+
+
+def test_an_admin_who_adds_a_connection_takes_no_models_away(webui: Site, provider: Provider) -> None:
+    url = provider.script("away")
+    webui.connect([url])
+    assert webui.models().ids
+    provider.script("away", hang_up=True)
+    webui.connect([(provider.good, {"prefix_id": "new"}), url])  # at another place, too
+    assert stale(webui.models())
+
+
+def test_every_user_has_the_answer_that_is_theirs(tree: Path, provider: Provider) -> None:
+    headers = {"headers": {"X-User": "{{USER_NAME}}"}}
+    with processes.webui(tree, auth=True) as admin:
+        admin.connect([(provider.fault("first-caller-only"), headers)])
+        assert "beside" in admin.models().ids
+        other = admin.signed_up("other", "admin")
+        assert "beside" not in other.models().ids
+        assert "beside" in admin.models().ids
+        # nor is it on disk, where others would get it from
+        assert not list((admin.data / "model_lists").glob("*"))
+
+
+def test_models_stay_over_a_restart_where_nobody_else_can_look(tree: Path, provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "cache/model_lists").mkdir(parents=True)
+    (tmp_path / "cache/model_lists/openai-0.json").write_text("{}")  # of an earlier series: it was served
+    folder, names = tmp_path / "model_lists", ["restarts", "tampered", "broken", "expired"]
+    with processes.webui(tree, data=tmp_path) as site:
+        assert not (tmp_path / "cache/model_lists").exists()
+        folder.mkdir()
+        (folder / "old").write_bytes(b"x")
+        processes.age(folder / "old", 2 * 86400)
+        site.connect([provider.script(name, body={"data": [{"id": name}]}) for name in names])
+        assert set(site.models().ids) == set(names)
+        until(lambda: len(list(folder.iterdir())) == len(names) and not (folder / "old").exists())
+        files = {json.loads(zlib.decompress(file.read_bytes()))["data"][0]["id"]: file for file in folder.iterdir()}
+        for file in files.values():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            assert len(file.name) == 64
+            for path in ("/cache/model_lists/", "/static/../model_lists/", "/api/v1/files/model_lists/"):
+                assert b"restarts" not in site.call("GET", f"{path}{file.name}").content
+    files["tampered"].write_bytes(zlib.compress(json.dumps({"data": [{"id": 7}, {"id": "good"}]}).encode()))
+    files["broken"].write_bytes(b"nonsense")
+    processes.age(files["restarts"], 86400 - 100)
+    processes.age(files["expired"], 86400 + 10)
+    for name in names:
+        provider.script(name, hang_up=True)
+    with processes.webui(tree, data=tmp_path) as site, ThreadPoolExecutor(5) as pool:
+        for listing in pool.map(lambda _: site.models(), range(5)):  # everybody comes back at once
+            assert set(listing.ids) == {"restarts", "good"}
+            assert stale(listing, "restarts")
+        assert "can not be used" in site.log()
+    with processes.webui(tree, data=tmp_path, env={"WEBUI_SECRET_KEY": "another"}) as site:
+        assert not site.models().ids  # a file's name is the secret's
+
+
+def test_what_can_be_set_and_switched_off(tree: Path, provider: Provider) -> None:
+    env = {"MODEL_LIST_STALE_TTL": "2", "MODEL_LIST_DEADLINE": "0.3", "MODEL_LIST_FIRST_DEADLINE": "0.6"}
+    with processes.site(tree, openai=[provider.script("ttl")], env=env) as site:
+        assert site.models().ids
+        provider.script("ttl", hang_up=True)
+        assert stale(site.models())
+        time.sleep(2.1)
+        assert not site.models().ids
+        provider.script("ttl")
+        assert not stale(site.models())
+        provider.script("ttl", wait=2)
+        assert 0.2 < site.models().seconds < 0.6
+        site.connect([provider.script("first", wait=2)])
+        assert 0.5 < site.models().seconds < 0.9
+    env = {"MODEL_LIST_STALE_TTL": "0", "MODEL_LIST_DEADLINE": "0"}
+    with processes.site(tree, openai=[provider.script("off", wait=2.2)], env=env) as site:
+        listing = site.models()
+        assert listing.ids
+        assert listing.seconds > 2
+        provider.script("off", hang_up=True)
+        assert not site.models().ids
+        assert not list((site.data / "model_lists").glob("*"))
+
+
+def test_a_chat_waits_for_a_model_as_long_as_stock(tree: Path, provider: Provider) -> None:
+    body = {"data": [{"id": "slow"}]}
+    with processes.webui(tree) as site:
+        site.sql(MODEL, "preset", "slow")
+        site.connect([provider.script("slow3", body=body, wait=3), provider.good])
+        assert site.chat("slow").status_code == 200  # the first thing anybody wants
+        site.connect([provider.script("slow4", body=body, wait=3), provider.good])
+        assert site.models().ids.count("slow") == 0
+        assert site.chat("preset").status_code == 200  # it is listed, and what it stands on is still on its way
+        provider.script("slow4", body={"data": [{"id": "slow"}, {"id": "new"}]})
+        assert site.chat("new").status_code == 200  # no list had it yet
+        assert site.chat("nobody").status_code == 400
+
+
+def test_the_list_is_made_anew_when_a_late_answer_comes(tree: Path, provider: Provider) -> None:
+    with processes.webui(tree, env={"MODELS_CACHE_TTL": "300"}) as site:
+        for cached in (False, True):
+            site.set_config("models.base_models_cache", json.dumps(cached))
+            late = provider.script(f"late{cached}", body={"data": [{"id": "late"}]}, wait=2.2)
+            site.connect([(provider.good, {"prefix_id": f"good{cached}"}), late])
+            assert f"good{cached}.beside" in site.models("/api/models").ids
+            time.sleep(2.5)
+            assert "late" in site.models("/api/models").ids
+            time.sleep(4)
+            site.models("/api/models")
+            before = provider.lists(f"late{cached}")
+            for _ in range(3):
+                assert site.models("/api/models").seconds < 0.7
+            assert provider.lists(f"late{cached}") == before  # nothing new came, so it stays cached
+
+
+@pytest.mark.parametrize("where", ["tags", "ps"])
+def test_what_an_ollama_has_loaded(webui: Site, provider: Provider, where: str) -> None:
+    name, model = f"loaded-{where}", {"model": "same", "name": "same"}
+    loaded = {"models": [{**model, "expires_at": "2030-01-01T00:00:00Z"}]}
+    webui.connect([], [provider.script(name, "ollama", body={"models": [model]}, ps=loaded)])
+    assert (webui.models().get("same") or {})["loaded"] is True
+    provider.script(name, "ollama", body={"models": [model]}, ps="nonsense")
+    assert (webui.models().get("same") or {})["loaded"] is False  # what was loaded a while ago says nothing of now

@@ -1,60 +1,181 @@
-"""An installed function's code can't stall, end or change the server for a list."""
+"""An installed function's code can't stall or end the server for a list, and loses nothing by it."""
 
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
-from containers import GOOD, Site
+import processes
+from processes import Provider, Site
 
 PIPES = "class Pipe:\n    def pipes(self):\n        {}\n"
-SLOW = PIPES.format("import time; time.sleep(3); return [{'id': 'late', 'name': 'Late'}]")
-NAP = "import asyncio, time\nclass Pipe:\n    async def pipes(self):\n        time.sleep(20); return []\n"
-EXIT = PIPES.format("import sys; sys.exit(1)")
+ASYNC = "import asyncio\nclass Pipe:\n    async def pipes(self):\n        {}\n"
+FUNCTION = "INSERT INTO function (id, user_id, name, type, content, meta, valves, is_active, is_global, updated_at, \
+created_at) VALUES (?, 'x', ?, 'pipe', ?, '{}', NULL, 1, 0, 0, 0)"
+
+# each lists function.a where it works
+WORKING = {
+    "list": "class Pipe:\n    pipes = [{'id': 'a', 'name': 'A'}]\n",
+    "generator": PIPES.format("yield {'id': 'a', 'name': 'A'}"),
+    "tuple": PIPES.format("return ({'id': 'a', 'name': 'A'},)"),
+    "async": ASYNC.format("await asyncio.sleep(0.1); return [{'id': 'a', 'name': 'A'}]"),
+    "number": PIPES.format("return [{'id': 1, 'name': 'A'}, {'id': 'a', 'name': 'A'}]"),
+    "wants-a-loop": PIPES.format("import asyncio; asyncio.get_running_loop(); return [{'id': 'a', 'name': 'A'}]"),
+    "wants-a-task": PIPES.format(
+        "import asyncio; asyncio.create_task(asyncio.sleep(0)); return [{'id': 'a', 'name': 'A'}]"
+    ),
+    "wants-its-thread": "import sqlite3\ndb = sqlite3.connect(':memory:')\n"
+    + PIPES.format("db.execute('select 1'); return [{'id': 'a', 'name': 'A'}]"),
+    "wants-the-main-thread": PIPES.format(
+        "import signal; signal.signal(signal.SIGUSR1, signal.SIG_IGN); return [{'id': 'a', 'name': 'A'}]"
+    ),
+    "one-malformed": PIPES.format("return [None, {'name': 'x'}, {'id': '', 'name': ''}, {'id': 'a', 'name': 'A'}]"),
+    "with-a-session": "import aiohttp\nclass Pipe:\n    session = None\n    async def pipes(self):\n"
+    "        self.session = self.session or aiohttp.ClientSession()\n"
+    "        return [{'id': 'a', 'name': 'A'}]\n"
+    "    async def pipe(self, body):\n"
+    "        async with self.session.get(PROVIDER) as answer:\n            return str(answer.status)\n",
+}
 
 
 @pytest.fixture(autouse=True)
-def connected(webui: Site) -> None:
+def connected(webui: Site, provider: Provider) -> None:
     webui.sql("DELETE FROM function")
-    webui.connect([GOOD])
+    webui.connect([provider.good])
 
 
-@pytest.mark.parametrize("body", [SLOW, NAP], ids=["slow", "blocks-the-loop"])
-def test_a_slow_function_does_not_stall_the_list(webui: Site, body: str) -> None:
-    webui.function("slow", body)
-    found = webui.models()
-    assert "beside" in found.ids
-    assert found.seconds < 2
+@pytest.mark.parametrize("kind", WORKING)
+def test_what_works_in_stock_is_listed(webui: Site, provider: Provider, kind: str) -> None:
+    name = kind.replace("-", "_")
+    webui.function(name, WORKING[kind].replace("PROVIDER", repr(provider.good + "/models")))
+    for _ in range(3):
+        listing = webui.models()
+        assert f"{name}.a" in listing.ids
+        assert (listing.get(f"{name}.a") or {})["name"] == "A"
+        assert "beside" in listing.ids
+    if kind == "with-a-session":
+        assert "200" in webui.chat(f"{name}.a").text
+        assert f"{name}.a" in webui.models().ids
 
 
-def test_several_slow_functions_are_asked_at_once(webui: Site) -> None:
-    for number in range(4):
-        webui.function(f"slow{number}", SLOW.replace("sleep(3)", "sleep(0.6)"))
-    assert webui.models().seconds < 2
+def test_what_a_manifold_adds(webui: Site) -> None:
+    body = PIPES.format("return [{'id': 'a', 'name': 'A'}]") + "    name = 'My '\n    class UserValves: pass\n"
+    webui.function("manifold", body)
+    model = webui.models().get("manifold.a") or {}
+    assert model["name"] == "My A"
+    assert model["has_user_valves"] is True
+    webui.function("single", "class Pipe:\n    def pipe(self, body): return 'x'\n")
+    assert (webui.models().get("single") or {})["name"] == "single"
 
 
-def test_a_name_that_does_not_encode_costs_itself(webui: Site) -> None:
-    webui.function("odd", PIPES.format("return [{'id': 'a', 'name': 'A'}]") + "    name = '\\ud83d'\n")
-    assert "beside" in webui.models().ids
+@pytest.mark.parametrize("body", ["import time; time.sleep(3)", "await asyncio.sleep(3)"], ids=["sync", "async"])
+def test_slow_functions_are_asked_at_once_and_show_up_when_they_have_answered(webui: Site, body: str) -> None:
+    kind = ASYNC if "await" in body else PIPES
+    name = "slow_async" if "await" in body else "slow_sync"
+    for number in range(3):
+        webui.function(f"{name}{number}", kind.format(f"{body}; return [{{'id': 'late', 'name': 'Late'}}]"))
+    listing = webui.models()
+    assert "beside" in listing.ids
+    assert listing.seconds < 2.2
+    time.sleep(2.5)
+    late = {f"{name}{number}.late" for number in range(3)}
+    assert late <= set(webui.models().ids)
+    assert webui.call("GET", "/health", timeout=1).ok
 
 
-def test_it_shows_up_when_it_has_answered(webui: Site) -> None:
-    webui.function("slow", SLOW)
-    assert webui.models().seconds < 2
-    time.sleep(4)
-    assert "slow.late" in webui.models().ids
+def test_one_that_fails_keeps_the_models_it_had(webui: Site, tmp_path: Path) -> None:
+    flag = tmp_path / "fails"
+    body = PIPES.format(f"import os; assert not os.path.exists({str(flag)!r}); return [{{'id': 'a', 'name': 'A'}}]")
+    webui.function("at_times", body)
+    assert "at_times.a" in webui.models().ids
+    flag.touch()
+    assert "at_times.a" in webui.models().ids
+    flag.unlink()
+    assert "at_times.a" in webui.models().ids
+    webui.sql("UPDATE function SET content = ? WHERE id = 'at_times'", PIPES.format("return []"))
+    assert "at_times.a" not in webui.models().ids  # it is another function now
 
 
-def test_an_outage_does_not_deactivate_a_function(webui: Site) -> None:
-    webui.function("far", "class Pipe:\n    def pipe(self): pass\n")
-    body = "import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')\nclass Pipe:\n    pass\n"
-    webui.sql("UPDATE function SET content = ?", body)
-    webui.models()
-    assert webui.call("GET", "/api/v1/functions/id/far").json()["is_active"]
+def test_two_functions_do_not_share_an_answer(webui: Site) -> None:
+    for name in ("one", "two"):
+        webui.function(name, PIPES.format("return [{'id': 'a', 'name': self.__module__[:12]}]"))
+    assert {"one.a", "two.a"} <= set(webui.models().ids)
 
 
-def test_a_function_that_exits_does_not_end_the_server(webui: Site) -> None:
-    webui.function("exits", EXIT)
-    assert "beside" in webui.models().ids
-    assert webui.models().status == 200
+@pytest.mark.parametrize(
+    "body",
+    [
+        PIPES.format("import sys; sys.exit(1)"),
+        ASYNC.format("import sys; sys.exit(1)"),
+        ASYNC.format("raise KeyboardInterrupt"),
+        PIPES.format("raise StopIteration"),
+        ASYNC.format("raise asyncio.CancelledError"),
+    ],
+)
+def test_a_function_that_exits_does_not_end_the_server(webui: Site, body: str) -> None:
+    webui.function("exits", body)
+    for _ in range(2):
+        listing = webui.models()
+        assert listing.status == 200
+        assert "beside" in listing.ids
+        assert listing.seconds < 2
+
+
+def test_many_models_of_a_function_are_cut_off(webui: Site) -> None:
+    webui.function(
+        "many", PIPES.format("return ({'id': str(n), 'name': 'x'} for n in __import__('itertools').count())")
+    )
+    ids = webui.models().ids
+    assert {"many.0", "many.1999"} <= set(ids)
+    assert "many.2000" not in ids
+
+
+LOADS = "import pathlib\nwith open({path!r}, 'a') as file: file.write('x')\n"
+FAILS = {
+    "outage": ("import urllib.request\nurllib.request.urlopen('http://127.0.0.1:9/')\n", True),
+    "wrapped-outage": ("try:\n    1 / 0\nexcept Exception as e:\n    raise RuntimeError('x') from OSError(e)\n", True),
+    "outage-in-context": ("try:\n    open('/nowhere')\nexcept OSError:\n    raise RuntimeError('x')\n", True),
+    "package": ("import a_package_that_is_not_here\n", True),
+    "pip": ("import subprocess\nsubprocess.check_call(['false'])\n", True),
+    "bug": ("1 / 0\n", False),
+    "syntax": ("def\n", False),
+    "exit": ("import sys\nsys.exit(3)\n", False),
+    "interrupt": ("raise KeyboardInterrupt\n", False),
+}
+
+
+@pytest.mark.parametrize("kind", FAILS)
+def test_a_function_that_does_not_load(webui: Site, tmp_path: Path, kind: str) -> None:
+    code, stays_active = FAILS[kind]
+    marks = tmp_path / "loads"
+    body = (LOADS.format(path=str(marks)) if kind != "syntax" else "") + code + "class Pipe: pass\n"
+    webui.sql(FUNCTION, "broken", "Broken", body)
+    for _ in range(4):
+        listing = webui.models()
+        assert listing.status == 200
+        assert "beside" in listing.ids
+        assert "broken" not in listing.ids
+    assert bool(webui.call("GET", "/api/v1/functions/id/broken").json()["is_active"]) is stays_active
+    if kind != "syntax":
+        assert marks.read_text() == "x"  # once, as in stock: not at every list
+    webui.sql("UPDATE function SET content = 'class Pipe: pass', is_active = 1")
+    assert "broken" in webui.models().ids
+
+
+def test_it_is_tried_again_after_a_while(tree: Path, provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(FASTER)
+    flag = tmp_path / "there"
+    with processes.site(tree, openai=[provider.good], before=tmp_path) as site:
+        site.sql(FUNCTION, "later", "Later", f"open({str(flag)!r})\nclass Pipe: pass\n")
+        assert "later" not in site.models().ids
+        flag.touch()
+        assert "later" not in site.models().ids
+        time.sleep(3.5)
+        assert "later" in site.models().ids
+
+
+# a clock that runs twenty times as fast
+FASTER = "import time\nstart, original = time.monotonic(), time.monotonic\n\
+time.monotonic = lambda: start + 20 * (original() - start)\n"

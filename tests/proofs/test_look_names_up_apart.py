@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from docker import DockerClient
+from pathlib import Path
 
-from containers import GOOD, site
+import processes
+from processes import Provider
+
+# what happens to a process whose name server swallows queries: the lookup blocks its thread
+SWALLOWS = """
+import socket, time
+original = socket.getaddrinfo
+def getaddrinfo(host, *arguments, **options):
+    if str(host).startswith("dead"):
+        time.sleep(30)
+    return original(host, *arguments, **options)
+socket.getaddrinfo = getaddrinfo
+"""
 
 
-def test_eight_dead_names_cost_only_themselves(client: DockerClient, image: str) -> None:
-    dead = [f"http://dead{number}.example.com/v1" for number in range(8)]
-    with site(client, image, openai=[*dead, (GOOD, {"prefix_id": "good"})], dead_dns=True) as webui:
-        found = webui.models()
-        assert "good.beside" in found.ids
-        assert found.seconds < 2
+def test_dead_names_cost_only_themselves(tree: Path, provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SWALLOWS)
+    dead = [f"http://dead{number}.example.com/v1" for number in range(40)]
+    healthy = provider.good.replace("127.0.0.1", "localhost")
+    with processes.site(tree, openai=[*dead, (healthy, {"prefix_id": "good"})], before=tmp_path) as webui:
+        listing = webui.models()
+        assert "good.beside" in listing.ids
+        assert listing.seconds < 2
+        ollama = provider.fault("ollama-like", "ollama").replace("127.0.0.1", "localhost")
+        webui.connect([], [*(f"http://dead-too{number}.example.com" for number in range(40)), ollama])
+        assert "beside" in webui.models().ids  # the shared session of Ollama and chats

@@ -1,62 +1,61 @@
-"""A malformed row or setting in the database costs itself, not the list."""
+"""A malformed row in the database costs itself, not the list."""
 
 from __future__ import annotations
 
 import pytest
 
-from containers import GOOD, Site, fault
+from processes import Provider, Site
 
 MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
-VALUES (?, 'x', ?, 'Custom', ?, ?, 1, 0, 0)"
-META = {
-    "actions-null": '{"actionIds": null}',
-    "actions-objects": '{"actionIds": [{"a": 1}], "filterIds": 7}',
-    "no-json": '{"actionIds"',
-}
-SETTINGS = {
-    "evaluation.arena.models": ['[{"id": "arena"}]', "[null, 7]", '"arena"'],
-    "models.default_metadata": ['"x"', '{"capabilities": "x"}', "[1]"],
-    "models.default_params": ['"x"', "[1]"],
-    "ui.model_order_list": ['[["a"], {"b": 1}]', "7"],
+VALUES (?, 'x', ?, ?, ?, ?, 1, 0, 0)"
+FUNCTION = "INSERT INTO function (id, user_id, name, type, content, meta, valves, is_active, is_global, updated_at, \
+created_at) VALUES (?, 'x', ?, ?, 'class Pipe: pass', ?, ?, 1, 0, 0, 0)"
+# name, params, meta
+ROWS = {
+    "no-json-params": ("Custom", "{", "{}"),
+    "no-json-meta": ("Custom", "{}", '{"actionIds"'),
+    "actions-null": ("Custom", "{}", '{"actionIds": null}'),
+    "actions-objects": ("Custom", "{}", '{"actionIds": [{"a": 1}]}'),
+    "filters-number": ("Custom", "{}", '{"filterIds": 7}'),
+    "nan": ("Custom", "{}", '{"x": NaN}'),
+    "surrogate": ("Custom", "{}", '{"x": "\\ud800"}'),
+    "system": ("Custom", '{"system": {"a": 1}}', "{}"),
 }
 
 
 @pytest.fixture(autouse=True)
-def connected(webui: Site) -> None:
-    webui.connect([GOOD])
+def connected(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.good])
     webui.sql("DELETE FROM model")
-    for key in SETTINGS:
-        webui.sql("DELETE FROM config WHERE key = ?", key)
+    webui.sql("DELETE FROM function")
 
 
-@pytest.mark.parametrize("kind", META)
+@pytest.mark.parametrize("kind", ROWS)
 def test_a_malformed_model_costs_itself(webui: Site, kind: str) -> None:
-    webui.sql(MODEL, "custom", "beside", "{}", META[kind])
-    assert "beside" in webui.models().ids
+    name, params, meta = ROWS[kind]
+    webui.sql(MODEL, "custom", "beside", name, params, meta)
+    webui.sql(MODEL, "sound", "beside", "Sound", "{}", '{"actionIds": ["a", null, 5], "filterIds": ["", " "]}')
+    listing = webui.models()
+    assert listing.status == 200
+    assert {"beside", "sound"} <= set(listing.ids)
+    if kind not in ("no-json-params", "no-json-meta", "system"):
+        assert "custom" not in listing.ids
 
 
-@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in SETTINGS.items() for value in values])
-def test_a_malformed_setting_costs_itself(webui: Site, key: str, value: str) -> None:
-    webui.sql(MODEL, "custom", "beside", "{}", "{}")
-    webui.set_config("evaluation.arena.enable", "true")
-    webui.set_config(key, value)
-    assert {"beside", "custom"} <= set(webui.models().ids)
+def test_a_malformed_one_hides_what_it_hid(webui: Site) -> None:
+    webui.sql(MODEL, "beside", None, "Hidden", "{}", '{"actionIds": 7}')
+    listing = webui.models()
+    assert listing.status == 200
+    assert "beside" not in listing.ids
 
 
-@pytest.mark.parametrize("configs", ['{"0": null}', '{"0": "x"}'])
-def test_a_malformed_connection_costs_itself(webui: Site, configs: str) -> None:
-    webui.connect([], [fault("silent", "ollama"), fault("fine", "ollama")])
-    webui.set_config("ollama.api_configs", configs)
-    assert "beside" in webui.models().ids
-
-
-def test_a_malformed_url_costs_itself(webui: Site) -> None:
-    webui.connect([GOOD, ("http://[::1/v1", {"model_ids": ["listed"]})])
-    assert "beside" in webui.models().ids
-
-
-def test_an_action_with_an_odd_icon_costs_itself(webui: Site) -> None:
-    body = "class Action:\n    icon_url = b'x'\n    actions = [{'id': 'a', 'icon_url': object()}, None]\n"
-    webui.function("odd_action", body)
+@pytest.mark.parametrize("kind", ["pipe", "action", "filter"])
+@pytest.mark.parametrize(("name", "meta", "valves"), [("F", "{", None), ("F", "{}", "{"), ("F", "7", None)])
+def test_a_malformed_function_costs_itself(webui: Site, kind: str, name: str, meta: str, valves: str | None) -> None:
+    webui.sql(FUNCTION, "bad", name, kind, meta, valves)
     webui.sql("UPDATE function SET is_global = 1")
-    assert "beside" in webui.models().ids
+    listing = webui.models()
+    assert listing.status == 200
+    assert "beside" in listing.ids
+    if meta == "7":
+        assert "Skipping the malformed FunctionModel 'bad'" in webui.log()

@@ -1,0 +1,106 @@
+"""Servers on loopback that a test makes misbehave: a Redis behind a line that is slow or cut, a bad certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import trustme
+
+from processes import free_port
+from webui_fork import process, settings, tools
+from webui_fork.terminal import Terminal
+
+
+class Line:
+    """A TCP line to a port, which holds up what a test says, or is cut."""
+
+    def __init__(self, port: int) -> None:
+        self.held: dict[bytes, float] = {}
+        self._to, self._port = port, free_port()
+        self._open: list[socket.socket] = []
+        self._server: socket.socket | None = None
+        self.allow()
+
+    @property
+    def host(self) -> str:
+        """Where it begins: address and port."""
+        return f"127.0.0.1:{self._port}"
+
+    def hold(self, word: str, seconds: float) -> None:
+        """Hold up each message of a client that has a word in it, and only those."""
+        self.held = {word.encode(): seconds}
+
+    def refuse(self) -> None:
+        """Cut it: what is open ends, and nobody gets in."""
+        server, self._server = self._server, None
+        for one in (server, *self._open):
+            if one:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+        self._open.clear()
+
+    def allow(self) -> None:
+        """Let clients in again."""
+        self._server = socket.create_server(("127.0.0.1", self._port), reuse_port=True)
+        threading.Thread(target=self._accept, args=(self._server,), daemon=True).start()
+
+    def _accept(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._open += [client, far]
+                threading.Thread(target=self._pump, args=(client, far, True), daemon=True).start()
+                threading.Thread(target=self._pump, args=(far, client, False), daemon=True).start()
+
+    def _pump(self, source: socket.socket, target: socket.socket, asks: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                if asks:
+                    time.sleep(max((seconds for word, seconds in self.held.items() if word in data), default=0))
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def redis() -> Iterator[Line]:
+    """Run a real Redis that keeps nothing, behind a line."""
+    program, port = tools.find(settings.load(), "redis-server", Terminal()), free_port()
+    argv = [program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--daemonize", "no"]
+    child = subprocess.Popen(process.bound(argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            with socket.socket() as probe:
+                if not probe.connect_ex(("127.0.0.1", port)):
+                    break
+            time.sleep(0.05)
+        line = Line(port)
+        yield line
+        line.refuse()
+    finally:
+        process.stop(child, grace=2)
+
+
+@contextmanager
+def tls() -> Iterator[str]:
+    """Serve nothing behind TLS, with a certificate that nobody knows the issuer of; yield address and port."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients go away, as they should
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
