@@ -1,0 +1,98 @@
+"""First, do no harm: what stock does right, ours does as well, row by row in the same run; writes out/no-harm.md."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import no_harm
+import outages
+import processes
+from no_harm import ROWS, Case, Row
+from processes import Provider
+from webui_fork import pipeline, unpack
+from webui_fork.files import temp_folder
+from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.terminal import Terminal
+
+BROKEN = "broke"
+Results = dict[str, tuple[Any, Any]]
+
+
+@pytest.fixture(scope="module")
+def trees(real: Settings, inputs: pipeline.Inputs) -> Iterator[dict[str, Path]]:
+    from dataclasses import replace
+
+    with temp_folder(real.cache / "trees", "no-harm-") as work:
+        made = {}
+        for name, patches in (("stock", ()), ("ours", inputs.patches)):
+            built = pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True)
+            made[name] = unpack.tree(built.image, real.cache, work / name)
+        yield made
+
+
+def run(tree: Path, name: str, rows: list[Row], provider: Provider) -> dict[str, Any]:
+    """Run rows of one environment on one tree, one after the other."""
+    with ExitStack() as held:
+        env = dict(rows[0].env)
+        line = held.enter_context(outages.redis()) if "REDIS_URL" in env else None
+        if line:
+            env |= {"REDIS_URL": f"redis://{line.host}/0"}
+        if "HTTP_PROXY" in env:
+            env["HTTP_PROXY"] = f"http://{provider.host}"
+        if "OPENAI_API_BASE_URLS" in env:
+            env["OPENAI_API_BASE_URLS"] = provider.good
+        site = held.enter_context(processes.webui(tree, env=env, auth=rows[0].auth))
+        values: dict[str, Any] = {}
+        for row in rows:
+            try:
+                values[row.name] = row.run(Case(site, provider, name, row.name, line))
+            except Exception as error:  # noqa: BLE001  # stock does not get through every row
+                values[row.name] = f"{BROKEN}: {error!r}"[:300]
+        return values
+
+
+@pytest.fixture(scope="module")
+def results(trees: dict[str, Path]) -> Results:
+    groups = [list(rows) for _, rows in itertools.groupby(sorted(ROWS, key=_kind), key=_kind)]
+    results: Results = {}
+    with processes.provider() as provider, ThreadPoolExecutor(2) as pool:
+        for rows in groups:
+            both = [pool.submit(run, trees[name], name, rows, provider) for name in ("stock", "ours")]
+            stock, ours = (one.result() for one in both)
+            results |= {row.name: (stock[row.name], ours[row.name]) for row in rows}
+    _write(results)
+    return results
+
+
+def _kind(row: Row) -> str:
+    return repr((row.auth, row.env))
+
+
+def _write(results: Results) -> None:
+    (CHECKOUT / "out").mkdir(exist_ok=True)
+    lines = ["| what stock does right | stock | ours | |", "|---|---|---|---|"]
+    for row in ROWS:
+        cells = [json.dumps(value, default=str)[:60].replace("|", "\\|") for value in results[row.name]]
+        held = "holds" if row.holds(*results[row.name]) else "**worse**"
+        lines.append(f"| {row.name.replace('_', ' ')} | {cells[0]} | {cells[1]} | {held} |")
+    (CHECKOUT / "out/no-harm.md").write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+def test_ours_does_it_as_well_as_stock(results: Results, row: Row) -> None:
+    stock, ours = results[row.name]
+    assert not str(ours).startswith(BROKEN), ours
+    assert str(stock).startswith(BROKEN) or row.holds(stock, ours), f"stock {stock!r}, ours {ours!r}"
+
+
+def test_there_are_enough_rows() -> None:
+    assert len(no_harm.ROWS) >= 40
+    assert len({row.name for row in ROWS}) == len(ROWS)

@@ -1,0 +1,681 @@
+"""What stock does right, a row each: a scenario that runs on stock and on ours, and what must not get worse.
+
+A scenario gets a :class:`Case` and returns a value. `same`: ours returns what stock does. `more`: no less. `less`: no
+more, but for a slack. Rows with the same environment share a server.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from outages import Line
+from processes import Provider, Site
+
+MODEL = "INSERT OR REPLACE INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, \
+created_at) VALUES (?, 'x', ?, ?, '{}', ?, 1, 0, 0)"
+PIPES = "class Pipe:\n    def pipes(self):\n        {}\n"
+LISTED = "/api/models"
+FRESH = "/api/models?refresh=true"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Where a row runs: `tree` is stock or ours, `names` are of its own."""
+
+    site: Site
+    provider: Provider
+    tree: str
+    row: str
+    redis: Line | None = None
+
+    def url(self, name: str, slot: str = "openai", **script: Any) -> str:
+        """Script a provider of this row's own; return its base URL."""
+        return self.provider.script(self.name(name), slot, **script)
+
+    def name(self, name: str) -> str:
+        return f"{self.tree}-{self.row}-{name}"
+
+    def asked(self, name: str) -> int:
+        return self.provider.lists(self.name(name))
+
+    def ids(self, path: str = FRESH) -> list[Any]:
+        return sorted(model for model in self.site.models(path).ids if not str(model).startswith("preset-"))
+
+    def answers(self, model: str, count: int = 3) -> int:
+        """Return how many chats of so many a model answers."""
+        return sum(self.site.chat(model).status_code == 200 for _ in range(count))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scenario, how the two are compared, and the environment it needs."""
+
+    name: str
+    run: Callable[[Case], Any]
+    compare: str = "same"
+    slack: float = 0.0
+    env: tuple[tuple[str, str], ...] = field(default=())
+    auth: bool = False
+
+    def holds(self, stock: Any, ours: Any) -> bool:
+        """Tell whether ours is the same or better."""
+        if self.compare == "more":
+            return bool(ours >= stock)
+        if self.compare == "less":
+            return bool(ours <= stock + self.slack)
+        return bool(ours == stock)
+
+
+ROWS: list[Row] = []
+
+
+def row(
+    compare: str = "same", *, slack: float = 0.0, auth: bool = False, **env: str
+) -> Callable[[Callable[[Case], Any]], Callable[[Case], Any]]:
+    """Decorate a scenario: its name is the row's."""
+
+    def add(run: Callable[[Case], Any]) -> Callable[[Case], Any]:
+        ROWS.append(Row(run.__name__, run, compare, slack, tuple(sorted(env.items())), auth))
+        return run
+
+    return add
+
+
+SAME = {"data": [{"id": "same"}], "models": [{"model": "same", "name": "same"}]}
+
+
+def fail_over(case: Case, slot: str, **config: Any) -> int:
+    names = [f"{number}-{slot}-{len(config)}" for number in range(2)]
+    urls: list[Any] = [(case.url(name, slot, body=SAME), config) for name in names]
+    case.site.connect(*([urls] if slot == "openai" else [[], urls]))
+    case.ids()
+    case.url(names[0], slot, hang_up=True)
+    case.ids()
+    return case.answers(f"{config['prefix_id']}.same" if "prefix_id" in config else "same", 6)
+
+
+@row("more")
+def openai_fails_over_to_the_next_connection(case: Case) -> int:
+    return fail_over(case, "openai")
+
+
+@row("more")
+def openai_with_a_prefix_fails_over(case: Case) -> int:
+    return fail_over(case, "openai", prefix_id="p")
+
+
+@row("more")
+def ollama_fails_over_to_the_next_server(case: Case) -> int:
+    return fail_over(case, "ollama")
+
+
+@row("more")
+def ollama_with_a_filter_fails_over(case: Case) -> int:
+    return fail_over(case, "ollama", model_ids=["same"])
+
+
+@row("more")
+def a_dead_ollama_gives_way_to_an_openai_connection(case: Case) -> int:
+    case.site.connect([case.url("openai", body=SAME)], [case.url("ollama", "ollama", body=SAME)])
+    case.ids()
+    case.url("ollama", "ollama", hang_up=True)
+    case.ids()
+    return case.answers("same")
+
+
+@row("more")
+def one_that_is_slow_once_beats_one_that_is_dead(case: Case) -> int:
+    for slot in ("openai", "ollama"):
+        dead, slow = (case.url(name + slot, slot, body=SAME) for name in ("dead", "slow"))
+        case.site.connect(*([[dead, slow]] if slot == "openai" else [[], [dead, slow]]))
+        case.ids()
+        case.url("dead" + slot, slot, hang_up=True)
+        case.url("slow" + slot, slot, body=SAME, wait=1.2)
+        case.ids()
+        case.url("slow" + slot, slot, body=SAME)
+        if case.answers("same", 2) < 2:
+            return 0
+    return 2
+
+
+@row()
+def a_provider_that_takes_a_second_is_fresh(case: Case) -> list[bool]:
+    case.site.connect([case.url("slow", wait=1.2)])
+    return [("stale" in model) for _ in range(4) for model in case.site.models().models]
+
+
+@row("more")
+def a_chat_is_the_first_thing_anybody_wants(case: Case) -> int:
+    case.site.connect([case.url("slow", wait=1.2), case.url("slower", body={"data": [{"id": "slower"}]}, wait=3)])
+    return case.answers("beside", 1) + case.answers("slower", 1)
+
+
+@row("more")
+def a_preset_whose_base_answers_late(case: Case) -> int:
+    case.site.sql(MODEL, "preset-late", "late-base", "Preset", "{}")
+    case.site.connect([case.url("late", body={"data": [{"id": "late-base"}]}, wait=2.5), case.provider.good])
+    case.ids()
+    time.sleep(2)
+    return case.answers("preset-late", 2)
+
+
+@row()
+def the_other_doors_to_a_chat_wait_too(case: Case) -> list[int]:
+    form = {"messages": [{"role": "user", "content": "hi"}], "stream": False}
+    case.site.connect([case.url("late", body={"data": [{"id": "l1"}]}, wait=2.5)])
+    case.ids()
+    one = case.site.call("POST", "/openai/chat/completions", json={**form, "model": "l1"}).status_code
+    body = {"models": [{"model": "l2", "name": "l2"}]}
+    case.site.connect([], [case.url("late-too", "ollama", body=body, wait=2.5)])
+    case.ids()
+    return [one, case.site.call("POST", "/ollama/api/chat", json={**form, "model": "l2"}).status_code]
+
+
+@row("less", slack=2.0)
+def an_unknown_model_is_refused_soon(case: Case) -> float:
+    case.site.connect([case.url("silent", wait=30), case.provider.good])
+    case.ids()
+    time.sleep(11)  # it has failed by now
+    start = time.monotonic()
+    assert case.site.chat("nobody").status_code == 400
+    return time.monotonic() - start
+
+
+@row()
+def a_disabled_connection_lists_nothing_and_is_not_asked(case: Case) -> tuple[list[Any], int]:
+    case.site.connect([(case.url("off"), {"enable": False}), case.provider.good])
+    return case.ids(), case.asked("off")
+
+
+@row()
+def models_that_the_admin_listed_are_not_asked_for(case: Case) -> tuple[list[Any], int]:
+    case.site.connect([(case.url("listed"), {"model_ids": ["a", "b"]})])
+    return case.ids(), case.asked("listed")
+
+
+@row()
+def what_a_connection_adds_to_its_models(case: Case) -> list[Any]:
+    config = {"tags": [{"name": "t"}], "connection_type": "local", "prefix_id": "p", "provider": "llama.cpp"}
+    case.site.connect([(case.url("adds"), config)], [(case.url("adds-too", "ollama"), {"tags": [{"name": "o"}]})])
+    models = sorted(case.site.models().models, key=lambda model: str(model["id"]))
+    return [[model.get(key) for key in ("id", "name", "tags", "connection_type", "provider")] for model in models]
+
+
+@row()
+def connections_in_another_order(case: Case) -> list[Any]:
+    bodies = [{"data": [{"id": "m0"}]}, {"data": [{"id": "m1"}]}]
+    urls = [case.url(f"o{number}", body=body) for number, body in enumerate(bodies)]
+    case.site.connect(urls)
+    first = [(model["id"], model["urlIdx"]) for model in case.site.models().models if "urlIdx" in model]
+    case.site.connect(urls[::-1])
+    return [first, [(model["id"], model["urlIdx"]) for model in case.site.models().models if "urlIdx" in model]]
+
+
+@row()
+def a_new_key_is_used_at_once(case: Case) -> list[bool]:
+    url = case.url("key")
+    case.site.connect([url], keys=["first"])
+    case.ids()
+    case.site.connect([url], keys=["second"])
+    case.ids()
+    mine = [request for request in case.provider.asked() if f"/{case.name('key')}/" in request]
+    return [f"Bearer {key}" in mine[-1] for key in ("first", "second")]
+
+
+@row()
+def a_key_that_is_refused_shows_no_models(case: Case) -> list[Any]:
+    case.site.connect([case.url("refuses")])
+    case.ids()
+    case.url("refuses", status="403 Forbidden", body={"error": "no"})
+    return case.ids()
+
+
+@row()
+def an_emptied_list_is_empty(case: Case) -> list[Any]:
+    case.site.connect([case.url("empties"), (case.provider.good, {"prefix_id": "g"})])
+    case.ids()
+    case.url("empties", body={"data": []})
+    return case.ids()
+
+
+@row()
+def one_that_comes_back_is_listed_at_once(case: Case) -> list[bool]:
+    case.site.connect([case.url("back", hang_up=True)])
+    case.ids()
+    case.url("back")
+    return ["stale" in model for model in case.site.models().models]
+
+
+@row()
+def the_page_of_pipelines(case: Case) -> Any:
+    case.site.connect([case.provider.good, case.url("pipelines", body={"data": [], "pipelines": True})])
+    return [entry["idx"] for entry in case.site.call("GET", "/api/v1/pipelines/list").json()["data"]]
+
+
+@row()
+def a_filter_pipeline_is_hidden(case: Case) -> list[Any]:
+    body = {"data": [{"id": "f", "pipeline": {"type": "filter"}}, {"id": "p", "pipeline": {"type": "pipe"}}]}
+    case.site.connect([case.url("filters", body=body)])
+    return case.ids()
+
+
+@row()
+def the_other_lists(case: Case) -> list[Any]:
+    case.site.connect([case.url("lists")], [case.url("lists-too", "ollama")])
+    case.ids()
+    paths = {
+        "/openai/models": "data",
+        "/openai/models/0": "data",
+        "/ollama/api/tags": "models",
+        "/api/models/base": "data",
+    }
+    return [[m.get("id") or m.get("model") for m in case.site.call("GET", p).json()[k]] for p, k in paths.items()]
+
+
+@row()
+def the_settings_are_as_the_admin_wrote_them(case: Case) -> Any:
+    case.site.connect([case.url("written") + "/", " http://127.0.0.1:9/v1 "], [case.url("w", "ollama") + "/"])
+    case.ids()
+    return [
+        [url.replace(case.tree, "tree") for url in case.site.call("GET", path).json()[key]]
+        for path, key in (("/openai/config", "OPENAI_API_BASE_URLS"), ("/ollama/config", "OLLAMA_BASE_URLS"))
+    ]
+
+
+@row("less")
+def requests_of_ten_lists_in_a_second(case: Case) -> int:
+    case.site.connect([case.url("counted")])
+    for _ in range(10):
+        case.ids(LISTED)
+    return case.asked("counted")
+
+
+@row("less")
+def requests_of_twenty_lists_at_once(case: Case) -> int:
+    case.site.connect([case.url("crowd", wait=0.3)])
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda _: case.site.models(), range(20)))
+    return case.asked("crowd")
+
+
+@row()
+def two_thousand_models(case: Case) -> int:
+    case.site.connect([case.provider.script(case.name("many"), body={"data": [{"id": f"m{n}"} for n in range(2000)]})])
+    return len(set(case.ids()) & {f"m{number}" for number in range(2000)})
+
+
+@row()
+def models_in_the_database(case: Case) -> list[Any]:
+    case.site.sql(MODEL, "on-base", "beside", "Preset", '{"actionIds": [], "filterIds": [""]}')
+    case.site.sql(MODEL, "beside", None, "Renamed", '{"description": "d"}')
+    case.site.connect([case.url("base")])
+    models = {model["id"]: model for model in case.site.models().models}
+    case.site.sql("DELETE FROM model WHERE id IN ('on-base', 'beside')")
+    return [models["beside"]["name"], models["beside"]["info"]["meta"].get("description"), "on-base" in models]
+
+
+@row()
+def a_model_that_is_switched_off(case: Case) -> list[Any]:
+    case.site.sql(MODEL, "beside", None, "Off", "{}")
+    case.site.sql("UPDATE model SET is_active = 0 WHERE id = 'beside'")
+    case.site.connect([case.url("off"), (case.provider.good, {"prefix_id": "g"})])
+    ids = case.ids()
+    case.site.sql("DELETE FROM model WHERE id = 'beside'")
+    return ids
+
+
+@row()
+def the_arena_and_the_admins_order(case: Case) -> list[Any]:
+    case.site.connect([case.url("arena", body={"data": [{"id": "a"}, {"id": "b"}]})])
+    case.site.set_config("evaluation.arena.enable", "true")
+    case.site.set_config("evaluation.arena.models", json.dumps([{"id": "ring", "name": "Ring", "meta": {"x": 1}}]))
+    case.site.set_config("ui.model_order_list", '["b", "ring", "a"]')
+    ids = [model for model in case.site.models().ids if model in ("a", "b", "ring")]
+    for key in ("evaluation.arena.enable", "evaluation.arena.models", "ui.model_order_list"):
+        case.site.sql("DELETE FROM config WHERE key = ?", key)
+    return ids
+
+
+@row()
+def default_metadata(case: Case) -> Any:
+    case.site.set_config("models.default_metadata", '{"capabilities": {"vision": false}}')
+    case.site.connect([case.url("meta")])
+    model = case.site.models().get("beside") or {}
+    case.site.sql("DELETE FROM config WHERE key = 'models.default_metadata'")
+    return model["info"]["meta"]
+
+
+@row("more")
+def an_answer_in_latin_1(case: Case) -> bool:
+    headers = {"Content-Type": "application/json; charset=iso-8859-1"}
+    case.site.connect([case.url("latin", headers=headers)])
+    return "beside" in case.ids()
+
+
+@row("more")
+def a_list_with_an_odd_status(case: Case) -> int:
+    found = 0
+    for status in ("203 Odd", "400 Bad Request", "500 Internal Server Error"):
+        case.site.connect([case.url(f"status{status[:3]}", status=status)])
+        found += "beside" in case.ids()
+    return found
+
+
+@row("more")
+def verifying_what_works(case: Case) -> int:
+    forms = [
+        ("openai", case.url("v1"), {}),
+        ("ollama", case.url("v2", "ollama"), {}),
+        ("openai", case.url("v3"), {"azure": True}),
+    ]
+    return sum(
+        case.site.call("POST", f"/{slot}/verify", json={"url": url, "key": "k", "config": config}).status_code == 200
+        for slot, url, config in forms
+    )
+
+
+@row()
+def the_version_of_ollama(case: Case) -> Any:
+    case.site.connect([], ["http://127.0.0.1:9", case.url("version", "ollama")])
+    return case.site.call("GET", "/ollama/api/version").json()
+
+
+@row()
+def two_base_urls_of_one_host(case: Case) -> list[Any]:
+    case.site.connect([case.url("host", body={"data": [{"id": "v1"}]}), case.url("host").removesuffix("/v1")])
+    case.url("host", body={"data": [{"id": "v1"}]})
+    return [model["urlIdx"] for model in case.site.models().models if model["id"] == "v1"]
+
+
+# functions
+
+
+def install(case: Case, name: str, body: str) -> str:
+    """Install a function, as the only one."""
+    case.site.sql("DELETE FROM function")
+    case.site.function(name, body)
+    return name
+
+
+FUNCTIONS = {
+    "a_session_kept_for_chats": "import aiohttp\nclass Pipe:\n    s = None\n    async def pipes(self):\n"
+    "        self.s = self.s or aiohttp.ClientSession()\n        return [{'id': 'a', 'name': 'A'}]\n"
+    "    async def pipe(self, body):\n        async with self.s.get('PROVIDER') as r: return str(r.status)\n",
+    "a_task_of_its_own": PIPES.format("import asyncio; asyncio.get_running_loop(); return [{'id': 'a', 'name': 'A'}]")
+    + "    def pipe(self, body): return 'x'\n",
+    "a_database_of_its_own": "import sqlite3\ndb = sqlite3.connect(':memory:')\n"
+    + PIPES.format("db.execute('select 1'); return [{'id': 'a', 'name': 'A'}]")
+    + "    def pipe(self, body): return 'x'\n",
+    "an_emitter": "class Pipe:\n    pipes = [{'id': 'a', 'name': 'A'}]\n"
+    "    async def pipe(self, body, __event_emitter__=None, __user__=None):\n"
+    "        await __event_emitter__({'type': 'status', 'data': {'description': 'd', 'done': True}})\n"
+    "        return __user__['role']\n",
+    "a_generator": PIPES.format("yield {'id': 'a', 'name': 'A'}") + "    def pipe(self, body): yield 'x'\n",
+}
+
+
+def function_works(name: str, body: str) -> Callable[[Case], Any]:
+    def run(case: Case) -> Any:
+        case.site.connect([case.provider.good])
+        model = install(case, name, body.replace("PROVIDER", case.provider.good + "/models")) + ".a"
+        return [model in case.ids(), case.answers(model, 2), model in case.ids(), case.answers(model, 1)]
+
+    run.__name__ = f"a_function_with_{name}"
+    return run
+
+
+for _name, _body in FUNCTIONS.items():
+    row("more")(function_works(_name, _body))
+
+
+@row("less")
+def how_often_a_module_is_loaded(case: Case) -> int:
+    marks = case.site.data / "marks"
+    body = f"with open({str(marks)!r}, 'a') as f: f.write('x')\nclass Pipe: pass\n"
+    install(case, "marks", body)
+    before = len(marks.read_text())
+    for _ in range(5):
+        case.ids()
+    return len(marks.read_text()) - before
+
+
+@row("less")
+def how_often_a_function_that_fails_is_loaded(case: Case) -> int:
+    marks = case.site.data / "failing"
+    name = install(case, "failing", "class Pipe: pass\n")
+    body = f"with open({str(marks)!r}, 'a') as f: f.write('x')\nraise ValueError\n"
+    case.site.sql("UPDATE function SET content = ? WHERE id = ?", body, name)
+    for _ in range(5):
+        case.ids()
+    return len(marks.read_text())
+
+
+@row()
+def a_function_that_changes_or_goes(case: Case) -> list[bool]:
+    name = install(case, "changes", PIPES.format("return [{'id': 'a', 'name': 'A'}]"))
+    seen = [f"{name}.a" in case.ids()]
+    case.site.sql(
+        "UPDATE function SET content = ? WHERE id = ?", PIPES.format("return [{'id': 'b', 'name': 'B'}]"), name
+    )
+    seen += [f"{name}.a" in case.ids(), f"{name}.b" in case.ids()]
+    case.site.call("POST", f"/api/v1/functions/id/{name}/toggle")
+    return [*seen, f"{name}.b" in case.ids()]
+
+
+@row()
+def actions_and_filters(case: Case) -> list[Any]:
+    action = install(case, "action", "class Action:\n    actions = [{'id': 'x', 'name': 'X'}]\n")
+    toggle = "toggle"
+    case.site.function(toggle, "class Filter:\n    toggle = True\n    icon = 'i'\n")
+    case.site.sql("UPDATE function SET is_global = 1 WHERE id IN (?, ?)", action, toggle)
+    case.site.connect([case.url("acts")])
+    model = case.site.models().get("beside") or {}
+    case.site.sql("DELETE FROM function")
+    return [[item["name"] for item in model[key]] for key in ("actions", "filters")]
+
+
+# things in the middle
+
+
+@row()
+def an_edit_in_the_middle_of_a_list(case: Case) -> list[Any]:
+    case.site.connect([case.url("before", wait=1)])
+    with ThreadPoolExecutor(1) as pool:
+        listing = pool.submit(case.site.models)
+        time.sleep(0.3)
+        case.site.connect([case.url("after", body={"data": [{"id": "after"}]})])
+        status = listing.result().status
+    return [status, case.ids()]
+
+
+@row()
+def a_client_that_goes_away(case: Case) -> list[Any]:
+    case.site.connect([case.url("goes", wait=0.6)])
+    with contextlib.suppress(requests.RequestException):
+        case.site.call("GET", FRESH, timeout=0.2)
+    return case.ids()
+
+
+@row("less", slack=8)
+def open_files_after_two_hundred_lists(case: Case) -> int:
+    case.site.connect([case.provider.good, case.url("refused", hang_up=True)])
+    files = Path(f"/proc/{case.site.child.pid}/fd")
+    for _ in range(20):
+        case.site.models()
+    before = len(list(files.iterdir()))
+    for _ in range(200):
+        case.site.models()
+    return len(list(files.iterdir())) - before
+
+
+@row("less", slack=25)
+def memory_after_two_hundred_lists(case: Case) -> float:
+    rich = {"data": [{"id": f"m{n}", "x": "y" * 300} for n in range(350)]}
+    case.site.connect([case.provider.script(case.name("rich"), body=rich)])
+    for _ in range(30):
+        case.site.models()
+    before = case.site.memory()
+    for _ in range(200):
+        case.site.models()
+    return case.site.memory() - before
+
+
+# settings of the server
+
+
+@row("more", MODELS_CACHE_TTL="300")
+def a_list_that_is_cached_is_whole(case: Case) -> int:
+    late = case.url("late", body={"data": [{"id": "late"}]}, wait=1.2)
+    later = case.url("later", body={"data": [{"id": "later"}]}, wait=2.5)
+    case.site.connect([case.provider.good, late, later])
+    case.ids(LISTED)
+    time.sleep(3)
+    return len({"late", "later"} & set(case.ids(LISTED)))
+
+
+def cached(case: Case, **script: Any) -> int:
+    """Return the requests of five lists while base models are cached and a second connection misbehaves."""
+    case.site.set_config("models.base_models_cache", "true")
+    case.site.connect([case.url("counted"), case.url("other", **script)])
+    case.ids(LISTED)
+    time.sleep(12 if script.get("wait", 0) > 10 else 3)
+    case.ids(LISTED)
+    before = case.asked("counted") + case.asked("other")
+    for _ in range(5):
+        time.sleep(1.1)
+        case.ids(LISTED)
+    case.site.set_config("models.base_models_cache", "false")
+    return case.asked("counted") + case.asked("other") - before
+
+
+@row("less")
+def requests_while_base_models_are_cached_and_one_is_slow(case: Case) -> int:
+    return cached(case, wait=1.2)
+
+
+@row("less")
+def requests_while_base_models_are_cached_and_one_is_dead(case: Case) -> int:
+    return cached(case, hang_up=True)
+
+
+@row("less")
+def requests_while_base_models_are_cached_and_one_is_silent(case: Case) -> int:
+    return cached(case, wait=30)
+
+
+@row("more")
+def a_cached_list_after_one_was_slow_once(case: Case) -> int:
+    case.site.set_config("models.base_models_cache", "true")
+    case.site.connect([case.url("a", body=SAME), case.url("b", body=SAME)])
+    case.ids()
+    case.url("a", body=SAME, wait=1.2)
+    case.ids()
+    case.url("a", body=SAME)
+    time.sleep(5)
+    case.ids(LISTED)
+    case.url("b", hang_up=True)
+    answered = case.answers("same")
+    case.site.set_config("models.base_models_cache", "false")
+    return answered
+
+
+@row(ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
+def every_user_is_named_to_the_provider(case: Case) -> list[bool]:
+    case.site.connect([case.url("names")])
+    case.ids()
+    other = case.site.signed_up(f"other{case.tree}", "admin")
+    other.models()
+    mine = [request for request in case.provider.asked() if f"/{case.name('names')}/" in request]
+    return [any(f"{name}@example.org" in request for request in mine) for name in ("admin", f"other{case.tree}")]
+
+
+@row(ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
+def what_a_user_without_rights_sees(case: Case) -> list[Any]:
+    case.site.connect([case.url("shared", body={"data": [{"id": "open"}, {"id": "closed"}]})])
+    case.ids()
+    grant = {"principal_type": "user", "principal_id": "*", "permission": "read"}
+    form = {"id": "open", "name": "Open", "meta": {}, "params": {}, "access_grants": [grant]}
+    case.site.call("POST", "/api/v1/models/create", json=form)
+    user = case.site.signed_up(f"user{case.tree}")
+    return [sorted(user.models().ids), user.chat("closed").status_code, user.chat("open").status_code]
+
+
+_COUNT = itertools.count()
+
+
+@row("less", slack=30, ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
+def memory_of_forty_users(case: Case) -> float:
+    rich = {"data": [{"id": f"m{n}", "x": "y" * 300} for n in range(350)]}
+    case.site.connect([case.provider.script(case.name("rich"), body=rich)])
+    users = [case.site.signed_up(f"u{next(_COUNT)}x{case.tree}", "admin") for _ in range(40)]
+    case.site.models()
+    before = case.site.memory()
+    for user in users:
+        user.models()
+    return case.site.memory() - before
+
+
+def signed_out(case: Case, word: str, seconds: float) -> int:
+    """Sign somebody out, and use their token while Redis is late."""
+    user = case.site.signed_up(f"s{next(_COUNT)}x{case.tree}")
+    assert user.call("GET", LISTED).ok
+    user.call("POST", "/api/v1/auths/signout").raise_for_status()
+    assert case.redis
+    case.redis.hold(word, seconds)
+    try:
+        return user.call("GET", LISTED).status_code
+    finally:
+        case.redis.hold("nothing", 0)
+
+
+@row(auth=True, REDIS_URL="line")
+def a_signed_out_token_while_redis_is_late(case: Case) -> int:
+    return signed_out(case, "revoked", 0.6)
+
+
+@row(auth=True, REDIS_URL="line")
+def a_signed_out_token_with_a_redis_far_away(case: Case) -> int:
+    return signed_out(case, "\r\n", 0.08)
+
+
+@row("more", auth=True, REDIS_URL="line")
+def the_cached_list_with_a_redis_far_away(case: Case) -> bool:
+    case.site.set_config("models.base_models_cache", "true")
+    case.site.connect([case.url("far")])
+    case.ids()
+    assert case.redis
+    case.redis.hold("\r\n", 0.08)
+    try:
+        before = case.asked("far")
+        for _ in range(3):
+            assert case.ids(LISTED)
+        return case.asked("far") == before
+    finally:
+        case.redis.hold("nothing", 0)
+        case.site.set_config("models.base_models_cache", "false")
+
+
+@row(HTTP_PROXY="proxy", NO_PROXY="")
+def a_redirect_to_a_private_address_is_the_proxys(case: Case) -> list[bool]:
+    case.site.connect(
+        [case.url("leads", status="302 Found", body="", headers={"Location": "http://169.254.169.254/x"})]
+    )
+    case.ids()
+    case.site.connect(["http://169.254.169.254/v1"])
+    case.ids()
+    return [case.tree in ("stock", "ours") and any("169.254.169.254/x" in request for request in case.provider.asked())]
+
+
+@row(ENABLE_PERSISTENT_CONFIG="False", OPENAI_API_BASE_URLS="provider", OPENAI_API_KEYS="k", ENABLE_OPENAI_API="True")
+def settings_that_are_not_kept(case: Case) -> list[Any]:
+    return case.ids()
