@@ -10,7 +10,8 @@ from pathlib import Path
 
 import requests
 
-from containers import Connection, Listing, Site, fault
+from containers import Site
+from sites import Connection, Listing, fault
 
 PROMISE = 2.0  # seconds
 
@@ -56,6 +57,12 @@ class Case:
         return next((group for group, names in _GROUPS.items() if first in names.split()), "fields")
 
     @property
+    def keeps(self) -> bool:
+        """Whether the answer has a good entry beside what is wrong with it: `beside`."""
+        other = {"ollama": "only-v1", "openai": "ollama-like"}[self.slot]
+        return self.name not in _NOTHING and self.name != other
+
+    @property
     def url(self) -> str:
         return _ELSEWHERE.get(self.name) or fault(self.name, self.slot)
 
@@ -67,6 +74,21 @@ _ELSEWHERE = {
     "tls": "https://provider:8000",
     "unroutable": "http://192.0.2.1:8000",
 }
+# where there is no good entry to keep: no list in the answer, one that is too big or not JSON, or none within the time
+_NOTHING = frozenset(
+    [
+        "fine-empty", "status-204", "status-301-loop", "status-302-login", "status-401", "status-403",
+        "status-404", "status-407", "status-429", "status-500", "status-500-list", "status-502", "status-503",
+        "status-503-string", "status-504", "status-999", "status-none", "html", "nothing", "null", "number",
+        "true", "string", "object-empty", "list-empty", "list-of-numbers", "list-of-null", "error-object",
+        "error-string", "key-null", "key-number", "key-string", "key-object", "key-true", "other-slot",
+        "nested-100000", "many", "large", "bomb", "endless", "header-huge", "headers-many", "not-json",
+        "half-json", "latin-1", "gzip-not", "gzip-half", "brotli-not", "chunks-bad", "chunks-cut", "silent",
+        "slow", "hang-after-head", "hang-in-head", "hang-in-body", "drip", "continue-for-ever", "hang-up",
+        "reset", "length-too-long", "length-too-short", "length-negative", "not-http", "garbage", "http-0.9",
+        "refused", "nowhere", "tls", "unroutable",
+    ]
+)  # fmt: skip
 CASES = [Case(slot, name) for slot in ("openai", "ollama") for name in [*_table(), *_ELSEWHERE]]
 
 
@@ -77,17 +99,29 @@ class Outcome:
     case: Case
     listing: Listing | None
     wrong: str
+    beside: bool = False
 
 
-def ask(site: Site, case: Case, healthy: str, model: str) -> Outcome:
-    """Connect a healthy provider and a faulty one, and judge the list."""
-    openai: list[Connection] = [(healthy, {"prefix_id": "good"})]
-    site.connect([*openai, case.url] if case.slot == "openai" else openai, [case.url] if case.slot == "ollama" else [])
+def ask(site: Site, case: Case, healthy: str, model: str, user: Site | None = None) -> Outcome:
+    """Connect a healthy provider and a faulty one, each with its key, and judge the list.
+
+    Args:
+        site: as its admin sees it.
+        user: the same as somebody else sees it, whose list has to keep the promise, too.
+    """
+    good: Connection = (healthy, {"prefix_id": "good"})
+    if case.slot == "openai":
+        site.connect([good, case.url], keys=["one", "two"])
+    else:
+        site.connect([good], [case.url], keys=["one"])
     try:
         listing = site.models()
+        problem = wrong(listing, f"good.{model}")
+        if user and not problem and (theirs := wrong(user.models("/api/models"), f"good.{model}")):
+            problem = f"for a user: {theirs}"
     except requests.RequestException as error:
         return Outcome(case, None, type(error).__name__)
-    return Outcome(case, listing, wrong(listing, f"good.{model}"))
+    return Outcome(case, listing, problem, "beside" in listing.ids)
 
 
 def wrong(listing: Listing, healthy: str) -> str:

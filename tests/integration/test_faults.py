@@ -5,33 +5,37 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker import DockerClient
 
 import faults
-from containers import Connection, Site, fault, webui
+from containers import Site, webui
 from faults import CASES, Case, Outcome
 from integration.conftest import VLLM, Street
+from sites import Connection, fault
 from webui_fork.settings import CHECKOUT
 
 STOCK_FAILS = set((Path(__file__).parents[1] / "assets/stock-fails.txt").read_text().split())
 
 
 @pytest.fixture(scope="module")
-def outcomes(client: DockerClient, stock: str, street: Street, ours: Site) -> dict[tuple[str, str], Outcome]:
+def outcomes(client: DockerClient, stock: str, patched: str, street: Street) -> dict[tuple[str, str], Outcome]:
     """Ask both for every case, of stock a container for each slot: it mostly waits."""
 
-    def run(name: str, site: Site, slots: str) -> list[tuple[tuple[str, str], Outcome]]:
+    def run(name: str, site: Site, slots: str, user: Site | None = None) -> list[tuple[tuple[str, str], Outcome]]:
         cases = [case for case in CASES if case.slot in slots]
-        return [((name, case.id), faults.ask(site, case, VLLM, street.model)) for case in cases]
+        return [((name, case.id), faults.ask(site, case, VLLM, street.model, user)) for case in cases]
 
     with (
+        webui(client, patched, street.network, env={"BYPASS_MODEL_ACCESS_CONTROL": "True"}, auth=True) as ours,
         webui(client, stock, street.network) as one,
         webui(client, stock, street.network) as other,
         ThreadPoolExecutor(3) as pool,
     ):
-        sites = [("patched", ours, "openai ollama"), ("stock", one, "openai"), ("stock", other, "ollama")]
+        sites: list[Any] = [("patched", ours, "openai ollama", ours.signed_up("user"))]
+        sites += [("stock", one, "openai"), ("stock", other, "ollama")]
         runs = [pool.submit(run, *site) for site in sites]
         found = dict(pair for done in runs for pair in done.result())
     _write(found)
@@ -60,6 +64,11 @@ def _write(found: dict[tuple[str, str], Outcome]) -> None:
 def test_the_patched_image_keeps_the_promise(outcomes: dict[tuple[str, str], Outcome], case: Case) -> None:
     outcome = outcomes["patched", case.id]
     assert not outcome.wrong, outcome.listing
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.keeps], ids=lambda case: case.id)
+def test_a_provider_keeps_its_good_entries(outcomes: dict[tuple[str, str], Outcome], case: Case) -> None:
+    assert outcomes["patched", case.id].beside
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.id in STOCK_FAILS], ids=lambda case: case.id)
