@@ -81,6 +81,13 @@ def matrix(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Make small faults in the patches, and see whether their proofs notice (-- PATCH, --sample N); takes hours."""
+    _install(session, "dev")  # it runs the proofs
+    session.run("python", "-m", "webui_fork", "mutants", *session.posargs, env=_env(session), interrupt_timeout=30)
+
+
+@nox.session
 def serve(session: nox.Session) -> None:
     """Serve the embedded registry on loopback until Ctrl-C (-- --port N)."""
     _fork(session, "serve", *session.posargs)

@@ -164,6 +164,12 @@ class AuditError(ForkError):
     exit_code = 23
 
 
+class ProofError(ForkError):
+    """Proofs notice too few of the faults that were made for them."""
+
+    exit_code = 26
+
+
 # not errors of this tool: what `doctor` found
 EXIT_DOCTOR_WARNING = 24
 EXIT_DOCTOR_CRITICAL = 25

@@ -46,6 +46,15 @@ def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     matrix.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
     matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
+    mutants = verbs.add_parser(
+        "mutants",
+        help="make small faults in the lines of patches, and see whether their proofs notice",
+        epilog="example: nox -s mutants -- go-direct --sample 20",
+    )
+    mutants.add_argument("patches", nargs="*", metavar="PATCH", help="patches of the series; default: all")
+    mutants.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of each patch")
+    mutants.add_argument("--jobs", type=int, default=2, metavar="N", help="proofs at the same time; default: 2")
+
 
 def _signer_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say whose signature counts."""
@@ -72,7 +81,7 @@ def _trust_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     pin = verbs.add_parser(
         "pin",
         help="verify an image, and have deploy/ name it by digest",
-        epilog="example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p16 --key cosign.pub",
+        epilog="example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub",
     )
     pin.add_argument(
         "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
@@ -174,6 +183,12 @@ def _patches_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     new.add_argument("subject", help="what it does, in the imperative, as 'Trim base URLs'")
     new.add_argument("--description", default="TODO", help="why, in a sentence or two")
     new.add_argument("--bug", default="none", help="URL of the bug it answers")
+    tree = actions.add_parser(
+        "tree",
+        help="lay the built Open WebUI out in a folder, for its proofs",
+        epilog="example: nox -s patches -- tree out/tree",
+    )
+    tree.add_argument("folder", help="a folder that does not exist yet")
     export = actions.add_parser(
         "export", help="write the worktree's commits back to patches/", epilog="example: nox -s patches -- export"
     )
@@ -238,6 +253,10 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int
         from webui_fork.cli import history
 
         {"backtest": history.backtest, "matrix": history.matrix}[arguments.verb](settings, ui, arguments)
+    elif arguments.verb == "mutants":
+        from webui_fork.cli import mutants
+
+        mutants.run(settings, ui, arguments)
     elif arguments.verb in ("verify", "reproduce", "publish", "pin", "audit"):
         from webui_fork.cli import trust
 

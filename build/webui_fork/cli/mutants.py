@@ -1,0 +1,141 @@
+"""The verb `mutants`: small faults in the lines of each patch, and whether its proof notices them."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tomllib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webui_fork import mutants, pipeline, proofs, report, stack, unpack, upstream
+from webui_fork.errors import ProofError, UsageError
+from webui_fork.files import temp_folder, write_atomic
+from webui_fork.mutants import Mutant
+from webui_fork.series import Patch
+from webui_fork.settings import Settings
+from webui_fork.terminal import Terminal
+
+KNOWN = "tests/assets/mutants.toml"
+SCORE = 0.9
+_BACKEND = "backend/"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A mutant of a patch in a file (below backend/), and whether the proof noticed it."""
+
+    patch: str
+    path: str
+    mutant: Mutant
+    killed: bool
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Run the proofs on the mutants; print scores and survivors, and write out/mutants.md.
+
+    Raises:
+        UsageError: a patch is named that is not in the series.
+        ProofError: a patch's proof notices too few, or a survivor is not named in tests/assets/mutants.toml.
+    """
+    inputs = pipeline.read_inputs(settings, ui, locked=False)
+    chosen = [patch for patch in inputs.patches if not arguments.patches or _slug(patch) in arguments.patches]
+    if unknown := set(arguments.patches) - {_slug(patch) for patch in chosen}:
+        remedy = "`nox -s patches` lists them."
+        raise UsageError(f"The series has no patch {', '.join(sorted(unknown))}.", remedy=remedy)
+    built = pipeline.build(settings, inputs, ui, locked=False)
+    repo = upstream.repository(settings)
+    by_commit = dict(zip(built.tree.commits, inputs.patches, strict=True))
+    with temp_folder(settings.cache / "trees", "mutants-") as work:
+        tree = unpack.tree(built.image, settings.cache, work / "tree")
+        jobs: list[tuple[Patch, str, Mutant]] = []
+        for change in stack.changes(repo, built.tree):
+            if not change.path.endswith(".py"):
+                continue
+            blame = str(repo.git.blame("-l", "-s", built.tree.head, "--", change.path)).splitlines()
+            for patch in chosen:
+                rows = {n for n, row in enumerate(blame, 1) if by_commit.get(row.split()[0].lstrip("^")) is patch}
+                text = (tree / change.path).read_text()
+                jobs += [(patch, change.path, mutant) for mutant in mutants.mutants(text, frozenset(rows))]
+        jobs = _sample(jobs, arguments.sample)
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            pending = [pool.submit(_try, settings, tree, work / str(n), *job) for n, job in enumerate(jobs)]
+            runs = []
+            for number, one in enumerate(pending, 1):
+                runs.append(one.result())
+                last = runs[-1]
+                word = "noticed" if last.killed else "SURVIVED"
+                ui.say(f"{number}/{len(jobs)} {word} {last.patch} {last.path}:{last.mutant.line} {last.mutant.name}")
+    _judge(settings, runs, whole=not arguments.sample)
+
+
+def _slug(patch: Patch) -> str:
+    return patch.name.removesuffix(".patch")
+
+
+def _sample(jobs: list[tuple[Patch, str, Mutant]], count: int) -> list[tuple[Patch, str, Mutant]]:
+    """Return so many mutants of each patch, the same at each run; all where count is 0."""
+    if not count:
+        return jobs
+    chosen = []
+    for name in dict.fromkeys(patch.name for patch, _, _ in jobs):
+        own = [job for job in jobs if job[0].name == name]
+        chosen += random.Random(name).sample(own, min(count, len(own)))  # noqa: S311  # nothing secret
+    return chosen
+
+
+def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, mutant: Mutant) -> Run:
+    mutated = unpack.variant(tree, folder, path, mutant.text)
+    done = proofs.run(settings.root, patch.field("Proof"), mutated, settings.environ, "-x")
+    unpack.remove(mutated)
+    return Run(_slug(patch), path.removeprefix(_BACKEND), mutant, not done.green)
+
+
+def known(settings: Settings) -> dict[tuple[str, str, str], str]:
+    """Read the survivors that nobody can notice: patch, the line's text, the mutant's name, and why.
+
+    Raises:
+        UsageError: the file is not what it should be.
+    """
+    path = settings.root / KNOWN
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return {(row["patch"], row["path"], row["mutant"]): str(row["why"]) for row in table.get("survivor", [])}
+    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        remedy = "A [[survivor]] has patch, path, mutant and why."
+        raise UsageError(f"{KNOWN} can't be read.", why=repr(error), remedy=remedy) from None
+
+
+def _judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
+    excused = known(settings)
+    rows, low = [], []
+    for name in dict.fromkeys(run.patch for run in runs):
+        own = [run for run in runs if run.patch == name]
+        killed = sum(run.killed for run in own)
+        rows.append((name, f"{killed} of {len(own)}", f"{killed / len(own):.0%}"))
+        if killed / len(own) < SCORE:
+            low.append(name)
+    survivors = [run for run in runs if not run.killed]
+    lines = ["| patch | mutants noticed | score |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    lines += _survivors(survivors, excused)
+    write_atomic(settings.out / "mutants.md", "\n".join(lines) + "\n")
+    print(report.table(rows))
+    print("\n".join(lines[len(rows) + 3 :]))
+    unnamed = [run for run in survivors if (run.patch, run.path, run.mutant.name) not in excused]
+    if whole and (low or unnamed):
+        raise ProofError(
+            f"{len(unnamed)} survivors are not named; below {SCORE:.0%}: {', '.join(low) or 'none'}.",
+            why="A fault that no proof notices can be made by anybody.",
+            remedy=f"Add a test to the patch's proof, or name it in {KNOWN} with the reason.",
+        )
+
+
+def _survivors(runs: Iterable[Run], excused: dict[tuple[str, str, str], str]) -> list[str]:
+    return [
+        f"- {run.patch} {run.path}:{run.mutant.line} `{run.mutant.name}`"
+        + (f": {why}" if (why := excused.get((run.patch, run.path, run.mutant.name))) else "")
+        for run in runs
+    ]
