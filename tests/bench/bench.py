@@ -30,7 +30,7 @@ from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.terminal import Terminal
 
 RUNS = 5
-TARGET = "backend/open_webui/utils/connection_causes.py"  # of the last patch
+TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
 
 
 def memory_of_tree(pid: int) -> int:

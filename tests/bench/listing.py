@@ -1,57 +1,71 @@
-"""Measure the model list of stock and of this build in front of a real vLLM, in turns; writes out/listing.md.
+"""Measure the model list of stock and of this build, in turns, on loopback; writes out/listing.md.
 
-Load comes from wrk, for a number of clients at once. Ratios are what counts: patched over stock.
+Both run as processes, from the files of their images, in front of the same provider. Load comes from wrk, for a number
+of clients at once. Ratios are what counts: patched over stock. `--short` is one round of everything, for a test.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from docker import DockerClient
-
-from containers import Connection, Listing, Site, fault, provider, webui
-from webui_fork import companion, engine, pipeline, settings, tools
+import processes
+from measuring import machine
+from processes import Provider, Site
+from sites import Connection, Listing
+from webui_fork import pipeline, settings, tools, unpack
+from webui_fork.files import temp_folder
 from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.terminal import Terminal
 
-RUNS = 5
-CLIENTS = (1, 32, 200)
-SECONDS = 6
-VLLM = "http://vllm:8000/v1"
-CASES: dict[str, tuple[list[Connection], list[Connection]]] = {
-    "nothing else": ([], []),
-    "an Ollama that answers nonsense": ([], [fault("list-of-numbers", "ollama")]),
-    "an Ollama that never answers": ([], [fault("silent", "ollama")]),
-    "a second OpenAI connection that never answers": ([fault("silent")], []),
-    "a second OpenAI connection that takes 3 s": ([fault("slow")], []),
-}
+Sites = dict[str, Site]
 
 
-@contextmanager
-def loaded(real: Settings, client: DockerClient, count: int | None) -> Iterator[str]:
-    """Load the image with the first patches of the series (all: None) into the engine."""
+@dataclass(frozen=True)
+class Size:
+    """How much is measured: rounds, seconds of load, clients, models, users and lists for the memory."""
+
+    rounds: int = 3
+    seconds: int = 6
+    clients: tuple[int, ...] = (1, 32, 200)
+    models: tuple[int, ...] = (1, 50, 500)
+    users: int = 60
+    lists: int = 10_000
+
+
+SHORT = Size(1, 1, (1,), (1,), 2, 20)
+
+
+def trees(real: Settings, folder: Path) -> dict[str, Path]:
+    """Lay out stock and ours.
+
+    Raises:
+        AssertionError: they are the same, and the bench would compare an image with itself.
+    """
     inputs = pipeline.read_inputs(real, Terminal(), locked=True)
-    inputs = replace(inputs, patches=inputs.patches[:count])
-    made = pipeline.build(real, inputs, Terminal(), locked=True)
-    name = f"webui-fork-bench:{inputs.tag}"
-    engine.load(client, made.image, real.cache, name)
-    try:
-        yield name
-    finally:
-        client.images.remove(name, force=True)
+    made = {
+        name: pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True).image
+        for name, patches in (("stock", ()), ("patched", inputs.patches))
+    }
+    assert made["stock"].digest != made["patched"].digest
+    laid = {name: unpack.tree(image, real.cache, folder / name) for name, image in made.items()}
+    name = "backend/open_webui/utils/models.py"
+    assert (laid["stock"] / name).read_bytes() != (laid["patched"] / name).read_bytes()
+    return laid
 
 
-def load(real: Settings, site: Site, clients: int) -> dict[str, float]:
+def load(program: Path, site: Site, clients: int, seconds: int) -> dict[str, float]:
     """Ask for the list with so many clients at once; return the percentiles in ms."""
-    program = tools.find(real, "wrk", Terminal())
-    argv = [str(program), "-t1", f"-c{clients}", f"-d{SECONDS}s", "--timeout", "30s", "--latency"]
+    argv = [str(program), "-t1", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s", "--latency"]
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:  # a command line can be seen by others
         script.write(f'wrk.headers["Authorization"] = "Bearer {site.token}"\n')
         script.flush()
@@ -65,75 +79,100 @@ def load(real: Settings, site: Site, clients: int) -> dict[str, float]:
     }
 
 
-def memory(site: Site) -> float:
-    """Return the server's resident memory in MiB."""
-    return int(site.shell("awk '/VmRSS/{print $2}' /proc/1/status")) / 1024
-
-
-def healthy(real: Settings, sites: dict[str, Site]) -> Iterator[str]:
-    """Yield a row for each number of clients: stock, patched, ratio."""
-    for site in sites.values():
-        site.connect([VLLM])
-        site.models()
-    for clients in CLIENTS:
-        found: dict[str, dict[str, list[float]]] = {name: {"50": [], "99": []} for name in sites}
-        for _ in range(RUNS):
-            for name, site in sites.items():
-                for percentile, value in load(real, site, clients).items():
-                    found[name][percentile].append(value)
-        for percentile in ("50", "99"):
-            stock, ours = (statistics.median(found[name][percentile]) for name in ("stock", "patched"))
-            yield f"| p{percentile}, {clients} clients | {stock:.1f} ms | {ours:.1f} ms | {ours / stock:.2f} |"
-    stock, ours = (memory(sites[name]) for name in ("stock", "patched"))
-    yield f"| memory after that | {stock:.0f} MiB | {ours:.0f} MiB | {ours / stock:.2f} |"
-
-
-def cell(found: list[Listing], model: str) -> tuple[str, float]:
-    seconds = statistics.median(listing.seconds for listing in found)
-    statuses = "/".join(sorted({str(listing.status) for listing in found}))
-    has = sum(model in listing.ids for listing in found)
-    return f"{statuses}, {seconds:.2f} s, vLLM's model {has} of {len(found)}", seconds
-
-
-def faulty(sites: dict[str, Site], model: str) -> Iterator[str]:
-    """Yield a row for each case: stock, patched, ratio."""
-    for case, (openai, ollama) in CASES.items():
-        cells = []
+def healthy(program: Path, sites: Sites, provider: Provider, size: Size) -> Iterator[str]:
+    """Yield a row for each number of models and clients: stock, patched, ratio."""
+    for models in size.models:
+        body = {"data": [{"id": f"model-{number}", "object": "model", "owned_by": "vllm"} for number in range(models)]}
+        url = provider.script(f"of{models}", body=body)
         for site in sites.values():
-            found = []
-            for _ in range(RUNS):  # set anew each time, so that nothing is remembered
-                site.connect([VLLM, *openai], ollama)
-                found.append(site.models())
-            cells.append(cell(found, model))
+            site.connect([url])
+            assert len(site.models().ids) >= models
+        for clients in size.clients:
+            times: dict[str, dict[str, list[float]]] = {name: {"50": [], "99": []} for name in sites}
+            for _ in range(size.rounds):
+                for name, site in sites.items():
+                    for percentile, value in load(program, site, clients, size.seconds).items():
+                        times[name][percentile].append(value)
+            for percentile in ("50", "99"):
+                stock, ours = (statistics.median(times[name][percentile]) for name in ("stock", "patched"))
+                what = f"{models} models, {clients} clients, p{percentile}"
+                yield f"| {what} | {stock:.1f} ms | {ours:.1f} ms | {ours / stock:.2f} |"
+
+
+def memory(trees: dict[str, Path], provider: Provider, size: Size) -> str:
+    """Return a row: resident memory after many lists by many users, whose names are forwarded."""
+    body = {"data": [{"id": f"model-{number}", "description": "x" * 200} for number in range(350)]}
+    url, used = provider.script("rich", body=body), {}
+    for name, tree in trees.items():
+        with processes.webui(tree, env={"ENABLE_FORWARD_USER_INFO_HEADERS": "True"}, auth=True) as admin:
+            admin.connect([url])
+            users = [admin.signed_up(f"user{number}", "admin") for number in range(size.users)]
+            with ThreadPoolExecutor(8) as pool:
+                asked = pool.map(lambda n, users=users: users[n % len(users)].models("/api/models"), range(size.lists))
+                assert all(listing.status == 200 for listing in asked)
+            used[name] = admin.memory()
+    stock, ours = used["stock"], used["patched"]
+    what = f"memory after {size.lists} lists by {size.users} users, 350 models"
+    return f"| {what} | {stock:.0f} MiB | {ours:.0f} MiB | {ours / stock:.2f} |"
+
+
+def cell(listings: list[Listing]) -> tuple[str, float]:
+    """Return what some listings were, in words, and their median seconds."""
+    seconds = statistics.median(listing.seconds for listing in listings)
+    statuses = "/".join(sorted({str(listing.status) for listing in listings}))
+    has = sum("good.beside" in listing.ids for listing in listings)
+    return f"{statuses}, {seconds:.2f} s, the healthy model {has} of {len(listings)}", seconds
+
+
+def faulty(sites: Sites, provider: Provider, size: Size) -> Iterator[str]:
+    """Yield a row for each case: stock, patched, ratio."""
+    cases: dict[str, tuple[str, str]] = {
+        "nothing else": ("", ""),
+        "an Ollama that answers nonsense": ("ollama", "list-of-numbers"),
+        "an Ollama that never answers": ("ollama", "silent"),
+        "a second OpenAI connection that never answers": ("openai", "silent"),
+        "a second OpenAI connection that takes 3 s": ("openai", "slow"),
+    }
+    for case, (slot, name) in cases.items():
+        cells = []
+        for label, site in sites.items():
+            listings = []
+            for number in range(size.rounds):  # a connection of its own each time, so that nothing is remembered
+                other = [(provider.fault(name, slot), {"headers": {"X-Round": f"{label}{number}"}})] if name else []
+                good: Connection = (provider.good, {"prefix_id": "good"})
+                openai: list[Any] = [good, *(other if slot == "openai" else [])]
+                site.connect(openai, other if slot == "ollama" else [])
+                listings.append(site.models())
+            cells.append(cell(listings))
         (stock, before), (ours, after) = cells
         yield f"| {case} | {stock} | {ours} | {after / before:.2f} |"
 
 
 def main() -> None:
+    """Measure, print each row as it comes, and write them all."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--short", action="store_true", help="one short round of everything")
+    size = SHORT if parser.parse_args().short else Size()
     real = settings.load()
-    rows = ["| | stock | patched | ratio |", "|---|---|---|---|"]
+    rows = [machine(), "", "| | stock | patched | ratio |", "|---|---|---|---|"]
+
+    def say(row: str) -> None:
+        rows.append(row)
+        print(row, flush=True)
+
     with ExitStack() as held:
-        client = held.enter_context(engine.connect(real, Terminal())).client
-        images = {"stock": held.enter_context(loaded(real, client, 0))}
-        images["patched"] = held.enter_context(loaded(real, client, None))
-        made = companion.build(real, "vllm-cpu", Terminal(), locked=True)
-        engine.load(client, made.image, real.cache, "webui-fork-bench:vllm")
-        held.callback(client.images.remove, "webui-fork-bench:vllm", force=True)
-        network = held.enter_context(engine.network(client))
-        aliases = {network: client.api.create_endpoint_config(aliases=["vllm"])}
-        held.enter_context(
-            engine.container(
-                client, "webui-fork-bench:vllm", healthy=300, network=network, networking_config=aliases,
-                shm_size="256m",
-            )
-        )  # fmt: skip
-        held.enter_context(provider(client, images["patched"], network))
-        sites = {name: held.enter_context(webui(client, image, network)) for name, image in images.items()}
-        for row in chain(healthy(real, sites), faulty(sites, "tiny")):
-            rows.append(row)
-            print(row, flush=True)
+        program = tools.find(real, "wrk", Terminal())
+        laid = trees(real, held.enter_context(temp_folder(real.cache / "trees", "bench-")))
+        provider = held.enter_context(processes.provider())
+        with ExitStack() as running:
+            sites = {name: running.enter_context(processes.webui(tree)) for name, tree in laid.items()}
+            for row in healthy(program, sites, provider, size):
+                say(row)
+            for row in faulty(sites, provider, size):
+                say(row)
+        say(memory(laid, provider, size))
     (CHECKOUT / "out").mkdir(exist_ok=True)
-    (CHECKOUT / "out/listing.md").write_text("\n".join(rows) + "\n")
+    (CHECKOUT / ("out/listing-short.md" if size is SHORT else "out/listing.md")).write_text("\n".join(rows) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,20 @@
+"""The bench of the list runs, and compares two images that differ: one short round, whose figures say nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from webui_fork.settings import CHECKOUT, Settings
+
+
+def test_the_bench_of_the_list_runs(real: Settings) -> None:
+    env = {**real.environ, "PYTHONPATH": f"{CHECKOUT / 'build'}:{CHECKOUT / 'tests'}", "WEBUI_FORK_ROOT": str(CHECKOUT)}
+    argv = [sys.executable, "tests/bench/listing.py", "--short"]
+    done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=600)
+    assert not done.returncode, done.stderr
+    rows = done.stdout.splitlines()
+    assert len(rows) == 2 + 5 + 1
+    nonsense = next(row for row in rows if "answers nonsense" in row)
+    assert "| 500," in nonsense  # stock is stock
+    assert "| 200," in nonsense
