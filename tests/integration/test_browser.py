@@ -7,8 +7,9 @@ import time
 from playwright.sync_api import Page
 
 from browsing import said, say
-from containers import Site, fault
+from containers import Site
 from integration.conftest import VLLM
+from sites import fault
 from webui_fork.settings import CHECKOUT
 
 

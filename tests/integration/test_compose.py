@@ -16,8 +16,9 @@ import pytest
 import requests
 from docker import DockerClient
 
-from containers import ADMIN, Site
+from containers import Site
 from hosted import program
+from sites import ADMIN
 from streaming import first_token
 from users import checkout
 from webui_fork.engine import Engine
@@ -88,7 +89,9 @@ def deployed(client: DockerClient, folder: Path, env: dict[str, str]) -> Iterato
         answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
         answer.raise_for_status()
         name = compose(folder, env, "ps", "--format", "{{.Name}}", "webui").strip()
-        site = Site(client.containers.get(name), url, answer.json()["token"], form["password"])
+        site = Site(
+            container=client.containers.get(name), url=url, token=answer.json()["token"], password=form["password"]
+        )
         yield Deployed(folder, env, site, time.monotonic() - start)
     finally:
         compose(folder, env, "down", "--volumes", "--timeout", "5")

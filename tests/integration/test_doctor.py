@@ -19,10 +19,11 @@ import pytest
 import trustme
 from docker import DockerClient
 
-from containers import GOOD, PROVIDER, Connections, Site, address, fault, url_of, wait_for_log, webui
+from containers import GOOD, PROVIDER, Site, address, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
+from sites import Connections, fault
 from webui_fork import engine, oci, pipeline, signing
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity

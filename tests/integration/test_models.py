@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
-from containers import Connection, Site, address, fault, webui
+from containers import Site, address, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import OTHER, VLLM, Street
+from sites import Connection, fault
 from webui_fork.settings import Settings
 
 LISTS = {"/api/models": "data", "/api/v1/models": "data", "/openai/models": "data", "/api/models/base": "data"}
@@ -165,4 +166,4 @@ class TestProxies:
                     form = {"url": "http://far.example.com:8000/f/fine/v1", "key": "key"}
                     answer = site.call("POST", "/openai/verify", json=form)
                     assert answer.status_code == 400
-                    assert f"The proxy {url} said" in answer.json()["detail"]
+                    assert f"The proxy {url} answers for far.example.com" in answer.json()["detail"]

@@ -18,9 +18,10 @@ from playwright.sync_api import Page
 
 import scaled
 from browsing import said, say
-from containers import ADMIN, Site
+from containers import Site
 from integration.conftest import Street
 from scaled import Cluster
+from sites import ADMIN
 from streaming import first_token, tokens
 from webui_fork import companion, engine
 from webui_fork.doctor import examine, rules
@@ -69,7 +70,7 @@ def admin(replicas: Cluster) -> Site:
     form = {"name": "Admin", "email": ADMIN, "password": "correct horse"}
     answer = requests.post(f"{url}/api/v1/auths/signup", json=form, timeout=30)
     answer.raise_for_status()
-    site = Site(replicas.running["a"], url, answer.json()["token"], form["password"])
+    site = Site(container=replicas.running["a"], url=url, token=answer.json()["token"], password=form["password"])
     site.signed_up("reader")
     pipe = "class Pipe:\n    def pipes(self):\n        return [{'id': 'one', 'name': 'One'}]\n"
     site.function("kept", pipe)

@@ -11,9 +11,10 @@ import pytest
 import requests
 from docker import DockerClient
 
-from containers import ADMIN, Site, webui
+from containers import Site, webui
 from helpers import Talk
 from integration.conftest import VLLM, Street
+from sites import ADMIN
 from streaming import first_token
 from users import User
 from webui_fork import engine, pipeline
