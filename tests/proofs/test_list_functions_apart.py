@@ -152,16 +152,29 @@ def test_a_function_that_does_not_load(webui: Site, tmp_path: Path, kind: str) -
     marks = tmp_path / "loads"
     body = (LOADS.format(path=str(marks)) if kind != "syntax" else "") + code + "class Pipe: pass\n"
     webui.sql(FUNCTION, "broken", "Broken", body)
+    webui.sql(FUNCTION, "sound", "Sound", "class Pipe: pass\n")
     for _ in range(4):
         listing = webui.models()
         assert listing.status == 200
         assert "beside" in listing.ids
         assert "broken" not in listing.ids
+        assert "sound" in listing.ids
     assert bool(webui.call("GET", "/api/v1/functions/id/broken").json()["is_active"]) is stays_active
     if kind != "syntax":
         assert marks.read_text() == "x"  # once, as in stock: not at every list
-    webui.sql("UPDATE function SET content = 'class Pipe: pass', is_active = 1")
+    webui.sql("UPDATE function SET content = 'class Pipe: pass', is_active = 1 WHERE id = 'broken'")
     assert "broken" in webui.models().ids
+
+
+THREAD = PIPES.format("import threading; return [{'id': 'a', 'name': threading.current_thread().name}]")
+
+
+def test_a_sync_function_is_in_a_thread_unless_switched_off(tree: Path, webui: Site, provider: Provider) -> None:
+    webui.function("thread", THREAD)
+    assert (webui.models().get("thread.a") or {})["name"] != "MainThread"
+    with processes.site(tree, openai=[provider.good], env={"MODEL_LIST_FUNCTION_THREADS": "0"}) as site:
+        site.function("thread", THREAD)
+        assert (site.models().get("thread.a") or {})["name"] == "MainThread"
 
 
 def test_it_is_tried_again_after_a_while(tree: Path, provider: Provider, tmp_path: Path) -> None:
