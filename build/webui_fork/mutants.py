@@ -124,6 +124,8 @@ def _not_behaviour(tree: ast.Module) -> set[int]:
             hide(node.annotation)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             hide(node.returns)
+            if isinstance(last := node.body[-1], ast.Return) and (not last.value or ast.unparse(last.value) == "None"):
+                hide(last)
             for argument in (*node.args.args, *node.args.kwonlyargs):
                 hide(argument.annotation)
         elif isinstance(node, ast.JoinedStr):

@@ -83,7 +83,7 @@ def test_an_index_that_can_not_be_reached(user: User, server: Server, tmp_path: 
 
 
 def test_a_patch_that_does_not_apply(user: User, inputs: pipeline.Inputs) -> None:
-    name = "isolate-model-connections.patch"
+    name = "validate-provider-answers.patch"
     with edited(
         user.root / "patches" / name,
         " from open_webui.utils.misc import calculate_sha256",

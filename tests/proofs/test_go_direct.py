@@ -20,7 +20,16 @@ def getaddrinfo(host, *arguments, **options):
     return original(host, *arguments, **options)
 socket.getaddrinfo = getaddrinfo
 """
-DIRECT = ["vllm", "127.0.0.1", "near.local", "box.home.arpa", "a.localhost", "host.docker.internal", "VLLM"]
+DIRECT = [
+    "vllm",
+    "127.0.0.1",
+    "near.local",
+    "box.home.arpa",
+    "a.localhost",
+    "near.local.",
+    "host.docker.internal",
+    "VLLM",
+]
 DIRECT += ["host.containers.internal", "far.example.com", "[::ffff:127.0.0.1]"]
 PROXIED = ["metadata", "instance-data", "vllm.example.com", "metadata.google.internal", "far.example.net"]
 PROXIED += ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "93.184.216.34", "x.locals.org"]
@@ -40,13 +49,9 @@ def proxy() -> Iterator[Provider]:
 
 
 def environment(provider: Provider, proxy: Provider) -> dict[str, str]:
-    port = provider.host.rpartition(":")[2]
-    url = f"http://{proxy.host}"
-    return {
-        "HTTP_PROXY": url,
-        "http_proxy": url,
-        "NO_PROXY": f"198.51.100.0/24,far.example.com:{port},far.example.net:1",
-    }
+    port, url = provider.host.rpartition(":")[2], f"http://{proxy.host}"
+    names = f"far.example.com:{port},far.example.net:1"
+    return {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": f"8.8.8.0/24,{names}", "no_proxy": f"{names},8.8.4.4/31"}
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +82,14 @@ def test_any_other_host_is_the_proxys(proxied: Site, provider: Provider, proxy: 
     assert asked_proxy(proxy, host)
 
 
-def test_a_network_in_no_proxy_is_asked_directly(proxied: Site, proxy: Provider) -> None:
-    proxied.connect(["http://198.51.100.7:9/v1"])
+@pytest.mark.parametrize("host", ["8.8.8.8", "8.8.4.5"])  # of NO_PROXY, of no_proxy
+def test_a_network_in_no_proxy_is_asked_directly(proxied: Site, proxy: Provider, host: str) -> None:
+    proxied.connect([f"http://{host}:9/v1"])
     proxied.models()
-    assert not asked_proxy(proxy, "198.51.100.7")
+    assert not asked_proxy(proxy, host)
+    proxied.connect(["http://8.8.4.7:9/v1"])
+    proxied.models()
+    assert asked_proxy(proxy, "8.8.4.7")
 
 
 @pytest.mark.parametrize("target", ["169.254.169.254", "other.local", "10.0.0.1"])

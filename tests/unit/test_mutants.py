@@ -50,6 +50,13 @@ def test_what_nobody_can_notice_is_left_alone() -> None:
         assert not [name for name in names() if word in name], word
 
 
+def test_none_at_the_end_of_a_function_comes_anyway() -> None:
+    assert names("def f():\n    if g():\n        return None\n    return None\n") == [
+        "2 negated condition: g() -> not (g())",
+        "3 removed statement: return None -> pass",
+    ]
+
+
 def test_only_the_lines_that_may_change() -> None:
     assert {name.split()[0] for name in names(lines=frozenset({3, 7}))} == {"3", "7"}
 
