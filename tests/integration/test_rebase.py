@@ -315,5 +315,5 @@ def test_no_rebase_is_under_way(user: User, way: str) -> None:
 
 def test_the_series_of_old_is_one_of_its_release(real: Settings) -> None:
     _, patches = stack.read_series(OLD)
-    assert len(patches) == 14
+    assert len(patches) == 9
     assert all(patch.field("Applies-To") == f">={OLD.name}" for patch in patches)
