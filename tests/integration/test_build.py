@@ -133,7 +133,9 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
     name = before["patches"][-1]
     original = (user.root / "patches" / name).read_bytes()
     try:
-        (user.root / "patches" / name).write_bytes(original.replace(b"+        async with asyncio.timeout(3)", b"+        async with asyncio.timeout(4)"))
+        (user.root / "patches" / name).write_bytes(
+            original.replace(b"+        async with asyncio.timeout(3)", b"+        async with asyncio.timeout(4)")
+        )
         code, _, err = user.run("build")
         assert code == 7, err  # the hunk's blob names no longer fit: not canonical
         assert "lint --write" in err

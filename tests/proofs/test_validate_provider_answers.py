@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,23 @@ def test_a_bomb_stays_packed(webui: Site, provider: Provider) -> None:
     before = peak(webui)
     webui.models()
     assert peak(webui) - before < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("not-json", r"the answer is not JSON\b"),
+        ("html", r"the answer is a web page\b"),
+        ("string", r"the answer has no list named 'data'"),
+        ("error-string", r"\bno\b"),
+        ("status-503", r"status 503\b"),
+    ],
+)
+def test_the_log_says_what_an_answer_is_instead(webui: Site, provider: Provider, name: str, words: str) -> None:
+    before = len(webui.log())
+    webui.connect([provider.fault(name)])
+    webui.models()
+    assert any(re.search(words, line) for line in webui.log()[before:].splitlines() if "fails" in line)
 
 
 def test_the_page_of_pipelines_finds_its_server(webui: Site, provider: Provider) -> None:
