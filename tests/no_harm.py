@@ -292,7 +292,7 @@ def the_settings_are_as_the_admin_wrote_them(case: Case) -> Any:
     ]
 
 
-@row("less")
+@row("less", slack=3)  # the cache's second may end in between
 def requests_of_ten_lists_in_a_second(case: Case) -> int:
     case.site.connect([case.url("counted")])
     for _ in range(10):

@@ -55,6 +55,9 @@ def test_a_connection_that_lists_in_spite_of_it_is_no_more_than_a_note() -> None
     at_v1 = Seen("http://vllm:8000/v1/models", "in w", status=200, body='{"data": [{"id": "m"}]}')
     (found,) = rules.diagnose(replace(WELL, connections=(replace(BAD, at_v1=at_v1),)))
     assert (found.cause, found.severity) == ("base-url-no-v1", Severity.INFO)
+    base = Seen("http://vllm:8000/models", "in w", status=404, body="{}")
+    (found,) = rules.diagnose(replace(WELL, connections=(replace(GOOD, base=base, at_v1=at_v1),)))
+    assert (found.cause, found.severity) == ("base-url-no-v1", Severity.INFO)
 
 
 def test_stale_models_do_not_hide_that_it_fails() -> None:

@@ -36,6 +36,8 @@ def findings(facts: Facts) -> Iterator[Finding]:
             yield from _cause(facts, item)
         elif item.slot == "OpenAI" and item.url != item.url.strip().rstrip("/"):
             yield _slash(item, _INFO)
+        elif item.slot == "OpenAI" and item.base and model_ids(item.base.json) is None:  # this fork's image forgives it
+            yield from (replace(missing, severity=_INFO) for missing in [_v1(facts, item)] if missing)
         if item.base and not item.base.dns and item.base.dns_seconds > SLOW_NAME:
             yield _slow_name(item, item.base)
     if facts.server:
