@@ -30,7 +30,7 @@ DIRECT = [
     "host.docker.internal",
     "VLLM",
 ]
-DIRECT += ["host.containers.internal", "far.example.com", "[::ffff:127.0.0.1]"]
+DIRECT += ["metadatax", "host.containers.internal", "far.example.com", "[::ffff:127.0.0.1]"]
 PROXIED = ["metadata", "instance-data", "vllm.example.com", "metadata.google.internal", "far.example.net"]
 PROXIED += ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "93.184.216.34", "x.locals.org"]
 
