@@ -102,11 +102,6 @@ def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
     return folder
 
 
-def remove(tree: Path) -> None:
-    """Remove a tree, but nothing that it leads to."""
-    shutil.rmtree(tree, ignore_errors=True)
-
-
 def _extract(blob: Path, folder: Path) -> None:
     """Write the files and links of a layer; owners and devices stay in it."""
     folder.mkdir(parents=True, exist_ok=True)

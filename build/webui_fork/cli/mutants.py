@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import tomllib
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +91,7 @@ def _sample(jobs: list[tuple[Patch, str, Mutant]], count: int) -> list[tuple[Pat
 def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, mutant: Mutant) -> Run:
     mutated = unpack.variant(tree, folder, path, mutant.text)
     done = proofs.run(settings.root, patch.field("Proof"), mutated, settings.environ, "-x")
-    unpack.remove(mutated)
+    shutil.rmtree(mutated)
     return Run(_slug(patch), path.removeprefix(_BACKEND), mutant, not done.green)
 
 
