@@ -132,6 +132,7 @@ def private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
         client = None
         try:
             client = _wait_for_engine(child, address, log, remedy)
+            sweep(client)
             yield Engine(client, f"unix://{address}")
         finally:
             if client is not None:
@@ -152,6 +153,20 @@ def _wait_for_engine(child: subprocess.Popen[bytes], address: Path, log: Path, r
         time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-8:])
     raise EngineError("The private Docker engine did not start.", why=tail, remedy=remedy)
+
+
+def sweep(client: DockerClient, **filters: Any) -> None:
+    """Remove the containers, networks and volumes that a killed run left in an engine nobody else uses.
+
+    Args:
+        filters: Docker's, to remove only some.
+    """
+    for left in client.containers.list(all=True, filters=filters):
+        left.remove(force=True, v=True)
+    for unused in client.networks.list(filters={"type": "custom", **filters}):  # Docker's own can not be removed
+        unused.remove()
+    for kept in client.volumes.list(filters=filters):
+        kept.remove(force=True)
 
 
 def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterator[bytes]:

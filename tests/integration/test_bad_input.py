@@ -6,15 +6,18 @@ import hashlib
 import os
 import signal
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
-from webui_fork import fetch, lock, pipeline
+from webui_fork import engine, fetch, lock, pipeline
 from webui_fork.engine import Engine
 from webui_fork.settings import Settings
 
@@ -170,3 +173,19 @@ def test_load_puts_the_image_into_the_engine(
         assert f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {name}" in out
     finally:
         docker_engine.client.images.remove(name)
+
+
+def test_what_a_killed_run_left_in_a_private_engine_is_removed(client: DockerClient, patched: str) -> None:
+    label = f"webui-fork-test-{uuid.uuid4().hex}"
+    client.networks.create(label, labels={label: ""})
+    client.volumes.create(label, labels={label: ""})
+    options: dict[str, Any] = {"labels": {label: ""}, "network": label, "volumes": [f"{label}:/x"]}
+    client.containers.run(patched, ["sleep", "600"], detach=True, **options)
+
+    def left() -> int:
+        kinds: tuple[Any, ...] = (client.containers, client.networks, client.volumes)
+        return sum(len(kind.list(filters={"label": label})) for kind in kinds)
+
+    assert left() == 3
+    engine.sweep(client, label=label)
+    assert left() == 0
