@@ -24,6 +24,7 @@ SUBNET, GATEWAY = "10.77.0.0/24", "10.77.0.1"
 ADDRESSES = {"a": "10.77.0.11", "b": "10.77.0.12"}
 BACKING = {"postgres": "10.77.0.21", "redis": "10.77.0.22", "nginx": "10.77.0.31"}
 SECRETS = "/run/secrets/open-webui"
+NGINX = CHECKOUT / "tests/assets/nginx.conf"
 
 
 def rendered(overlay: Path) -> list[dict[str, Any]]:
@@ -37,10 +38,11 @@ def rendered(overlay: Path) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Pod:
-    """What the manifests say of a container of the pod: its environment, command, and Docker's words for the rest."""
+    """What the manifests say of a container of the pod: its environment, commands, and Docker's words for the rest."""
 
     env: dict[str, str]
     args: list[str]
+    pre_stop: list[str]
     options: dict[str, Any]
 
 
@@ -64,7 +66,9 @@ def pod(objects: list[dict[str, Any]], name: str) -> Pod:
         "tmpfs": {mounts[volume]: "uid=1000,gid=0" for volume in empty},
         "mem_limit": found["resources"]["limits"]["memory"].replace("Gi", "g"),
     }
-    return Pod(env, found.get("args", []), options)
+    hooks = found.get("lifecycle", {})
+    pre_stop = hooks["preStop"]["exec"]["command"] if hooks else []
+    return Pod(env, found.get("args", []), pre_stop, options)
 
 
 class Cluster:
@@ -78,6 +82,7 @@ class Cluster:
         self.pod, self.migrate = pod(objects, "open-webui"), pod(objects, "migrate")
         self.overrides = dict(overrides)
         self.running: dict[str, Container] = {}
+        self.leaving: set[str] = set()
         self.inits: list[Container] = []
         self.backing: dict[str, Container] = {}
 
@@ -119,13 +124,27 @@ class Cluster:
             **self.at(ADDRESSES[place], place), **self.pod.options,
         )  # fmt: skip
         engine.wait_healthy(self.running[place], START)
+        self._route(self.leaving - {place})
 
     def stop(self, place: str, *, kill: bool = False) -> None:
-        """End a replica as Kubernetes does, or at once."""
+        """End a replica as Kubernetes does (out of the endpoints, preStop, SIGTERM), or at once."""
         gone = self.running.pop(place)
         if not kill:
+            self._route(self.leaving | {place})
+            assert gone.exec_run(self.pod.pre_stop).exit_code == 0
             gone.stop(timeout=30)
         gone.remove(force=True)
+
+    def _route(self, leaving: set[str]) -> None:
+        """Have nginx send nothing new to the places that are leaving, as the endpoints of a Service do."""
+        if leaving == self.leaving:
+            return
+        text = NGINX.read_text()
+        for place in leaving:
+            text = text.replace(f"server {ADDRESSES[place]}:8080", f"server {ADDRESSES[place]}:8080 down")
+        (self.folder.parent / NGINX.name).write_text(text)  # the file that is mounted
+        self.backing["nginx"].kill("SIGHUP")
+        self.leaving = leaving
 
     def close(self) -> None:
         """Remove every replica."""
@@ -165,11 +184,12 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
         }
         made = Cluster(client, network, kept, overrides)
         password = {str(kept / "postgres"): {"bind": "/run/secrets/postgres_password", "mode": "ro"}}
-        config = {"/etc/nginx/webui.conf": (CHECKOUT / "tests/assets/nginx.conf").read_bytes()}
+        (folder / NGINX.name).write_bytes(NGINX.read_bytes())
+        config = {str(folder / NGINX.name): {"bind": "/etc/nginx/webui.conf", "mode": "ro"}}
         for name, options in (
             ("postgres", {"volumes": password}),
             ("redis", {}),
-            ("nginx", {"files": config, "ports": {"8080/tcp": ("127.0.0.1", None)}}),
+            ("nginx", {"volumes": config, "ports": {"8080/tcp": ("127.0.0.1", None)}}),
         ):
             made.backing[name] = held.enter_context(
                 engine.container(client, backing, healthy=60, command=[name], **made.at(BACKING[name], name), **options)

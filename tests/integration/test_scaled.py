@@ -252,7 +252,7 @@ def test_a_rolling_update_from_stock_to_patched_and_back(
     for name, image in (("stock to patched", patched), ("patched to stock", stock)):
         with Poller(admin) as poller:
             roll(image)
-        # the stop is graceful: streams end within the 3 s they get, as the test's do
+        # the stop is graceful: nothing new comes for 5 s, and streams end within the 3 s they get after it
         table(f"rolling update, {name}", poller.good())
         assert digests(replicas) == before
     for place in scaled.ADDRESSES:
