@@ -16,6 +16,7 @@ from webui_fork import mutants, pipeline, proofs, report, stack, unpack, upstrea
 from webui_fork.errors import ProofError, UsageError
 from webui_fork.files import temp_folder, write_atomic
 from webui_fork.mutants import Mutant
+from webui_fork.pipeline import Built, Inputs
 from webui_fork.series import Patch
 from webui_fork.settings import Settings
 from webui_fork.terminal import Terminal
@@ -23,6 +24,9 @@ from webui_fork.terminal import Terminal
 KNOWN = "tests/assets/mutants.toml"
 SCORE = 0.9
 _BACKEND = "backend/"
+
+
+Job = tuple[Patch, str, Mutant]  # a patch, a file that it changes, and a fault in one of its lines there
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
 
     Raises:
         UsageError: a patch is named that is not in the series.
-        ProofError: a patch's proof notices too few, or a survivor is not named in tests/assets/mutants.toml.
+        ProofError: a proof fails without a fault, it notices too few, or a survivor is not named in
+            tests/assets/mutants.toml.
     """
     inputs = pipeline.read_inputs(settings, ui, locked=False)
     chosen = [patch for patch in inputs.patches if not arguments.patches or _slug(patch) in arguments.patches]
@@ -48,36 +53,54 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         remedy = "`nox -s patches` lists them."
         raise UsageError(f"The series has no patch {', '.join(sorted(unknown))}.", remedy=remedy)
     built = pipeline.build(settings, inputs, ui, locked=False)
-    repo = upstream.repository(settings)
-    by_commit = dict(zip(built.tree.commits, inputs.patches, strict=True))
     with temp_folder(settings.cache / "trees", "mutants-") as work:
         tree = unpack.tree(built.image, settings.cache, work / "tree")
-        jobs: list[tuple[Patch, str, Mutant]] = []
-        for change in stack.changes(repo, built.tree):
-            if not change.path.endswith(".py"):
-                continue
-            blame = str(repo.git.blame("-l", "-s", built.tree.head, "--", change.path)).splitlines()
-            for patch in chosen:
-                rows = {n for n, row in enumerate(blame, 1) if by_commit.get(row.split()[0].lstrip("^")) is patch}
-                text = (tree / change.path).read_text()
-                jobs += [(patch, change.path, mutant) for mutant in mutants.mutants(text, frozenset(rows))]
-        jobs = _sample(jobs, arguments.sample)
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            pending = [pool.submit(_try, settings, tree, work / str(n), *job) for n, job in enumerate(jobs)]
-            runs = []
+        jobs = _sample(_jobs(settings, inputs, built, tree, chosen), arguments.sample)
+        for patch in chosen:
+            ui.say(f"Running the proof of {_slug(patch)} without a fault")
+            _unchanged(settings, tree, patch)
+        runs = _run_all(settings, ui, tree, work, jobs, arguments.jobs)
+    _judge(settings, runs, whole=not arguments.sample)
+
+
+def _jobs(settings: Settings, inputs: Inputs, built: Built, tree: Path, chosen: list[Patch]) -> list[Job]:
+    """Return every mutant in the lines of some patches; a line is the patch's that changed it last."""
+    repo = upstream.repository(settings)
+    by_commit = dict(zip(built.tree.commits, inputs.patches, strict=True))
+    jobs: list[Job] = []
+    for change in stack.changes(repo, built.tree):
+        if not change.path.endswith(".py"):
+            continue
+        blame = str(repo.git.blame("-l", "-s", built.tree.head, "--", change.path)).splitlines()
+        for patch in chosen:
+            rows = {n for n, row in enumerate(blame, 1) if by_commit.get(row.split()[0].lstrip("^")) is patch}
+            text = (tree / change.path).read_text()
+            jobs += [(patch, change.path, mutant) for mutant in mutants.mutants(text, frozenset(rows))]
+    return jobs
+
+
+def _run_all(settings: Settings, ui: Terminal, tree: Path, work: Path, jobs: list[Job], at_once: int) -> list[Run]:
+    runs: list[Run] = []
+    with ThreadPoolExecutor(at_once) as pool:
+        pending = [pool.submit(_try, settings, tree, work / str(n), *job) for n, job in enumerate(jobs)]
+        try:
             for number, one in enumerate(pending, 1):
-                runs.append(one.result())
-                last = runs[-1]
+                last = one.result()
+                runs.append(last)
                 word = "noticed" if last.killed else "SURVIVED"
                 ui.say(f"{number}/{len(jobs)} {word} {last.patch} {last.path}:{last.mutant.line} {last.mutant.name}")
-    _judge(settings, runs, whole=not arguments.sample)
+        except KeyboardInterrupt:
+            ui.say("Stopping when the proofs end that run now")
+            pool.shutdown(cancel_futures=True)
+            raise
+    return runs
 
 
 def _slug(patch: Patch) -> str:
     return patch.name.removesuffix(".patch")
 
 
-def _sample(jobs: list[tuple[Patch, str, Mutant]], count: int) -> list[tuple[Patch, str, Mutant]]:
+def _sample(jobs: list[Job], count: int) -> list[Job]:
     """Return so many mutants of each patch, the same at each run; all where count is 0."""
     if not count:
         return jobs
@@ -86,6 +109,14 @@ def _sample(jobs: list[tuple[Patch, str, Mutant]], count: int) -> list[tuple[Pat
         own = [job for job in jobs if job[0].name == name]
         chosen += random.Random(name).sample(own, min(count, len(own)))  # noqa: S311  # nothing secret
     return chosen
+
+
+def _unchanged(settings: Settings, tree: Path, patch: Patch) -> None:
+    """Run a proof on the series as it is: a proof that fails there "notices" every fault."""
+    done = proofs.run(settings.root, patch.field("Proof"), tree, settings.environ, "-x")
+    if not done.green:
+        remedy = "Run it as `nox -s patches -- tree FOLDER` and CONTRIBUTING.md say, and mend it first."
+        raise ProofError(f"The proof of {patch.name} fails without a fault.", why=done.said[-2000:], remedy=remedy)
 
 
 def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, mutant: Mutant) -> Run:
