@@ -25,13 +25,15 @@ FRESH = "/api/models?refresh=true"
 
 @dataclass(frozen=True)
 class Case:
-    """Where a row runs: `tree` is stock or ours, `names` are of its own."""
+    """Where a row runs: `tree` is stock or ours; `other` is a second worker on the same data."""
 
     site: Site
     provider: Provider
     tree: str
     row: str
     redis: Line | None = None
+    fail_over: Callable[[], None] | None = None
+    other: Site | None = None
 
     def url(self, name: str, slot: str = "openai", **script: Any) -> str:
         """Script a provider of this row's own; return its base URL."""

@@ -227,59 +227,19 @@ def what_a_user_without_rights_sees(case: Case) -> list[Any]:
     return [sorted(user.models().ids), user.chat("closed").status_code, user.chat("open").status_code]
 
 
-_COUNT = itertools.count()
+COUNT = itertools.count()
 
 
 @row("less", slack=30, ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
 def memory_of_forty_users(case: Case) -> float:
     rich = {"data": [{"id": f"m{n}", "x": "y" * 300} for n in range(350)]}
     case.site.connect([case.provider.script(case.name("rich"), body=rich)])
-    users = [case.site.signed_up(f"u{next(_COUNT)}x{case.tree}", "admin") for _ in range(40)]
+    users = [case.site.signed_up(f"u{next(COUNT)}x{case.tree}", "admin") for _ in range(40)]
     case.site.models()
     before = case.site.memory()
     for user in users:
         user.models()
     return case.site.memory() - before
-
-
-def signed_out(case: Case, word: str, seconds: float) -> int:
-    """Sign somebody out, and use their token while Redis is late."""
-    user = case.site.signed_up(f"s{next(_COUNT)}x{case.tree}")
-    assert user.call("GET", LISTED).ok
-    user.call("POST", "/api/v1/auths/signout").raise_for_status()
-    assert case.redis
-    case.redis.hold(word, seconds)
-    try:
-        return user.call("GET", LISTED).status_code
-    finally:
-        case.redis.hold("nothing", 0)
-
-
-@row(auth=True, REDIS_URL="line")
-def a_signed_out_token_while_redis_is_late(case: Case) -> int:
-    return signed_out(case, "revoked", 0.6)
-
-
-@row(auth=True, REDIS_URL="line")
-def a_signed_out_token_with_a_redis_far_away(case: Case) -> int:
-    return signed_out(case, "\r\n", 0.08)
-
-
-@row("more", auth=True, REDIS_URL="line")
-def the_cached_list_with_a_redis_far_away(case: Case) -> bool:
-    case.site.set_config("models.base_models_cache", "true")
-    case.site.connect([case.url("far")])
-    case.ids()
-    assert case.redis
-    case.redis.hold("\r\n", 0.08)
-    try:
-        before = case.asked("far")
-        for _ in range(3):
-            assert case.ids(LISTED)
-        return case.asked("far") == before
-    finally:
-        case.redis.hold("nothing", 0)
-        case.site.set_config("models.base_models_cache", "false")
 
 
 @row(HTTP_PROXY="proxy", NO_PROXY="")

@@ -7,10 +7,13 @@ import http.server
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import trustme
 
@@ -72,10 +75,11 @@ class Line:
 
 
 @contextmanager
-def redis() -> Iterator[Line]:
-    """Run a real Redis that keeps nothing, behind a line."""
+def _redis_server(*options: str) -> Iterator[int]:
+    """Run a real Redis that keeps nothing; yields its port."""
     program, port = tools.find(settings.load(), "redis-server", Terminal()), free_port()
-    argv = [program, "--bind", "127.0.0.1", "--port", port, "--save", "", "--daemonize", "no"]
+    folder = tempfile.TemporaryDirectory()  # where a replica puts what it gets
+    argv = [program, *options, "--bind", "127.0.0.1", "--port", port, "--dir", folder.name, "--daemonize", "no"]
     child = subprocess.Popen(process.bound(argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(200):
@@ -83,11 +87,59 @@ def redis() -> Iterator[Line]:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break
             time.sleep(0.05)
+        yield port
+    finally:
+        process.stop(child, grace=2)
+        folder.cleanup()
+
+
+@contextmanager
+def redis() -> Iterator[Line]:
+    """Run a Redis behind a line."""
+    with _redis_server("--save", "") as port:
         line = Line(port)
         yield line
         line.refuse()
-    finally:
-        process.stop(child, grace=2)
+
+
+@dataclass(frozen=True)
+class Sentinel:
+    """A Sentinel over two Redis, one of which is the master."""
+
+    port: int
+
+    def ask(self, *words: str) -> str:
+        """Send it a command."""
+        request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+            line.sendall(request.encode())
+            return line.recv(1 << 16).decode()
+
+    def fail_over(self) -> None:
+        """Have the other one become the master; returns when it is."""
+        before = self.ask("SENTINEL", "get-master-addr-by-name", "mymaster")
+        deadline = time.monotonic() + 20
+        while not self.ask("SENTINEL", "failover", "mymaster").startswith("+OK"):  # it does not know the other one yet
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        while self.ask("SENTINEL", "get-master-addr-by-name", "mymaster") == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+@contextmanager
+def sentinel() -> Iterator[Sentinel]:
+    """Run a Sentinel over two Redis."""
+    with ExitStack() as held:
+        folder = held.enter_context(tempfile.TemporaryDirectory())
+        master = held.enter_context(_redis_server("--save", ""))
+        held.enter_context(_redis_server("--save", "", "--replicaof", f"127.0.0.1 {master}"))
+        config = Path(folder) / "sentinel.conf"
+        config.write_text(
+            f"sentinel monitor mymaster 127.0.0.1 {master} 1\n"
+            "sentinel failover-timeout mymaster 2000\nsentinel down-after-milliseconds mymaster 1000\n"
+        )
+        yield Sentinel(held.enter_context(_redis_server(str(config), "--sentinel")))
 
 
 @contextmanager

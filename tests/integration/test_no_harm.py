@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import no_harm_redis
 import no_harm_server
 import outages
 import processes
@@ -28,8 +30,6 @@ Results = dict[str, tuple[Any, Any]]
 
 @pytest.fixture(scope="module")
 def trees(real: Settings, inputs: pipeline.Inputs) -> Iterator[dict[str, Path]]:
-    from dataclasses import replace
-
     with temp_folder(real.cache / "trees", "no-harm-") as work:
         made = {}
         for name, patches in (("stock", ()), ("ours", inputs.patches)):
@@ -42,18 +42,29 @@ def run(tree: Path, name: str, rows: list[Row], provider: Provider) -> dict[str,
     """Run rows of one environment on one tree, one after the other."""
     with ExitStack() as held:
         env = dict(rows[0].env)
-        line = held.enter_context(outages.redis()) if "REDIS_URL" in env else None
+        line = held.enter_context(outages.redis()) if env.get("REDIS_URL") == "line" else None
+        sentinel = held.enter_context(outages.sentinel()) if env.get("REDIS_URL") == "sentinel" else None
         if line:
-            env |= {"REDIS_URL": f"redis://{line.host}/0"}
+            env["REDIS_URL"] = f"redis://{line.host}/0"
+        if sentinel:
+            env |= {"REDIS_URL": "redis://mymaster/0", "REDIS_SENTINEL_HOSTS": "127.0.0.1"}
+            env["REDIS_SENTINEL_PORT"] = str(sentinel.port)
+        two = env.pop("WORKERS", None) == "2"
         if "HTTP_PROXY" in env:
             env["HTTP_PROXY"] = f"http://{provider.host}"
         if "OPENAI_API_BASE_URLS" in env:
             env["OPENAI_API_BASE_URLS"] = provider.good
-        site = held.enter_context(processes.webui(tree, env=env, auth=rows[0].auth))
+        auth = rows[0].auth
+        site, other = held.enter_context(processes.webui(tree, env=env, auth=auth)), None
+        if two:
+            other = held.enter_context(processes.webui(tree, env=env, auth=auth, data=site.data, signed=False))
+            other = replace(other, token=site.token)
+        fail_over = sentinel.fail_over if sentinel else None
+        case = Case(site, provider, name, "", redis=line, fail_over=fail_over, other=other)
         values: dict[str, Any] = {}
         for row in rows:
             try:
-                values[row.name] = row.run(Case(site, provider, name, row.name, line))
+                values[row.name] = row.run(replace(case, row=row.name))
             except Exception as error:  # noqa: BLE001  # stock does not get through every row
                 values[row.name] = f"{BROKEN}: {error!r}"[:300]
         return values
@@ -95,5 +106,6 @@ def test_ours_does_it_as_well_as_stock(results: Results, row: Row) -> None:
 
 def test_there_are_enough_rows() -> None:
     assert len(ROWS) >= 40
-    assert any(row.run is no_harm_server.actions_and_filters for row in ROWS)  # the rows of that module count, too
+    for scenario in (no_harm_server.actions_and_filters, no_harm_redis.two_workers_fail_over):
+        assert any(row.run is scenario for row in ROWS)  # the rows of those modules count, too
     assert len({row.name for row in ROWS}) == len(ROWS)
