@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ DIRECT = [
 DIRECT += ["metadatax", "host.containers.internal", "far.example.com", "[::ffff:127.0.0.1]"]
 PROXIED = ["metadata", "instance-data", "vllm.example.com", "metadata.google.internal", "far.example.net"]
 PROXIED += ["169.254.169.254", "[fe80::1]", "[fd00:ec2::254]", "93.184.216.34", "x.locals.org"]
+PROXIED += ["[::ffff:5db8:d822]", "[::ffff:a9fe:a9fe]"]  # 93.184.216.34 and 169.254.169.254 as IPv6
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,7 @@ def proxy() -> Iterator[Provider]:
 def environment(provider: Provider, proxy: Provider) -> dict[str, str]:
     port, url = provider.host.rpartition(":")[2], f"http://{proxy.host}"
     names = f"far.example.com:{port},far.example.net:1"
-    return {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": f"8.8.8.0/24,{names}", "no_proxy": "8.8.4.4/31"}
+    return {"HTTP_PROXY": url, "http_proxy": url, "NO_PROXY": f"8.8.8.9/24,{names}", "no_proxy": "8.8.4.4/31"}
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +133,23 @@ def test_it_can_be_switched_off(tree: Path, provider: Provider, proxy: Provider,
     with processes.site(tree, openai=[at(provider, "off.local")], env=env, before=names) as site:
         assert "beside" not in site.models().ids
         assert asked_proxy(proxy, "off.local")
+
+
+def test_what_upstream_asks_of_its_sessions_stays(tree: Path, provider: Provider, tmp_path: Path) -> None:
+    env = {"AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": "1", "AIOHTTP_POOL_CONNECTIONS": "1"}
+    claude = {"data": [{"id": "claude", "display_name": "Claude"}], "has_more": False}
+    late = [provider.script("late", wait=2.5), provider.script("api.anthropic.com", wait=2.5, body=claude)]
+    with processes.site(tree, openai=late, env=env) as site:
+        assert not site.models().ids
+        time.sleep(1.5)
+        assert not site.models().ids  # what took longer than the setting is not waited for
+        assert not site.call("GET", "/openai/models/0").ok
+        azure = {"url": late[0], "key": "key", "config": {"azure": True, "api_version": "1"}}
+        assert not site.call("POST", "/openai/verify", json=azure).ok
+        site.connect([provider.script("busy")])
+        site.models()
+        provider.script("busy", wait=1)
+        with ThreadPoolExecutor(2) as pool:
+            start = time.monotonic()
+            assert {answer.status_code for answer in pool.map(site.chat, ["beside"] * 2)} == {200}
+            assert time.monotonic() - start > 2  # one after the other: there is one connection

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from processes import Provider, Site
@@ -35,3 +37,27 @@ def test_what_is_switched_off_or_entered_by_hand(webui: Site, provider: Provider
     listed, off = (provider.good, {"model_ids": ["by-hand"]}), (provider.fault("gzip"), {"enable": False})
     webui.connect([listed, off], [(provider.fault("fine", "ollama"), {"enable": False})])
     assert webui.models().ids == ["by-hand"]
+
+
+def test_the_log_names_what_fails(webui: Site, provider: Provider) -> None:
+    ollama = provider.script("ps", "ollama", body={"models": [{"model": "same", "name": "same"}]}, ps="nonsense")
+    nonsense = [provider.script(f"no-{slot}", slot, body="no list") for slot in ("openai", "ollama")]
+    webui.connect(nonsense[:1], [ollama, nonsense[1]])
+    webui.models()
+    for connection in ("OpenAI connection 0", "Ollama connection 1", "Ollama ps connection 0"):
+        assert re.search(rf"{connection} .*fails: ", webui.log())
+
+
+def test_what_an_ollama_has_loaded(webui: Site, provider: Provider) -> None:
+    model = {"model": "same", "name": "same"}
+    loaded = {"models": [{**model, "expires_at": "2030-01-01T00:00:00Z"}]}
+    webui.connect([], [provider.script("loads", "ollama", body={"models": [model]}, ps=loaded)])
+    assert (webui.models().get("same") or {})["loaded"] is True
+
+
+def test_each_source_has_its_own_models(webui: Site, provider: Provider) -> None:
+    models = {"models": [{"model": "local", "name": "local"}]}
+    webui.connect([provider.good], [provider.script("local", "ollama", body=models)])
+    owners = {model["id"]: model["owned_by"] for model in webui.models().models}
+    assert owners == {"beside": "openai", "local": "ollama"}
+    assert webui.models().ids == ["beside", "local"]

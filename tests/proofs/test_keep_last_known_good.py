@@ -37,7 +37,7 @@ def until(look: Callable[[], bool], seconds: float = 5) -> None:
 def stale(listing: Listing, model: str = "beside") -> bool:
     found = listing.get(model)
     assert found
-    return "stale" in found
+    return bool(found.get("stale", False))
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -93,12 +93,47 @@ def test_one_that_fails_keeps_its_models_marked_as_stale(webui: Site, provider: 
     name = f"dies-{slot}"
     connect(webui, slot, provider.script(name, slot))
     assert not stale(webui.models())
+    until((webui.data / "model_lists").exists)
+    assert stat.S_IMODE((webui.data / "model_lists").stat().st_mode) == 0o700
     provider.script(name, slot, hang_up=True)
     assert stale(webui.models())
     provider.script(name, slot, body="no list")
     assert stale(webui.models())
     provider.script(name, slot)
     assert not stale(webui.models())
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
+def test_one_that_refuses_keeps_nothing(webui: Site, provider: Provider, status: str) -> None:
+    name = f"refuses-{status[:3]}"
+    webui.connect([provider.script(name)])
+    assert webui.models().ids
+    provider.script(name, status=status, body={"error": "no"})
+    assert not webui.models().ids
+    provider.script(name, hang_up=True)
+    assert not webui.models().ids
+
+
+def test_stale_gives_way_to_fresh_of_the_other_slot(webui: Site, provider: Provider) -> None:
+    same = {"data": [{"id": "same"}], "models": [{"model": "same", "name": "same"}]}
+    webui.connect([provider.script("cloud", body=same)], [provider.script("local", "ollama", body=same)])
+    webui.models()
+    for dead, slot, owner in (("local", "ollama", "openai"), ("cloud", "openai", "ollama")):
+        provider.script(dead, slot, hang_up=True)
+        listing = webui.models()
+        assert not stale(listing, "same")
+        assert (listing.get("same") or {})["owned_by"] == owner
+        provider.script(dead, slot, body=same)
+        webui.models()
+
+
+def test_the_log_has_no_credentials(webui: Site, provider: Provider) -> None:
+    url = provider.script("logged", hang_up=True).replace("127.0.0.1", "somebody:hunter2@127.0.0.1")
+    webui.connect([f"{url}?token=hunter3#hunter4"])
+    webui.models()
+    (line,) = {line for line in webui.log().splitlines() if "OpenAI connection 0" in line and "logged" in line}
+    assert f"({provider.fault('logged')}) fails: " in line
+    assert "hunter" not in webui.log()
 
 
 def two(webui: Site, provider: Provider, slot: str, **config: Any) -> tuple[str, str]:
@@ -135,6 +170,7 @@ def test_concurrent_lists_ask_a_connection_once(webui: Site, provider: Provider)
         listings = list(pool.map(lambda _: webui.models(), range(20)))
     assert all("beside" in listing.ids for listing in listings)
     assert provider.lists("shared") <= 2
+    assert "never awaited" not in webui.log()
 
 
 def test_what_a_list_changes_is_not_what_is_kept(webui: Site, provider: Provider) -> None:
@@ -174,6 +210,10 @@ def test_every_user_has_the_answer_that_is_theirs(tree: Path, provider: Provider
         assert "beside" not in other.models().ids
         assert "beside" in admin.models().ids
         # nor is it on disk, where others would get it from
+        for config in (headers, {"forward_cookies": True}, {"auth_type": "session"}, {"auth_type": "system_oauth"}):
+            admin.connect([(provider.fault("fine"), config)])
+            admin.models()
+        time.sleep(0.5)
         assert not list((admin.data / "model_lists").glob("*"))
 
 
@@ -195,6 +235,14 @@ def test_models_stay_over_a_restart_where_nobody_else_can_look(tree: Path, provi
         for file in files.values():
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
             assert len(file.name) == 64
+        written = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+        both = {"data": [{"id": "restarts"}, {"id": "newer"}]}
+        provider.script("restarts", body=both)
+        assert "newer" in site.models().ids
+        until(lambda: b"newer" in zlib.decompress(files["restarts"].read_bytes()))
+        # what did not change is not written again
+        assert {file for file in folder.iterdir() if file.stat().st_mtime_ns != written[file]} == {files["restarts"]}
+        for file in files.values():
             for path in ("/cache/model_lists/", "/static/../model_lists/", "/api/v1/files/model_lists/"):
                 assert b"restarts" not in site.call("GET", f"{path}{file.name}").content
     files["tampered"].write_bytes(zlib.compress(json.dumps({"data": [{"id": 7}, {"id": "good"}]}).encode()))
@@ -205,7 +253,7 @@ def test_models_stay_over_a_restart_where_nobody_else_can_look(tree: Path, provi
         provider.script(name, hang_up=True)
     with processes.webui(tree, data=tmp_path) as site, ThreadPoolExecutor(5) as pool:
         for listing in pool.map(lambda _: site.models(), range(5)):  # everybody comes back at once
-            assert set(listing.ids) == {"restarts", "good", *names[4:]}
+            assert set(listing.ids) == {"restarts", "newer", "good", *names[4:]}
             assert stale(listing, "restarts")
         assert "can not be used" in site.log()
     with processes.webui(tree, data=tmp_path, env={"WEBUI_SECRET_KEY": "another"}) as site:
@@ -232,6 +280,20 @@ def test_what_can_be_set_and_switched_off(tree: Path, provider: Provider) -> Non
         assert listing.ids
         assert listing.seconds > 2
         provider.script("off", hang_up=True)
+        assert not site.models().ids
+        assert not list((site.data / "model_lists").glob("*"))
+
+
+def test_what_nobody_asks_for_is_forgotten(tree: Path, provider: Provider) -> None:
+    # the provider is told who asks, so that an answer is one user's, and in memory alone
+    env = {"MODEL_LIST_STALE_TTL": "2", "ENABLE_FORWARD_USER_INFO_HEADERS": "True"}
+    with processes.webui(tree, env=env) as site:
+        for name in ("left", "next", "last"):
+            site.connect([provider.script(f"{name}-for-one")])
+            assert site.models().ids
+            time.sleep(2.1)
+        provider.script("left-for-one", hang_up=True)
+        site.connect([provider.fault("left-for-one")])
         assert not site.models().ids
         assert not list((site.data / "model_lists").glob("*"))
 
@@ -265,6 +327,17 @@ def test_the_list_is_made_anew_when_a_late_answer_comes(tree: Path, provider: Pr
             for _ in range(3):
                 assert site.models("/api/models").seconds < 0.7
             assert provider.lists(f"late{cached}") == before  # nothing new came, so it stays cached
+
+
+def test_a_slow_connection_that_has_other_models_now(tree: Path, provider: Provider) -> None:
+    with processes.webui(tree, env={"MODELS_CACHE_TTL": "300"}) as site:
+        site.connect([provider.script("changes", body={"data": [{"id": "old"}]}, wait=1.2)])
+        assert site.models().ids == ["old"]
+        provider.script("changes", body={"data": [{"id": "new"}]}, wait=1.2)
+        listing = site.models()
+        assert listing.ids == ["old"]
+        assert not stale(listing, "old")
+        until(lambda: site.models("/api/models").ids == ["new"])
 
 
 @pytest.mark.parametrize("where", ["tags", "ps"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -123,6 +124,24 @@ def test_a_function_that_exits_does_not_end_the_server(webui: Site, body: str) -
         assert listing.seconds < 2
 
 
+def test_what_fails_is_said_and_asked_once_a_list(webui: Site, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    webui.function("counts", PIPES.format(f"open({str(marks)!r}, 'a').write('x'); raise ValueError('no loop')"))
+    webui.function("leaves", ASYNC.format("raise SystemExit('left')"))
+    webui.models()
+    assert marks.read_text() == "x"  # in a thread, and not once more on the loop
+    for name, why in (("counts", "no loop"), ("leaves", "SystemExit('left')")):
+        assert re.search(rf"functions connection {name} \(pipes\(\)\) fails: .*{re.escape(why)}", webui.log())
+
+
+def test_what_functions_list_is_not_on_disk(tree: Path) -> None:
+    with processes.webui(tree) as site:
+        site.function("lists", PIPES.format("return [{'id': 'a', 'name': 'A'}]"))
+        assert "lists.a" in site.models().ids
+        time.sleep(1)
+        assert not list((site.data / "model_lists").glob("*"))  # it has a module's own values in it
+
+
 def test_many_models_of_a_function_are_cut_off(webui: Site) -> None:
     webui.function(
         "many", PIPES.format("return ({'id': str(n), 'name': 'x'} for n in __import__('itertools').count())")
@@ -160,6 +179,8 @@ def test_a_function_that_does_not_load(webui: Site, tmp_path: Path, kind: str) -
         assert "broken" not in listing.ids
         assert "sound" in listing.ids
     assert bool(webui.call("GET", "/api/v1/functions/id/broken").json()["is_active"]) is stays_active
+    if kind == "exit":
+        assert "SystemExit(3)" in webui.log()
     if kind != "syntax":
         assert marks.read_text() == "x"  # once, as in stock: not at every list
     webui.sql("UPDATE function SET content = 'class Pipe: pass', is_active = 1 WHERE id = 'broken'")

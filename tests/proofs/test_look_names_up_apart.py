@@ -14,6 +14,9 @@ original = socket.getaddrinfo
 def getaddrinfo(host, *arguments, **options):
     if str(host).startswith("dead"):
         time.sleep(30)
+    if str(host).startswith("scoped"):  # an IPv6 address as a network interface has it
+        assert options["type"] == socket.SOCK_STREAM
+        return [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::ffff:127.0.0.1", arguments[0], 0, 1))]
     return original(host, *arguments, **options)
 socket.getaddrinfo = getaddrinfo
 """
@@ -30,3 +33,5 @@ def test_dead_names_cost_only_themselves(tree: Path, provider: Provider, tmp_pat
         ollama = provider.fault("ollama-like", "ollama").replace("127.0.0.1", "localhost")
         webui.connect([], [*(f"http://dead-too{number}.example.com" for number in range(40)), ollama])
         assert "beside" in webui.models().ids  # the shared session of Ollama and chats
+        webui.connect([provider.good.replace("127.0.0.1", "scoped.example.com")])
+        assert "beside" in webui.models().ids

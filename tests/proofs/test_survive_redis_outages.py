@@ -74,3 +74,12 @@ def test_a_late_answer_reaches_the_list_without_redis(tree: Path, provider: Prov
         redis.refuse()
         time.sleep(2.5)
         assert "late" in site.models("/api/models").ids
+
+
+def test_a_late_answer_reaches_the_list_that_redis_keeps(tree: Path, provider: Provider) -> None:
+    with with_redis(tree, provider) as (site, _):
+        site.set_config("models.base_models_cache", "true")
+        site.connect([provider.good, provider.script("kept-late", body={"data": [{"id": "late"}]}, wait=2.5)])
+        assert "late" not in site.models().ids
+        time.sleep(2.5)
+        assert "late" in site.models("/api/models").ids
