@@ -249,3 +249,14 @@ def test_a_bound_can_be_set_and_switched_off(
         ids = [str(key) for key in site.models().ids]
         assert len([key for key in ids if key.startswith("m")]) == count
         assert ("padded" in ids) == padded
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "R"}}, {"error": "R"}, {"message": "R"}, {"detail": "R"}, {"data": [], "error": "R"}]
+)
+def test_the_reason_that_a_provider_gives_is_in_the_log(webui: Site, provider: Provider, body: dict[str, Any]) -> None:
+    reason = "overloaded" + "".join(filter(str.isalpha, repr(body)))
+    answer = json.loads(json.dumps(body).replace('"R"', json.dumps(reason)))
+    webui.connect([provider.script(reason, status="200 OK" if "data" in body else "503 Busy", body=answer)])
+    webui.models()
+    assert re.search(rf"OpenAI connection 0 .*fails: .*{reason}", webui.log())
