@@ -320,6 +320,12 @@ def test_a_chat_waits_for_a_model_as_long_as_stock(tree: Path, provider: Provide
         provider.script("slow4", body={"data": [{"id": "slow"}, {"id": "new"}]})
         assert site.chat("new").status_code == 200  # no list had it yet
         assert site.chat("nobody").status_code == 400
+        site.sql(MODEL, "orphan", "gone")
+        site.models()
+        time.sleep(1.1)  # for so long a list is cached
+        before = provider.lists("fine")
+        assert site.chat("orphan").status_code != 200
+        assert provider.lists("fine") == before  # every late answer is in the list by now
         assert "A source of models fails" not in site.log()
 
 
