@@ -15,9 +15,10 @@ _REMOVED = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Raise, ast.R
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One fault: in which line (1 is the first), of which kind, what stood there and what stands there now."""
+    """One fault: its line (1 is the first) and that line's text, its kind, what stood there and what stands now."""
 
     line: int
+    source: str
     kind: str
     before: str
     after: str
@@ -48,15 +49,17 @@ def mutants(text: str, lines: frozenset[int]) -> list[Mutant]:
         offsets.append(offsets[-1] + len(line))
     data = text.encode()
     tree = ast.parse(text)
-    found: dict[str, Mutant] = {}
+    rows = text.splitlines()
+    by_text: dict[str, Mutant] = {}
     for node, kind, after in _faults(tree, _Words(data, offsets)):
         if node.lineno not in lines:
             continue
         start, end = (offsets[row - 1] + column for row, column in _span(node))
         changed = (data[:start] + after.encode() + data[end:]).decode()
         if changed != text and _compiles(changed):
-            found.setdefault(changed, Mutant(node.lineno, kind, data[start:end].decode(), after, changed))
-    return sorted(found.values(), key=lambda mutant: (mutant.line, mutant.kind))
+            source, before = rows[node.lineno - 1].strip(), data[start:end].decode()
+            by_text.setdefault(changed, Mutant(node.lineno, source, kind, before, after, changed))
+    return sorted(by_text.values(), key=lambda mutant: (mutant.line, mutant.kind))
 
 
 def _span(node: ast.expr | ast.stmt) -> tuple[tuple[int, int], tuple[int, int]]:

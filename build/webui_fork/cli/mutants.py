@@ -26,6 +26,7 @@ SCORE = 0.9
 _BACKEND = "backend/"
 
 
+Key = tuple[str, str, str, str]  # patch, file below backend/, the line's text, the mutant's name
 Job = tuple[Patch, str, Mutant]  # a patch, a file that it changes, and a fault in one of its lines there
 
 
@@ -37,6 +38,11 @@ class Run:
     path: str
     mutant: Mutant
     killed: bool
+
+    @property
+    def key(self) -> Key:
+        """How a known survivor names it: the same fault in another line is another one."""
+        return self.patch, self.path, self.mutant.source, self.mutant.name
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -58,9 +64,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         jobs = _sample(_jobs(settings, inputs, built, tree, chosen), arguments.sample)
         for patch in chosen:
             ui.say(f"Running the proof of {_slug(patch)} without a fault")
-            _unchanged(settings, tree, patch)
+            check_unchanged(settings, tree, patch)
         runs = _run_all(settings, ui, tree, work, jobs, arguments.jobs)
-    _judge(settings, runs, whole=not arguments.sample)
+    judge(settings, runs, whole=not arguments.sample)
 
 
 def _jobs(settings: Settings, inputs: Inputs, built: Built, tree: Path, chosen: list[Patch]) -> list[Job]:
@@ -111,8 +117,12 @@ def _sample(jobs: list[Job], count: int) -> list[Job]:
     return chosen
 
 
-def _unchanged(settings: Settings, tree: Path, patch: Patch) -> None:
-    """Run a proof on the series as it is: a proof that fails there "notices" every fault."""
+def check_unchanged(settings: Settings, tree: Path, patch: Patch) -> None:
+    """Run a proof on the series as it is: a proof that fails there "notices" every fault.
+
+    Raises:
+        ProofError: it fails, or can not run.
+    """
     done = proofs.run(settings.root, patch.field("Proof"), tree, settings.environ, "-x")
     if not done.green:
         remedy = "Run it as `nox -s patches -- tree FOLDER` and CONTRIBUTING.md say, and mend it first."
@@ -126,8 +136,8 @@ def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, 
     return Run(_slug(patch), path.removeprefix(_BACKEND), mutant, not done.green)
 
 
-def known(settings: Settings) -> dict[tuple[str, str, str], str]:
-    """Read the survivors that nobody can notice: patch, the line's text, the mutant's name, and why.
+def known(settings: Settings) -> dict[Key, str]:
+    """Read the survivors that nobody can notice, and why.
 
     Raises:
         UsageError: the file is not what it should be.
@@ -135,13 +145,25 @@ def known(settings: Settings) -> dict[tuple[str, str, str], str]:
     path = settings.root / KNOWN
     try:
         table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return {(row["patch"], row["path"], row["mutant"]): str(row["why"]) for row in table.get("survivor", [])}
+        rows = table.get("survivor", [])
+        return {(row["patch"], row["path"], row["line"], row["mutant"]): str(row["why"]) for row in rows}
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        remedy = "A [[survivor]] has patch, path, mutant and why."
+        remedy = "A [[survivor]] has patch, path, line, mutant and why."
         raise UsageError(f"{KNOWN} can't be read.", why=repr(error), remedy=remedy) from None
 
 
-def _judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
+def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
+    """Print the scores and the survivors, and write them to out/mutants.md.
+
+    Args:
+        settings: where the known survivors are read and the report goes.
+        runs: what was tried.
+        whole: it was every mutant; of a sample, nothing follows.
+
+    Raises:
+        ProofError: a proof notices too few, or a survivor is not known.
+        UsageError: the file of known survivors is not what it should be.
+    """
     excused = known(settings)
     rows, low = [], []
     for name in dict.fromkeys(run.patch for run in runs):
@@ -156,7 +178,7 @@ def _judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
     write_atomic(settings.out / "mutants.md", "\n".join(lines) + "\n")
     print(report.table(rows))
     print("\n".join(lines[len(rows) + 3 :]))
-    unnamed = [run for run in survivors if (run.patch, run.path, run.mutant.name) not in excused]
+    unnamed = [run for run in survivors if run.key not in excused]
     if whole and (low or unnamed):
         raise ProofError(
             f"{len(unnamed)} survivors are not named; below {SCORE:.0%}: {', '.join(low) or 'none'}.",
@@ -165,9 +187,9 @@ def _judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
         )
 
 
-def _survivors(runs: Iterable[Run], excused: dict[tuple[str, str, str], str]) -> list[str]:
+def _survivors(runs: Iterable[Run], excused: dict[Key, str]) -> list[str]:
     return [
         f"- {run.patch} {run.path}:{run.mutant.line} `{run.mutant.name}`"
-        + (f": {why}" if (why := excused.get((run.patch, run.path, run.mutant.name))) else "")
+        + (f": {why}" if (why := excused.get(run.key)) else "")
         for run in runs
     ]
