@@ -161,12 +161,17 @@ def sweep(client: DockerClient, **filters: Any) -> None:
     Args:
         filters: Docker's, to remove only some.
     """
+    from docker.errors import DockerException
+
     for left in client.containers.list(all=True, filters=filters):
-        left.remove(force=True, v=True)
+        with suppress(DockerException):
+            left.remove(force=True, v=True)
     for unused in client.networks.list(filters={"type": "custom", **filters}):  # Docker's own can not be removed
-        unused.remove()
+        with suppress(DockerException):
+            unused.remove()
     for kept in client.volumes.list(filters=filters):
-        kept.remove(force=True)
+        with suppress(DockerException):
+            kept.remove(force=True)
 
 
 def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterator[bytes]:
