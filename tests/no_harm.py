@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,6 +48,15 @@ class Case:
 
     def ids(self, path: str = FRESH) -> list[Any]:
         return sorted(model for model in self.site.models(path).ids if not str(model).startswith("preset-"))
+
+    @contextmanager
+    def base_models_cached(self) -> Iterator[None]:
+        """Have the server keep its base models for as long as the context lasts."""
+        self.site.set_config("models.base_models_cache", "true")
+        try:
+            yield
+        finally:
+            self.site.set_config("models.base_models_cache", "false")
 
     def answers(self, model: str, count: int = 3) -> int:
         """Return how many chats of so many a model answers."""

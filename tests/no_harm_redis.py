@@ -36,19 +36,18 @@ def a_signed_out_token_with_a_redis_far_away(case: Case) -> int:
 
 @row("more", auth=True, REDIS_URL="line")
 def the_cached_list_with_a_redis_far_away(case: Case) -> bool:
-    case.site.set_config("models.base_models_cache", "true")
-    case.site.connect([case.url("far")])
-    case.ids()
     assert case.redis
-    case.redis.hold("\r\n", 0.08)
-    try:
-        before = case.asked("far")
-        for _ in range(3):
-            assert case.ids(LISTED)
-        return case.asked("far") == before
-    finally:
-        case.redis.hold("nothing", 0)
-        case.site.set_config("models.base_models_cache", "false")
+    with case.base_models_cached():
+        case.site.connect([case.url("far")])
+        case.ids()
+        case.redis.hold("\r\n", 0.08)
+        try:
+            before = case.asked("far")
+            for _ in range(3):
+                assert case.ids(LISTED)
+            return case.asked("far") == before
+        finally:
+            case.redis.hold("nothing", 0)
 
 
 def polled(user: Session, path: str, seconds: float = 6) -> list[int]:
@@ -76,17 +75,14 @@ def a_redis_that_fails_over(case: Case) -> list[Any]:
 
 @row("more", auth=True, REDIS_URL="sentinel")
 def the_cached_list_after_a_failover(case: Case) -> bool:
-    case.site.set_config("models.base_models_cache", "true")
-    case.site.connect([case.url("cached")])
-    case.ids()
     assert case.fail_over
-    case.fail_over()
-    try:
+    with case.base_models_cached():
+        case.site.connect([case.url("cached")])
+        case.ids()
+        case.fail_over()
         case.ids(LISTED)
         before = case.asked("cached")
         return bool(case.ids(LISTED)) and case.asked("cached") == before
-    finally:
-        case.site.set_config("models.base_models_cache", "false")
 
 
 @row(auth=True, REDIS_URL="line", WORKERS="2")
@@ -124,7 +120,7 @@ def a_chat_at_a_worker_whose_list_is_older(case: Case) -> int:
 def a_token_signed_out_at_the_other_worker(case: Case) -> list[int]:
     assert case.other
     user = case.site.signed_up(f"w{next(COUNT)}x{case.tree}")
-    there = Session(case.other.url, user.token)
-    seen = [there.call("GET", LISTED).status_code]
+    at_other = Session(case.other.url, user.token)
+    seen = [at_other.call("GET", LISTED).status_code]
     user.call("POST", "/api/v1/auths/signout").raise_for_status()
-    return [*seen, there.call("GET", LISTED).status_code]
+    return [*seen, at_other.call("GET", LISTED).status_code]

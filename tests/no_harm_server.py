@@ -162,16 +162,15 @@ def a_list_that_is_cached_is_whole(case: Case) -> int:
 
 def cached(case: Case, **script: Any) -> int:
     """Return the requests of five lists while base models are cached and a second connection misbehaves."""
-    case.site.set_config("models.base_models_cache", "true")
-    case.site.connect([case.url("counted"), case.url("other", **script)])
-    case.ids(LISTED)
-    time.sleep(12 if script.get("wait", 0) > 10 else 3)
-    case.ids(LISTED)
-    before = case.asked("counted") + case.asked("other")
-    for _ in range(5):
-        time.sleep(1.1)
+    with case.base_models_cached():
+        case.site.connect([case.url("counted"), case.url("other", **script)])
         case.ids(LISTED)
-    case.site.set_config("models.base_models_cache", "false")
+        time.sleep(12 if script.get("wait", 0) > 10 else 3)
+        case.ids(LISTED)
+        before = case.asked("counted") + case.asked("other")
+        for _ in range(5):
+            time.sleep(1.1)
+            case.ids(LISTED)
     return case.asked("counted") + case.asked("other") - before
 
 
@@ -192,18 +191,16 @@ def requests_while_base_models_are_cached_and_one_is_silent(case: Case) -> int:
 
 @row("more")
 def a_cached_list_after_one_was_slow_once(case: Case) -> int:
-    case.site.set_config("models.base_models_cache", "true")
-    case.site.connect([case.url("a", body=SAME), case.url("b", body=SAME)])
-    case.ids()
-    case.url("a", body=SAME, wait=1.2)
-    case.ids()
-    case.url("a", body=SAME)
-    time.sleep(5)
-    case.ids(LISTED)
-    case.url("b", hang_up=True)
-    answered = case.answers("same")
-    case.site.set_config("models.base_models_cache", "false")
-    return answered
+    with case.base_models_cached():
+        case.site.connect([case.url("a", body=SAME), case.url("b", body=SAME)])
+        case.ids()
+        case.url("a", body=SAME, wait=1.2)
+        case.ids()
+        case.url("a", body=SAME)
+        time.sleep(5)
+        case.ids(LISTED)
+        case.url("b", hang_up=True)
+        return case.answers("same")
 
 
 @row(ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)

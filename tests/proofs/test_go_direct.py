@@ -135,7 +135,7 @@ def test_it_can_be_switched_off(tree: Path, provider: Provider, proxy: Provider,
         assert asked_proxy(proxy, "off.local")
 
 
-def test_what_upstream_asks_of_its_sessions_stays(tree: Path, provider: Provider, tmp_path: Path) -> None:
+def test_what_upstream_asks_of_its_sessions_stays(tree: Path, provider: Provider) -> None:
     env = {"AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": "1", "AIOHTTP_POOL_CONNECTIONS": "1"}
     claude = {"data": [{"id": "claude", "display_name": "Claude"}], "has_more": False}
     late = [provider.script("late", wait=2.5), provider.script("api.anthropic.com", wait=2.5, body=claude)]

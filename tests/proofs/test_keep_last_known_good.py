@@ -35,9 +35,9 @@ def until(look: Callable[[], bool], seconds: float = 5) -> None:
 
 
 def stale(listing: Listing, model: str = "beside") -> bool:
-    found = listing.get(model)
-    assert found
-    return bool(found.get("stale", False))
+    entry = listing.get(model)
+    assert entry
+    return bool(entry.get("stale", False))
 
 
 @pytest.mark.parametrize("slot", SLOTS)
