@@ -9,11 +9,13 @@ An answer of a fault holds the well-formed model `beside` wherever its shape all
 import asyncio
 import base64
 import gzip
+import itertools
 import json
 import re
 import socket
 import struct
 import sys
+from collections import defaultdict
 
 K = "\0K"  # the key of the list: "data" or "models"
 I = "\0I"  # noqa: E741 - the key of the id: "id" or "model"
@@ -110,8 +112,12 @@ async def reset(writer, ollama, path):
 
 
 async def flapping(writer, ollama, path):
-    flapping.calls = getattr(flapping, "calls", 0) + 1
-    await (json_(entries()) if flapping.calls % 2 else reset)(writer, ollama, path)
+    """Answer every second time, counted for each client and path: stock and ours ask at the same time."""
+    calls = flapping.calls[writer.get_extra_info("peername")[0], path]
+    await (reset if next(calls) % 2 else json_(entries()))(writer, ollama, path)
+
+
+flapping.calls = defaultdict(itertools.count)
 
 
 async def only_v1(writer, ollama, path):
