@@ -12,6 +12,7 @@ from webui_fork.files import exclusive, sha256_bytes, temp_folder
 from webui_fork.oci import Image, NamedLayer
 
 BACKEND = "app/backend"  # where the image has what patches change
+_CHANGELOG = "CHANGELOG.md"
 _WHITEOUT = ".wh."
 _COMPILES = 120.0  # seconds
 
@@ -61,6 +62,8 @@ def python(place: Path) -> list[Path | str]:
 def tree(image: Image, cache: Path, folder: Path) -> Path:
     """Lay out what a process needs of an image: `root` leads to the lower layers, `backend` has the patches.
 
+    The changelog is left empty.
+
     Args:
         image: base, Python packages, application, and last what the patches change.
         cache: the cache's folder.
@@ -73,7 +76,9 @@ def tree(image: Image, cache: Path, folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "root").symlink_to(below)
     for beside in (below / BACKEND).parent.iterdir():  # what the backend looks for in the folder above it
-        if beside.name != "backend":
+        if beside.name == _CHANGELOG:  # rendered whole at each start, which is two of its seven seconds of CPU
+            (folder / _CHANGELOG).write_text("# Changelog\n")
+        elif beside.name != "backend":
             (folder / beside.name).symlink_to(beside)
     shutil.copytree(below / BACKEND, folder / "backend", symlinks=True)
     _extract(oci.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
@@ -93,9 +98,9 @@ def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
         text: what is in it.
     """
     folder.mkdir(parents=True)
-    for link in tree.iterdir():
-        if link.is_symlink():
-            (folder / link.name).symlink_to(link.resolve())
+    for beside in tree.iterdir():
+        if beside.name != "backend":
+            (folder / beside.name).symlink_to(beside.resolve())
     shutil.copytree(tree / "backend", folder / "backend", copy_function=os.link, symlinks=True)
     (folder / path).unlink()
     (folder / path).write_text(text, encoding="utf-8")

@@ -28,7 +28,7 @@ def image(cache: Path, **changed: bytes) -> Image:
     base = [layers.file_entry("usr/bin/python3", b"#!", executable=True)]
     base += [layers.folder_entry("etc"), replace(layers.file_entry("x", b""), path="lib", kind=b"2", link="usr/lib")]
     app = [layers.file_entry("app/backend/a.py", b"a = 1\n"), layers.file_entry("app/backend/b.py", b"b = 1\n")]
-    app += [layers.file_entry("app/CHANGELOG.md", b"changes\n")]
+    app += [layers.file_entry("app/CHANGELOG.md", b"changes\n"), layers.file_entry("app/LICENSE", b"terms\n")]
     top = [layers.file_entry(f"app/backend/{name}", data) for name, data in changed.items()]
     stack = [layer(cache, entries) for entries in (base, app, top)]
     return oci.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
@@ -39,7 +39,8 @@ def test_a_tree_has_the_patches_and_leads_to_the_rest(tmp_path: Path) -> None:
     tree = unpack.tree(made, tmp_path, tmp_path / "tree")
     assert (tree / "backend/a.py").read_text() == "a = 2\n"
     assert not (tree / "backend/b.py").exists()
-    assert (tree / "CHANGELOG.md").read_text() == "changes\n"
+    assert (tree / "LICENSE").read_text() == "terms\n"
+    assert (tree / "CHANGELOG.md").read_text() == "# Changelog\n"
     assert (tree / "root/app/backend/a.py").read_text() == "a = 1\n"
     assert os.access(tree / "root/usr/bin/python3", os.X_OK)
     assert (tree / "root/lib").readlink() == Path("usr/lib")
@@ -59,6 +60,7 @@ def test_a_variant_differs_in_one_file(tmp_path: Path) -> None:
     assert (tree / "backend/a.py").read_text() == "a = 1\n"
     assert (other / "backend/b.py").read_text() == "b = 1\n"
     assert (other / "root").resolve() == (tree / "root").resolve()
+    assert (other / "CHANGELOG.md").read_text() == "# Changelog\n"
 
 
 def test_a_folder_that_is_there_is_not_written_over(tmp_path: Path) -> None:
