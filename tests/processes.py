@@ -67,7 +67,7 @@ class Provider:
             name: a name of the test's, in place of a fault's.
             slot: of which kind the URL is.
             script: `body` (any JSON), `status` ("500 Internal Server Error"), `headers`, `wait` (seconds), `hang_up`,
-                `pad` (so many letters in place of @pad@).
+                `pad` (so many letters in place of @pad@), `only` (what a path has that is not a 404).
         """
         told = base64.urlsafe_b64encode(json.dumps(script).encode()).decode()
         requests.get(f"http://{self.host}/set/{name}/{told}", timeout=10).raise_for_status()

@@ -327,6 +327,9 @@ def scripted(name):
         if script.get("hang_up"):
             await reset(writer, ollama, path)
             return
+        if script.get("only", path) not in path:
+            await FAULTS["status-404"](writer, ollama, path)
+            return
         if path.endswith(("/chat/completions", "/api/chat")):
             message = {"role": "assistant", "content": f"hello from {name}"}
             value = {"object": "chat.completion", "choices": [{"index": 0, "message": message}], "message": message}

@@ -137,12 +137,13 @@ def test_one_that_works_answers_as_in_stock(webui: Site, provider: Provider, slo
 def test_azure_is_upstreams(webui: Site, provider: Provider) -> None:
     status, answer = verify(webui, provider.script("azure", status="418 Odd", body={"a": 1}), config={"azure": True})
     assert (status, answer) == (418, {"a": 1})
-    status, _ = verify(webui, provider.fault("fine"), config={"provider": "azure"})
-    assert status == 200  # whatever its list looks like
+    for config in ({"azure": True}, {"provider": "azure"}):
+        status, answer = verify(webui, provider.script("azure-odd", body={"a": 1}), config=config)
+        assert (status, answer) == (200, {"a": 1})  # whatever its list looks like
 
 
 PROXIES = [
-    ("http://127.0.0.1:9", "does not answer"),
+    ("http://127.0.0.1:9", "The proxy http://127.0.0.1:9 does not answer. "),
     ("http://proxy.invalid:3128", "The proxy http://proxy.invalid:3128 can not be looked up."),
 ]
 
@@ -178,12 +179,23 @@ def test_a_proxy_that_answers_itself_is_blamed(tree: Path, provider: Provider) -
         assert code == "answer"
 
 
+def test_which_statuses_are_a_proxys_own(tree: Path) -> None:
+    with processes.provider() as proxy, processes.webui(tree, env={"HTTP_PROXY": f"http://{proxy.host}"}) as site:
+        for status, code in (("500 Oops", "proxy"), ("407 Who?", "proxy"), ("408 Late", "answer"), ("499 x", "answer")):
+            proxy.script("own", status=status, body={})
+            assert why(site, "http://models.example.com/f/own/v1")[0] == code, status
+
+
 @pytest.mark.parametrize("slot", ["openai", "ollama"])
-def test_a_disabled_api_lists_nothing(webui: Site, slot: str) -> None:
-    webui.connect()
+def test_a_disabled_api_lists_nothing(webui: Site, provider: Provider, slot: str) -> None:
+    webui.connect([provider.script("off")], [provider.script("off", "ollama")])
+    before = provider.lists("off")
+    for api in ("openai.enable", "ollama.enable"):
+        webui.set_config(api, "false")
     answer = webui.call("GET", "/openai/models" if slot == "openai" else "/ollama/api/tags")
     assert answer.status_code == 200
     assert answer.json() == ({"data": []} if slot == "openai" else {"models": []})
+    assert provider.lists("off") == before
 
 
 def test_an_admin_sees_which_connection_fails_and_why(webui: Site, provider: Provider) -> None:
@@ -204,7 +216,7 @@ def test_an_admin_sees_which_connection_fails_and_why(webui: Site, provider: Pro
 def test_nobody_else_sees_them(tree: Path, provider: Provider) -> None:
     with processes.site(tree, openai=[provider.fault("status-503")], auth=True) as admin:
         assert admin.models().failing
-        assert "failing" not in admin.signed_up("user").call("GET", "/api/models").json()
+        assert admin.signed_up("user").call("GET", "/api/models").json().keys() == {"data"}
         admin.connect([provider.script("recovers", hang_up=True)])
         assert admin.models().failing
         provider.script("recovers")
@@ -234,6 +246,49 @@ def test_where_the_api_is_may_change(webui: Site, provider: Provider) -> None:
     assert why(webui, provider.script("moves", status="404 Not Found", body={}))[0] == "not_found"
     versioned = [request for request in provider.asked() if "/f/moves/v1/v1" in request]
     assert not versioned  # it names a version already
+
+
+def test_a_server_that_moves_its_api_up_is_found_again(webui: Site, provider: Provider) -> None:
+    base = provider.script("lifted", "ollama", only="/v1/models")
+    webui.connect([base])
+    assert "beside" in webui.models().ids
+    provider.script("lifted", "ollama", only="/lifted/models", body={"data": [{"id": "moved-up"}]})
+    webui.models()
+    assert "moved-up" in webui.models().ids
+
+
+def test_a_chat_goes_where_the_admin_says_that_models_are(webui: Site, provider: Provider) -> None:
+    base = provider.fault("only-v1", "ollama")
+    webui.connect([base, (base, {"model_ids": ["by-hand"]})])
+    webui.models()
+    assert "by-hand" in webui.models().ids
+    webui.chat("by-hand")
+    assert any(" /f/only-v1/chat/completions " in request for request in provider.asked())
+
+
+def test_where_no_list_is_below_v1_either(webui: Site, provider: Provider) -> None:
+    base = provider.script("empty-v1", "ollama", only="/v1/models", body={"error": "another API"})
+    assert "status 404" in why(webui, base)[1]
+    base = provider.script("with-query", "ollama", status="404 Not Found", body={}) + "?a=b"
+    assert why(webui, base)[0] == "not_found"
+    assert not [request for request in provider.asked() if "/with-query?a=b/v1" in request]
+
+
+def test_the_key_is_sent_wherever_a_list_is_looked_for(webui: Site, provider: Provider) -> None:
+    verify(webui, provider.script("keyed", "ollama", only="/v1/models"))
+    why(webui, provider.script("other-slot", "ollama", only="/v1/models") + "/api", "ollama")
+    why(webui, provider.script("slot-other", "ollama", only="/api/version") + "/v1")
+    lists = [request for request in provider.asked() if re.search("/f/(keyed|other-slot|slot-other)/", request)]
+    assert {request.split()[1] for request in lists} >= {
+        "/f/keyed/v1/models",
+        "/f/other-slot/v1/models",
+        "/f/slot-other/api/version",
+    }
+    assert all("Authorization: Bearer key" in request for request in lists)
+
+
+def test_an_ollama_without_a_version(webui: Site, provider: Provider) -> None:
+    assert why(webui, provider.fault("object-empty", "ollama"), "ollama")[1].endswith(": the answer has no version.")
 
 
 def test_a_configuration_by_url_as_of_old(webui: Site, provider: Provider) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import processes
 from processes import Provider, Site
+from webui_fork import unpack
 
 # of the provider's table, where `beside` is well-formed
 OPENAI = ["id-number", "id-list", "id-surrogate", "pipeline-string", "actions-objects", "integer-too-huge", "nan"]
@@ -160,6 +162,8 @@ def test_an_error_with_models_in_it_is_a_list_and_one_without_is_none(webui: Sit
     for status in ("201 Created", "299 Odd", "400 Bad Request", "500 Internal Server Error"):
         assert "beside" in entries(webui, provider, status=status), status
     bad = [{"error": {"message": "no"}}, {"data": []}, [1, 2], "null", {"data": "x"}, {"models": {}}]
+    webui.connect([], [provider.script("erring", "ollama", body={"models": [{"model": "beside"}]}, status="500 Oops")])
+    assert "beside" in webui.models().ids
     for number, body in enumerate(bad):
         url = provider.script(f"bad{number}", body=body, status="500 Internal Server Error")
         assert webui.call("POST", "/openai/config/update", json=form(url)).ok
@@ -208,18 +212,94 @@ def test_a_bomb_stays_packed(webui: Site, provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("not-json", r"the answer is not JSON\b"),
-        ("html", r"the answer is a web page\b"),
-        ("string", r"the answer has no list named 'data'"),
-        ("error-string", r"\bno\b"),
-        ("status-503", r"status 503\b"),
+        ("not-json", r": the answer is not JSON\b"),
+        ("html", r": the answer is a web page\b"),
+        ("string", r": the answer has no list named '(data|models)'"),
+        ("error-string", r": no\b"),
+        ("status-503", r": status 503\b"),
     ],
 )
-def test_the_log_says_what_an_answer_is_instead(webui: Site, provider: Provider, name: str, words: str) -> None:
+@pytest.mark.parametrize("slot", ["openai", "ollama"])
+def test_the_log_says_what_an_answer_is_instead(
+    webui: Site, provider: Provider, name: str, words: str, slot: str
+) -> None:
     before = len(webui.log())
-    webui.connect([provider.fault(name)])
+    url = provider.fault(name, slot)
+    webui.connect([url] if slot == "openai" else [], [url] if slot == "ollama" else [])
     webui.models()
     assert any(re.search(words, line) for line in webui.log()[before:].splitlines() if "fails" in line)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("status-404", "not_found"), ("status-405", "not_found"), ("html", "not_found"), ("string", "answer")],
+)
+def test_where_nothing_is_at_a_url_is_told_apart(webui: Site, provider: Provider, name: str, code: str) -> None:
+    url = provider.script("status-405", status="405 No", body={}) if name == "status-405" else provider.fault(name)
+    answer = webui.call("POST", "/openai/verify", json={"url": url.removesuffix("/v1") + "/v2", "key": "key"})
+    assert answer.json()["error"]["code"] in (code, "ollama")
+    assert ("404" in name or "405" in name) == ("status" in answer.json()["detail"])
+
+
+def test_a_bare_list_and_one_with_an_error_beside_it(webui: Site, provider: Provider) -> None:
+    for name, body in (("bare", [BESIDE]), ("warned", {"data": [BESIDE], "error": "old key"})):
+        webui.connect([provider.script(name, body=body)])
+        assert "beside" in webui.models().ids, name
+
+
+def test_what_the_admin_listed_and_switched_off(webui: Site, provider: Provider) -> None:
+    urls = [provider.script("by-hand"), provider.script("off")]
+    webui.connect([(urls[0], {"model_ids": ["mine", " "]}), (urls[1], {"enable": False})])
+    before = len(webui.log())
+    assert [name for name in webui.models().ids if "arena" not in name] == ["mine"]
+    assert "fails" not in webui.log()[before:]
+    assert not provider.lists("by-hand")
+    assert not provider.lists("off")
+
+
+def test_anthropic_lists_what_is_well_formed(webui: Site, provider: Provider) -> None:
+    body = {"data": [{"id": "claude", "display_name": "Claude"}, {"id": 7}, 7], "has_more": False}
+    webui.connect([provider.script("api.anthropic.com", body=body)])
+    models = webui.models()
+    assert (models.get("claude") or {})["name"] == "Claude"
+    assert [name for name in models.ids if "arena" not in name] == ["claude"]
+    before = len(webui.log())
+    webui.connect([(provider.script("api.anthropic.com", hang_up=True), {"tags": []})])
+    webui.models()
+    assert re.search("OpenAI connection 0 .*fails: ", webui.log()[before:])
+
+
+OFF_LOOP = """
+import asyncio, runpy, sys, time
+in_thread = runpy.run_path(sys.argv[1])["in_thread"]
+
+def fails(error):
+    raise error
+
+async def main():
+    for error in (ValueError("v"), StopIteration("s"), SystemExit(1), KeyboardInterrupt()):
+        try:
+            await in_thread(fails, error)
+        except BaseException as caught:
+            print(type(caught).__name__, caught)
+    late = in_thread(time.sleep, 0.2)
+    late.cancel()
+    in_thread(fails, ValueError("unwanted"))
+    await asyncio.sleep(0.4)
+    in_thread(time.sleep, 60)
+
+asyncio.run(main())
+"""
+
+
+def test_what_runs_in_a_thread_ends_nothing_and_is_not_waited_for(tree: Path) -> None:
+    root = (tree / "root").resolve()
+    argv = [*unpack.python(root), "-c", OFF_LOOP, tree / "backend/open_webui/utils/off_loop.py"]
+    env = {"PYTHONHOME": str(tree / "root/usr")}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=20, check=True)
+    words = ["ValueError v", "RuntimeError StopIteration('s')", "RuntimeError SystemExit(1)"]
+    assert done.stdout.splitlines() == [*words, "RuntimeError KeyboardInterrupt()"]
+    assert not done.stderr
 
 
 def test_the_page_of_pipelines_finds_its_server(webui: Site, provider: Provider) -> None:
@@ -238,6 +318,7 @@ def test_the_version_of_the_ollamas_is_that_of_those_that_say_one(webui: Site, p
     [
         ({"MODEL_LIST_MAX_BYTES": "0", "MODEL_LIST_MAX_MODELS": "3"}, 3, True),
         ({"MODEL_LIST_MAX_BYTES": "400000", "MODEL_LIST_MAX_MODELS": "0"}, 2500, False),
+        ({"MODEL_LIST_MAX_BYTES": "1.2.3", "MODEL_LIST_MAX_MODELS": "3.0"}, 3, False),
     ],
 )
 def test_a_bound_can_be_set_and_switched_off(
@@ -260,3 +341,9 @@ def test_the_reason_that_a_provider_gives_is_in_the_log(webui: Site, provider: P
     webui.connect([provider.script(reason, status="200 OK" if "data" in body else "503 Busy", body=answer)])
     webui.models()
     assert re.search(rf"OpenAI connection 0 .*fails: .*{reason}", webui.log())
+
+
+def test_the_reason_is_printable(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.script("lines", status="503 Busy", body={"error": "one\ntwo\u202ethree"})])
+    webui.models()
+    assert "one two three (status 503)" in webui.log()
