@@ -28,7 +28,7 @@ from webui_fork import process, unpack
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 90.0  # seconds
-_PACKAGES = "usr/local/lib/python3.11/dist-packages"
+PACKAGES = "usr/local/lib/python3.11/dist-packages"
 # upstream's own of a container, and nothing that reaches out
 _ENV = {
     "ANONYMIZED_TELEMETRY": "false",
@@ -121,7 +121,7 @@ def _environment(tree: Path, data: Path, env: Mapping[str, str]) -> dict[str, st
         **_ENV,
         "DATA_DIR": str(data),
         "PYTHONHOME": str(root / "usr"),
-        "PYTHONPATH": f"{tree / 'backend'}:{root / _PACKAGES}",
+        "PYTHONPATH": f"{tree / 'backend'}:{root / PACKAGES}",
         "STATIC_DIR": str(data / "static"),
         "TIKTOKEN_CACHE_DIR": str(data / "tiktoken"),
         "WEBUI_AUTH": "False",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
 import time
 import zlib
 from collections.abc import Callable
@@ -16,6 +17,9 @@ import pytest
 import processes
 from processes import Provider, Site
 from sites import Listing
+from webui_fork import unpack
+
+INSIDE = Path(__file__).parents[1] / "assets/known_connections.py"
 
 SLOTS = ["openai", "ollama"]
 MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
@@ -372,3 +376,15 @@ def test_what_an_ollama_has_loaded(webui: Site, provider: Provider, where: str) 
     assert "A source of models fails" not in webui.log()
     provider.script(name, "ollama", body={"models": [model]}, ps="nonsense")
     assert (webui.models().get("same") or {})["loaded"] is False  # what was loaded a while ago says nothing of now
+
+
+@pytest.mark.parametrize(
+    "env", [{}, {"MODEL_LIST_DEADLINE": "0", "MODEL_LIST_STALE_TTL": "0"}], ids=["as is", "patient"]
+)
+def test_what_is_known_of_a_connection(tree: Path, tmp_path: Path, env: dict[str, str]) -> None:
+    data = tmp_path / ("patient" if env else "data")
+    data.mkdir()
+    argv = [*unpack.python((tree / "root").resolve()), INSIDE, tree / "backend", data]
+    env = {"PYTHONHOME": str(tree / "root/usr"), "PYTHONPATH": str(tree / "root" / processes.PACKAGES), **env}
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "fine\n", done.stderr

@@ -192,9 +192,10 @@ def test_a_disabled_api_lists_nothing(webui: Site, provider: Provider, slot: str
     before = provider.lists("off")
     for api in ("openai.enable", "ollama.enable"):
         webui.set_config(api, "false")
-    answer = webui.call("GET", "/openai/models" if slot == "openai" else "/ollama/api/tags")
-    assert answer.status_code == 200
-    assert answer.json() == ({"data": []} if slot == "openai" else {"models": []})
+    for of in ("", "/0"):
+        answer = webui.call("GET", ("/openai/models" if slot == "openai" else "/ollama/api/tags") + of)
+        assert answer.status_code == 200
+        assert answer.json() == ({"data": []} if slot == "openai" else {"models": []})
     assert provider.lists("off") == before
 
 

@@ -26,7 +26,8 @@ BESIDE = {"id": "beside", "name": "beside", "kept": "as it is"}
 def entries(webui: Site, provider: Provider, *odd: Any, **script: Any) -> dict[str, dict[str, Any]]:
     """List what an OpenAI provider sends; return what it is there, by id."""
     name = f"odd{next(NUMBERS)}"  # nothing is remembered of a new connection
-    webui.connect([provider.script(name, body={"data": [*odd, BESIDE]}, **script)])
+    # without a type of the admin's, upstream takes the entry's own
+    webui.connect([(provider.script(name, body={"data": [*odd, BESIDE]}, **script), {"connection_type": ""})])
     listing = webui.models()
     assert listing.status == 200
     return {model["id"]: model["openai"] for model in listing.models if "openai" in model}

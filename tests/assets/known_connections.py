@@ -1,0 +1,126 @@
+"""What is known of a connection, looked at from inside: runs in an image's own Python, on a tree's own module.
+
+Open WebUI's settings stand in for themselves, as importing them takes seconds and makes a database. Called with the
+backend's folder and a folder for data.
+"""
+
+import asyncio
+import sys
+import time
+import types
+
+BACKEND, DATA = sys.argv[1:]
+sys.path.insert(0, BACKEND)
+for name, values in {
+    "open_webui": {"__path__": [f"{BACKEND}/open_webui"]},
+    "open_webui.config": {"CACHE_DIR": f"{DATA}/cache", "DATA_DIR": DATA},
+    "open_webui.env": {
+        "AIOHTTP_CLIENT_ASYNC_DNS_RESOLVER": False,
+        "AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": None if "patient" in DATA else 10,
+        "ENABLE_FORWARD_USER_INFO_HEADERS": False,
+        "WEBUI_SECRET_KEY": "of-this-test-alone",
+    },
+}.items():
+    sys.modules[name] = types.ModuleType(name)
+    vars(sys.modules[name]).update(values)
+
+from open_webui.utils import model_connections as m  # noqa: E402
+
+m._relist = lambda state: asyncio.sleep(0)  # which needs the routers
+REQUEST = types.SimpleNamespace(app=types.SimpleNamespace(state=types.SimpleNamespace()))
+ANSWER = {"data": [{"id": "a", "name": "a"}]}
+
+
+async def after(seconds, answer=ANSWER):
+    await asyncio.sleep(seconds)
+    return answer
+
+
+def connection(name, *, on_disk=False):
+    return m.connection("OpenAI", 0, "http://x", (name,), on_disk=on_disk)
+
+
+async def listed(one, ask):
+    """Return the models of a list, and what it took."""
+    start = time.monotonic()
+    return await one.models(REQUEST, ask, m.LIMIT), time.monotonic() - start
+
+
+async def test_one_that_answers_in_time_drops_no_list():
+    one = connection("in time")
+    for number in range(3):
+        assert (await listed(one, after(0, {"data": [{"id": str(number)}]})))[0]
+        assert one.relisting is None
+    try:
+        await listed(one, asyncio.sleep(0, {}))  # no list
+    finally:
+        assert (await listed(one, after(0)))[0]["data"][0].keys() == {"id", "name"}
+    assert one.relisting is None
+    assert one not in m._late
+
+
+async def test_a_late_answer_is_to_be_listed():
+    one = connection("late")
+    await m.hurried(listed(one, after(m.FIRST_DEADLINE + 0.2)))
+    assert one.failing_since  # nothing is known of it, and it is silent
+    await asyncio.sleep(0.4)
+    assert one in m._late
+    assert one.failing_since is None
+    await m.gather_sources()
+    assert not m._late
+
+
+async def test_one_is_slow_up_to_twice_what_it_took():
+    one = connection("slow")
+    await listed(one, after(0.3))
+    assert 0.3 <= one.took < 0.35
+    models, _ = await listed(one, after(1))
+    assert models["data"][0]["stale"]
+    other = connection("slower")
+    await listed(other, after(0.5))
+    models, seconds = await listed(other, after(0.95))
+    assert "stale" not in models["data"][0]
+    assert 0.7 < seconds < 0.9
+
+
+async def test_what_is_on_disk_is_something_known():
+    one = connection("disk", on_disk=True)
+    await listed(one, after(0))
+    while not m._file(("disk",)).exists():
+        await asyncio.sleep(0.05)
+    m._known.clear()
+    one = connection("disk", on_disk=True)
+    models, seconds = await m.hurried(listed(one, after(1.2)))
+    assert models["data"][0]["id"] == "a"
+    assert seconds < 1
+    await one.task
+    assert (one.cause, one.failing_since) == ("", None)
+
+
+async def test_what_nobody_asked_for_long_is_forgotten():
+    one = connection("one")
+    await listed(one, after(0))
+    await listed(connection("other"), after(0))
+    assert connection("one") is one
+    one.seen -= m.STALE_TTL + 1
+    connection("third")
+    assert ("one",) not in m._known
+    assert ("other",) in m._known
+
+
+async def main():
+    assert not m._hurried.get()
+    assert not m.went_on.get()
+    for name, test in list(globals().items()):
+        if name.startswith("test_"):
+            await test()
+            m._known.clear()
+
+
+if "patient" in DATA:  # with the bounds switched off
+    assert (m.DEADLINE, m.FIRST_DEADLINE, m.STALE_TTL, m.LIMIT) == (10, 10, 0, 3605)
+else:
+    assert (m.DEADLINE, m.FIRST_DEADLINE, m.STALE_TTL, m.LIMIT) == (0.8, 1.5, 600, 15)
+    assert (m.WRITE_EVERY, m.MAX_AGE) == (3600, 86400)
+    asyncio.run(main())
+print("fine")
