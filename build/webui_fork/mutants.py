@@ -159,7 +159,8 @@ def _calls(node: ast.Call, words: _Words) -> Iterator[_Fault]:
     parts = [words.of(argument) for argument in node.args]
     named = [f"{'**' if one.arg is None else one.arg + '='}{words.of(one.value)}" for one in node.keywords]
     function = words.of(node.func)
-    if len(parts) >= 2 and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
+    ordered = len(parts) >= 2 and function not in ("max", "min")
+    if ordered and not any(isinstance(argument, ast.Starred) for argument in node.args[:2]):
         swapped = [parts[1], parts[0], *parts[2:]]
         yield node, "swapped arguments", f"{function}({', '.join([*swapped, *named])})"
     for number in range(len(named)):

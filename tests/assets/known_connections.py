@@ -6,6 +6,7 @@ backend's folder and a folder for data.
 
 import asyncio
 import sys
+import tempfile
 import time
 import types
 
@@ -84,10 +85,12 @@ async def test_one_is_slow_up_to_twice_what_it_took():
 
 
 async def test_what_is_on_disk_is_something_known():
+    tempfile.tempdir = f"{DATA}/nowhere"  # it can be on another file system, where nothing is renamed to
     one = connection("disk", on_disk=True)
     await listed(one, after(0))
-    while not m._file(("disk",)).exists():
-        await asyncio.sleep(0.05)
+    async with asyncio.timeout(5):
+        while not m._file(("disk",)).exists():
+            await asyncio.sleep(0.05)
     m._known.clear()
     one = connection("disk", on_disk=True)
     models, seconds = await m.hurried(listed(one, after(1.2)))
@@ -108,13 +111,56 @@ async def test_what_nobody_asked_for_long_is_forgotten():
     assert ("other",) in m._known
 
 
+async def test_an_answer_that_a_busy_loop_came_late_to_is_none_that_is_late():
+    one = connection("busy")
+    await listed(one, after(0))
+    asyncio.get_running_loop().call_later(m.DEADLINE - 0.2, time.sleep, 0.4)
+    in_thread, m.in_thread = m.in_thread, lambda work, *given: asyncio.sleep(0, work(*given))
+    models, _ = await listed(one, after(m.DEADLINE - 0.1))
+    m.in_thread = in_thread
+    assert "stale" not in models["data"][0]
+    assert not one.late
+
+
+async def test_a_chat_lists_once_more_where_its_model_may_be_new():
+    state = types.SimpleNamespace(MODELS={"here": {}, "preset": {"info": {"base_model_id": "base"}}})
+    request, lists = types.SimpleNamespace(app=types.SimpleNamespace(state=state)), []
+
+    async def get_all_models(request, refresh=False, user=None):
+        lists.append((refresh, user))
+
+    sys.modules["open_webui.utils.models"] = types.ModuleType("models")
+    sys.modules["open_webui.utils.models"].get_all_models = get_all_models
+
+    async def lists_of(model):
+        lists.clear()
+        await m.have_model(request, model, "somebody")
+        return lists
+
+    assert await lists_of("here") == []
+    assert await lists_of("preset") == []  # what it stands on is gone, and nothing new is about to come
+    assert await lists_of("new") == [(False, "somebody")]  # a list that is cached will do
+    one = connection("late")
+    one.task = asyncio.ensure_future(asyncio.sleep(0.3))
+    for model in ("here", "preset", "new"):
+        assert await lists_of(model) == ([] if model == "here" else [(True, "somebody")])
+        assert model == "here" or one.task.done()
+    one.task = None
+    m._late.add(one)
+    assert await lists_of("preset") == [(True, "somebody")]
+    m._late.clear()
+    one.slot, one.task = "functions", asyncio.ensure_future(asyncio.sleep(60))
+    assert await lists_of("preset") == []
+    one.task.cancel()
+
+
 async def main():
     assert not m._hurried.get()
-    assert not m.went_on.get()
     for name, test in list(globals().items()):
         if name.startswith("test_"):
             await test()
             m._known.clear()
+            m._late.clear()
 
 
 if "patient" in DATA:  # with the bounds switched off

@@ -215,8 +215,17 @@ def test_every_user_has_the_answer_that_is_theirs(tree: Path, provider: Provider
         admin.connect([(provider.fault("first-caller-only"), headers)])
         assert "beside" in admin.models().ids
         other = admin.signed_up("other", "admin")
-        assert "beside" not in other.models().ids
-        assert "beside" in admin.models().ids
+        for path in ("/api/models?refresh=true", "/api/models/base"):
+            assert "beside" not in other.models(path).ids
+            assert "beside" in admin.models(path).ids
+        loaded = {"models": [{"model": "same", "name": "same", "expires_at": "2030-01-01T00:00:00Z"}]}
+        url = provider.script("of-a-user", "ollama", body=loaded, ps=loaded)
+        admin.connect([], [(url, headers)])
+        admin.models()
+        asked = {line.split()[1]: line.lower() for line in provider.asked() if "/f/of-a-user/" in line}
+        for path in ("tags", "ps"):
+            assert "x-user: \r\n" not in asked[f"/f/of-a-user/api/{path}"]
+            assert "x-user: " in asked[f"/f/of-a-user/api/{path}"]
         # nor is it on disk, where others would get it from
         for config in (headers, {"forward_cookies": True}, {"auth_type": "session"}, {"auth_type": "system_oauth"}):
             admin.connect([(provider.fault("fine"), config)])
@@ -376,6 +385,10 @@ def test_what_an_ollama_has_loaded(webui: Site, provider: Provider, where: str) 
     assert "A source of models fails" not in webui.log()
     provider.script(name, "ollama", body={"models": [model]}, ps="nonsense")
     assert (webui.models().get("same") or {})["loaded"] is False  # what was loaded a while ago says nothing of now
+    files = (file for file in (webui.data / "model_lists").iterdir() if len(file.name) == 64)
+    kept = [zlib.decompress(file.read_bytes()) for file in files]
+    assert any(b'"same"' in answer for answer in kept)
+    assert not any(b"expires_at" in answer for answer in kept)
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,7 @@ def test_verifying_a_connection_names_the_cause(
     [
         ("http://nobody.invalid/v1", "dns", "The name nobody.invalid can not be looked up."),
         ("http://127.0.0.1:9/v1", "refused", "nothing listens on port 9"),
+        ("http://127.0.0.1/v1", "refused", "nothing listens on port 80"),
         ("ftp://127.0.0.1/v1", "url", "starts with neither http:// nor https://"),
         ("http://[::1/v1", "url", "is not a URL"),
         ("http://127.0.0.1:99999/v1", "url", "is not a URL"),

@@ -45,6 +45,11 @@ def test_each_kind_of_fault(name: str) -> None:
     assert name in names()
 
 
+@pytest.mark.parametrize("function", ["max", "min"])
+def test_the_order_of_what_has_none_is_not_swapped(function: str) -> None:
+    assert not [name for name in names(f"A = {function}(a, b)\n") if "swapped" in name]
+
+
 def test_what_nobody_can_notice_is_left_alone() -> None:
     for word in ("A module", "What it does", "nothing", "int", "str", "import"):
         assert not [name for name in names() if word in name], word
