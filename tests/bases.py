@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers import Talk
-from webui_fork import apt, contents, layers, oci, pipeline, process, transfer, upstream
+from webui_fork import apt, contents, layers, oci, pipeline, transfer
+from webui_fork.core import git, process
+from webui_fork.core.settings import Settings
 from webui_fork.layers import Entry, Layer
 from webui_fork.oci import Blob, Image, NamedLayer
 from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
-from webui_fork.settings import Settings
 
 CREATED = "2026-10-25T09:00:00Z"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -75,7 +76,7 @@ def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, 
 
 def application(settings: Settings, inputs: pipeline.Inputs, built: pipeline.Built, cache: Path) -> list[Layer]:
     """Return the release's application as upstream's Dockerfile lays it: the front end, then backend/ on top."""
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     with ExitStack() as held:
         entries = list(contents.application(repo, inputs.spec, built.source, inputs.lock.wheel.name, held))
         front = [entry for entry in entries if entry.path.startswith("app/build")]

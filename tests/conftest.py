@@ -14,8 +14,8 @@ from git import Repo
 
 from helpers import Server, Talk
 from webui_fork import proven
-from webui_fork import settings as settings_module
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core import settings as settings_module
+from webui_fork.core.settings import CHECKOUT, Settings
 
 
 @pytest.fixture(autouse=True)

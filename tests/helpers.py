@@ -15,8 +15,9 @@ from typing import Any
 from git import Repo
 from packageurl import PackageURL
 
+from webui_fork.core import git
+from webui_fork.core.terminal import Terminal
 from webui_fork.oci import Image
-from webui_fork.terminal import Terminal
 
 
 class Talk(Terminal):
@@ -140,7 +141,7 @@ def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tupl
     from webui_fork import archive, upstream
 
     repo = Repo.init(folder / "source.git", bare=True)
-    repo.git.update_environment(**upstream.HERMETIC)
+    repo.git.update_environment(**git.HERMETIC)
     members = [archive.Member(path, data) for path, data in sorted((files or RELEASE).items())]
     commit = upstream._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
     return repo, commit

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from docker import DockerClient
 
-from webui_fork import process, tools
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork import tools
+from webui_fork.core import process
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,9 @@ from pathlib import Path
 import trustme
 
 from processes import free_port
-from webui_fork import process, settings, tools
-from webui_fork.terminal import Terminal
+from webui_fork import tools
+from webui_fork.core import process, settings
+from webui_fork.core.terminal import Terminal
 
 
 class Line:

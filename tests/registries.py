@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from helpers import Server, reply
 from webui_fork import layers, oci
+from webui_fork.core.process import bound, stop
 from webui_fork.oci import Image
-from webui_fork.process import bound, stop
 
 USER, PASSWORD = "robot", "correct-horse"
 

@@ -23,11 +23,11 @@ from webui_fork import (
     transfer,
     verify,
 )
-from webui_fork.files import ensure_folder
+from webui_fork.core.files import ensure_folder
+from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.lock import Lock
 from webui_fork.publish import Candidate
 from webui_fork.series import Patch
-from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.signing import Signer, Verifier
 from webui_fork.statements import Statements
 from webui_fork.tags import Fixed

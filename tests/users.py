@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 
 
 def checkout(folder: Path) -> Path:

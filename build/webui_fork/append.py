@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
 from webui_fork import oci
-from webui_fork.errors import ImageError
+from webui_fork.core.errors import ImageError
 from webui_fork.layers import Layer
 from webui_fork.oci import INDEX, LAYER, MANIFEST, Blob, Image, NamedLayer
 from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import process
-from webui_fork.errors import ToolError
-from webui_fork.files import ensure_folder, temp_folder, write_atomic
-from webui_fork.settings import Settings
+from webui_fork.core import process
+from webui_fork.core.errors import ToolError
+from webui_fork.core.files import ensure_folder, temp_folder, write_atomic
+from webui_fork.core.settings import Settings
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _SUITES = re.compile(r"(bullseye|bookworm|trixie|forky|oldoldstable|oldstable|stable|testing|sid|unstable)(-[a-z]+)*")

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from webui_fork.errors import ArchiveError
+from webui_fork.core.errors import ArchiveError
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 4 << 30

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from packageurl import PackageURL
 
-from webui_fork import report
-from webui_fork.errors import AuditError
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork.core import text
+from webui_fork.core.errors import AuditError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 if TYPE_CHECKING:
     import requests
@@ -159,7 +159,7 @@ def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
     except (TypeError, AttributeError) as error:
         raise AuditError("OSV's entry of a vulnerability is malformed.", why=repr(row)[:200]) from error
     summary = str(row.get("summary") or row.get("details") or "").strip().partition("\n")[0]
-    return Finding(item, str(row.get("id")), aliases, report.printable(summary[:100]), tuple(sorted(fixed)))
+    return Finding(item, str(row.get("id")), aliases, text.printable(summary[:100]), tuple(sorted(fixed)))
 
 
 def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding, ...]:
@@ -228,7 +228,7 @@ def table(findings: Iterable[Finding]) -> str:
         )
         for item in findings
     ]
-    return report.table(rows) or "No known vulnerability."
+    return text.table(rows) or "No known vulnerability."
 
 
 def refuse(findings: Iterable[Finding]) -> None:

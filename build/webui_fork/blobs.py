@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from webui_fork import fetch
+from webui_fork.core import files
 
 if TYPE_CHECKING:
     from webui_fork.registry import Registry
@@ -77,5 +77,5 @@ def checked(path: Path, digest: str) -> FileContent:
     Raises:
         DigestError: it was damaged; it is removed.
     """
-    fetch.check(path, digest.removeprefix("sha256:"))
+    files.check(path, digest.removeprefix("sha256:"))
     return FileContent(path)

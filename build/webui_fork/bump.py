@@ -26,16 +26,17 @@ from webui_fork import (
     stack,
     upstream,
 )
-from webui_fork.errors import ConflictError, GateError, LockError, SourceError, UsageError
-from webui_fork.files import write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import ConflictError, GateError, LockError, SourceError, UsageError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release
 from webui_fork.lock import Lock
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.rebase_report import PatchRow, RebaseReport
 from webui_fork.rebase_state import State
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     pass
@@ -71,7 +72,7 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
             + (f"; it waits for a person at patches/{held.conflict}." if held.conflict else "."),
             remedy="Go on with `nox -s rebase -- --continue`, or take it back with `nox -s rebase -- --abort`.",
         )
-    head = rebase_state.require_clean(settings)
+    head = git.require_clean(settings)
     old = lock.read(settings.lock_file)
     new = newest.target(settings, old, version, ui)
     if new is None:
@@ -93,7 +94,7 @@ def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accep
         report = rebase_report.from_json(saved.read_text())
         if landing.landed(settings, state.candidate):  # interrupted after its last step
             return _close(settings, report)
-        if rebase_state.require_clean(settings) != state.head:
+        if git.require_clean(settings) != state.head:
             raise _moved()
         return _finish(settings, ui, state, report)
     state = replace(state, candidate="")
@@ -143,7 +144,7 @@ def abort(settings: Settings) -> str:
             f"The rebase to {version} had ended: its commits are on the branch.",
             remedy=f"`git reset --hard {state.head[:12]}` takes them back, if that is what you want.",
         )
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     conflicts.remove_tree(settings, repo)
     landing.remove(settings)
     shutil.rmtree(conflicts.folder(settings), ignore_errors=True)
@@ -174,12 +175,12 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
     Raises:
         UsageError: the checkout is not where it was. ApplyError: the series is not one of the locked release.
     """
-    if rebase_state.require_clean(settings) != state.head:
+    if git.require_clean(settings) != state.head:
         raise _moved()
     old, new = lock.read(settings.lock_file), state.lock
     _, patches = stack.read_series(settings.patches)
     first, last = (upstream.release_commit(settings, pinned, ui) for pinned in (old, new))
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     with ui.step("series"):
         tree = stack.apply(repo, first, patches, old.epoch)
     return Job(state, old, new, Releases(repo, first, last, new.epoch, new.version), patches, tree)
@@ -243,7 +244,7 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
 def _close(settings: Settings, report: RebaseReport) -> RebaseReport:
     """Leave nothing of a finished rebase but its commits and its report."""
     landing.remove(settings)
-    conflicts.remove_tree(settings, upstream.repository(settings))
+    conflicts.remove_tree(settings, git.repository(settings))
     rebase_state.clear(settings)
     return report
 
@@ -342,7 +343,7 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
 
 def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:
     newer = job.ends.new if job.new.time >= job.old.time else job.ends.old
-    text = (upstream.read_file(job.ends.repo, newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
+    text = (git.read_file(job.ends.repo, newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
     rows = {row.name: row for row in carried}
     return RebaseReport(
         old=job.old.version,

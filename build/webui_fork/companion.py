@@ -14,13 +14,13 @@ from pathlib import Path
 
 from webui_fork import image, layers, oci, packages, rootfs, tiny_model
 from webui_fork.contents import LayerCache, Make, code_digest
-from webui_fork.errors import ImageError
-from webui_fork.files import sha256_bytes
+from webui_fork.core.errors import ImageError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
 from webui_fork.oci import Image
 from webui_fork.packages import Packaged
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True)

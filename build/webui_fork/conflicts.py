@@ -11,16 +11,17 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import carry, guards, process, rebase, series, stack, syntax, worktree
+from webui_fork import carry, guards, rebase, series, stack, syntax, worktree
 from webui_fork.carry import File
-from webui_fork.errors import ConflictError
-from webui_fork.files import write_atomic
+from webui_fork.core import process
+from webui_fork.core.errors import ConflictError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.git import HERMETIC, read_file
+from webui_fork.core.settings import Settings
 from webui_fork.history import Release
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
 from webui_fork.textmerge import Merger
-from webui_fork.upstream import HERMETIC, read_file
 
 if TYPE_CHECKING:
     from git import Repo

@@ -11,14 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import archive, layers, oci, stack, upstream
-from webui_fork.errors import ImageError
-from webui_fork.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
+from webui_fork import archive, layers, oci, stack
+from webui_fork.core import git
+from webui_fork.core.errors import ImageError
+from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import Copy, ImageSpec, Placement
 from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
 from webui_fork.series import Patch
-from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, he
 
 def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
     found = False
-    for file in upstream.walk(repo, commit, lambda path: copy.place(path) is not None):
+    for file in git.walk(repo, commit, lambda path: copy.place(path) is not None):
         found = True
         placed = copy.place(file.path)
         assert placed

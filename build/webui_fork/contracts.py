@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from webui_fork import interfaces, process, syntax
-from webui_fork.upstream import read_file
+from webui_fork import interfaces, syntax
+from webui_fork.core import process
+from webui_fork.core.git import read_file
 
 if TYPE_CHECKING:
     from git import Repo

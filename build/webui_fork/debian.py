@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from webui_fork import apt, fetch
 from webui_fork.apt import Deb
-from webui_fork.errors import DigestError, DriftError, LockError, SourceError, ToolError
-from webui_fork.files import sha256_bytes
+from webui_fork.core.errors import DigestError, DriftError, LockError, SourceError, ToolError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import Base, ImageSpec
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     import requests

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from webui_fork.errors import RegistryError
-from webui_fork.files import ensure_folder, write_atomic
-from webui_fork.process import bound, stop
+from webui_fork.core.errors import RegistryError
+from webui_fork.core.files import ensure_folder, write_atomic
+from webui_fork.core.process import bound, stop
 
 _CONFIG = """\
 version: 0.1

@@ -22,12 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import oci, process, tools
-from webui_fork.errors import EngineError, ToolError
-from webui_fork.files import ensure_folder, exclusive
+from webui_fork import oci, tools
+from webui_fork.core import process
+from webui_fork.core.errors import EngineError, ToolError
+from webui_fork.core.files import ensure_folder, exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.oci import Image
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from docker import DockerClient

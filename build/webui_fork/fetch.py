@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
-from webui_fork.errors import DigestError, SourceError, from_os_error
-from webui_fork.files import ensure_folder, exclusive, sha256_file
-from webui_fork.terminal import Advance, Terminal, ignore
+from webui_fork.core.errors import DigestError, SourceError, from_os_error
+from webui_fork.core.files import ensure_folder, exclusive, sha256_file
+from webui_fork.core.terminal import Advance, Terminal, ignore
+from webui_fork.core.text import redact, redact_text
 
 if TYPE_CHECKING:
     import requests
@@ -43,12 +43,6 @@ class Wanted:
     name: str
     sha256: str
     size: int | None = None
-
-
-def redact(url: str) -> str:
-    """Return a URL without user name, password and query, fit for a log."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def cached(cache: Path, sha256: str) -> Path:
@@ -205,25 +199,3 @@ def _write(response: requests.Response, part: Path, appending: bool, wanted: Wan
 def _retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
     return float(value) if value.isdigit() else None
-
-
-def redact_text(text: str, url: str) -> str:
-    """Take the credentials and the query of a URL out of a library's error text."""
-    parts = urlsplit(url)
-    for secret, shown in ((parts.netloc.rpartition("@")[0], ""), (parts.query, "…")):
-        if secret:
-            text = text.replace(secret, shown)
-    return text
-
-
-def check(path: Path, sha256: str) -> None:
-    """Check a cached file before it is used; a damaged one is removed.
-
-    Raises:
-        DigestError: it is not what its name says.
-    """
-    if sha256_file(path) != "sha256:" + sha256:
-        path.unlink()
-        raise DigestError(
-            f"The cached file {path} was damaged.", why="It is removed.", remedy="Run this again to download it anew."
-        )

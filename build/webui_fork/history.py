@@ -17,12 +17,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import process, rebase, stack, syntax
+from webui_fork import rebase, stack, syntax
 from webui_fork.carry import Method
-from webui_fork.errors import SeriesError
+from webui_fork.core import process
+from webui_fork.core.errors import SeriesError
+from webui_fork.core.git import HERMETIC, read_file
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.series import Patch
-from webui_fork.upstream import HERMETIC, read_file
 
 if TYPE_CHECKING:
     from git import Repo

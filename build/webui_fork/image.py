@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from webui_fork import strict_toml
-from webui_fork.errors import ImageError
+from webui_fork.core.errors import ImageError
 from webui_fork.strict_toml import Table
 
 REMEDY = "docs/image.md describes every key."

@@ -19,7 +19,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from webui_fork import layers, oci
 from webui_fork.contents import code_digest
-from webui_fork.files import sha256_bytes, write_atomic
+from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.layers import Layer
 from webui_fork.purl import Package
 

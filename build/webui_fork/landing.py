@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from webui_fork import lock, locking, pipeline, rebase_state, worktree
-from webui_fork.errors import ConflictError
-from webui_fork.files import write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import ConflictError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.lock import Lock
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 AUTHOR = ("webui_fork", "webui_fork@fork.invalid")
 
@@ -32,19 +33,17 @@ def prepare(settings: Settings, commit: str) -> None:
     """
     place = candidate(settings).root
     if (place / ".git").exists() and _is_gated(settings, commit):
-        dirty = rebase_state.git(settings, "status", "--porcelain", folder=place).stdout.rstrip()
+        dirty = git.git(settings, "status", "--porcelain", folder=place).stdout.rstrip()
         if dirty:
             raise ConflictError(
                 f"{place} has changes that are not committed.",
                 why=dirty,
                 remedy="Commit them there, or remove them, then `nox -s rebase -- --continue`.",
             )
-        if not rebase_state.git(
-            settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place
-        ).code:
+        if not git.git(settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place).code:
             return
     remove(settings)
-    rebase_state.git(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
+    git.git(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
 
 
 def _is_gated(settings: Settings, commit: str) -> bool:
@@ -56,7 +55,7 @@ def remove(settings: Settings) -> None:
     """Remove the candidate; its commits stay in git until it collects its garbage."""
     place = candidate(settings).root
     if (place / ".git").exists():
-        rebase_state.git(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
+        git.git(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -103,7 +102,7 @@ def commit(
         _record(there)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"
         _commit(there, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
-    return rebase_state.git(there, "rev-parse", "HEAD").stdout.strip()
+    return git.git(there, "rev-parse", "HEAD").stdout.strip()
 
 
 def _reason(row: Carried, skipped: Sequence[str]) -> str:
@@ -145,18 +144,18 @@ def noted(text: str, line: str) -> str:
 
 def _commit(there: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    asked = [rebase_state.git(there, "config", key, check=False) for key in ("user.name", "user.email")]
+    asked = [git.git(there, "config", key, check=False) for key in ("user.name", "user.email")]
     known = all(done.stdout.strip() for done in asked)
     name, mail = AUTHOR
     who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
-    rebase_state.git(there, "add", "--all")
-    if rebase_state.git(there, "diff", "--cached", "--quiet", check=False).code:
-        rebase_state.git(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
+    git.git(there, "add", "--all")
+    if git.git(there, "diff", "--cached", "--quiet", check=False).code:
+        git.git(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
 
 
 def landed(settings: Settings, made: str) -> bool:
     """Tell whether the checkout has a commit already."""
-    return not rebase_state.git(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
+    return not git.git(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
 
 
 def land(settings: Settings) -> None:
@@ -166,8 +165,8 @@ def land(settings: Settings) -> None:
         ConflictError: the checkout has changed meanwhile.
     """
     place = candidate(settings).root
-    made = rebase_state.git(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
-    done = rebase_state.git(settings, "merge", "--quiet", "--ff-only", made, check=False)
+    made = git.git(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
+    done = git.git(settings, "merge", "--quiet", "--ff-only", made, check=False)
     if done.code:
         raise ConflictError(
             f"The checkout could not be moved to {made[:12]}.",

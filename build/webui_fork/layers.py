@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 import deflate
 
-from webui_fork.errors import ImageError, from_os_error
+from webui_fork.core.errors import ImageError, from_os_error
 
 MEMBER = 4 << 20
 LEVEL = 6

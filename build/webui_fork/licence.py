@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webui_fork import branding, series, stack, upstream
-from webui_fork.errors import ImageError
+from webui_fork import branding, series, stack
+from webui_fork.core import git
+from webui_fork.core.errors import ImageError
 from webui_fork.image import ImageSpec, RegistrySpec
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec | RegistrySpec) -
     """
     problems = []
     for change in stack.changes(repo, tree):
-        before = upstream.read_file(repo, tree.release, change.path) or b""
+        before = git.read_file(repo, tree.release, change.path) or b""
         after = change.data or b""
         if branding.protected_path(change.path):
             problems.append(f"{change.path}: is a licence text or a brand asset")

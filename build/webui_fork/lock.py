@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from webui_fork import strict_toml
-from webui_fork.errors import LockError
-from webui_fork.files import sha256_bytes, write_atomic
+from webui_fork.core.errors import LockError
+from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.strict_toml import Table
 
 REMEDY = "Take it back with `git checkout upstream.lock`, or write it anew with `nox -s lock`."

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from webui_fork import debian, image, index, revision, rootfs, upstream, variants
 from webui_fork import lock as lock_module
-from webui_fork.errors import LockError
-from webui_fork.files import write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import LockError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.lock import Lock
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from git import Repo
@@ -56,7 +57,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     """
     pinned = _pin(settings, version)
     commit = upstream.release_commit(settings, pinned, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     planned: dict[Path, str] = {}
     for folder in _folders(settings, "packages"):
         planned |= _plan(settings, ui, image.read(folder), repo, commit)
@@ -105,7 +106,7 @@ def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, c
 
 def _plan_python(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
     if spec.python.origin == "release":
-        wanted = upstream.read_file(repo, commit, spec.python.requirements)
+        wanted = git.read_file(repo, commit, spec.python.requirements)
     else:
         file = spec.folder / spec.python.requirements
         wanted = file.read_bytes() if file.is_file() else None

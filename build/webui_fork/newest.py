@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from webui_fork import index, rebase_state
-from webui_fork.errors import SourceError
+from webui_fork import index
+from webui_fork.core import git
+from webui_fork.core.errors import SourceError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.lock import GitPin, Lock
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 
 def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
@@ -31,9 +32,7 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
 
 def _tag(settings: Settings, remote: str, version: str) -> str:
     """Return the commit of a release's tag on the git remote."""
-    done = rebase_state.git(
-        settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False
-    )
+    done = git.git(settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False)
     rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
     if done.code or not rows:
         raise SourceError(f"The git remote has no tag v{version}.", why=done.tail(), remedy="Name another with --to.")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork.errors import ImageError
-from webui_fork.files import link_or_copy, sha256_bytes, sha256_file, write_atomic
+from webui_fork.core.errors import ImageError
+from webui_fork.core.files import link_or_copy, sha256_bytes, sha256_file, write_atomic
 from webui_fork.layers import Layer
 
 CONFIG = "application/vnd.oci.image.config.v1+json"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from webui_fork import debian, rootfs, tools
 from webui_fork.contents import LayerCache, Made, code_digest
-from webui_fork.errors import LockError
-from webui_fork.files import sha256_bytes
+from webui_fork.core.errors import LockError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 
 @dataclass(frozen=True, slots=True)

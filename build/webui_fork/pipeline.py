@@ -9,31 +9,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import (
-    contents,
-    fetch,
-    image,
-    layers,
-    licence,
-    lock,
-    oci,
-    packages,
-    rootfs,
-    series,
-    stack,
-    upstream,
-)
+from webui_fork import contents, image, layers, licence, lock, oci, packages, rootfs, series, stack, upstream
 from webui_fork.apt import Deb
 from webui_fork.contents import LayerCache, Made, code_digest
-from webui_fork.errors import LockError
-from webui_fork.files import sha256_bytes
+from webui_fork.core import files as core_files
+from webui_fork.core import git
+from webui_fork.core.errors import LockError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import ImageSpec, Placement
 from webui_fork.layers import Entry
 from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
 from webui_fork.packages import Packaged
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
@@ -147,12 +136,12 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     """
     layers.check_compressor()
     source = upstream.obtain(settings, inputs.lock, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     with ui.step("series"):
         check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
         tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
-        wanted = upstream.read_file(repo, source.commit, inputs.spec.python.requirements)
+        wanted = git.read_file(repo, source.commit, inputs.spec.python.requirements)
         packaged = inputs.packaged
         rootfs.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
@@ -174,7 +163,7 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
     key = contents.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
 
     def make(_work: Path, held: ExitStack) -> Iterable[Entry]:
-        fetch.check(source.wheel, inputs.lock.wheel.sha256)
+        core_files.check(source.wheel, inputs.lock.wheel.sha256)
         return contents.application(repo, inputs.spec, source, inputs.lock.wheel.name, held)
 
     return cache.get("application", key, make, "Laying out the application")

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import process
-from webui_fork.errors import ToolError
+from webui_fork.core import process
+from webui_fork.core.errors import ToolError
 
 _LIMIT = 900.0  # seconds
 

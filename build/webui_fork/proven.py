@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork.errors import PublishError
-from webui_fork.files import write_atomic
-from webui_fork.settings import Settings
+from webui_fork.core.errors import PublishError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.settings import Settings
 
 _REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/proven.json."
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from webui_fork import oci, series
-from webui_fork.files import sha256_bytes
+from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import Image
 
 if TYPE_CHECKING:

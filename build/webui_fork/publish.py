@@ -26,18 +26,19 @@ from webui_fork import (
     transfer,
     verify,
 )
-from webui_fork.errors import PublishError, RegistryError, UsageError, VerifyError
-from webui_fork.files import exclusive, temp_folder, write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import PublishError, RegistryError, UsageError, VerifyError
+from webui_fork.core.files import exclusive, temp_folder, write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Blob, Image
 from webui_fork.reference import Reference
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
 from webui_fork.signing import Signer
 from webui_fork.statements import Statements
 from webui_fork.store import Store
 from webui_fork.tags import Fixed
-from webui_fork.terminal import Advance, Terminal
 from webui_fork.transfer import Find
 from webui_fork.variants import Made
 
@@ -135,7 +136,7 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
     Raises:
         PublishError: it did not, or the checkout has uncommitted changes.
     """
-    commit, dirty = statements.checkout(settings)
+    commit, dirty = git.checkout(settings)
     _refuse_dirty(commit, dirty=dirty)
     proven.check(settings, head=made.head)
     own = made.layer.layer

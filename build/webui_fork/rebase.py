@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from webui_fork import carry, contracts, series, stack
 from webui_fork.carry import File, Method
+from webui_fork.core.git import read_file
 from webui_fork.series import Patch
 from webui_fork.textmerge import Merger
-from webui_fork.upstream import read_file
 
 if TYPE_CHECKING:
     from git import Repo

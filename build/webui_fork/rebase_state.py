@@ -9,11 +9,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork import lock, process
-from webui_fork.errors import ConflictError, UsageError
-from webui_fork.files import write_atomic
+from webui_fork import lock
+from webui_fork.core.errors import ConflictError, UsageError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.git import git
+from webui_fork.core.settings import Settings
 from webui_fork.lock import Lock
-from webui_fork.settings import Settings
 
 _FILE = "webui-fork-rebase.json"
 
@@ -45,12 +46,6 @@ class State:
     def lock(self) -> Lock:
         """The new release."""
         return lock.parse(self.target)
-
-
-def git(settings: Settings, *arguments: str, check: bool = True, folder: Path | None = None) -> process.Completed:
-    """Run git in the checkout (or another folder) with the user's own configuration."""
-    argv: list[str | Path] = ["git", "-C", folder or settings.root, *arguments]
-    return process.run(argv, env=settings.environ, check=check, doing=f"run git {arguments[0]}")
 
 
 def file(settings: Settings) -> Path:
@@ -102,22 +97,3 @@ def write(settings: Settings, state: State) -> None:
 def clear(settings: Settings) -> None:
     """Forget the rebase."""
     file(settings).unlink(missing_ok=True)
-
-
-def require_clean(settings: Settings) -> str:
-    """Return the checkout's commit.
-
-    Raises:
-        UsageError: it has changes, or no commit.
-    """
-    dirty = git(settings, "status", "--porcelain").stdout.rstrip()
-    if dirty:
-        raise UsageError(
-            "The checkout has changes that are not committed.",
-            why=dirty,
-            remedy="Commit or stash them first: a rebase starts from a commit, and `--abort` goes back to it.",
-        )
-    done = git(settings, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False)
-    if done.code:
-        raise UsageError("The checkout has no commit yet.", remedy="Commit it first.")
-    return done.stdout.strip()

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 
-from webui_fork.errors import UsageError
+from webui_fork.core.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")

@@ -17,8 +17,8 @@ from urllib.parse import urljoin
 
 from webui_fork import oci
 from webui_fork.blobs import CHUNK, Body, Content
-from webui_fork.errors import RegistryError
-from webui_fork.files import sha256_bytes
+from webui_fork.core.errors import RegistryError
+from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import INDEX, MANIFEST, SMALL, Blob, Descriptor
 from webui_fork.wire import RETRIED, TRIES, Answer, Wire
 

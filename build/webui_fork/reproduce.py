@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import compare, oci, process, provenance, signing, verify
-from webui_fork.errors import ReproduceError, VerifyError
-from webui_fork.files import ensure_folder, link_or_copy, sha256_file, temp_folder
+from webui_fork import compare, oci, provenance, signing, verify
+from webui_fork.core import process
+from webui_fork.core.errors import ReproduceError, VerifyError
+from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp_folder
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.oci import Blob, Image
 from webui_fork.provenance import Claim
 from webui_fork.registry import DOCKER_INDEX
-from webui_fork.settings import Settings
 from webui_fork.signing import Verifier
 from webui_fork.store import Store
-from webui_fork.terminal import Terminal
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webui_fork import lock, pipeline, process
-from webui_fork.errors import LockError
+from webui_fork import lock, pipeline
+from webui_fork.core import process
+from webui_fork.core.errors import LockError
+from webui_fork.core.settings import Settings
 from webui_fork.lock import Lock
-from webui_fork.settings import Settings
 
 
 def committed(settings: Settings) -> Lock | None:

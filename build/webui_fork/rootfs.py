@@ -16,14 +16,15 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from webui_fork import fetch, layers, process, wheels
+from webui_fork import layers, wheels
 from webui_fork.apt import Deb
+from webui_fork.core import files, process
+from webui_fork.core.errors import ImageError, LockError, ToolError
+from webui_fork.core.files import link_or_copy, sha256_bytes, temp_folder
+from webui_fork.core.settings import Settings
 from webui_fork.debian import Fetched
-from webui_fork.errors import ImageError, LockError, ToolError
-from webui_fork.files import link_or_copy, sha256_bytes, temp_folder
 from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry, Slice
-from webui_fork.settings import Settings
 
 # State of the build, not of the base: host paths, caches, logs, what the engine mounts over.
 # `#!/x/python`, or uv's form for paths that don't fit there
@@ -105,7 +106,7 @@ def _local_repository(settings: Settings, fetched: Fetched, work: Path, suite: s
     stanzas = []
     for deb, file in zip(fetched.debs, fetched.files, strict=True):
         name = f"{deb.name}.deb"
-        fetch.check(file, deb.sha256)
+        files.check(file, deb.sha256)
         link_or_copy(file, folder / name)
         control = process.run(["dpkg-deb", "-f", str(folder / name)], env=settings.environ).stdout.rstrip()
         stanzas.append(f"{control}\nFilename: ./{name}\nSize: {deb.size}\nSHA256: {deb.sha256}\n")

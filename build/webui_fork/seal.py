@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from webui_fork import embedded, oci, signing, statements, tools, transfer
-from webui_fork.errors import SigningError
-from webui_fork.files import exclusive, temp_folder, write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import SigningError
+from webui_fork.core.files import exclusive, temp_folder, write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.oci import Attached
 from webui_fork.pipeline import Built, Inputs
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
 from webui_fork.signing import Signer
 from webui_fork.statements import Statements
-from webui_fork.terminal import Advance, Terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     assert sealed.statements.sbom is not None
     write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
     write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
-    commit, dirty = statements.checkout(settings)
+    commit, dirty = git.checkout(settings)
     values = {
         "schema": 2,
         "tag": inputs.tag,

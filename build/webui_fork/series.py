@@ -16,7 +16,7 @@ from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile, PatchSet
 
 from webui_fork import branding
-from webui_fork.errors import SeriesError
+from webui_fork.core.errors import SeriesError
 
 FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
 HOOK_LINES = 120

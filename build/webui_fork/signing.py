@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import process, reference
-from webui_fork.errors import PassphraseError, SigningError, ToolError
-from webui_fork.files import ensure_folder, exclusive, temp_folder, write_atomic
-from webui_fork.report import printable
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork import reference
+from webui_fork.core import process
+from webui_fork.core.errors import PassphraseError, SigningError, ToolError
+from webui_fork.core.files import ensure_folder, exclusive, temp_folder, write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import printable
 
 LAYOUT = "oci:"
 SBOM, PROVENANCE = "cyclonedx", "slsaprovenance1"  # cosign's words for predicate types

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webui_fork import series
-from webui_fork.errors import ApplyError, SeriesError
+from webui_fork.core.errors import ApplyError, SeriesError
+from webui_fork.core.git import read_blob, read_file
 from webui_fork.series import Patch, Problem
-from webui_fork.upstream import read_blob, read_file
 
 if TYPE_CHECKING:
     from git import Repo

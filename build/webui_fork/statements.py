@@ -9,22 +9,23 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import contents, inventory, lock, oci, process, provenance, rootfs, upstream, wheels
+from webui_fork import contents, inventory, lock, oci, provenance, rootfs, wheels
 from webui_fork.apt import Deb
-from webui_fork.errors import ImageError, ToolError
-from webui_fork.files import sha256_bytes, sha256_file, write_atomic
+from webui_fork.core import git
+from webui_fork.core.errors import ImageError
+from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
+from webui_fork.core.git import checkout
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import ImageSpec, RegistrySpec
 from webui_fork.lock import Lock
 from webui_fork.provenance import Input
 from webui_fork.purl import Package, normal
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from webui_fork.pipeline import Built, Inputs
 
-_OWNER = "If another user owns it: `git config --global --add safe.directory FOLDER`."
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 
 
@@ -64,7 +65,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         return record.read_bytes()
     from webui_fork import sbom
 
-    licence = upstream.read_file(upstream.repository(settings), built.source.commit, "LICENSE") or b""
+    licence = git.read_file(git.repository(settings), built.source.commit, "LICENSE") or b""
     material = sbom.Material(
         name=inputs.spec.name,
         tag=inputs.tag,
@@ -113,24 +114,6 @@ def facts(
             ("code", contents.code_digest("layers", "contents", "rootfs", "image", "oci", "pipeline")),
         ),
     )
-
-
-def checkout(settings: Settings) -> tuple[str, bool]:
-    """Return the checkout's commit ("" where it is none), and whether its files differ from it.
-
-    Raises:
-        ToolError: it is a clone, and git can't tell.
-    """
-    git = ["git", "-C", str(settings.root)]
-    head = process.run([*git, "rev-parse", "--verify", "--quiet", "HEAD"], env=settings.environ, check=False)
-    if head.code:
-        if head.code != 1 and (settings.root / ".git").exists():  # 1: no commit yet
-            raise ToolError("git can't tell this checkout's commit.", why=head.tail(), remedy=_OWNER)
-        return "", False
-    status = process.run([*git, "status", "--porcelain", "--untracked-files=normal"], env=settings.environ, check=False)
-    if status.code:
-        raise ToolError("git can't tell whether this checkout has changes.", why=status.tail(), remedy=_OWNER)
-    return head.stdout.strip(), bool(status.stdout.strip())
 
 
 def files(settings: Settings, spec: ImageSpec | RegistrySpec) -> tuple[Input, ...]:

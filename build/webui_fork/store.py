@@ -9,10 +9,10 @@ from pathlib import Path
 
 from webui_fork import oci, reference, remotes, signing
 from webui_fork.blobs import FileContent
-from webui_fork.errors import VerifyError
+from webui_fork.core.errors import VerifyError
+from webui_fork.core.settings import Settings
 from webui_fork.oci import SMALL, Blob, Descriptor, Layout
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

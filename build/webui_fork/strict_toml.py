@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from webui_fork.errors import ForkError
+from webui_fork.core.errors import ForkError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webui_fork import imports, process, syntax
-from webui_fork.errors import ToolError
+from webui_fork import imports, syntax
+from webui_fork.core import process
+from webui_fork.core.errors import ToolError
 from webui_fork.syntax import Module, Node
 
 LABELS = ("ours: with the patch", "base: the release it was made for", "theirs: the new release")

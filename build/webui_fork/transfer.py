@@ -9,10 +9,10 @@ from pathlib import Path
 
 from webui_fork import blobs, oci
 from webui_fork.blobs import Content
+from webui_fork.core.terminal import Advance, ignore
 from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Image
 from webui_fork.registry import Registry
-from webui_fork.terminal import Advance, ignore
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Find = Callable[[Layer], Content]

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from webui_fork import layers, oci, process
-from webui_fork.files import exclusive, sha256_bytes, temp_folder
+from webui_fork import layers, oci
+from webui_fork.core import process
+from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
 from webui_fork.oci import Image, NamedLayer
 
 BACKEND = "app/backend"  # where the image has what patches change

@@ -6,28 +6,26 @@ The repository is bare, lives in the cache, and is never pushed anywhere.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from webui_fork import archive, fetch, process
-from webui_fork.errors import SourceError
-from webui_fork.files import ensure_folder, exclusive
+from webui_fork import archive, fetch
+from webui_fork.core import files, process, text
+from webui_fork.core.errors import SourceError
+from webui_fork.core.files import exclusive
+from webui_fork.core.git import repository, resolve
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.lock import Lock, PinnedFile
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from git import Repo
 
 AUTHOR = "Open WebUI release"
 EMAIL = "release@upstream.invalid"
-
-# A user's own git configuration (signing, hooks, line ends) must not change a commit.
-HERMETIC = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +34,6 @@ class Source:
 
     commit: str
     wheel: Path
-
-
-def repository(settings: Settings) -> Repo:
-    """Open the local repository, making it on first use.
-
-    Raises:
-        CacheError: the cache can't be written. SourceError: git is missing or fails.
-    """
-    try:
-        from git import GitCommandError, Repo
-    except ImportError as error:  # GitPython raises it when there is no git program
-        raise SourceError(
-            "git is missing.", why=str(error).splitlines()[0], remedy="Install git (apt, dnf or brew: `git`)."
-        ) from error
-    path = settings.cache / "source.git"
-    ensure_folder(settings.cache)
-    try:
-        if not (path / "HEAD").exists():
-            with exclusive(settings.cache / ".source.lock", "the source repository"):
-                Repo.init(path, bare=True, object_format="sha1")
-        repo = Repo(path)
-        repo.git.update_environment(**HERMETIC)
-        return repo
-    except GitCommandError as error:
-        raise SourceError(f"The repository {path} can't be used.", why=str(error.stderr).strip()) from error
 
 
 def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[Path]:
@@ -126,21 +99,11 @@ def _import(repo: Repo, members: Iterable[archive.Member], ref: str, message: st
     return str(repo.git.rev_parse("--verify", f"{ref}^{{commit}}"))
 
 
-def resolve(repo: Repo, ref: str) -> str | None:
-    """Return the commit a ref points at, or None."""
-    from git import GitCommandError
-
-    try:
-        return str(repo.git.rev_parse("--verify", "--quiet", f"{ref}^{{commit}}"))
-    except GitCommandError:
-        return None
-
-
 def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str, ui: Terminal) -> str:
     """Fetch the pinned commit and commit its tree with the release's own author and date."""
     assert lock.git is not None
     pin = lock.git
-    where = fetch.redact(pin.remote)
+    where = text.redact(pin.remote)
     if resolve(repo, pin.commit) is None:
         # the user's own git configuration, not ours: it has the credentials and the proxies
         argv = ["git", "-C", str(repo.git_dir), "fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit]
@@ -149,7 +112,7 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
         if done.code:
             raise SourceError(
                 f"Could not fetch {pin.commit} from {where}.",
-                why=fetch.redact_text(done.tail(), pin.remote),
+                why=text.redact_text(done.tail(), pin.remote),
                 remedy="Check [release.git] in upstream.lock; the server must serve single commits "
                 "(uploadpack.allowAnySHA1InWant) or have a branch or tag that holds it.",
             )
@@ -180,7 +143,7 @@ def release_commit(settings: Settings, lock: Lock, ui: Terminal) -> str:
                 commit = _from_git(repo, settings, lock, ref, message, ui)
             else:
                 (sdist,) = _pinned(settings, [lock.sdist], ui)
-                fetch.check(sdist, lock.sdist.sha256)
+                files.check(sdist, lock.sdist.sha256)
                 with ui.step("source", f"Importing {lock.sdist.name} into git"):
                     commit = _import(repo, archive.sdist_members(sdist, lock.sdist.name), ref, message, lock.epoch)
     return commit
@@ -195,39 +158,3 @@ def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
     commit = release_commit(settings, lock, ui)
     (wheel,) = _pinned(settings, [lock.wheel], ui)
     return Source(commit, wheel)
-
-
-def read_file(repo: Repo, commit: str, path: str) -> bytes | None:
-    """Return a file of a commit, or None where there is none."""
-    try:
-        found: Any = repo.git.get_object_data(f"{commit}:{path}")  # its types are not what its stubs say
-    except ValueError:  # git's one waiting `cat-file --batch` has no such object
-        return None
-    return bytes(found[3]) if found[1] == b"blob" else None
-
-
-@dataclass(frozen=True, slots=True)
-class TreeFile:
-    """A file of a commit's tree; ``mode`` is git's (0o100644, 0o100755, 0o120000), ``size`` in bytes."""
-
-    path: str
-    mode: int
-    size: int
-    read: Callable[[], bytes]
-
-
-def walk(repo: Repo, commit: str, wanted: Callable[[str], bool]) -> Iterable[TreeFile]:
-    """Yield the files of a commit whose path is wanted, in path order."""
-    listed = repo.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, strip_newline_in_stdout=False)
-    for row in listed.split("\0"):
-        if row:
-            head, _, path = row.partition("\t")
-            mode, _, name, size = head.split()
-            if wanted(path):
-                yield TreeFile(path, int(mode, 8), int(size), partial(read_blob, repo, name))
-
-
-def read_blob(repo: Repo, name: str) -> bytes:
-    """Return a blob by its full object name."""
-    data: bytes = repo.odb.stream(bytes.fromhex(name)).read()
-    return data

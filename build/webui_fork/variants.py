@@ -26,16 +26,17 @@ from webui_fork import (
 )
 from webui_fork.append import Appended
 from webui_fork.contents import LayerCache
-from webui_fork.errors import ImageError, LockError
+from webui_fork.core import git
+from webui_fork.core.errors import ImageError, LockError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import RegistrySpec, Variant
 from webui_fork.lock import Lock
 from webui_fork.provenance import Input
 from webui_fork.reference import Reference
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
 from webui_fork.statements import Statements
 from webui_fork.tags import Fixed
-from webui_fork.terminal import Terminal
 
 _ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
 _VERSION = "package.json"  # has the release's version: every base is held against it
@@ -159,7 +160,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
         ImageError: the base is not of the release. RegistryError, SourceError, ApplyError, SeriesError: see the stages.
     """
     commit = upstream.release_commit(settings, asked.lock, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     with ui.step("series"):
         pipeline.check_series(settings, repo, asked.lock, asked.patches, commit)
         tree = stack.apply(repo, commit, asked.patches, asked.lock.epoch)
@@ -172,7 +173,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
         placed = asked.spec.place(path)
         if placed is None:
             raise ImageError(f"images/{asked.spec.folder.name} has no place for {path}.", remedy=_PLACES)
-        data = upstream.read_file(repo, commit, path)
+        data = git.read_file(repo, commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     with ui.step("base", f"Reading {asked.base}"), remotes.connect(settings, asked.base) as registry:
         base = append.read(registry, asked.base.digest)

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from webui_fork import lock, oci, process, provenance, series, signing, stack, tags
+from webui_fork import lock, oci, provenance, series, signing, stack, tags
 from webui_fork.contents import PATCHES
-from webui_fork.errors import ForkError
-from webui_fork.files import sha256_bytes, temp_folder
+from webui_fork.core import process
+from webui_fork.core.errors import ForkError
+from webui_fork.core.files import sha256_bytes, temp_folder
+from webui_fork.core.settings import Settings
 from webui_fork.layers import read_entries
 from webui_fork.oci import INDEX, Blob
 from webui_fork.provenance import Claim
 from webui_fork.registry import DOCKER_INDEX
-from webui_fork.settings import Settings
 from webui_fork.signing import Verifier
 from webui_fork.store import Store
 

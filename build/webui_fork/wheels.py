@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from webui_fork.errors import LockError
+from webui_fork.core.errors import LockError
 
 GLIBC = 36  # Debian 12 and later have glibc 2.36
 _LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import process, series, stack
-from webui_fork.errors import ApplyError, SeriesError
-from webui_fork.files import write_atomic
+from webui_fork import series, stack
+from webui_fork.core import process
+from webui_fork.core.errors import ApplyError, SeriesError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.git import HERMETIC
+from webui_fork.core.settings import Settings
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
-from webui_fork.upstream import HERMETIC
 
 if TYPE_CHECKING:
     from git import Repo

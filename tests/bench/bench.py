@@ -23,11 +23,13 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import embedded, engine, pipeline, settings, signing, stack, tools, transfer, upstream
+from webui_fork import embedded, engine, pipeline, signing, stack, tools, transfer, upstream
+from webui_fork.core import git as core_git
+from webui_fork.core import settings
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import human_size, table
 from webui_fork.registry import Registry
-from webui_fork.report import human_size, table
-from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.terminal import Terminal
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
@@ -87,7 +89,7 @@ def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
     """Return the last patch's name, the patch with one line of it edited, and the edited file."""
     inputs = pipeline.read_inputs(real, Terminal(), locked=False)
     source = upstream.obtain(real, inputs.lock, Terminal())
-    repo = upstream.repository(real)
+    repo = core_git.repository(real)
     tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
     below, last = tree.commits[-2], inputs.patches[-1]
     changes: dict[str, bytes | None] = {

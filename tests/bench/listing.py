@@ -22,10 +22,11 @@ import processes
 from measuring import machine
 from processes import Provider, Site
 from sites import Connection, Listing
-from webui_fork import pipeline, settings, tools, unpack
-from webui_fork.files import temp_folder
-from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.terminal import Terminal
+from webui_fork import pipeline, tools, unpack
+from webui_fork.core import settings
+from webui_fork.core.files import temp_folder
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.terminal import Terminal
 
 Sites = dict[str, Site]
 

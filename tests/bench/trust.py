@@ -25,12 +25,13 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import append, engine, oci, pipeline, proven, settings, stack, tools, transfer, upstream
+from webui_fork import append, engine, oci, pipeline, proven, stack, tools, transfer
+from webui_fork.core import git, settings
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import human_size, table
 from webui_fork.proven import Proven
 from webui_fork.registry import Registry
-from webui_fork.report import human_size, table
-from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.terminal import Terminal
 
 RUNS = 5
 
@@ -76,10 +77,10 @@ def run(user: User, *arguments: str) -> str:
 
 def replaced(real: Settings, inputs: pipeline.Inputs, tree: stack.PatchedTree) -> dict[str, str | None]:
     """Return the files of the release that the series replaces, by their place, with their sha256."""
-    repo = upstream.repository(real)
+    repo = git.repository(real)
     found: dict[str, str | None] = {}
     for path in ("package.json", *(change.path for change in stack.changes(repo, tree))):
-        data, placed = upstream.read_file(repo, tree.release, path), inputs.spec.place(path)
+        data, placed = git.read_file(repo, tree.release, path), inputs.spec.place(path)
         assert placed
         found[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     return found

@@ -17,10 +17,11 @@ from playwright.sync_api import Page, sync_playwright
 from conftest import BUILT
 from containers import GOOD, Site, provider, webui
 from sites import Connection
-from webui_fork import companion, engine, pipeline, settings, tools
+from webui_fork import companion, engine, pipeline, tools
+from webui_fork.core import settings
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.engine import Engine
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 VLLM = "http://vllm:8000/v1"
 OTHER: Connection = (GOOD, {"prefix_id": "other"})

@@ -20,11 +20,11 @@ from containers import START
 from registries import registry
 from users import User
 from webui_fork import append, engine, layers, oci, pipeline, proven, tags, transfer
-from webui_fork.errors import ImageError
+from webui_fork.core.errors import ImageError
+from webui_fork.core.settings import Settings
 from webui_fork.layers import Entry, Layer
 from webui_fork.proven import Proven
 from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
-from webui_fork.settings import Settings
 
 ONE, TWO = b"one\n", b"two\n"
 WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}

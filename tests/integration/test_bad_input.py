@@ -18,8 +18,8 @@ from docker import DockerClient
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
 from webui_fork import engine, fetch, lock, pipeline
+from webui_fork.core.settings import Settings
 from webui_fork.engine import Engine
-from webui_fork.settings import Settings
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 
 
 def test_the_bench_of_the_list_runs(real: Settings) -> None:

@@ -10,7 +10,7 @@ from browsing import said, say
 from containers import Site
 from integration.conftest import VLLM
 from sites import fault
-from webui_fork.settings import CHECKOUT
+from webui_fork.core.settings import CHECKOUT
 
 
 def test_the_model_is_picked_and_answers_while_another_provider_hangs(page: Page, admin: Site) -> None:

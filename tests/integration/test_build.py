@@ -16,7 +16,7 @@ import pytest
 
 from users import User
 from webui_fork import oci, pipeline
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 
 DIGEST = re.compile(r"^digest\s+(sha256:[0-9a-f]{64})$", re.MULTILINE)
 

@@ -21,8 +21,8 @@ from hosted import program
 from sites import ADMIN
 from streaming import first_token
 from users import checkout
+from webui_fork.core.settings import CHECKOUT
 from webui_fork.engine import Engine
-from webui_fork.settings import CHECKOUT
 
 UP = 300.0  # seconds
 

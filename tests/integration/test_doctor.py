@@ -25,11 +25,11 @@ from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
 from sites import Connections, fault
 from webui_fork import engine, oci, pipeline, signing
+from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
+from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.engine import Engine
-from webui_fork.errors import EXIT_DOCTOR_CRITICAL, UsageError
-from webui_fork.settings import CHECKOUT, Secret, Settings
 
 ASSETS = CHECKOUT / "tests/assets"
 # a name that is no text takes the whole list in stock

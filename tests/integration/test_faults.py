@@ -15,7 +15,7 @@ from containers import Site, webui
 from faults import CASES, Case, Outcome
 from integration.conftest import VLLM, Street
 from sites import Connection, fault
-from webui_fork.settings import CHECKOUT
+from webui_fork.core.settings import CHECKOUT
 
 STOCK_FAILS = set((Path(__file__).parents[1] / "assets/stock-fails.txt").read_text().split())
 

@@ -12,9 +12,10 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, wait_for, wait_for_log
-from webui_fork import engine, pipeline, upstream
-from webui_fork.errors import EngineError
-from webui_fork.settings import Settings
+from webui_fork import engine, pipeline
+from webui_fork.core import git
+from webui_fork.core.errors import EngineError
+from webui_fork.core.settings import Settings
 
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -60,10 +61,10 @@ def test_it_serves_its_page_with_the_release_s_own_assets(
 ) -> None:
     page = requests.get(url(hardened), timeout=10)
     assert "<title>Open WebUI</title>" in page.text
-    repo = upstream.repository(real)
+    repo = git.repository(real)
     for name in ("favicon.png", "logo.png", "splash.png", "custom.css", "loader.js"):
         served = requests.get(f"{url(hardened)}/static/{name}", timeout=10)
-        released = upstream.read_file(repo, built.source.commit, f"static/static/{name}")
+        released = git.read_file(repo, built.source.commit, f"static/static/{name}")
         assert released is not None
         assert hashlib.sha256(served.content).digest() == hashlib.sha256(released).digest(), name
     assert requests.get(f"{url(hardened)}/static/swagger-ui/swagger-ui.css", timeout=10).ok

@@ -14,9 +14,10 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, url_of, wait_for
-from webui_fork import contents, engine, layers, oci, pipeline, upstream
-from webui_fork.errors import EngineError
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork import contents, engine, layers, oci, pipeline
+from webui_fork.core import git
+from webui_fork.core.errors import EngineError
+from webui_fork.core.settings import CHECKOUT, Settings
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -75,11 +76,11 @@ def test_the_secret_key_is_in_the_data_and_not_in_the_image(
 
 
 def test_licence_and_brand_are_the_release_s(real: Settings, built: pipeline.Built, webui: Container) -> None:
-    repo = upstream.repository(real)
+    repo = git.repository(real)
     for name in ("LICENSE", "LICENSE_HISTORY", "LICENSE_NOTICE"):
-        assert file_of(webui, f"/app/{name}") == upstream.read_file(repo, built.source.commit, name)
+        assert file_of(webui, f"/app/{name}") == git.read_file(repo, built.source.commit, name)
     for name in ("favicon.png", "logo.png", "splash.png", "site.webmanifest"):
-        released = upstream.read_file(repo, built.source.commit, f"static/static/{name}")
+        released = git.read_file(repo, built.source.commit, f"static/static/{name}")
         assert released
         for place in ("/app/build/static", "/app/backend/open_webui/static"):
             assert file_of(webui, f"{place}/{name}") == released, (place, name)

@@ -15,8 +15,9 @@ from docker import DockerClient
 from containers import Site, webui
 from helpers import members
 from users import User
-from webui_fork import branding, engine, pipeline, upstream
-from webui_fork.settings import Settings
+from webui_fork import branding, engine, pipeline
+from webui_fork.core import git
+from webui_fork.core.settings import Settings
 
 
 def sha(data: bytes) -> str:
@@ -25,9 +26,9 @@ def sha(data: bytes) -> str:
 
 def released(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> dict[str, str]:
     """Return what the licence protects in the release and its wheel: place in the image to sha256."""
-    repo = upstream.repository(real)
+    repo = git.repository(real)
     found = {}
-    for file in upstream.walk(repo, built.source.commit, branding.protected_path):
+    for file in git.walk(repo, built.source.commit, branding.protected_path):
         if placed := inputs.spec.place(file.path):
             found[placed] = sha(file.read())
     with zipfile.ZipFile(built.source.wheel) as wheel:
@@ -57,16 +58,16 @@ def test_every_layer_has_the_release_s_licences_and_assets_and_no_others(
 def test_the_lines_that_upstream_marks_are_unchanged(
     real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
 ) -> None:
-    repo = upstream.repository(real)
+    repo = git.repository(real)
     marked = 0
     for patch in inputs.patches:
         for path in patch.paths:
-            before = (upstream.read_file(repo, built.tree.release, path) or b"").decode()
-            after = (upstream.read_file(repo, built.tree.head, path) or b"").decode()
+            before = (git.read_file(repo, built.tree.release, path) or b"").decode()
+            after = (git.read_file(repo, built.tree.head, path) or b"").decode()
             assert branding.text_problem(path, before, after) == ""
             marked += len(branding.regions(before))
     assert marked, "no patched file has a mark: this test looks at nothing"
-    env = (upstream.read_file(repo, built.tree.head, "backend/open_webui/env.py") or b"").decode()
+    env = (git.read_file(repo, built.tree.head, "backend/open_webui/env.py") or b"").decode()
     assert "WEBUI_NAME += ' (Open WebUI)'" in env
 
 

@@ -14,7 +14,7 @@ from containers import Site, address, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import OTHER, VLLM, Street
 from sites import Connection, fault
-from webui_fork.settings import Settings
+from webui_fork.core.settings import Settings
 
 LISTS = {"/api/models": "data", "/api/v1/models": "data", "/openai/models": "data", "/api/models/base": "data"}
 

@@ -20,9 +20,9 @@ import processes
 from no_harm import ROWS, Case, Row
 from processes import Provider
 from webui_fork import pipeline, unpack
-from webui_fork.files import temp_folder
-from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.terminal import Terminal
+from webui_fork.core.files import temp_folder
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.terminal import Terminal
 
 BROKEN = "broke"
 Results = dict[str, tuple[Any, Any]]

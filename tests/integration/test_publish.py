@@ -30,10 +30,10 @@ from registries import (
 from small import Shop
 from webui_fork import oci, pipeline, proven, publish, seal, signing, statements, store, transfer, verify
 from webui_fork.cli import trust
-from webui_fork.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
+from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
+from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.proven import Proven
 from webui_fork.registry import Registry
-from webui_fork.settings import CHECKOUT, Settings
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"

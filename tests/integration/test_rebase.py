@@ -15,8 +15,8 @@ import pytest
 from helpers import Server, hang_up, reply
 from users import User
 from webui_fork import index, lock, pipeline, stack
+from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.lock import Lock
-from webui_fork.settings import CHECKOUT, Settings
 
 PINNED = lock.read(CHECKOUT / "upstream.lock").version
 BEFORE = "0.12.3"

@@ -16,11 +16,11 @@ from docker.errors import DockerException
 from helpers import Server, hang_up, reply
 from registries import Proxy, answers_500, docker_login, image_of, noise, registry, with_password, with_tls, with_tokens
 from webui_fork import blobs, embedded, pipeline, reference, remotes, transfer
+from webui_fork.core.errors import RegistryError
+from webui_fork.core.files import sha256_bytes, sha256_file
+from webui_fork.core.settings import Settings
 from webui_fork.engine import Engine
-from webui_fork.errors import RegistryError
-from webui_fork.files import sha256_bytes, sha256_file
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
 
 QUIET = transfer.quiet
 

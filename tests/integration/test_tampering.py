@@ -15,10 +15,10 @@ from registries import Proxy, noise, registry
 from small import Shop
 from webui_fork import oci, publish, reference, remotes, seal, series, signing, stack, store, transfer, verify
 from webui_fork.cli import main
-from webui_fork.errors import RegistryError, VerifyError
+from webui_fork.core.errors import RegistryError, VerifyError
+from webui_fork.core.settings import Settings
 from webui_fork.oci import Attached
 from webui_fork.registry import Registry
-from webui_fork.settings import Settings
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"

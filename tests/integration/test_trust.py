@@ -15,7 +15,7 @@ from packageurl import PackageURL
 from helpers import Talk, members, purls
 from users import User
 from webui_fork import oci, pipeline, statements, wheels
-from webui_fork.settings import Settings
+from webui_fork.core.settings import Settings
 from webui_fork.statements import Statements
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from helpers import sdist
 from webui_fork import archive
-from webui_fork.errors import ArchiveError
+from webui_fork.core.errors import ArchiveError
 
 
 def tar_with(path: Path, *infos: tarfile.TarInfo) -> Path:

@@ -12,7 +12,7 @@ import requests
 from helpers import Server, reply
 from webui_fork import audit
 from webui_fork.audit import Queried
-from webui_fork.errors import AuditError
+from webui_fork.core.errors import AuditError
 
 SBOM = {
     "components": [

@@ -13,8 +13,8 @@ import pytest
 
 from webui_fork import cli
 from webui_fork.cli import completion
-from webui_fork.errors import UsageError
-from webui_fork.settings import Settings
+from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import Settings
 
 
 def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:

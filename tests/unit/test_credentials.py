@@ -10,10 +10,10 @@ import pytest
 
 from helpers import Server, reply
 from webui_fork import credentials
+from webui_fork.core.errors import RegistryError
+from webui_fork.core.settings import Secret, Settings
 from webui_fork.credentials import Credentials
-from webui_fork.errors import RegistryError
 from webui_fork.registry import Registry
-from webui_fork.settings import Secret, Settings
 
 
 def configured(settings: Settings, tmp_path: Path, config: object, path: str = "") -> Settings:

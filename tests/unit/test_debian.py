@@ -11,8 +11,8 @@ import pytest
 from helpers import Server, Talk, file_server
 from webui_fork import debian, image
 from webui_fork.apt import Deb
-from webui_fork.errors import DriftError, LockError
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.errors import DriftError, LockError
+from webui_fork.core.settings import CHECKOUT, Settings
 
 SPEC = image.read(CHECKOUT / "images/open-webui")
 DATA = {name: name.encode() * 100 for name in ("alpha", "beta")}

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from scaled import rendered
-from webui_fork.settings import CHECKOUT
+from webui_fork.core.settings import CHECKOUT
 
 DEPLOY = CHECKOUT / "deploy"
 OVERLAYS = DEPLOY / "kubernetes/overlays"

@@ -11,12 +11,13 @@ import pytest
 
 from helpers import Server, reply
 from webui_fork.cli import doctor as verb
+from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import CHECKOUT, Secret, Settings
+from webui_fork.core.text import without_secrets
 from webui_fork.doctor import examine, findings, probe, rules
 from webui_fork.doctor.examine import checked_url, secret
-from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, without_secrets
+from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen
 from webui_fork.doctor.findings import Finding, Severity
-from webui_fork.errors import UsageError
-from webui_fork.settings import CHECKOUT, Secret, Settings
 
 CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
 UP = Seen("http://w/health", "here", status=200, type="application/json", body='{"status": true}')

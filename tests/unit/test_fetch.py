@@ -8,7 +8,9 @@ import requests
 
 from helpers import Server, Talk, file_server, hang_up, reply
 from webui_fork import fetch
-from webui_fork.errors import DigestError, SourceError
+from webui_fork.core import files
+from webui_fork.core import text as core_text
+from webui_fork.core.errors import DigestError, SourceError
 
 DATA = bytes(range(256)) * 5000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -119,11 +121,11 @@ def test_credentials_and_tokens_never_reach_a_message(server: Server, tmp_path: 
             fetch.download(http, wanted, tmp_path / str(number), talk, pause=0)
         assert "hunter" not in str(caught.value) + talk.text
     text = "Max retries exceeded with url: /f?token=hunter3"
-    assert "hunter" not in fetch.redact_text(text, "https://h/f?token=hunter3")
+    assert "hunter" not in core_text.redact_text(text, "https://h/f?token=hunter3")
 
 
 def test_a_damaged_cached_file_is_removed_and_said(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"flipped")
     with pytest.raises(DigestError, match="damaged"):
-        fetch.check(tmp_path / "f", SHA)
+        files.check(tmp_path / "f", SHA)
     assert not (tmp_path / "f").exists()

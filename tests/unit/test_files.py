@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import errors, files
-from webui_fork.errors import CacheError, DiskFullError
+from webui_fork.core import errors, files
+from webui_fork.core.errors import CacheError, DiskFullError
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path, talk: Talk) -> None:
             time.sleep(1)
         """
     )
-    env = {**os.environ, "PYTHONPATH": str(files.__file__).rsplit("/", 2)[0]}
+    env = {**os.environ, "PYTHONPATH": str(files.__file__).rsplit("/", 3)[0]}
     path = tmp_path / "lock"
     with subprocess.Popen([sys.executable, "-c", code, str(path)], env=env, stdout=subprocess.PIPE) as child:
         assert child.stdout

@@ -7,10 +7,10 @@ import pytest
 
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import archive, history, series, stack, upstream
-from webui_fork.errors import SeriesError
+from webui_fork.core.errors import SeriesError
+from webui_fork.core.settings import CHECKOUT
 from webui_fork.history import Expect, Release
 from webui_fork.rebase import Outcome
-from webui_fork.settings import CHECKOUT
 
 CODE = "backend/open_webui/utils/code.py"
 BASE = "def f(items):\n    for item in items:\n        use(item)\n    return items\n"

@@ -11,13 +11,14 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from registries import image_of
-from webui_fork import blobs, oci, provenance, remotes, signing, statements, store, tags, transfer, verify
+from webui_fork import blobs, oci, provenance, remotes, signing, store, tags, transfer, verify
 from webui_fork import reference as reference_module
+from webui_fork.core import git
+from webui_fork.core.errors import ForkError, ImageError, RegistryError, SigningError, ToolError
+from webui_fork.core.settings import Secret, Settings
 from webui_fork.credentials import Credentials
-from webui_fork.errors import ForkError, ImageError, RegistryError, SigningError, ToolError
 from webui_fork.oci import Blob
 from webui_fork.registry import Registry
-from webui_fork.settings import Secret, Settings
 from webui_fork.signing import Attested, Verifier
 
 ME = Credentials("me", Secret("pw"))
@@ -357,10 +358,10 @@ def test_a_signed_word_that_is_no_name_is_not_taken(place: str, value: str) -> N
 
 
 def test_a_clone_that_git_can_not_read_is_not_taken_for_clean(private_settings: Settings) -> None:
-    assert statements.checkout(private_settings) == ("", False)
+    assert git.checkout(private_settings) == ("", False)
     (private_settings.root / ".git").mkdir()
     with pytest.raises(ToolError, match="can't tell"):
-        statements.checkout(private_settings)
+        git.checkout(private_settings)
 
 
 def test_a_number_that_no_tag_has_is_no_tag() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from webui_fork import image, rootfs
-from webui_fork.errors import ImageError
-from webui_fork.settings import CHECKOUT
+from webui_fork.core.errors import ImageError
+from webui_fork.core.settings import CHECKOUT
 
 FOLDER = CHECKOUT / "images/open-webui"
 GOOD = (FOLDER / "image.toml").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from webui_fork import layers
-from webui_fork.errors import DiskFullError, ImageError
+from webui_fork.core.errors import DiskFullError, ImageError
 from webui_fork.layers import Entry, Slice
 
 EPOCH = 1_700_000_000

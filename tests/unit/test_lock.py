@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from webui_fork import lock
-from webui_fork.errors import LockError
-from webui_fork.settings import CHECKOUT
+from webui_fork.core.errors import LockError
+from webui_fork.core.settings import CHECKOUT
 
 GOOD = (CHECKOUT / "upstream.lock").read_text()
 SHA = "04bff683181768a4c0ab32cd7b4f208f512622fe0066b4e5df22a05a96ac4628"

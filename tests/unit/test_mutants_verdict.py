@@ -7,9 +7,9 @@ import pytest
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import mutants, series
 from webui_fork.cli.mutants import KNOWN, Run, check_unchanged, judge, known
-from webui_fork.errors import ProofError, UsageError
-from webui_fork.settings import CHECKOUT, Settings
-from webui_fork.settings import load as load_settings
+from webui_fork.core.errors import ProofError, UsageError
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import load as load_settings
 
 MODELS = "backend/open_webui/utils/models.py"
 CODE = "first = f(default=False)\nsecond = f(default=False)\n"

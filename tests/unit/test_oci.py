@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from webui_fork import layers, oci
-from webui_fork.errors import ImageError
+from webui_fork.core.errors import ImageError
 
 
 def made(cache: Path, text: bytes = b"x") -> oci.Image:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from webui_fork import pin, reference
-from webui_fork.errors import UsageError
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import CHECKOUT, Settings
 
 DIGEST = "sha256:" + "ab" * 32
 

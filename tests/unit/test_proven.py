@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from webui_fork import proven
-from webui_fork.errors import PublishError
+from webui_fork.core.errors import PublishError
+from webui_fork.core.settings import Settings
 from webui_fork.proven import Proven
-from webui_fork.settings import Settings
 
 IT = Proven("sha256:" + "a" * 64, "b" * 40, 12)
 

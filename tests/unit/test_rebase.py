@@ -10,6 +10,7 @@ from git import Repo
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork import rebase, series, stack, upstream
+from webui_fork.core import git
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.textmerge import Merger
 
@@ -54,7 +55,7 @@ class World:
 
     def file(self, carried: Carried, path: str = CODE) -> str:
         assert carried.commit
-        return (upstream.read_file(self.repo, carried.commit, path) or b"").decode()
+        return (git.read_file(self.repo, carried.commit, path) or b"").decode()
 
 
 def edited(old: str, new: str, text: str = BASE) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from webui_fork import lock, rebase_state
-from webui_fork.errors import ConflictError, UsageError
+from webui_fork.core import git
+from webui_fork.core.errors import ConflictError, UsageError
+from webui_fork.core.settings import Settings
 from webui_fork.lock import Lock, PinnedFile
 from webui_fork.rebase_state import State
-from webui_fork.settings import Settings
 
 PIN = Lock(
     "1.3.0",
@@ -58,7 +59,7 @@ def test_a_state_is_read_back_as_it_was(checkout: Settings) -> None:
 
 def test_it_is_not_in_the_way_of_the_checkout(checkout: Settings) -> None:
     rebase_state.write(checkout, STATE)
-    assert len(rebase_state.require_clean(checkout)) == 40
+    assert len(git.require_clean(checkout)) == 40
     run(checkout.root, "clean", "-qfdx")
     assert rebase_state.read(checkout) == STATE
 
@@ -74,7 +75,7 @@ def test_a_damaged_state_names_the_way_out(checkout: Settings, text: str) -> Non
 def test_a_dirty_checkout(checkout: Settings) -> None:
     (checkout.root / "new").write_text("y\n")
     with pytest.raises(UsageError, match="not committed") as error:
-        rebase_state.require_clean(checkout)
+        git.require_clean(checkout)
     assert "?? new" in error.value.why
 
 

@@ -4,7 +4,7 @@ import subprocess
 from dataclasses import replace
 
 from webui_fork import lock, revision
-from webui_fork.settings import CHECKOUT, Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 
 LOCK = lock.read(CHECKOUT / "upstream.lock")
 OLD = replace(LOCK, revision=3, inputs=(("series", "sha256:" + "0" * 64),))

@@ -6,7 +6,7 @@ import pytest
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork import branding, series
-from webui_fork.errors import SeriesError
+from webui_fork.core.errors import SeriesError
 
 MODELS = "backend/open_webui/utils/models.py"
 FACTS = series.Release("1.2.3", RELEASE.__contains__)

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import apt, branding, cli, errors, index, process, report, rootfs, settings, signing, tools
-from webui_fork.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
-from webui_fork.report import human_size
-from webui_fork.settings import CHECKOUT, Secret, Settings
-from webui_fork.terminal import Terminal
+from webui_fork import apt, branding, cli, index, rootfs, signing, tools
+from webui_fork.core import errors, process, settings
+from webui_fork.core import text as core_text
+from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
+from webui_fork.core.settings import CHECKOUT, Secret, Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import human_size
 
 # --- settings
 
@@ -109,12 +111,12 @@ def test_the_summary_says_what_was_made_and_what_to_type_next() -> None:
         "key": "/k.pub",
         "next_command": "nox -s build -- --load",
     }
-    text = report.build_summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
+    text = core_text.build_summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
     for part in ("Built and signed", "sha256:d", "40.0 MB", "one.patch: One", "base 18.0 s", "/k.pub", "Next: nox"):
         assert part in text
     assert "DRIFT" not in text
-    assert "Nothing changed" in report.build_summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
-    assert "3 Debian packages" in report.build_summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]
+    assert "Nothing changed" in core_text.build_summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
+    assert "3 Debian packages" in core_text.build_summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]
 
 
 # --- index
@@ -282,7 +284,7 @@ def test_exit_codes_are_distinct_and_documented() -> None:
     def tree(kind: type[errors.ForkError]) -> list[type[errors.ForkError]]:
         return [kind, *(sub for child in kind.__subclasses__() for sub in tree(child))]
 
-    kinds = [kind for kind in tree(errors.ForkError) if kind.__module__ == "webui_fork.errors"]
+    kinds = [kind for kind in tree(errors.ForkError) if kind.__module__ == "webui_fork.core.errors"]
     codes = [kind.exit_code for kind in kinds]
     assert len(set(codes)) == len(codes)
     documented = (CHECKOUT / "docs/exit-codes.md").read_text()

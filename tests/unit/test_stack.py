@@ -6,7 +6,7 @@ import pytest
 
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import archive, series, stack, upstream
-from webui_fork.errors import ApplyError, SeriesError
+from webui_fork.core.errors import ApplyError, SeriesError
 
 MODELS = "backend/open_webui/utils/models.py"
 EPOCH = 1_700_000_000

@@ -10,10 +10,10 @@ import pytest
 
 from helpers import purls
 from webui_fork import layers, lock, oci, provenance, sbom, series, stack
+from webui_fork.core.settings import CHECKOUT
 from webui_fork.provenance import Input
 from webui_fork.purl import Package
 from webui_fork.sbom import Material
-from webui_fork.settings import CHECKOUT
 
 LOCK = lock.read(CHECKOUT / "upstream.lock")
 PATCHES = stack.read_series(CHECKOUT / "patches")[1][:2]

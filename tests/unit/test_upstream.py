@@ -12,8 +12,9 @@ import requests
 
 from helpers import RELEASE, Server, Talk, file_server, reply, sdist
 from webui_fork import fetch, index, lock, upstream
-from webui_fork.errors import ArchiveError, DigestError, SourceError
-from webui_fork.settings import Settings
+from webui_fork.core import git as core_git
+from webui_fork.core.errors import ArchiveError, DigestError, SourceError
+from webui_fork.core.settings import Settings
 
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
 WHEEL = b"the wheel"
@@ -68,9 +69,9 @@ def test_a_release_is_the_same_commit_everywhere_and_needs_the_network_once(
     assert first.wheel.read_bytes() == WHEEL
     other = upstream.obtain(replace(settings, cache=tmp_path / "other"), lock_of(archive), talk)
     assert other.commit == first.commit
-    repo = upstream.repository(settings)
-    assert upstream.read_file(repo, first.commit, "LICENSE") == b"terms\n"
-    assert upstream.read_file(repo, first.commit, "nowhere") is None
+    repo = core_git.repository(settings)
+    assert core_git.read_file(repo, first.commit, "LICENSE") == b"terms\n"
+    assert core_git.read_file(repo, first.commit, "nowhere") is None
     commit = repo.commit(first.commit)
     assert (commit.author.email, commit.authored_date) == (upstream.EMAIL, int(TIME.timestamp()))
 
@@ -82,7 +83,7 @@ def test_line_ends_and_attributes_change_no_byte(
     archive = sdist(tmp_path / "s", odd).read_bytes()
     settings = index_of(private_settings, server, archive)
     source = upstream.obtain(settings, lock_of(archive), talk)
-    found = {file.path: file.read() for file in upstream.walk(upstream.repository(settings), source.commit, bool)}
+    found = {file.path: file.read() for file in core_git.walk(core_git.repository(settings), source.commit, bool)}
     assert found == odd
 
 
@@ -92,7 +93,7 @@ def test_a_bad_archive_leaves_no_commit(private_settings: Settings, server: Serv
     for _ in range(2):
         with pytest.raises(ArchiveError):
             upstream.obtain(settings, lock_of(archive), talk)
-    assert upstream.repository(settings).git.for_each_ref() == ""
+    assert core_git.repository(settings).git.for_each_ref() == ""
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(
@@ -147,8 +148,8 @@ def test_a_git_remote_pinned_by_commit(private_settings: Settings, server: Serve
     settings = index_of(private_settings, server, b"")
     pin = replace(lock_of(b"-"), git=lock.GitPin(f"file://{remote}", commit))
     source = upstream.obtain(settings, pin, talk)
-    repo = upstream.repository(settings)
-    assert upstream.read_file(repo, source.commit, "LICENSE") == b"terms\n"
+    repo = core_git.repository(settings)
+    assert core_git.read_file(repo, source.commit, "LICENSE") == b"terms\n"
     assert repo.commit(source.commit).author.email == upstream.EMAIL
     missing = replace(pin, git=lock.GitPin(f"file://{remote}", "0" * 39 + "1"))
     with pytest.raises(SourceError, match="Could not fetch"):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from webui_fork import wheels
-from webui_fork.errors import LockError
+from webui_fork.core.errors import LockError
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 

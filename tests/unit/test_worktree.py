@@ -9,8 +9,8 @@ from git import Repo
 
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork import series, worktree
-from webui_fork.errors import ApplyError, SeriesError
-from webui_fork.settings import Settings
+from webui_fork.core.errors import ApplyError, SeriesError
+from webui_fork.core.settings import Settings
 
 MODELS = "backend/open_webui/utils/models.py"
 EPOCH = 1_700_000_000

@@ -7,11 +7,11 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from webui_fork import settings as settings_module
-from webui_fork.errors import ForkError, ToolError, from_os_error
-from webui_fork.report import printable
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork.core import settings as settings_module
+from webui_fork.core.errors import ForkError, ToolError, from_os_error
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import printable
 
 
 def _release_parsers(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -235,7 +235,7 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int
             build.run_companion(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
     elif arguments.verb == "lock":
         from webui_fork import locking
-        from webui_fork.files import exclusive
+        from webui_fork.core.files import exclusive
 
         with exclusive(settings.out / ".lock", "this checkout", ui.say):
             if arguments.revise:

@@ -6,10 +6,11 @@ import importlib
 import json
 import threading
 
-from webui_fork import companion, image, oci, pipeline, report, seal, variants
-from webui_fork.files import exclusive, write_atomic
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork import companion, image, oci, pipeline, seal, variants
+from webui_fork.core import text
+from webui_fork.core.files import exclusive, write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 
 def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
@@ -25,7 +26,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
         built = pipeline.build(settings, inputs, ui, locked=locked)
         if unsigned:
             oci.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
-            print(report.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
+            print(text.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
             return
         sealed = seal.push_and_seal(settings, inputs, built, ui)
         with ui.step("layout"):
@@ -39,7 +40,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
-        report.build_summary(
+        text.build_summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
             ref=sealed.ref,
@@ -73,13 +74,13 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
         write_atomic(settings.out / folder / "provenance.json", made.statements.provenance)
     rows = [("tag", str(asked.fixed)), ("base", str(asked.base)), ("digest", appended.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
-    rows += [("layer", f"patches, {report.human_size(made.layer.layer.size)}  {made.layer.layer.digest}")]
+    rows += [("layer", f"patches, {text.human_size(made.layer.layer.size)}  {made.layer.layer.digest}")]
     rows += [
-        ("read", f"{report.human_size(made.received)} of the base"),
+        ("read", f"{text.human_size(made.received)} of the base"),
         ("layout", f"out/{folder} (without the base's layers)"),
     ]
     command = f"nox -s publish -- REGISTRY/NAME --image {name} --variant {asked.variant.name}"
-    print(f"{report.table(rows)}\n\nNext: {command}")
+    print(f"{text.table(rows)}\n\nNext: {command}")
 
 
 def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
@@ -98,5 +99,5 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 engine.load(docker.client, made.image, settings.cache, f"{made.name}:{made.tag}")
     rows = [("image", f"{made.name}:{made.tag}"), ("digest", made.image.digest), ("layout", f"out/{made.name}")]
-    rows += [("layer", f"{item.name:<12}{report.human_size(item.layer.size):>10}") for item in made.image.layers]
-    print(report.table(rows))
+    rows += [("layer", f"{item.name:<12}{text.human_size(item.layer.size):>10}") for item in made.image.layers]
+    print(text.table(rows))

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 
-from webui_fork.settings import Settings
+from webui_fork.core.settings import Settings
 
 
 def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> str:

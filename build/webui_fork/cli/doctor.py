@@ -8,11 +8,11 @@ import sys
 from dataclasses import replace
 from functools import partial
 
+from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, findings, rules
 from webui_fork.doctor.findings import Severity
-from webui_fork.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 _EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
 

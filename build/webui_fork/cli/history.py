@@ -12,14 +12,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import charts, history, index, lock, rebase, rebase_report, report, stack, upstream
-from webui_fork.errors import UsageError
-from webui_fork.files import write_atomic
+from webui_fork import charts, history, index, lock, rebase, rebase_report, stack, upstream
+from webui_fork.core import git
+from webui_fork.core import text as core_text
+from webui_fork.core.errors import UsageError
+from webui_fork.core.files import write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release, Row
 from webui_fork.lock import Lock
 from webui_fork.rebase import Outcome, Releases
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -59,7 +61,7 @@ def _version(text: str) -> Version:
 
 
 def _one(settings: Settings, folder: Path, releases: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     _, patches = stack.read_series(folder)
     rows = history.read_expectations(expected) if expected.exists() else {}
     usable = [one for one in releases if _version(one.version) >= _version(folder.name)]
@@ -145,7 +147,7 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     pinned = lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     releases = _releases(settings, ui, arguments.first, arguments.last)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     old = upstream.release_commit(settings, pinned, ui)
     tree = stack.apply(repo, old, patches, pinned.epoch)
     cells: dict[tuple[str, str], tuple[str, str]] = {}
@@ -170,5 +172,5 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     for version in versions:
         counts = Counter(cells[name, version][0] for name in names)
         rows.append((version, *(str(counts[outcome] or "") for outcome in Outcome)))
-    print(report.table(rows))
+    print(core_text.table(rows))
     print("Written: out/matrix.svg, out/matrix.json")

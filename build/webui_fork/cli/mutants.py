@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import mutants, pipeline, proofs, report, stack, unpack, upstream
-from webui_fork.errors import ProofError, UsageError
-from webui_fork.files import temp_folder, write_atomic
+from webui_fork import mutants, pipeline, proofs, stack, unpack
+from webui_fork.core import git
+from webui_fork.core import text as core_text
+from webui_fork.core.errors import ProofError, UsageError
+from webui_fork.core.files import temp_folder, write_atomic
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.mutants import Mutant
 from webui_fork.pipeline import Built, Inputs
 from webui_fork.series import Patch
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
 
 KNOWN = "tests/assets/mutants.toml"
 SCORE = 0.9
@@ -71,7 +73,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
 
 def _jobs(settings: Settings, inputs: Inputs, built: Built, tree: Path, chosen: list[Patch]) -> list[Job]:
     """Return every mutant in the lines of some patches; a line is the patch's that changed it last."""
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     by_commit = dict(zip(built.tree.commits, inputs.patches, strict=True))
     jobs: list[Job] = []
     for change in stack.changes(repo, built.tree):
@@ -176,7 +178,7 @@ def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
     lines = ["| patch | mutants noticed | score |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), ""]
     lines += _survivors(survivors, excused)
     write_atomic(settings.out / "mutants.md", "\n".join(lines) + "\n")
-    print(report.table(rows))
+    print(core_text.table(rows))
     print("\n".join(lines[len(rows) + 3 :]))
     unnamed = [run for run in survivors if run.key not in excused]
     if whole and (low or unnamed):

@@ -6,11 +6,12 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import licence, lock, pipeline, report, revision, series, stack, unpack, upstream, worktree
-from webui_fork.errors import UsageError
-from webui_fork.files import exclusive
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork import licence, lock, pipeline, revision, series, stack, unpack, upstream, worktree
+from webui_fork.core import git, text
+from webui_fork.core.errors import UsageError
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -46,13 +47,13 @@ def _list(settings: Settings) -> None:
     _, patches = stack.read_series(settings.patches)
     hooks = series.hook_lines(patches)
     rows = [(p.name, p.subject, f"{len(p.files)} files, {hooks[p.name]} hook lines") for p in patches]
-    print(report.table(rows) or "The series is empty.")
+    print(text.table(rows) or "The series is empty.")
 
 
 def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     inputs = pipeline.read_inputs(settings, ui, locked=False)
     commit = upstream.release_commit(settings, inputs.lock, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     if write:
         loose = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch, check=False)
         canonical = worktree.export(repo, loose.commits)
@@ -85,7 +86,7 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
     locked = lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     commit = upstream.release_commit(settings, locked, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     tree = worktree.apply(settings, repo, commit, patches, locked.epoch, folder, upto_failure=upto_failure)
     print(f"{tree.folder} has Open WebUI {locked.version} with {tree.applied} of {len(patches)} patches as commits.")
     if tree.stopped_at:
@@ -106,7 +107,7 @@ def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
     locked = lock.read(settings.lock_file)
     commits = worktree.commits_of(settings, folder)
     commit = upstream.release_commit(settings, locked, ui)
-    repo = upstream.repository(settings)
+    repo = git.repository(settings)
     patches = worktree.export(repo, commits)
     # put them on the release once more before a file is touched: what is written is what builds
     stack.apply(repo, commit, patches, locked.epoch)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork import bump, lock, rebase_report, report
-from webui_fork.errors import UsageError
-from webui_fork.files import exclusive
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork import bump, lock, rebase_report
+from webui_fork.core import text
+from webui_fork.core.errors import UsageError
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -37,6 +38,6 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
                 print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
                 return
             done = begun
-    print(report.table(rebase_report.summary(done)))
+    print(text.table(rebase_report.summary(done)))
     print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
     print("Next: git log; review the commits." if done.verdict == "ready" else "Next: nox -s tests, then review.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 
 from webui_fork import embedded, tools
-from webui_fork.files import exclusive, temp_folder
-from webui_fork.settings import Settings
-from webui_fork.terminal import Terminal
+from webui_fork.core.files import exclusive, temp_folder
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 
 def run(settings: Settings, ui: Terminal, port: int) -> None:

@@ -10,14 +10,15 @@ from pathlib import Path
 
 from webui_fork import pin as pinning
 from webui_fork import publish as publishing
-from webui_fork import remotes, report, signing, store, tools, variants
+from webui_fork import remotes, signing, store, tools, variants
 from webui_fork import reproduce as reproducing
 from webui_fork import verify as verifying
-from webui_fork.errors import ReproduceError, UsageError, VerifyError
-from webui_fork.files import exclusive
-from webui_fork.settings import Settings
+from webui_fork.core import text
+from webui_fork.core.errors import ReproduceError, UsageError, VerifyError
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.signing import Verifier
-from webui_fork.terminal import Terminal
 from webui_fork.verify import Check, Verdict
 
 
@@ -98,11 +99,11 @@ def pin(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     done = pinning.write(settings, named, digest, tag)
     rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
     rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]
-    print(f"{report.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")
+    print(f"{text.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")
 
 
 def _lines(checks: tuple[Check, ...]) -> str:
-    return report.table([(check.verdict, check.name, check.words) for check in checks])
+    return text.table([(check.verdict, check.name, check.words) for check in checks])
 
 
 def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -115,7 +116,7 @@ def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     with store.opened(settings, arguments.ref) as found:
         outcome = reproducing.run(settings, ui, found, signer)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
-    print(report.table(rows))
+    print(text.table(rows))
     if not outcome.identical:
         shown = outcome.differences[:40]
         more = [f"… and {len(outcome.differences) - 40} more"] if len(outcome.differences) > 40 else []
@@ -144,9 +145,9 @@ def publish(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> 
         done = publishing.run(settings, ui, what, target)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
     rows += [("left", f"{tag}: {why}") for tag, why in done.left]
-    sent = f"{done.blobs} blobs, {report.human_size(done.bytes)}; {done.mounted} taken over by the registry"
+    sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
-    print(f"{report.table(rows)}\n\n{_lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
+    print(f"{text.table(rows)}\n\n{_lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
 
 
 def audit(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -7,18 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from webui_fork.doctor.facts import (
-    Connection,
-    Facts,
-    Neighbour,
-    Seen,
-    is_loopback,
-    is_private,
-    model_ids,
-    port_of,
-    tags,
-    without_secrets,
-)
+from webui_fork.core.text import is_loopback, is_private, port_of, without_secrets
+from webui_fork.doctor.facts import Connection, Facts, Neighbour, Seen, model_ids, tags
 from webui_fork.doctor.findings import Finding, Severity
 
 SLOW_NAME = 1.0  # seconds

@@ -9,24 +9,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from webui_fork import lock
+from webui_fork.core.errors import ForkError, UsageError
+from webui_fork.core.settings import Secret, Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import is_loopback, is_private, without_secrets
 from webui_fork.doctor import inside, probe
-from webui_fork.doctor.facts import (
-    Connection,
-    Facts,
-    Image,
-    Neighbour,
-    Reply,
-    Room,
-    Seen,
-    Server,
-    is_loopback,
-    is_private,
-    without_secrets,
-)
+from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, Server
 from webui_fork.doctor.site import Site
-from webui_fork.errors import ForkError, UsageError
-from webui_fork.settings import Secret, Settings
-from webui_fork.terminal import Terminal
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-
-def is_private(host: str) -> bool:
-    """Tell whether a host is on this machine or network, by its address or by how it is named."""
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return "." not in host or host.lower().endswith((".local", ".localhost", ".internal", ".home.arpa"))
-    return address.is_private or address.is_loopback or address.is_link_local
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a URL's host (without a port) is the machine or container itself that asks."""
-    return host in ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
-
-
-def without_secrets(url: str) -> str:
-    """Return a URL, or what should be one, without user name, password and query."""
-    scheme, mark, rest = url.partition("://")
-    if not mark:
-        scheme, rest = "", url
-    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
-
-
-def port_of(url: str) -> int | None:
-    """Return a URL's port, or None where it names none (or none that can be)."""
-    try:
-        return urlsplit(url.strip()).port
-    except ValueError:
-        return None
+from webui_fork.core.text import without_secrets
 
 
 def model_ids(value: Any) -> tuple[str, ...] | None:

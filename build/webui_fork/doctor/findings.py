@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from webui_fork.report import printable
+from webui_fork.core.text import printable
 
 
 class Severity(IntEnum):

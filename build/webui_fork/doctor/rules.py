@@ -7,8 +7,9 @@ from itertools import chain
 
 from packaging.version import InvalidVersion, Version
 
+from webui_fork.core.text import without_secrets
 from webui_fork.doctor import connections
-from webui_fork.doctor.facts import Facts, model_ids, without_secrets
+from webui_fork.doctor.facts import Facts, model_ids
 from webui_fork.doctor.findings import Finding, Severity, ordered, worst
 
 SLOW = 2.0  # seconds: a list that takes longer is one people wait for

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import requests
 
-from webui_fork.doctor.facts import Reply, is_private
-from webui_fork.settings import Secret
+from webui_fork.core.settings import Secret
+from webui_fork.core.text import is_private
+from webui_fork.doctor.facts import Reply
 
 PATIENCE = 25.0  # seconds: stock waits 11 for one silent provider, and asks an Ollama twice
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from webui_fork.report import human_size
+from webui_fork.core.text import human_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress

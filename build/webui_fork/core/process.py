@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork.errors import ToolError
+from webui_fork.core.errors import ToolError
 
 
 @dataclass(frozen=True, slots=True)

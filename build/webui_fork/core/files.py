@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from webui_fork.errors import from_os_error
+from webui_fork.core.errors import DigestError, from_os_error
 
 _OURS = ".webui-fork-"
 
@@ -138,3 +138,16 @@ def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -
         yield
     finally:
         os.close(handle)
+
+
+def check(path: Path, sha256: str) -> None:
+    """Check a cached file before it is used; a damaged one is removed.
+
+    Raises:
+        DigestError: it is not what its name says.
+    """
+    if sha256_file(path) != "sha256:" + sha256:
+        path.unlink()
+        raise DigestError(
+            f"The cached file {path} was damaged.", why="It is removed.", remedy="Run this again to download it anew."
+        )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webui_fork.errors import UsageError
+from webui_fork.core.errors import UsageError
 
 # Set in git's hooks, they would turn our git to another repository, index, identity or object format.
 _NOT_PASSED_ON = (
@@ -38,7 +38,7 @@ _NOT_PASSED_ON = (
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
 )
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 class Secret:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit, urlunsplit
 
 
 def human_size(size: float) -> str:
@@ -56,3 +58,48 @@ def build_summary(
     rows.append(("times", spent or "under 0.05 s a step"))
     head = "Built and signed." if fresh else "Nothing changed: the image was built and signed before."
     return f"{head}\n\n{table(rows)}\n\nNext: {next_command}"
+
+
+def is_private(host: str) -> bool:
+    """Tell whether a host is on this machine or network, by its address or by how it is named."""
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return "." not in host or host.lower().endswith((".local", ".localhost", ".internal", ".home.arpa"))
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a URL's host (without a port) is the machine or container itself that asks."""
+    return host in ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - compared, not bound
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL, or what should be one, without user name, password and query."""
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
+
+
+def port_of(url: str) -> int | None:
+    """Return a URL's port, or None where it names none (or none that can be)."""
+    try:
+        return urlsplit(url.strip()).port
+    except ValueError:
+        return None
+
+
+def redact(url: str) -> str:
+    """Return a URL without user name, password and query, fit for a log."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def redact_text(text: str, url: str) -> str:
+    """Take the credentials and the query of a URL out of a library's error text."""
+    parts = urlsplit(url)
+    for secret, shown in ((parts.netloc.rpartition("@")[0], ""), (parts.query, "…")):
+        if secret:
+            text = text.replace(secret, shown)
+    return text
