@@ -8,7 +8,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from webui_fork import image, pages, stack
+from webui_fork import pages, stack
+from webui_fork.config import image_toml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,7 +20,7 @@ def _blob(config: Any) -> str:
 
 def on_config(config: Any) -> Any:
     """Take the repository's address from where everything else has it: the image's `home`."""
-    config["repo_url"] = image.read(ROOT / "images/open-webui").home
+    config["repo_url"] = image_toml.read(ROOT / "images/open-webui").home
     return config
 
 

@@ -8,29 +8,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import (
-    contents,
-    image,
-    layers,
-    lock,
-    oci,
-    provenance,
-    publish,
-    sbom,
-    signing,
-    stack,
-    store,
-    transfer,
-    verify,
-)
+from webui_fork import contents, layers, oci, provenance, publish, sbom, signing, stack, store, transfer, verify
+from webui_fork.config import image_toml, upstream_lock
+from webui_fork.config.tags import Fixed
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.lock import Lock
 from webui_fork.publish import Candidate
 from webui_fork.series import Patch
 from webui_fork.signing import Signer, Verifier
 from webui_fork.statements import Statements
-from webui_fork.tags import Fixed
 
 HOME = "https://fork.invalid/webui_fork"
 
@@ -43,8 +30,8 @@ def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int 
     for patch in series[:count]:
         shutil.copy2(CHECKOUT / "patches" / patch.name, patches / patch.name)
     (patches / "series").write_text("".join(f"{patch.name}\n" for patch in series[:count]))
-    pinned = replace(lock.read(CHECKOUT / "upstream.lock"), revision=revision)
-    lock.write(root / "upstream.lock", pinned)
+    pinned = replace(upstream_lock.read(CHECKOUT / "upstream.lock"), revision=revision)
+    upstream_lock.write(root / "upstream.lock", pinned)
     cache = ensure_folder(folder / "cache")
     ensure_folder(settings.cache / "tools")
     (cache / "tools").symlink_to(settings.cache / "tools")  # cosign is not fetched again
@@ -53,8 +40,8 @@ def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int 
 
 def pin(settings: Settings, **changes: object) -> Lock:
     """Change the checkout's lock."""
-    pinned = replace(lock.read(settings.lock_file), **changes)  # type: ignore[arg-type]
-    lock.write(settings.lock_file, pinned)
+    pinned = replace(upstream_lock.read(settings.lock_file), **changes)  # type: ignore[arg-type]
+    upstream_lock.write(settings.lock_file, pinned)
     return pinned
 
 
@@ -64,10 +51,10 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
     Args:
         text: what its application is. inside: the patches that it holds, if not the series.
     """
-    pinned = lock.read(settings.lock_file)
+    pinned = upstream_lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     below = image_of(settings.cache, text).layers
-    spec = image.read(CHECKOUT / "images/open-webui")
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
     held = contents.patched(spec, (), patches if inside is None else inside)
     top = layers.write(held, settings.cache / "top", pinned.epoch, parents=False)
     (settings.cache / "top").rename(oci.blob_path(settings.cache, top.digest))

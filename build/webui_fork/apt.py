@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from webui_fork.config.debian_lock import Deb
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import ensure_folder, temp_folder, write_atomic
@@ -30,18 +31,6 @@ class Mirrors:
 
     main: str
     security: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Deb:
-    """A Debian package: ``archive`` is main or security, ``path`` relative to it, ``size`` in bytes."""
-
-    name: str
-    version: str
-    sha256: str
-    size: int
-    archive: str
-    path: str
 
 
 def mirrors(settings: Settings) -> Mirrors:

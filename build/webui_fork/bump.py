@@ -18,7 +18,6 @@ from webui_fork import (
     gate,
     index,
     landing,
-    lock,
     newest,
     rebase,
     rebase_report,
@@ -26,13 +25,14 @@ from webui_fork import (
     stack,
     upstream,
 )
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, GateError, LockError, SourceError, UsageError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release
-from webui_fork.lock import Lock
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.rebase_report import PatchRow, RebaseReport
 from webui_fork.rebase_state import State
@@ -73,11 +73,11 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
             remedy="Go on with `nox -s rebase -- --continue`, or take it back with `nox -s rebase -- --abort`.",
         )
     head = git.require_clean(settings)
-    old = lock.read(settings.lock_file)
+    old = upstream_lock.read(settings.lock_file)
     new = newest.target(settings, old, version, ui)
     if new is None:
         return None
-    return proceed(settings, ui, State(head, lock.dump(new), gated))
+    return proceed(settings, ui, State(head, upstream_lock.dump(new), gated))
 
 
 def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accept: bool) -> RebaseReport:
@@ -177,7 +177,7 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
     """
     if git.require_clean(settings) != state.head:
         raise _moved()
-    old, new = lock.read(settings.lock_file), state.lock
+    old, new = upstream_lock.read(settings.lock_file), state.lock
     _, patches = stack.read_series(settings.patches)
     first, last = (upstream.release_commit(settings, pinned, ui) for pinned in (old, new))
     repo = git.repository(settings)

@@ -12,7 +12,9 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork import image, layers, oci, packages, rootfs, tiny_model
+from webui_fork import layers, oci, packages, rootfs, tiny_model
+from webui_fork.config import image_toml, locked_image
+from webui_fork.config.locked_image import Packaged
 from webui_fork.contents import LayerCache, Make, code_digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
@@ -20,7 +22,6 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
 from webui_fork.oci import Image
-from webui_fork.packages import Packaged
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
         ForkError: see the stages.
     """
     layers.check_compressor()
-    packaged = packages.read(image.read(settings.root / "images" / name))
+    packaged = locked_image.read(image_toml.read(settings.root / "images" / name))
     spec = packaged.spec
     if spec.created is None or (spec.wheels and spec.wheels.origin != "image"):
         raise ImageError(

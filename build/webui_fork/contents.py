@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from webui_fork import archive, layers, oci, stack
+from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import Copy, ImageSpec, Placement
 from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
 from webui_fork.series import Patch

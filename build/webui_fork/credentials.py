@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from webui_fork.config.reference import HUB, loopback
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.settings import Secret, Settings
-from webui_fork.reference import HUB, loopback
 
 if TYPE_CHECKING:
     import requests

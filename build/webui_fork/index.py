@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from webui_fork.config.upstream_lock import MAX_FILE_SIZE, PinnedFile
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.text import redact, redact_text
 from webui_fork.fetch import TRIES, checked_sha256
-from webui_fork.lock import MAX_FILE_SIZE, PinnedFile
 
 if TYPE_CHECKING:
     import requests

@@ -7,13 +7,14 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from webui_fork import lock, locking, pipeline, rebase_state, worktree
+from webui_fork import locking, pipeline, rebase_state, worktree
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.lock import Lock
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.series import Patch
 
@@ -65,7 +66,7 @@ def relock(there: Settings, ui: Terminal, version: str) -> None:
     Raises:
         LockError, SourceError, ToolError: see :mod:`webui_fork.locking`.
     """
-    old = lock.read(there.lock_file)
+    old = upstream_lock.read(there.lock_file)
     if old.version != version:
         locking.refresh(there, ui, version)
 
@@ -78,9 +79,9 @@ def commit(
     Args:
         there: the candidate's settings; it has the new locks already.
     """
-    pinned = lock.read(there.lock_file)
+    pinned = upstream_lock.read(there.lock_file)
     if new.git:
-        lock.write(there.lock_file, replace(pinned, git=new.git))
+        upstream_lock.write(there.lock_file, replace(pinned, git=new.git))
     _documents(there, old, pinned)
     _commit(there, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
     gone = [row for row in carried if row.patch is None]
@@ -111,7 +112,9 @@ def _reason(row: Carried, skipped: Sequence[str]) -> str:
 
 def _record(there: Settings) -> None:
     # the revision stays: these commits are one bump
-    lock.write(there.lock_file, replace(lock.read(there.lock_file), inputs=pipeline.lock_inputs(there)))
+    upstream_lock.write(
+        there.lock_file, replace(upstream_lock.read(there.lock_file), inputs=pipeline.lock_inputs(there))
+    )
 
 
 def _documents(there: Settings, old: Lock, new: Lock) -> None:

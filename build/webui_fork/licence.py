@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webui_fork import branding, series, stack
+from webui_fork.config.image_toml import ImageSpec, RegistrySpec
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
-from webui_fork.image import ImageSpec, RegistrySpec
 
 if TYPE_CHECKING:
     from git import Repo

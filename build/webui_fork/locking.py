@@ -7,14 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import debian, image, index, revision, rootfs, upstream, variants
-from webui_fork import lock as lock_module
+from webui_fork import debian, index, revision, rootfs, upstream, variants
+from webui_fork.config import debian_lock, image_toml
+from webui_fork.config import upstream_lock as lock_module
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.lock import Lock
 
 if TYPE_CHECKING:
     from git import Repo
@@ -60,7 +61,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
     for folder in _folders(settings, "packages"):
-        planned |= _plan(settings, ui, image.read(folder), repo, commit)
+        planned |= _plan(settings, ui, image_toml.read(folder), repo, commit)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -71,7 +72,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
 
 def _folders(settings: Settings, kind: str) -> list[Path]:
     folders = sorted(path.parent for path in (settings.root / "images").glob("*/image.toml"))
-    return [folder for folder in folders if image.kind(folder) == kind]
+    return [folder for folder in folders if image_toml.kind(folder) == kind]
 
 
 def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
@@ -87,7 +88,7 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     planned = {}
     for folder in _folders(settings, "registry"):
         with ui.step("bases", f"Asking for the bases of {folder.name}"):
-            planned[folder / "bases.lock"] = variants.plan_bases(settings, image.read_registry(folder), pinned)
+            planned[folder / "bases.lock"] = variants.plan_bases(settings, image_toml.read_registry(folder), pinned)
     changed: list[str] = []
     for file, text in planned.items():
         changed += _write(settings, file, text)
@@ -96,7 +97,7 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
+def _plan(settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
     planned = _plan_python(settings, ui, spec, repo, commit) if spec.wheels else {}
     packages = spec.folder / "debian.lock"
     with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
@@ -104,7 +105,9 @@ def _plan(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, c
     return planned
 
 
-def _plan_python(settings: Settings, ui: Terminal, spec: image.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
+def _plan_python(
+    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str
+) -> dict[Path, str]:
     if spec.python.origin == "release":
         wanted = git.read_file(repo, commit, spec.python.requirements)
     else:
@@ -127,7 +130,7 @@ def _write(settings: Settings, file: Path, text: str) -> list[str]:
     name = file.relative_to(settings.root).as_posix()
     rows = [f"{name}: rewritten"]
     if old and file.name == "debian.lock":
-        before, after = debian.parse(old, file), debian.parse(text, file)
-        rows += [f"  {row}" for row in debian.differences(before.debs, after.debs)]
+        before, after = debian_lock.parse(old, file), debian_lock.parse(text, file)
+        rows += [f"  {row}" for row in debian_lock.differences(before.debs, after.debs)]
     write_atomic(file, text)
     return rows

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from webui_fork import index
+from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git
 from webui_fork.core.errors import SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.lock import GitPin, Lock
 
 
 def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:

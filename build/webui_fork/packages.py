@@ -4,50 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from webui_fork import debian, rootfs, tools
+from webui_fork.config.locked_image import Packaged
 from webui_fork.contents import LayerCache, Made, code_digest
-from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Packaged:
-    """An image's description, and the locks beside it."""
-
-    spec: ImageSpec
-    requirements: str
-    debian: debian.DebianLock
-
-    @property
-    def requirements_file(self) -> Path:
-        """Where the lock of the Python packages is."""
-        return self.spec.folder / "requirements.lock"
-
-
-def read(spec: ImageSpec) -> Packaged:
-    """Read the locks of an image.
-
-    Raises:
-        LockError: one is missing or odd, or was made for other packages.
-    """
-    packaged = spec.folder / "debian.lock"
-    debian_lock = debian.read(packaged)
-    debian.check_input(debian_lock, spec, packaged)
-    if spec.wheels is None:
-        return Packaged(spec, "", debian_lock)
-    file = spec.folder / "requirements.lock"
-    try:
-        requirements = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise LockError(f"{file} can't be read.", why=str(error), remedy="Run `nox -s lock`.") from None
-    return Packaged(spec, requirements, debian_lock)
 
 
 def base(

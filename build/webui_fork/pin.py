@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import reference
+from webui_fork.config import reference
+from webui_fork.config.reference import Reference
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
-from webui_fork.reference import Reference
 
 _ENV = re.compile(r"^WEBUI_IMAGE=.*$", re.MULTILINE)
 _KUSTOMIZE = re.compile(r"(?<=  - name: open-webui\n)    newName: .*\n    digest: .*$", re.MULTILINE)

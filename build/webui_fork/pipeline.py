@@ -9,8 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contents, image, layers, licence, lock, oci, packages, rootfs, series, stack, upstream
-from webui_fork.apt import Deb
+from webui_fork import contents, layers, licence, oci, packages, rootfs, series, stack, upstream
+from webui_fork.config import image_toml, locked_image, upstream_lock
+from webui_fork.config.debian_lock import Deb
+from webui_fork.config.image_toml import ImageSpec, Placement
+from webui_fork.config.locked_image import Packaged
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.contents import LayerCache, Made, code_digest
 from webui_fork.core import files as core_files
 from webui_fork.core import git
@@ -18,11 +22,8 @@ from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import ImageSpec, Placement
 from webui_fork.layers import Entry
-from webui_fork.lock import Lock
 from webui_fork.oci import Image, NamedLayer
-from webui_fork.packages import Packaged
 from webui_fork.upstream import Source
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
         SeriesError: the series can't be read.
     """
     files = files or stack.read_series(settings.patches)[0]
-    found = {"series": lock.series_digest(files)}
+    found = {"series": upstream_lock.series_digest(files)}
     for path in sorted((settings.root / "images").glob("*/*.lock")):
         found[path.relative_to(settings.root).as_posix()] = sha256_bytes(path.read_bytes())
     return tuple(sorted(found.items()))
@@ -88,12 +89,12 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
             when ``locked``: editing a patch and building it is daily work.
         SeriesError, ImageError: see their names.
     """
-    release = lock.read(settings.lock_file)
+    release = upstream_lock.read(settings.lock_file)
     files, patches = stack.read_series(settings.patches)
     digests = lock_inputs(settings, files)
-    spec = image.read(settings.root / "images" / IMAGE)
+    spec = image_toml.read(settings.root / "images" / IMAGE)
     check_inputs(release, digests, ui, locked=locked)
-    return Inputs(release, packages.read(spec), patches, digests)
+    return Inputs(release, locked_image.read(spec), patches, digests)
 
 
 def check_inputs(release: Lock, digests: tuple[tuple[str, str], ...], ui: Terminal, *, locked: bool) -> None:

@@ -16,7 +16,7 @@ from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import Image
 
 if TYPE_CHECKING:
-    from webui_fork.lock import Lock, PinnedFile
+    from webui_fork.config.upstream_lock import Lock, PinnedFile
 
 BUILD_TYPE = "https://fork.invalid/webui_fork/build/v1"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")

@@ -10,22 +10,10 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import (
-    blobs,
-    lock,
-    oci,
-    pipeline,
-    proven,
-    reference,
-    remotes,
-    seal,
-    signing,
-    statements,
-    tags,
-    tools,
-    transfer,
-    verify,
-)
+from webui_fork import blobs, oci, pipeline, proven, remotes, seal, signing, statements, tools, transfer, verify
+from webui_fork.config import reference, tags, upstream_lock
+from webui_fork.config.reference import Reference
+from webui_fork.config.tags import Fixed
 from webui_fork.core import git
 from webui_fork.core.errors import PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
@@ -33,12 +21,10 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Blob, Image
-from webui_fork.reference import Reference
 from webui_fork.registry import Registry
 from webui_fork.signing import Signer
 from webui_fork.statements import Statements
 from webui_fork.store import Store
-from webui_fork.tags import Fixed
 from webui_fork.transfer import Find
 from webui_fork.variants import Made
 
@@ -93,7 +79,10 @@ def candidate(settings: Settings) -> Candidate:
     layout = oci.read_layout(settings.out / "image")
     if record.get("schema") != 2 or record["digest"] != layout.image.digest:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
-    if dict(pipeline.lock_inputs(settings)) != record["inputs"] or record["tag"] != lock.read(settings.lock_file).tag:
+    if (
+        dict(pipeline.lock_inputs(settings)) != record["inputs"]
+        or record["tag"] != upstream_lock.read(settings.lock_file).tag
+    ):
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
     if statements.digests(said) != record["statements"]:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
@@ -110,7 +99,7 @@ def candidate(settings: Settings) -> Candidate:
         transfer.in_cache(layout.root),
         said,
         layout.attached,
-        f"{signing.LAYOUT}{layout.root}",
+        f"{reference.LAYOUT}{layout.root}",
     )
 
 

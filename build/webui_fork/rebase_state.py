@@ -9,12 +9,12 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork import lock
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.errors import ConflictError, UsageError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import git
 from webui_fork.core.settings import Settings
-from webui_fork.lock import Lock
 
 _FILE = "webui-fork-rebase.json"
 
@@ -45,7 +45,7 @@ class State:
     @property
     def lock(self) -> Lock:
         """The new release."""
-        return lock.parse(self.target)
+        return upstream_lock.parse(self.target)
 
 
 def file(settings: Settings) -> Path:

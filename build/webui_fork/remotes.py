@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from webui_fork import credentials
+from webui_fork.config.reference import Reference
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.core.settings import Settings
-from webui_fork.reference import Reference
 from webui_fork.registry import Registry
 from webui_fork.wire import TIMEOUT
 

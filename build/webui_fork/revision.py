@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webui_fork import lock, pipeline
+from webui_fork import pipeline
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import process
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import Settings
-from webui_fork.lock import Lock
 
 
 def committed(settings: Settings) -> Lock | None:
@@ -19,7 +20,7 @@ def committed(settings: Settings) -> Lock | None:
     argv = ["git", "-C", str(settings.root), "show", "HEAD:./upstream.lock"]
     done = process.run(argv, env=settings.environ, check=False)
     try:
-        return lock.parse(done.stdout) if done.code == 0 else None
+        return upstream_lock.parse(done.stdout) if done.code == 0 else None
     except LockError:
         return None
 
@@ -43,4 +44,4 @@ def record(settings: Settings, pinned: Lock) -> bool:
         SeriesError: the series can't be read. CacheError: the file can't be written.
     """
     settled = following(pinned, committed(settings), pipeline.lock_inputs(settings))
-    return lock.write(settings.lock_file, settled)
+    return upstream_lock.write(settings.lock_file, settled)

@@ -16,14 +16,15 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from webui_fork import layers, wheels
-from webui_fork.apt import Deb
+from webui_fork import layers
+from webui_fork.config import requirements_lock
+from webui_fork.config.debian_lock import Deb
+from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core import files, process
 from webui_fork.core.errors import ImageError, LockError, ToolError
 from webui_fork.core.files import link_or_copy, sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.debian import Fetched
-from webui_fork.image import ImageSpec
 from webui_fork.layers import Entry, Slice
 
 # State of the build, not of the base: host paths, caches, logs, what the engine mounts over.
@@ -169,7 +170,7 @@ def _uv_env(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
 
 
 def _python_arguments(spec: ImageSpec) -> list[str]:
-    platform = f"{spec.machine}-manylinux_2_{wheels.GLIBC}"
+    platform = f"{spec.machine}-manylinux_2_{requirements_lock.GLIBC}"
     return ["--python-version", spec.python.version, "--python-platform", platform, "--only-binary", ":all:"]
 
 
@@ -200,12 +201,12 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
         argv = [_uv(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--format", "pylock.toml"]
         argv += [*_python_arguments(spec), str(out), "-o", str(exact)]
         process.run(argv, env=_uv_env(settings, index), doing="choose the wheels of the Python packages")
-        chosen = wheels.choose(tomllib.loads(exact.read_text()), spec.python.version, spec.machine)
+        chosen = requirements_lock.choose(tomllib.loads(exact.read_text()), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
     for name in spec.python.without:
         body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
-    body = wheels.narrow(body, chosen)
+    body = requirements_lock.narrow(body, chosen)
     return f"{head}# input={requirements_input(text, spec)}\n{body}"
 
 

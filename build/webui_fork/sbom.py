@@ -44,7 +44,7 @@ from webui_fork.oci import Image
 from webui_fork.purl import Package
 
 if TYPE_CHECKING:
-    from webui_fork.lock import Lock, PinnedFile
+    from webui_fork.config.upstream_lock import Lock, PinnedFile
 
 LICENSE = "LicenseRef-Open-WebUI"
 _TYPES = {"upstream": PatchClassification.BACKPORT, "backport": PatchClassification.BACKPORT}

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import reference
+from webui_fork.config import reference
+from webui_fork.config.reference import LAYOUT
 from webui_fork.core import process
 from webui_fork.core.errors import PassphraseError, SigningError, ToolError
 from webui_fork.core.files import ensure_folder, exclusive, temp_folder, write_atomic
@@ -21,7 +22,6 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
 
-LAYOUT = "oci:"
 SBOM, PROVENANCE = "cyclonedx", "slsaprovenance1"  # cosign's words for predicate types
 
 _LIMIT = 600.0  # seconds for one call of cosign

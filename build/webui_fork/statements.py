@@ -9,16 +9,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import contents, inventory, lock, oci, provenance, rootfs, wheels
-from webui_fork.apt import Deb
+from webui_fork import contents, inventory, oci, provenance, rootfs
+from webui_fork.config import requirements_lock, upstream_lock
+from webui_fork.config.debian_lock import Deb
+from webui_fork.config.image_toml import ImageSpec, RegistrySpec
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import ImageSpec, RegistrySpec
-from webui_fork.lock import Lock
 from webui_fork.provenance import Input
 from webui_fork.purl import Package, normal
 from webui_fork.series import Patch
@@ -55,7 +56,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     """Return the SBOM, from the cache where the same one was written before: its library takes longer than all else."""
     key = {
         "image": built.image.digest,
-        "lock": lock.dump(inputs.lock),
+        "lock": upstream_lock.dump(inputs.lock),
         "debs": [deb.sha256 for deb in built.debs],
         "code": contents.code_digest("sbom", "purl", "inventory", "statements"),
         "library": version("cyclonedx-python-lib"),
@@ -134,7 +135,7 @@ def _debs(debs: Iterable[Deb], spec: ImageSpec) -> Iterable[Input]:
 
 
 def _wheels(requirements: str) -> Iterable[Input]:
-    for name, number, sha256 in wheels.pins(requirements):
+    for name, number, sha256 in requirements_lock.pins(requirements):
         yield Input(f"pkg:pypi/{name}@{number}", f"{name} {number}", (("sha256", sha256),))
 
 
@@ -147,7 +148,9 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
         ImageError: a package was not locked.
     """
     debs = {deb.name: deb.sha256 for deb in built.debs}
-    locked = {_key(name, number): sha256 for name, number, sha256 in wheels.pins(inputs.packaged.requirements)}
+    locked = {
+        _key(name, number): sha256 for name, number, sha256 in requirements_lock.pins(inputs.packaged.requirements)
+    }
     found: list[Package] = []
     strangers: list[str] = []
     target = inputs.spec.python.target.strip("/")

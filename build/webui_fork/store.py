@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import oci, reference, remotes, signing
+from webui_fork import oci, remotes
 from webui_fork.blobs import FileContent
+from webui_fork.config import reference
 from webui_fork.core.errors import VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import SMALL, Blob, Descriptor, Layout
@@ -88,10 +89,10 @@ def opened(settings: Settings, text: str) -> Iterator[Store]:
         UsageError: it is no reference. RegistryError: the registry fails, lies or does not let us in.
         VerifyError: there is no such image. ImageError: the folder is no layout.
     """
-    folder = text.removeprefix(signing.LAYOUT)
+    folder = text.removeprefix(reference.LAYOUT)
     if folder != text or (text.startswith((".", "/")) and Path(text).is_dir()):
         layout = oci.read_layout(Path(folder))
-        yield Store(f"{folder}", layout.tag, layout.image.manifest, signing.LAYOUT + folder, layout=layout)
+        yield Store(f"{folder}", layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout=layout)
         return
     wanted = reference.parse(text)
     with remotes.connect(settings, wanted) as registry:

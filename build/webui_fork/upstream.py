@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from webui_fork import archive, fetch
+from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import files, process, text
 from webui_fork.core.errors import SourceError
 from webui_fork.core.files import exclusive
 from webui_fork.core.git import repository, resolve
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.lock import Lock, PinnedFile
 
 if TYPE_CHECKING:
     from git import Repo

@@ -6,42 +6,27 @@ One variant a line: name, reference, digest. Only `nox -s lock -- --bases` write
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
-from pathlib import Path
 
-from webui_fork import (
-    append,
-    image,
-    licence,
-    lock,
-    oci,
-    pipeline,
-    provenance,
-    reference,
-    remotes,
-    stack,
-    statements,
-    upstream,
-)
+from webui_fork import append, licence, oci, pipeline, provenance, remotes, stack, statements, upstream
 from webui_fork.append import Appended
+from webui_fork.config import image_toml, reference, upstream_lock
+from webui_fork.config.bases_lock import _HEAD, read_bases
+from webui_fork.config.image_toml import RegistrySpec, Variant
+from webui_fork.config.reference import Reference
+from webui_fork.config.tags import Fixed
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.contents import LayerCache
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import RegistrySpec, Variant
-from webui_fork.lock import Lock
 from webui_fork.provenance import Input
-from webui_fork.reference import Reference
 from webui_fork.series import Patch
 from webui_fork.statements import Statements
-from webui_fork.tags import Fixed
 
-_ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
 _VERSION = "package.json"  # has the release's version: every base is held against it
 _PLACES = "[[application]] in its image.toml says where the base has the release's files."
-_HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +66,7 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
     Raises:
         ImageError, LockError, SeriesError: there is no such variant, it is not pinned, or an input is odd.
     """
-    spec = image.read_registry(settings.root / "images" / name)
+    spec = image_toml.read_registry(settings.root / "images" / name)
     names = [item.name for item in spec.variants]
     if not variant and len(names) == 1:
         variant = names[0]
@@ -91,7 +76,7 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
             remedy=f"Name one: --variant {', --variant '.join(names)}.",
         )
     chosen = spec.variants[names.index(variant)]
-    pinned = lock.read(settings.lock_file)
+    pinned = upstream_lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     base = _pinned(spec, chosen, pinned)
     pipeline.check_inputs(pinned, pipeline.lock_inputs(settings), ui, locked=True)
@@ -114,26 +99,6 @@ def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
             remedy="`nox -s lock -- --bases` asks its registry and writes images/*/bases.lock; review it.",
         )
     return asked.at(found[1])
-
-
-def read_bases(file: Path) -> dict[str, tuple[str, str]]:
-    """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
-
-    Raises:
-        LockError: a line is odd.
-    """
-    found = {}
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    for number, line in enumerate(lines, 1):
-        if line.startswith("#") or not line.strip():
-            continue
-        match = _ROW.fullmatch(line)
-        if not match:
-            raise LockError(
-                f"{file}:{number}: is not `variant reference digest`.", remedy="Run `nox -s lock -- --bases`."
-            )
-        found[match.group(1)] = (match.group(2), match.group(3))
-    return found
 
 
 def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from webui_fork import lock, oci, provenance, series, signing, stack, tags
+from webui_fork import oci, provenance, series, signing, stack
+from webui_fork.config import tags, upstream_lock
 from webui_fork.contents import PATCHES
 from webui_fork.core import process
 from webui_fork.core.errors import ForkError
@@ -280,7 +281,7 @@ def _inside(settings: Settings, store: Store, item: _Image) -> tuple[tuple[str, 
 def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:
     """Return the series that belongs to the tag, and where it was found: this checkout's files, or its history."""
     try:
-        if lock.read(settings.lock_file).tag == claim.tag:
+        if upstream_lock.read(settings.lock_file).tag == claim.tag:
             _, patches = stack.read_series(settings.patches)
             return _digests(patches), "series of this checkout"
     except ForkError:
@@ -307,7 +308,7 @@ def _show(settings: Settings, commit: str, path: str) -> bytes | None:
 
 def _release(settings: Settings, claim: Claim) -> Check:
     try:
-        pinned = lock.read(settings.lock_file)
+        pinned = upstream_lock.read(settings.lock_file)
     except ForkError as error:
         return Check("release", Verdict.UNKNOWN, f"{claim.release}, as signed; {error.what}")
     if pinned.version != claim.release:

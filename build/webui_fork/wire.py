@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from webui_fork import credentials
 from webui_fork.blobs import CHUNK
+from webui_fork.config.reference import loopback
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.text import printable
 from webui_fork.credentials import Authenticator
 from webui_fork.oci import SMALL
-from webui_fork.reference import loopback
 
 if TYPE_CHECKING:
     import requests

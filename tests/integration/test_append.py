@@ -19,7 +19,8 @@ from bases import image, layer
 from containers import START
 from registries import registry
 from users import User
-from webui_fork import append, engine, layers, oci, pipeline, proven, tags, transfer
+from webui_fork import append, engine, layers, oci, pipeline, proven, transfer
+from webui_fork.config import tags
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
 from webui_fork.layers import Entry, Layer

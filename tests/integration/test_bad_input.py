@@ -17,7 +17,8 @@ from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
-from webui_fork import engine, fetch, lock, pipeline
+from webui_fork import engine, fetch, pipeline
+from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
 from webui_fork.engine import Engine
 
@@ -38,7 +39,7 @@ def edited(path: Path, old: str, new: str) -> Iterator[None]:
 
 def own_release(user: User, server: Server, archive: bytes, served: bytes) -> dict[str, str]:
     """Pin another release that an index on loopback serves; returns the environment that names the index."""
-    pinned = lock.read(user.root / "upstream.lock")
+    pinned = upstream_lock.read(user.root / "upstream.lock")
     name = pinned.sdist.name
     text = (user.root / "upstream.lock").read_text().replace(pinned.sdist.sha256, hashlib.sha256(archive).hexdigest())
     (user.root / "upstream.lock").write_text(text.replace(f"size = {pinned.sdist.size}", f"size = {len(archive)}"))
@@ -120,7 +121,7 @@ def test_a_package_lock_that_was_edited(user: User) -> None:
 
 
 def test_a_damaged_cache_is_noticed_and_heals(user: User) -> None:
-    pinned = lock.read(user.root / "upstream.lock")
+    pinned = upstream_lock.read(user.root / "upstream.lock")
     wheel = fetch.cached(user.cache, pinned.wheel.sha256)
     data = bytearray(wheel.read_bytes())
     data[len(data) // 2] ^= 1

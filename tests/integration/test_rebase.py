@@ -14,11 +14,12 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from users import User
-from webui_fork import index, lock, pipeline, stack
+from webui_fork import index, pipeline, stack
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.lock import Lock
 
-PINNED = lock.read(CHECKOUT / "upstream.lock").version
+PINNED = upstream_lock.read(CHECKOUT / "upstream.lock").version
 BEFORE = "0.12.3"
 OLD = CHECKOUT / "tests/assets/ours/0.11.4"
 
@@ -64,17 +65,17 @@ def set_back(user: User, real: Settings) -> str:
     found = index.pick(releases, OLD.name)
     there = Settings(user.root, user.cache, user.root, False, environ=user.env)
     pin = Lock(found.version, found.time, found.sdist, found.wheel, None, pipeline.lock_inputs(there))
-    lock.write(user.root / "upstream.lock", pin)
+    upstream_lock.write(user.root / "upstream.lock", pin)
     return commit(user, "back at 0.11.4")
 
 
 def test_there_and_back_again(user: User) -> None:
     patches = {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")}
-    was = lock.read(user.root / "upstream.lock").tag
+    was = upstream_lock.read(user.root / "upstream.lock").tag
     code, out, err = user.run("rebase", "--to", BEFORE, "--no-gate")
     assert code == 0, err
     assert f"{PINNED} -> {BEFORE}: not proved" in out
-    assert lock.read(user.root / "upstream.lock").version == BEFORE
+    assert upstream_lock.read(user.root / "upstream.lock").version == BEFORE
     subjects = git(user, "log", "--format=%s").splitlines()
     assert subjects == [f"Carry the series to {BEFORE}", f"Bump Open WebUI to {BEFORE}", "as it was"]
     changed = git(user, "show", "--name-only", "--format=", "HEAD~1").splitlines()

@@ -15,7 +15,8 @@ from docker.errors import DockerException
 
 from helpers import Server, hang_up, reply
 from registries import Proxy, answers_500, docker_login, image_of, noise, registry, with_password, with_tls, with_tokens
-from webui_fork import blobs, embedded, pipeline, reference, remotes, transfer
+from webui_fork import blobs, embedded, pipeline, remotes, transfer
+from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes, sha256_file
 from webui_fork.core.settings import Settings

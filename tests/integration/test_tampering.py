@@ -13,8 +13,9 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import oci, publish, reference, remotes, seal, series, signing, stack, store, transfer, verify
+from webui_fork import oci, publish, remotes, seal, series, signing, stack, store, transfer, verify
 from webui_fork.cli import main
+from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import Attached

@@ -14,7 +14,8 @@ from packageurl import PackageURL
 
 from helpers import Talk, members, purls
 from users import User
-from webui_fork import oci, pipeline, statements, wheels
+from webui_fork import oci, pipeline, statements
+from webui_fork.config import requirements_lock
 from webui_fork.core.settings import Settings
 from webui_fork.statements import Statements
 
@@ -55,7 +56,7 @@ def test_every_package_has_the_digest_of_what_it_was_installed_from(
     hashes = {
         row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:pypi/") and "hashes" in row
     }
-    assert {sha256 for _, _, sha256 in wheels.pins(inputs.packaged.requirements)} <= hashes
+    assert {sha256 for _, _, sha256 in requirements_lock.pins(inputs.packaged.requirements)} <= hashes
     without = [purl for purl, row in rows.items() if "licenses" not in row]
     assert len(without) < len(rows) / 10, without
 
@@ -66,7 +67,7 @@ def test_the_provenance_names_every_input_by_digest(
     definition = json.loads(said.provenance)["buildDefinition"]
     digests = {value for row in definition["resolvedDependencies"] for value in row["digest"].values()}
     wanted = {inputs.lock.sdist.sha256, inputs.lock.wheel.sha256, *(deb.sha256 for deb in built.debs)}
-    wanted |= {sha256 for _, _, sha256 in wheels.pins(inputs.packaged.requirements)}
+    wanted |= {sha256 for _, _, sha256 in requirements_lock.pins(inputs.packaged.requirements)}
     assert wanted <= digests
     names = [row["name"] for row in definition["resolvedDependencies"]]
     assert {patch.name for patch in inputs.patches} <= set(names)

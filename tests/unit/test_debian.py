@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from helpers import Server, Talk, file_server
-from webui_fork import debian, image
-from webui_fork.apt import Deb
+from webui_fork import debian
+from webui_fork.config import debian_lock, image_toml
+from webui_fork.config.debian_lock import Deb
 from webui_fork.core.errors import DriftError, LockError
 from webui_fork.core.settings import CHECKOUT, Settings
 
-SPEC = image.read(CHECKOUT / "images/open-webui")
+SPEC = image_toml.read(CHECKOUT / "images/open-webui")
 DATA = {name: name.encode() * 100 for name in ("alpha", "beta")}
 
 
@@ -23,15 +24,15 @@ def deb(name: str, version: str = "1.0-1") -> Deb:
     return Deb(name, version, sha, len(DATA[name]), "main", f"pool/main/{name}_{version}.deb")
 
 
-def lock_of(*debs: Deb) -> debian.DebianLock:
-    return debian.DebianLock("bookworm", "amd64", debian.input_digest(SPEC.base), "20260101T000000Z", debs)
+def lock_of(*debs: Deb) -> debian_lock.DebianLock:
+    return debian_lock.DebianLock("bookworm", "amd64", debian_lock.input_digest(SPEC.base), "20260101T000000Z", debs)
 
 
 def test_the_lock_of_the_checkout_round_trips() -> None:
     file = SPEC.folder / "debian.lock"
-    found = debian.read(file)
-    assert debian.dump(found) == file.read_text()
-    debian.check_input(found, SPEC, file)
+    found = debian_lock.read(file)
+    assert debian_lock.dump(found) == file.read_text()
+    debian_lock.check_input(found, SPEC, file)
     assert {"python3", "bash", "util-linux"} <= {item.name for item in found.debs}
     assert "apt" not in {item.name for item in found.debs}
 
@@ -47,27 +48,27 @@ def test_the_lock_of_the_checkout_round_trips() -> None:
     ],
 )
 def test_an_odd_row_names_its_line(row: str, words: str) -> None:
-    text = debian.dump(lock_of(deb("beta"))) + row + "\n"
+    text = debian_lock.dump(lock_of(deb("beta"))) + row + "\n"
     with pytest.raises(LockError, match=r"debian\.lock:4") as caught:
-        debian.parse(text, Path("debian.lock"))
+        debian_lock.parse(text, Path("debian.lock"))
     assert words in caught.value.what
 
 
 def test_a_package_locked_twice_is_an_error() -> None:
     with pytest.raises(LockError, match="locked twice"):
-        debian.parse(debian.dump(lock_of(deb("alpha"), deb("alpha"))), Path("x"))
+        debian_lock.parse(debian_lock.dump(lock_of(deb("alpha"), deb("alpha"))), Path("x"))
 
 
 def test_an_empty_or_headless_lock_is_an_error() -> None:
-    for text in ("", debian.dump(lock_of())):
+    for text in ("", debian_lock.dump(lock_of())):
         with pytest.raises(LockError):
-            debian.parse(text, Path("x"))
+            debian_lock.parse(text, Path("x"))
 
 
 def test_a_changed_list_of_packages_makes_the_lock_stale() -> None:
     other = replace(SPEC, base=replace(SPEC.base, include=("curl",)))
     with pytest.raises(LockError, match="another list of packages"):
-        debian.check_input(lock_of(deb("alpha")), other, Path("x"))
+        debian_lock.check_input(lock_of(deb("alpha")), other, Path("x"))
 
 
 def with_mirror(settings: Settings, server: Server, snapshot: bool = False) -> Settings:

@@ -11,8 +11,9 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from registries import image_of
-from webui_fork import blobs, oci, provenance, remotes, signing, store, tags, transfer, verify
-from webui_fork import reference as reference_module
+from webui_fork import blobs, oci, provenance, remotes, signing, store, transfer, verify
+from webui_fork.config import reference as reference_module
+from webui_fork.config import tags
 from webui_fork.core import git
 from webui_fork.core.errors import ForkError, ImageError, RegistryError, SigningError, ToolError
 from webui_fork.core.settings import Secret, Settings

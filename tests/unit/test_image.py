@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import image, rootfs
+from webui_fork import rootfs
+from webui_fork.config import image_toml
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import CHECKOUT
 
@@ -12,13 +13,13 @@ FOLDER = CHECKOUT / "images/open-webui"
 GOOD = (FOLDER / "image.toml").read_text()
 
 
-def read(tmp_path: Path, text: str) -> image.ImageSpec:
+def read(tmp_path: Path, text: str) -> image_toml.ImageSpec:
     (tmp_path / "image.toml").write_text(text)
-    return image.read(tmp_path)
+    return image_toml.read(tmp_path)
 
 
 def test_the_application_stands_where_upstream_puts_it() -> None:
-    spec = image.read(FOLDER)
+    spec = image_toml.read(FOLDER)
     assert spec.place("backend/open_webui/main.py") == "app/backend/open_webui/main.py"
     assert spec.place("backend/start.sh") == "app/backend/start.sh"
     assert spec.place("CHANGELOG.md") == "app/CHANGELOG.md"
@@ -29,14 +30,14 @@ def test_the_application_stands_where_upstream_puts_it() -> None:
 
 
 def test_only_upstream_s_static_folder_is_writable() -> None:
-    copy = image.read(FOLDER).copies[0]
+    copy = image_toml.read(FOLDER).copies[0]
     assert copy.writable("backend/open_webui/static/favicon.png")
     assert not copy.writable("backend/open_webui/main.py")
     assert not copy.writable("backend/open_webui/static_files.py")
 
 
 def test_the_build_names_itself_unofficial() -> None:
-    description = dict(image.read(FOLDER).annotations)["org.opencontainers.image.description"]
+    description = dict(image_toml.read(FOLDER).annotations)["org.opencontainers.image.description"]
     assert "Unofficial, modified build" in description
 
 
@@ -65,7 +66,7 @@ def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: 
 
 
 def test_an_image_of_its_own_has_its_time_and_its_requirements() -> None:
-    spec = image.read(CHECKOUT / "images/vllm-cpu")
+    spec = image_toml.read(CHECKOUT / "images/vllm-cpu")
     assert spec.created
     assert spec.python.origin == "image"
     assert "triton" in spec.python.without
@@ -88,4 +89,4 @@ def test_what_only_an_image_of_its_own_has_is_checked(tmp_path: Path, old: str, 
     assert old in text
     (tmp_path / "image.toml").write_text(text.replace(old, new))
     with pytest.raises(ImageError, match=r"image\.toml:"):
-        image.read(tmp_path)
+        image_toml.read(tmp_path)

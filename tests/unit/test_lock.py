@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import lock
+from webui_fork.config import upstream_lock
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import CHECKOUT
 
@@ -13,11 +13,11 @@ SHA = "04bff683181768a4c0ab32cd7b4f208f512622fe0066b4e5df22a05a96ac4628"
 
 
 def test_a_round_trip_changes_no_byte() -> None:
-    assert lock.dump(lock.parse(GOOD)) == GOOD
+    assert upstream_lock.dump(upstream_lock.parse(GOOD)) == GOOD
 
 
 def test_the_pinned_release_is_the_known_one() -> None:
-    found = lock.parse(GOOD)
+    found = upstream_lock.parse(GOOD)
     assert (found.version, found.sdist.sha256) == ("0.12.4", SHA)
     assert found.epoch == 1792915774
 
@@ -25,9 +25,9 @@ def test_the_pinned_release_is_the_known_one() -> None:
 def test_a_git_pin_survives_a_round_trip() -> None:
     pin = '\n[release.git]\nremote = "https://example.org/webui.git"\ncommit = "' + "a" * 40 + '"\n'
     text = GOOD.replace("\n[inputs]", pin + "\n[inputs]")
-    found = lock.parse(text)
-    assert found.git == lock.GitPin("https://example.org/webui.git", "a" * 40)
-    assert lock.dump(found) == text
+    found = upstream_lock.parse(text)
+    assert found.git == upstream_lock.GitPin("https://example.org/webui.git", "a" * 40)
+    assert upstream_lock.dump(found) == text
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_git_pin_survives_a_round_trip() -> None:
 def test_anything_odd_names_line_and_remedy(old: str, new: str, line: int, words: str) -> None:
     assert old in GOOD
     with pytest.raises(LockError) as caught:
-        lock.parse(GOOD.replace(old, new, 1), Path("upstream.lock"))
+        upstream_lock.parse(GOOD.replace(old, new, 1), Path("upstream.lock"))
     assert words in caught.value.what
     assert "nox -s lock" in caught.value.remedy
     number = int(caught.value.what.split(":")[1])
@@ -68,12 +68,12 @@ def test_anything_odd_names_line_and_remedy(old: str, new: str, line: int, words
 
 def test_a_missing_file_says_so(tmp_path: Path) -> None:
     with pytest.raises(LockError, match="is missing"):
-        lock.read(tmp_path / "upstream.lock")
+        upstream_lock.read(tmp_path / "upstream.lock")
 
 
 def test_writing_the_same_lock_touches_nothing(tmp_path: Path) -> None:
     file = tmp_path / "upstream.lock"
-    assert lock.write(file, lock.parse(GOOD))
+    assert upstream_lock.write(file, upstream_lock.parse(GOOD))
     before = file.stat().st_mtime_ns
-    assert not lock.write(file, lock.parse(GOOD))
+    assert not upstream_lock.write(file, upstream_lock.parse(GOOD))
     assert file.stat().st_mtime_ns == before

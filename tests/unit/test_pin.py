@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import pin, reference
+from webui_fork import pin
+from webui_fork.config import reference
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import CHECKOUT, Settings
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import lock, rebase_state
+from webui_fork import rebase_state
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, UsageError
 from webui_fork.core.settings import Settings
-from webui_fork.lock import Lock, PinnedFile
 from webui_fork.rebase_state import State
 
 PIN = Lock(
@@ -22,7 +23,7 @@ PIN = Lock(
     None,
     (),
 )
-STATE = State("a" * 40, lock.dump(PIN), True)
+STATE = State("a" * 40, upstream_lock.dump(PIN), True)
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import reference
+from webui_fork.config import reference
 from webui_fork.core.errors import UsageError
 
 DIGEST = "sha256:" + "a" * 64

@@ -3,10 +3,11 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 
-from webui_fork import lock, revision
+from webui_fork import revision
+from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT, Settings
 
-LOCK = lock.read(CHECKOUT / "upstream.lock")
+LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 OLD = replace(LOCK, revision=3, inputs=(("series", "sha256:" + "0" * 64),))
 NEW = (("series", "sha256:new"),)
 
@@ -40,8 +41,8 @@ def test_the_committed_lock_is_read_from_git(private_settings: Settings) -> None
     assert revision.committed(private_settings) is None
     git = ["git", "-C", str(private_settings.root), "-c", "user.name=x", "-c", "user.email=x@example.org"]
     subprocess.run([*git, "init", "--quiet"], check=True)
-    private_settings.lock_file.write_text(lock.dump(OLD))
+    private_settings.lock_file.write_text(upstream_lock.dump(OLD))
     subprocess.run([*git, "add", "."], check=True)
     subprocess.run([*git, "commit", "--quiet", "-m", "x"], check=True)
-    private_settings.lock_file.write_text(lock.dump(replace(OLD, revision=8)))
+    private_settings.lock_file.write_text(upstream_lock.dump(replace(OLD, revision=8)))
     assert revision.committed(private_settings) == OLD

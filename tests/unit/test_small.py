@@ -147,9 +147,9 @@ def test_the_index_is_the_one_pip_is_set_up_with(tmp_path: Path) -> None:
 
 
 def test_a_requirement_without_a_hash_or_for_another_release_is_refused() -> None:
-    from webui_fork import image
+    from webui_fork.config import image_toml
 
-    spec = image.read(CHECKOUT / "images/open-webui")
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
     head = f"# input={rootfs.requirements_input(b'x==1', spec)}\n"
     rootfs.check_requirements(head + "x==1 \\\n    --hash=sha256:00\n", b"x==1", spec, Path("r"))
     with pytest.raises(LockError, match="r:2: x has no hash"):

@@ -9,13 +9,14 @@ from dataclasses import replace
 import pytest
 
 from helpers import purls
-from webui_fork import layers, lock, oci, provenance, sbom, series, stack
+from webui_fork import layers, oci, provenance, sbom, series, stack
+from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.provenance import Input
 from webui_fork.purl import Package
 from webui_fork.sbom import Material
 
-LOCK = lock.read(CHECKOUT / "upstream.lock")
+LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 PATCHES = stack.read_series(CHECKOUT / "patches")[1][:2]
 LAYER = layers.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
 IMAGE = oci.image(

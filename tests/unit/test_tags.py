@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import tags
-from webui_fork.tags import Fixed
+from webui_fork.config import tags
+from webui_fork.config.tags import Fixed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from helpers import RELEASE, Server, Talk, file_server, reply, sdist
-from webui_fork import fetch, index, lock, upstream
+from webui_fork import fetch, index, upstream
+from webui_fork.config import upstream_lock
 from webui_fork.core import git as core_git
 from webui_fork.core.errors import ArchiveError, DigestError, SourceError
 from webui_fork.core.settings import Settings
@@ -20,13 +21,13 @@ TIME = datetime(2026, 1, 1, tzinfo=UTC)
 WHEEL = b"the wheel"
 
 
-def pinned(name: str, data: bytes) -> lock.PinnedFile:
-    return lock.PinnedFile(name, len(data), hashlib.sha256(data).hexdigest())
+def pinned(name: str, data: bytes) -> upstream_lock.PinnedFile:
+    return upstream_lock.PinnedFile(name, len(data), hashlib.sha256(data).hexdigest())
 
 
-def lock_of(archive: bytes) -> lock.Lock:
+def lock_of(archive: bytes) -> upstream_lock.Lock:
     source, wheel = "open_webui-1.2.3.tar.gz", "open_webui-1.2.3-py3-none-any.whl"
-    return lock.Lock("1.2.3", TIME, pinned(source, archive), pinned(wheel, WHEEL), None, ())
+    return upstream_lock.Lock("1.2.3", TIME, pinned(source, archive), pinned(wheel, WHEEL), None, ())
 
 
 def index_of(settings: Settings, server: Server, archive: bytes) -> Settings:
@@ -146,11 +147,11 @@ def test_a_git_remote_pinned_by_commit(private_settings: Settings, server: Serve
         subprocess.run([*git, *step], check=True)
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     settings = index_of(private_settings, server, b"")
-    pin = replace(lock_of(b"-"), git=lock.GitPin(f"file://{remote}", commit))
+    pin = replace(lock_of(b"-"), git=upstream_lock.GitPin(f"file://{remote}", commit))
     source = upstream.obtain(settings, pin, talk)
     repo = core_git.repository(settings)
     assert core_git.read_file(repo, source.commit, "LICENSE") == b"terms\n"
     assert repo.commit(source.commit).author.email == upstream.EMAIL
-    missing = replace(pin, git=lock.GitPin(f"file://{remote}", "0" * 39 + "1"))
+    missing = replace(pin, git=upstream_lock.GitPin(f"file://{remote}", "0" * 39 + "1"))
     with pytest.raises(SourceError, match="Could not fetch"):
         upstream.obtain(settings, missing, talk)

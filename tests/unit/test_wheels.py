@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import wheels
+from webui_fork.config import requirements_lock
 from webui_fork.core.errors import LockError
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
@@ -31,17 +31,17 @@ def lock_of(*files: tuple[str, str], name: str = "x") -> dict[str, object]:
     ],
 )
 def test_the_best_wheel_of_the_target_is_chosen(files: list[tuple[str, str]], chosen: str) -> None:
-    assert wheels.choose(lock_of(*files), "3.11", "x86_64") == {"x": chosen}
+    assert requirements_lock.choose(lock_of(*files), "3.11", "x86_64") == {"x": chosen}
 
 
 def test_another_machine_takes_another_wheel() -> None:
     both = lock_of(("x-1-cp311-cp311-manylinux_2_17_x86_64.whl", A), ("x-1-cp311-cp311-manylinux_2_17_aarch64.whl", B))
-    assert wheels.choose(both, "3.11", "aarch64") == {"x": B}
+    assert requirements_lock.choose(both, "3.11", "aarch64") == {"x": B}
 
 
 def test_a_package_without_a_wheel_is_refused() -> None:
     with pytest.raises(LockError, match=r"no wheel for Python 3\.11 on x86_64"):
-        wheels.choose(lock_of(("x-1-cp312-cp312-win_amd64.whl", A)), "3.11", "x86_64")
+        requirements_lock.choose(lock_of(("x-1-cp312-cp312-win_amd64.whl", A)), "3.11", "x86_64")
 
 
 TEXT = (
@@ -51,12 +51,12 @@ TEXT = (
 
 
 def test_a_lock_keeps_one_hash_a_package() -> None:
-    made = wheels.narrow(TEXT, {"x": B, "y": C})
+    made = requirements_lock.narrow(TEXT, {"x": B, "y": C})
     assert made == f"x==1.0 \\\n    --hash=sha256:{B}\ny==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
-    assert list(wheels.pins(made)) == [("x", "1.0", B), ("y", "2", C)]
-    assert wheels.narrow(made, {"x": B, "y": C}) == made
+    assert list(requirements_lock.pins(made)) == [("x", "1.0", B), ("y", "2", C)]
+    assert requirements_lock.narrow(made, {"x": B, "y": C}) == made
 
 
 def test_a_hash_that_was_not_listed_is_refused() -> None:
     with pytest.raises(LockError, match=r"x 1\.0 is not one that the index listed"):
-        wheels.narrow(TEXT, {"x": C, "y": C})
+        requirements_lock.narrow(TEXT, {"x": C, "y": C})

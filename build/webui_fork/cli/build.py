@@ -6,7 +6,8 @@ import importlib
 import json
 import threading
 
-from webui_fork import companion, image, oci, pipeline, seal, variants
+from webui_fork import companion, oci, pipeline, seal, variants
+from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
@@ -57,7 +58,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
 
 def in_registry(settings: Settings, name: str) -> bool:
     """Tell whether the base of `images/<name>` stands in a registry."""
-    return image.kind(settings.root / "images" / name) == "registry"
+    return image_toml.kind(settings.root / "images" / name) == "registry"
 
 
 def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:

@@ -12,7 +12,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import charts, history, index, lock, rebase, rebase_report, stack, upstream
+from webui_fork import charts, history, index, rebase, rebase_report, stack, upstream
+from webui_fork.config import upstream_lock
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import UsageError
@@ -20,7 +22,6 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release, Row
-from webui_fork.lock import Lock
 from webui_fork.rebase import Outcome, Releases
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     Raises:
         UsageError: there is no such release. ForkError: see the stages.
     """
-    pinned = lock.read(settings.lock_file)
+    pinned = upstream_lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     releases = _releases(settings, ui, arguments.first, arguments.last)
     repo = git.repository(settings)

@@ -6,7 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import licence, lock, pipeline, revision, series, stack, unpack, upstream, worktree
+from webui_fork import licence, pipeline, revision, series, stack, unpack, upstream, worktree
+from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
@@ -29,7 +30,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             _apply(settings, ui, _folder(settings, arguments.folder), upto_failure=arguments.upto_failure)
         elif arguments.action == "new":
             folder = worktree.default_folder(settings)
-            version = lock.read(settings.lock_file).version
+            version = upstream_lock.read(settings.lock_file).version
             name = worktree.new(settings, folder, arguments.subject, arguments.description, arguments.bug, version)
             print(f"Committed as {name}. Fill in what is still TODO: git -C {folder} commit --amend")
             print("Next: nox -s patches -- export")
@@ -78,12 +79,12 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
 
 
 def _record(settings: Settings) -> None:
-    if revision.record(settings, lock.read(settings.lock_file)):
+    if revision.record(settings, upstream_lock.read(settings.lock_file)):
         print("Recorded in upstream.lock.")
 
 
 def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool) -> None:
-    locked = lock.read(settings.lock_file)
+    locked = upstream_lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
     commit = upstream.release_commit(settings, locked, ui)
     repo = git.repository(settings)
@@ -104,7 +105,7 @@ def _tree(settings: Settings, ui: Terminal, folder: Path) -> None:
 
 
 def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
-    locked = lock.read(settings.lock_file)
+    locked = upstream_lock.read(settings.lock_file)
     commits = worktree.commits_of(settings, folder)
     commit = upstream.release_commit(settings, locked, ui)
     repo = git.repository(settings)

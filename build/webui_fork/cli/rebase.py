@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork import bump, lock, rebase_report
+from webui_fork import bump, rebase_report
+from webui_fork.config import upstream_lock
 from webui_fork.core import text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
@@ -34,7 +35,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         else:
             begun = bump.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
-                version = lock.read(settings.lock_file).version
+                version = upstream_lock.read(settings.lock_file).version
                 print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
                 return
             done = begun

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webui_fork import lock
+from webui_fork.config import upstream_lock
 from webui_fork.core.errors import ForkError, UsageError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
@@ -125,7 +125,12 @@ def _front(settings: Settings, request: Request, site: Site, container: Containe
     body = config.body if config.status == 200 and isinstance(config.body, dict) else {}
     room: Room | None = inside.room(container) if container else None
     return Facts(
-        without_secrets(request.webui), front, lock.read(settings.lock_file).version, config.status, body, room=room
+        without_secrets(request.webui),
+        front,
+        upstream_lock.read(settings.lock_file).version,
+        config.status,
+        body,
+        room=room,
     )
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork import strict_toml
+from webui_fork.config import toml
+from webui_fork.config.toml import Table
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes, write_atomic
-from webui_fork.strict_toml import Table
 
 REMEDY = "Take it back with `git checkout upstream.lock`, or write it anew with `nox -s lock`."
 MAX_FILE_SIZE = 2 << 30
@@ -129,7 +129,7 @@ def parse(text: str, file: Path = Path("upstream.lock")) -> Lock:
     Raises:
         LockError: anything odd; the message has the file, the line and the remedy.
     """
-    document = strict_toml.parse(text, file, LockError, REMEDY)
+    document = toml.parse(text, file, LockError, REMEDY)
     lock = _build(document)
     document.done()
     return lock
@@ -141,7 +141,7 @@ def read(file: Path) -> Lock:
     Raises:
         LockError: missing, unreadable or odd.
     """
-    lock: Lock = strict_toml.read(file, LockError, REMEDY, _build)
+    lock: Lock = toml.read(file, LockError, REMEDY, _build)
     return lock
 
 

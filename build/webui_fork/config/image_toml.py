@@ -9,9 +9,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from webui_fork import strict_toml
+from webui_fork.config import toml
+from webui_fork.config.toml import Table
 from webui_fork.core.errors import ImageError
-from webui_fork.strict_toml import Table
 
 REMEDY = "docs/image.md describes every key."
 
@@ -277,9 +277,7 @@ def read(folder: Path) -> ImageSpec:
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
-    spec: ImageSpec = strict_toml.read(
-        folder / "image.toml", ImageError, REMEDY, lambda document: _build(document, folder)
-    )
+    spec: ImageSpec = toml.read(folder / "image.toml", ImageError, REMEDY, lambda document: _build(document, folder))
     return spec
 
 
@@ -297,7 +295,7 @@ def kind(folder: Path) -> str:
             raise base.fail("kind", f"{found!r} is not one of packages, registry")
         return found
 
-    return str(strict_toml.peek(folder / "image.toml", ImageError, REMEDY, ask))
+    return str(toml.peek(folder / "image.toml", ImageError, REMEDY, ask))
 
 
 def _registry(document: Table, folder: Path) -> RegistrySpec:
@@ -328,7 +326,7 @@ def read_registry(folder: Path) -> RegistrySpec:
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
-    spec: RegistrySpec = strict_toml.read(
+    spec: RegistrySpec = toml.read(
         folder / "image.toml", ImageError, REMEDY, lambda document: _registry(document, folder)
     )
     return spec

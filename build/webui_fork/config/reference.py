@@ -100,3 +100,6 @@ def parse(text: str) -> Reference:
     if not _NAME.fullmatch(rest):
         raise refuse(f"{rest!r} can't be a repository's name (registries know no capitals)")
     return Reference(registry, rest, tag, digest)
+
+
+LAYOUT = "oci:"

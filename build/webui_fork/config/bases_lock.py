@@ -1,0 +1,33 @@
+"""`bases.lock`: the images in registries that the series goes on, one variant a line: name, reference, digest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from webui_fork.core.errors import LockError
+
+_ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
+
+
+_HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
+
+
+def read_bases(file: Path) -> dict[str, tuple[str, str]]:
+    """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
+
+    Raises:
+        LockError: a line is odd.
+    """
+    found = {}
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        match = _ROW.fullmatch(line)
+        if not match:
+            raise LockError(
+                f"{file}:{number}: is not `variant reference digest`.", remedy="Run `nox -s lock -- --bases`."
+            )
+        found[match.group(1)] = (match.group(2), match.group(3))
+    return found
