@@ -11,17 +11,19 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import carry, guards, rebase, series, stack, syntax, worktree
-from webui_fork.carry import File
+from webui_fork import rebase, series, stack, worktree
 from webui_fork.core import process
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import HERMETIC, read_file
 from webui_fork.core.settings import Settings
 from webui_fork.history import Release
+from webui_fork.merge import guards, three_way
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.text import Merger
+from webui_fork.merge.three_way import File
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.series import Patch
-from webui_fork.textmerge import Merger
 
 if TYPE_CHECKING:
     from git import Repo
@@ -105,10 +107,10 @@ def _regions(repo: Repo, old: Release, new: Release, paths: Iterable[str], befor
 
 
 def _parts(text: str, names: set[str]) -> str:
-    module = syntax.parse(text)
+    module = merge_tree.parse(text)
     if module is None or not names - {""}:
         return text
-    return "".join(module.text(node.start, node.end) for name, node in syntax.definitions(module) if name in names)
+    return "".join(module.text(node.start, node.end) for name, node in merge_tree.definitions(module) if name in names)
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:
@@ -144,10 +146,10 @@ def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
 def _lay_out_file(settings: Settings, repo: Repo, conflict: Conflict, file: File) -> None:
     """Write a file of a conflict: the proposal, the merge, and what stands in the tree to begin with."""
     place, target = folder(settings) / file.path, tree(settings) / file.path
-    if file.proposal not in (None, carry.GONE):
+    if file.proposal not in (None, three_way.GONE):
         write_atomic(place / "proposal", file.proposal or "")
     text = file.text if file.text is not None else file.marked or file.proposal
-    if text == carry.GONE:
+    if text == three_way.GONE:
         target.unlink(missing_ok=True)
         return
     if text is not None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from webui_fork import interfaces, syntax
 from webui_fork.core import process
 from webui_fork.core.git import read_file
+from webui_fork.merge import signatures, tree
 
 if TYPE_CHECKING:
     from git import Repo
@@ -35,7 +35,7 @@ def broken(
     """
     repo = ends.repo
     found: list[str] = []
-    calls: dict[interfaces.Call, None] = {}
+    calls: dict[signatures.Call, None] = {}
     for path in paths:
         if not path.endswith(".py"):
             continue
@@ -45,19 +45,19 @@ def broken(
             continue
         if now:
             found += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
-        base, ours = (syntax.parse(_text(repo, at, path)) for at in (before, after))
+        base, ours = (tree.parse(_text(repo, at, path)) for at in (before, after))
         if base is None or ours is None:
             continue
-        calls |= dict.fromkeys(interfaces.added_calls(base, ours))
-        found += _newly_used(repo, before, parent, interfaces.redefined(base, ours))
+        calls |= dict.fromkeys(signatures.added_calls(base, ours))
+        found += _newly_used(repo, before, parent, signatures.redefined(base, ours))
         found += [
             f"{path} imports {name} from {module}, which is gone"
-            for module, name in interfaces.added_imports(base, ours)
+            for module, name in signatures.added_imports(base, ours)
             if not _has(repo, commit, module, name)
         ]
     names = {call.name for call in calls if call.name}
     if names:
-        found += interfaces.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
+        found += signatures.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
     return "; ".join(found)
 
 
@@ -108,19 +108,19 @@ def _uses(repo: Repo, commit: str, name: str) -> int:
         return 0
 
 
-def _known(repo: Repo, commit: str, names: set[str]) -> interfaces.Known:
+def _known(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
     """Return how the release's own functions of these names are defined."""
     from git import GitCommandError
 
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
-    known: interfaces.Known = {}
+    known: signatures.Known = {}
     try:
         rows = repo.git.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
     except GitCommandError:  # nothing found
         return known
     paths = [row.partition(":")[2] for row in rows if row]
     for path in paths if len(paths) <= _MANY else ():
-        for name, signature in interfaces.signatures(_text(repo, commit, path), names):
+        for name, signature in signatures.signatures(_text(repo, commit, path), names):
             known.setdefault(name, []).append(signature)
     return known
 
@@ -130,7 +130,7 @@ def _has(repo: Repo, commit: str, module: str, name: str) -> bool:
     if read_file(repo, commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
         return True
     texts = [read_file(repo, commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
-    return any(interfaces.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
+    return any(signatures.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
 
 
 def _is_folder(repo: Repo, commit: str, path: str) -> bool:
@@ -145,8 +145,8 @@ def whereabouts(ends: Releases, before: str, parent: str, path: str) -> str:
         how, old, new = row.split("\t")
         if old == path:
             return f"It was renamed to {new} ({how.removeprefix('R')}% the same)."
-    module = syntax.parse(_text(repo, before, path))
-    names = {node.name for _, node in syntax.definitions(module)} if module else set()
+    module = tree.parse(_text(repo, before, path))
+    names = {node.name for _, node in tree.definitions(module)} if module else set()
     if not names:
         return "It was deleted."
     from git import GitCommandError

@@ -17,11 +17,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import rebase, stack, syntax
-from webui_fork.carry import Method
+from webui_fork import rebase, stack
 from webui_fork.core import process
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.git import HERMETIC, read_file
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.three_way import Method
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.series import Patch
 
@@ -68,18 +69,18 @@ class Expect:
 @dataclass(frozen=True, slots=True)
 class _Place:
     scope: str
-    node: syntax.Node
-    before: syntax.Node | None
-    behind: syntax.Node | None
+    node: merge_tree.Node
+    before: merge_tree.Node | None
+    behind: merge_tree.Node | None
 
 
 @lru_cache(maxsize=16)
 def _all_places(text: str) -> tuple[_Place, ...]:
-    module = syntax.parse(text)
+    module = merge_tree.parse(text)
     return tuple(_places(module, "")) if module else ()
 
 
-def _places(owner: syntax.Node, scope: str) -> Iterator[_Place]:
+def _places(owner: merge_tree.Node, scope: str) -> Iterator[_Place]:
     inner = f"{scope}.{owner.name}".strip(".")
     for block in owner.blocks.values():
         for number, node in enumerate(block):
@@ -89,7 +90,7 @@ def _places(owner: syntax.Node, scope: str) -> Iterator[_Place]:
 
 
 @lru_cache(maxsize=100_000)
-def _head(node: syntax.Node) -> str:
+def _head(node: merge_tree.Node) -> str:
     text = ast.unparse(node.tree)
     return text.partition("\n")[0] if node.blocks else text
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import carry, contracts, series, stack
-from webui_fork.carry import File, Method
+from webui_fork import contracts, series, stack
 from webui_fork.core.git import read_file
+from webui_fork.merge import three_way
+from webui_fork.merge.text import Merger
+from webui_fork.merge.three_way import File, Method
 from webui_fork.series import Patch
-from webui_fork.textmerge import Merger
 
 if TYPE_CHECKING:
     from git import Repo
@@ -79,7 +80,7 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     if doubts := [file for file in files if file.text is None and file.method is Method.PERSON]:
         why = "\n".join(f"{file.path}: {file.why}" for file in doubts)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
-    contents = {file.path: None if file.text == carry.GONE else file.text for file in files}
+    contents = {file.path: None if file.text == three_way.GONE else file.text for file in files}
     modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
     wanted = {path: None if text is None else text.encode() for path, text in contents.items()}
     if all(
@@ -127,7 +128,7 @@ def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
 def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
     base, ours, theirs = (read_file(ends.repo, commit, path) for commit in (before, after, parent))
     if theirs is None and ours is None:
-        return File(path, Method.NONE, carry.GONE)
+        return File(path, Method.NONE, three_way.GONE)
     if theirs is None and base is not None:
         why = f"the new release has no {path}. {contracts.whereabouts(ends, before, parent, path)}"
         return File(path, Method.PERSON, None, why)
@@ -135,7 +136,7 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
         return File(path, Method.PERSON, None, f"the patch adds {path}, which the new release has, with other content")
     if ours is None:
         if theirs == base:
-            return File(path, Method.NONE, carry.GONE)
+            return File(path, Method.NONE, three_way.GONE)
         return File(path, Method.PERSON, None, f"the patch deletes {path}, which the new release changes")
     try:
         one, two, three = ((data or b"").decode("utf-8") for data in (base, ours, theirs))
@@ -143,7 +144,7 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
         return File(path, Method.PERSON, None, f"{path} is not text")
     if base is None:
         return File(path, Method.NONE, two)
-    return carry.carry(merge, path, one, two, three)
+    return three_way.carry(merge, path, one, two, three)
 
 
 def commit_files(

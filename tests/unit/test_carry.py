@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from webui_fork.carry import Method, carry
-from webui_fork.textmerge import Merger
+from webui_fork.merge.text import Merger
+from webui_fork.merge.three_way import Method, carry
 
 MERGER = Merger({"PATH": os.environ["PATH"]})
 PATH = "backend/open_webui/x.py"

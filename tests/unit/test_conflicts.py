@@ -12,9 +12,9 @@ from helpers import RELEASE, make_patch, release_repo
 from webui_fork import archive, conflicts, rebase, series, upstream
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import Settings
+from webui_fork.merge.text import Merger
 from webui_fork.rebase import Releases
 from webui_fork.series import Patch
-from webui_fork.textmerge import Merger
 
 CODE = "backend/open_webui/code.py"
 GONE = "backend/open_webui/gone.py"

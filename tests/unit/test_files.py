@@ -55,7 +55,7 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path, talk: Talk) -> None:
         """
         import sys, time
         from pathlib import Path
-        from webui_fork import files
+        from webui_fork.core import files
         with files.exclusive(Path(sys.argv[1]), "this checkout", print):
             print("held", flush=True)
             time.sleep(1)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from webui_fork import guards, syntax
+from webui_fork.merge import guards, tree
 
 LOOP = """\
 def f(request, responses):
@@ -11,8 +11,8 @@ def f(request, responses):
 GUARDED = LOOP.replace("        url =", "        if response is None:\n            continue\n        url =")
 
 
-def module(text: str) -> syntax.Module:
-    found = syntax.parse(text)
+def module(text: str) -> tree.Module:
+    found = tree.parse(text)
     assert found
     return found
 

@@ -1,24 +1,24 @@
 from __future__ import annotations
 
-from webui_fork import interfaces, syntax
+from webui_fork.merge import signatures, tree
 
 
-def module(text: str) -> syntax.Module:
-    found = syntax.parse(text)
+def module(text: str) -> tree.Module:
+    found = tree.parse(text)
     assert found
     return found
 
 
-def known(*texts: str) -> interfaces.Known:
-    found: interfaces.Known = {}
+def known(*texts: str) -> signatures.Known:
+    found: signatures.Known = {}
     for text in texts:
-        for name, signature in interfaces.signatures(text, {"load", "save"}):
+        for name, signature in signatures.signatures(text, {"load", "save"}):
             found.setdefault(name, []).append(signature)
     return found
 
 
-def calls(before: str, after: str) -> tuple[interfaces.Call, ...]:
-    return interfaces.added_calls(module(before), module(after))
+def calls(before: str, after: str) -> tuple[signatures.Call, ...]:
+    return signatures.added_calls(module(before), module(after))
 
 
 HEAD = "from open_webui.models import Models\nfrom open_webui.utils.x import load\n\n\n"
@@ -26,24 +26,24 @@ HEAD = "from open_webui.models import Models\nfrom open_webui.utils.x import loa
 
 def test_a_function_that_became_async_is_noticed() -> None:
     added = calls(HEAD, HEAD + "x = load(1)\n")
-    assert interfaces.broken_calls(added, known("def load(a): ...\n"), known("async def load(a): ...\n")) == [
+    assert signatures.broken_calls(added, known("def load(a): ...\n"), known("async def load(a): ...\n")) == [
         "load() is now async"
     ]
 
 
 def test_a_function_that_is_gone_or_takes_other_arguments_is_noticed() -> None:
     added = calls(HEAD, HEAD + "x = load(1)\n")
-    assert interfaces.broken_calls(added, known("def load(a): ...\n"), {}) == ["load() is gone"]
+    assert signatures.broken_calls(added, known("def load(a): ...\n"), {}) == ["load() is gone"]
     now = known("def load(a, b): ...\n")
-    assert interfaces.broken_calls(added, known("def load(a): ...\n"), now) == ["load() takes other arguments"]
-    assert interfaces.broken_calls(added, known("def load(a): ...\n"), known("def load(a, b=1, *, c=2): ...\n")) == []
+    assert signatures.broken_calls(added, known("def load(a): ...\n"), now) == ["load() takes other arguments"]
+    assert signatures.broken_calls(added, known("def load(a): ...\n"), known("def load(a, b=1, *, c=2): ...\n")) == []
 
 
 def test_a_method_of_the_release_counts_and_one_of_anything_else_does_not() -> None:
     added = calls(HEAD, HEAD + "x = Models.load(1)\ny = response.load(1)\nz = session.save()\n")
     assert [call.name for call in added] == ["load"]
     old, new = known("class M:\n    def load(self, a): ...\n"), known("class M:\n    async def load(self, a): ...\n")
-    assert interfaces.broken_calls(added, old, new) == ["load() is now async"]
+    assert signatures.broken_calls(added, old, new) == ["load() is now async"]
 
 
 def test_calls_that_were_there_before_are_not_looked_at() -> None:
@@ -52,7 +52,7 @@ def test_calls_that_were_there_before_are_not_looked_at() -> None:
 
 def test_what_is_imported_from_the_release_must_be_there() -> None:
     after = "from open_webui.utils.x import load\nfrom json import dumps\n"
-    assert list(interfaces.added_imports(module(""), module(after))) == [("open_webui.utils.x", "load")]
+    assert list(signatures.added_imports(module(""), module(after))) == [("open_webui.utils.x", "load")]
     for text in (
         "def load(): ...\n",
         "async def load(): ...\n",
@@ -60,5 +60,5 @@ def test_what_is_imported_from_the_release_must_be_there() -> None:
         "load = 1\n",
         "from y import load\n",
     ):
-        assert interfaces.defines(text, "load"), text
-    assert not interfaces.defines("def loader(): ...\n", "load")
+        assert signatures.defines(text, "load"), text
+    assert not signatures.defines("def loader(): ...\n", "load")

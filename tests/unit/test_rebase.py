@@ -11,8 +11,8 @@ from git import Repo
 from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork import rebase, series, stack, upstream
 from webui_fork.core import git
+from webui_fork.merge.text import Merger
 from webui_fork.rebase import Carried, Outcome, Releases
-from webui_fork.textmerge import Merger
 
 EPOCH = 1_700_000_000
 CODE = "backend/open_webui/utils/code.py"

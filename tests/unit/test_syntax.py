@@ -2,18 +2,18 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import syntax
+from webui_fork.merge import tree
 
 
-def module(text: str) -> syntax.Module:
-    found = syntax.parse(text)
+def module(text: str) -> tree.Module:
+    found = tree.parse(text)
     assert found
     return found
 
 
 @pytest.mark.parametrize("text", ["def f(:\n", "a = 1; b = 2\n", "x = 1\x0c\ny = 2\n", "\0"])
 def test_what_can_not_be_trusted_is_not_read(text: str) -> None:
-    assert syntax.parse(text) is None
+    assert tree.parse(text) is None
 
 
 def test_layout_quotes_and_comments_do_not_count() -> None:
@@ -33,19 +33,19 @@ def test_async_counts() -> None:
 
 def test_scopes_are_dotted_names_by_line() -> None:
     text = "x = 1\nclass A:\n    @one\n    def f(self):\n        def g():\n            pass\n        return g\n"
-    assert syntax.scopes(module(text)) == ("", "A", "A.f", "A.f", "A.f.g", "A.f.g", "A.f")
+    assert tree.scopes(module(text)) == ("", "A", "A.f", "A.f", "A.f.g", "A.f.g", "A.f")
 
 
 def test_similar_statements_are_one_statement_that_was_edited() -> None:
     left = module("a = load(url)\nb = read(a, 1)\nreturn_it(b)\n").blocks["body"]
     right = module("log(url)\na = load(url)\nb = read(a, 2)\nreturn_it(b)\n").blocks["body"]
-    assert syntax.align(left, right) == [(None, 0), (0, 1), (1, 2), (2, 3)]
+    assert tree.align(left, right) == [(None, 0), (0, 1), (1, 2), (2, 3)]
 
 
 def test_functions_are_matched_by_name_wherever_they_went() -> None:
     left = module("def a():\n    one()\n\n\ndef b():\n    two()\n")
     right = module("class C:\n    def b():\n        two()\n\n\ndef a():\n    one()\n")
-    found = syntax.match(left, right)
+    found = tree.match(left, right)
     names = {node.name: other.start for node, other in found.of.items() if node.name}
     assert names == {"a": 5, "b": 1}
 
@@ -53,4 +53,4 @@ def test_functions_are_matched_by_name_wherever_they_went() -> None:
 def test_a_name_that_is_there_twice_is_not_matched_by_name() -> None:
     left = module("def b():\n    two()\n")
     right = module("class C:\n    def b():\n        two()\n\n\nclass D:\n    def b():\n        two()\n")
-    assert not [node for node in syntax.match(left, right).of if node.name]
+    assert not [node for node in tree.match(left, right).of if node.name]

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from webui_fork import syntax
-from webui_fork.textmerge import Merger, merge_tokens
+from webui_fork.merge import tree
+from webui_fork.merge.text import Merger, merge_tokens
 
 MERGER = Merger(
     {"PATH": os.environ["PATH"]}, b'[tool.ruff]\nline-length = 120\n[tool.ruff.format]\nquote-style = "single"\n'
@@ -90,5 +90,5 @@ def test_tokens_give_the_text_back(text: str) -> None:
     changed = text.replace("def f(", "def g(")
     merged = merge_tokens(text, changed, text)
     assert merged is not None
-    assert syntax.parse(merged) is not None
+    assert tree.parse(merged) is not None
     assert merged.strip() == changed.strip()

@@ -4,8 +4,8 @@ from textwrap import dedent
 
 import pytest
 
-from webui_fork import transplant
-from webui_fork.trees import ContestedError, UncertainError
+from webui_fork.merge import transplant
+from webui_fork.merge.expressions import ContestedError, UncertainError
 
 
 def carried(base: str, ours: str, theirs: str) -> str:

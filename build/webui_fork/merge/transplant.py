@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from webui_fork import syntax
-from webui_fork.syntax import Mapping, Module, Node
-from webui_fork.trees import ContestedError, UncertainError, assigns, commute, merge_trees, uses
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.dataflow import assigns, commute, uses
+from webui_fork.merge.expressions import ContestedError, UncertainError, merge_trees
+from webui_fork.merge.tree import Mapping, Module, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
         before: Node | None = None
         removed: list[Node] = []
         added: list[Node] = []
-        for i, j in [*syntax.align(left, right), (-1, -1)]:
+        for i, j in [*merge_tree.align(left, right), (-1, -1)]:
             if i is None and j is not None:
                 added.append(right[j])
             elif j is None and i is not None:
@@ -131,15 +132,15 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     Raises:
         UncertainError: a place is not certain, or what should stand there.
     """
-    trees = [syntax.parse(text) for text in (base, ours, theirs)]
+    trees = [merge_tree.parse(text) for text in (base, ours, theirs)]
     if None in trees:
         raise UncertainError("one of the three versions is not Python that can be read")
     b, o, t = (tree for tree in trees if tree)
-    mapping = syntax.match(b, t)
+    mapping = merge_tree.match(b, t)
     added = _added_lines(b, o)
     splices = _Splices(t)
     moved: set[str] = set()
-    names = {node: name for name, node in (*syntax.definitions(b), *syntax.definitions(t))}
+    names = {node: name for name, node in (*merge_tree.definitions(b), *merge_tree.definitions(t))}
     for edit in edits(b, o):
         if isinstance(edit, Clause):
             raise UncertainError(f"a clause of the statement at line {edit.old.start + 1} comes or goes")
@@ -154,7 +155,7 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
         elif not _imports(edit, mapping, splices, form):
             _gap(edit, mapping, splices, o, added)
     text = splices.result()
-    if syntax.parse(text) is None:
+    if merge_tree.parse(text) is None:
         raise UncertainError("what the syntax tree suggests is not Python")
     return Transplanted(text, tuple(sorted(moved)))
 
@@ -299,7 +300,9 @@ def _check_source(edit: Gap, before: Node | None) -> None:
 
     Text merges are clean there and wrong: the added lines land where the value is no longer made.
     """
-    if edit.before is None or (before is not None and syntax.ratio(edit.before.values, before.values) >= _SAME_SOURCE):
+    if edit.before is None or (
+        before is not None and merge_tree.ratio(edit.before.values, before.values) >= _SAME_SOURCE
+    ):
         return
     if given := assigns(edit.before.tree) & uses(node.tree for node in edit.added):
         names = ", ".join(sorted(given))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from webui_fork import syntax
-from webui_fork.syntax import Module, Node
+from webui_fork.merge import tree
+from webui_fork.merge.tree import Module, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _froms(module: Module) -> dict[str, list[Node]]:
 
 def without(base: str, ours: str) -> tuple[str, list[Change]]:
     """Take the imports that ours adds or edits at its top level out of it; return it, and them."""
-    one, two = syntax.parse(base), syntax.parse(ours)
+    one, two = tree.parse(base), tree.parse(ours)
     if one is None or two is None:
         return ours, []
     there = {key(node) for node in one.blocks["body"] if origin(node)}
@@ -94,7 +94,7 @@ def put_back(text: str, changes: list[Change]) -> str | None:
     A whole import goes behind the one it stood behind, else behind the imports that the file begins with.
     """
     for change in changes:
-        module = syntax.parse(text)
+        module = tree.parse(text)
         made = None
         if module is not None:
             made = _add(module, change) if isinstance(change, Added) else _edit(module, change)

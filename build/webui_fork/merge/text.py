@@ -13,10 +13,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from webui_fork import imports, syntax
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
-from webui_fork.syntax import Module, Node
+from webui_fork.merge import imports
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.tree import Module, Node
 
 LABELS = ("ours: with the patch", "base: the release it was made for", "theirs: the new release")
 _HOLE = "#: webui_fork holds the place of "  # a line of a file whose functions are taken out
@@ -95,7 +96,7 @@ class Merger:
             tokens: where the lines of a function conflict, merge its tokens.
         """
         laid_out, found = imports.without(*(self.formatted(text) for text in (base, ours)))
-        trees = [syntax.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
+        trees = [merge_tree.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
         sides = [_Side.of(tree) for tree in trees if tree]
         held = [side for side in sides if side]
         if len(held) < 3:

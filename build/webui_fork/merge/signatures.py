@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from webui_fork import syntax
-from webui_fork.syntax import Module
-from webui_fork.trees import assigns
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.dataflow import assigns
+from webui_fork.merge.tree import Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +78,8 @@ class Signature:
 def signatures(text: str, names: Iterable[str]) -> Iterator[tuple[str, Signature]]:
     """Yield how functions of these names are defined in a file."""
     wanted = set(names)
-    module = syntax.parse(text)
-    for dotted, node in syntax.definitions(module) if module else ():
+    module = merge_tree.parse(text)
+    for dotted, node in merge_tree.definitions(module) if module else ():
         tree = node.tree
         if node.name not in wanted or not isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -123,12 +123,13 @@ def broken_calls(calls: Iterable[Call], before: Known, now: Known) -> list[str]:
 
 def redefined(base: Module, ours: Module) -> tuple[str, ...]:
     """Return the functions and classes that a patch removes, renames or gives other arguments."""
-    was, is_now = (dict(syntax.definitions(side)) for side in (base, ours))
+    was, is_now = (dict(merge_tree.definitions(side)) for side in (base, ours))
     return tuple(
         node.name
         for name, node in was.items()
         if name not in is_now
-        or syntax.dump(getattr(node.tree, "args", None)) != syntax.dump(getattr(is_now[name].tree, "args", None))
+        or merge_tree.dump(getattr(node.tree, "args", None))
+        != merge_tree.dump(getattr(is_now[name].tree, "args", None))
     )
 
 
@@ -147,11 +148,11 @@ def _imported(module: Module) -> tuple[tuple[str, str], ...]:
 
 def defines(text: str, name: str) -> bool:
     """Tell whether a file names something at its top level, also under an `if` or a `try` there."""
-    module = syntax.parse(text)
+    module = merge_tree.parse(text)
     if module is None:
         return name in text
     found: set[str] = set()
-    for node in syntax.own(module):
+    for node in merge_tree.own(module):
         if node.name:
             found.add(node.name)
         elif isinstance(node.tree, ast.Import | ast.ImportFrom):

@@ -10,10 +10,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
-from webui_fork import guards, syntax, transplant
-from webui_fork.syntax import Module
-from webui_fork.textmerge import Merger
-from webui_fork.trees import ContestedError, UncertainError
+from webui_fork.merge import guards, transplant
+from webui_fork.merge import tree as merge_tree
+from webui_fork.merge.expressions import ContestedError, UncertainError
+from webui_fork.merge.text import Merger
+from webui_fork.merge.tree import Module
 
 
 class Method(enum.IntEnum):
@@ -75,7 +76,7 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     marked, clean = merger.lines(base, ours, theirs)
     if clean and marked == theirs:  # the release has all of it
         return File(path, Method.LINES, theirs)
-    trees = [syntax.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
+    trees = [merge_tree.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
     if None in trees:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
     text, method = (marked, Method.LINES) if clean else _finer(merger, base, ours, theirs)
@@ -97,7 +98,7 @@ def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> str:
         compile(text, "result", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         return f"the result does not compile: {error}"
-    result = syntax.parse(text)
+    result = merge_tree.parse(text)
     if result is None or guards.dead_code(theirs, result):
         return "the new release leaves the block before what the patch adds is reached"
     return "; ".join(guards.contests(base, ours, theirs, result)[:3])
@@ -132,7 +133,7 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
         return File(path, Method.PERSON, None, str(error), proposal=text)
     except UncertainError as error:
         doubt = str(error)
-    if text is not None and syntax.parse(text) is None:
+    if text is not None and merge_tree.parse(text) is None:
         text, doubt = None, doubt or "the merged lines are no longer Python"
     if text is None:
         if made is None:

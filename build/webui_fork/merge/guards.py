@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from webui_fork import imports, syntax, transplant
-from webui_fork.syntax import Module, Node
-from webui_fork.trees import assigns
+from webui_fork.merge import imports, transplant, tree
+from webui_fork.merge.dataflow import assigns
+from webui_fork.merge.tree import Module, Node
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
 LIKE_ELSEWHERE = 0.93  # one of another function, or like a neighbour of what the patch adds: by chance more often
@@ -33,7 +33,7 @@ def delta(old: str, new: str, *, scoped: bool = True) -> Delta:
     counts: Counter[tuple[str, ...]] = Counter()
     for text, sign in ((new, 1), (old, -1)):
         lines = text.split("\n")
-        module = syntax.parse(text) if scoped else None
+        module = tree.parse(text) if scoped else None
         places = _places(module, len(lines)) if module else [()] * len(lines)
         for place, line in zip(places, lines, strict=True):
             if line.strip():
@@ -74,8 +74,8 @@ def scopes_of(old: str, new: str) -> set[str]:
     """Return the dotted names of the functions that a change touches ("" for the module)."""
     counts: Counter[tuple[str, str]] = Counter()
     for text, sign in ((new, 1), (old, -1)):
-        module = syntax.parse(text)
-        for scope, line in zip(syntax.scopes(module) if module else (), text.split("\n"), strict=False):
+        module = tree.parse(text)
+        for scope, line in zip(tree.scopes(module) if module else (), text.split("\n"), strict=False):
             counts[scope, line.strip()] += sign
     return {scope for (scope, _), count in counts.items() if count}
 
@@ -87,7 +87,7 @@ def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool 
 
 def same_tree(one: str, other: str) -> bool:
     """Tell whether two files are the same program, whatever their layout and the order of their imports."""
-    left, right = syntax.parse(one), syntax.parse(other)
+    left, right = tree.parse(one), tree.parse(other)
     if left is None or right is None:
         return False
     sides = [left.blocks["body"], right.blocks["body"]]
@@ -106,13 +106,13 @@ class _Site:
 
 
 def _homes(module: Module) -> dict[Node, str]:
-    return {inner: name for name, node in syntax.definitions(module) for inner in node.walk()}
+    return {inner: name for name, node in tree.definitions(module) for inner in node.walk()}
 
 
 def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     """Name the places upstream added that look like one the patch changes: they may need the same change."""
     edits = transplant.edits(base, ours)
-    known = set(syntax.match(base, theirs).of.values())
+    known = set(tree.match(base, theirs).of.values())
     homes = _homes(theirs)
     fresh = [node for node in theirs.walk() if node not in known]
     before, now = (Counter(node.dump for node in side.walk()) for side in (base, theirs))
@@ -178,8 +178,8 @@ def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list
 def _by_scope(module: Module) -> dict[str, Counter[str]]:
     """Count what each function and class has itself: statements without blocks, names it gives values, decorators."""
     found: dict[str, Counter[str]] = {}
-    for scope, node in (("", module), *syntax.definitions(module)):
-        plain = [n for n in syntax.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
+    for scope, node in (("", module), *tree.definitions(module)):
+        plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
         counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
         counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
         counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
@@ -204,7 +204,7 @@ def _dead(module: Module) -> int:
 
 def another_context(base: Module, ours: Module, theirs: Module) -> str:
     """Name the head of a block around a change that is another one in the new release; "" where all are the same."""
-    mapping = syntax.match(base, theirs)
+    mapping = tree.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
         site = edit.owner if isinstance(edit, transplant.Gap) else edit.old
@@ -251,7 +251,7 @@ def _share(site: Node, node: Node) -> float:
         return 0.0
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
-    return min(syntax.ratio(site.tokens, node.tokens), syntax.ratio(site.values, node.values))
+    return min(tree.ratio(site.tokens, node.tokens), tree.ratio(site.values, node.values))
 
 
 def _same_head(site: Node, node: Node) -> bool:

@@ -1,0 +1,1 @@
+"""Three versions of a file in, one verdict out."""
