@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from helpers import Talk
-from webui_fork import apt, contents, layers, oci, pipeline, transfer
+from webui_fork import contents, layers, oci, pipeline, transfer
 from webui_fork.core import git, process
 from webui_fork.core.settings import Settings
 from webui_fork.layers import Entry, Layer
 from webui_fork.oci import Blob, Image, NamedLayer
 from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.sources import apt
 
 CREATED = "2026-10-25T09:00:00Z"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -117,9 +118,9 @@ def unpack(registry: Registry, made: Image, folder: Path) -> None:
 
 def run_arm64(settings: Settings, folder: Path, code: str) -> str:
     """Run Python in an unpacked arm64 image under qemu-user."""
-    from webui_fork import tools
+    from webui_fork.sources import programs
 
-    emulator = tools.find(settings, "qemu-aarch64", Talk())
+    emulator = programs.find(settings, "qemu-aarch64", Talk())
     shutil.copy2(emulator, folder / "emulator")
     argv = ["/emulator", "/usr/bin/python3.11", "-I", "-c", code]
     done = subprocess.run(

@@ -138,12 +138,12 @@ RELEASE = {
 
 def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tuple[Repo, str]:
     """Make a bare repository with one commit that stands for a release."""
-    from webui_fork import archive, upstream
+    from webui_fork.sources import archive, release
 
     repo = Repo.init(folder / "source.git", bare=True)
     repo.git.update_environment(**git.HERMETIC)
     members = [archive.Member(path, data) for path, data in sorted((files or RELEASE).items())]
-    commit = upstream._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
+    commit = release._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
     return repo, commit
 
 

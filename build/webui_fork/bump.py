@@ -12,19 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from webui_fork import (
-    changelog,
-    conflicts,
-    gate,
-    index,
-    landing,
-    newest,
-    rebase,
-    rebase_report,
-    rebase_state,
-    stack,
-    upstream,
-)
+from webui_fork import changelog, conflicts, gate, landing, newest, rebase, rebase_report, rebase_state, stack
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -37,6 +25,7 @@ from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.rebase_report import PatchRow, RebaseReport
 from webui_fork.rebase_state import State
 from webui_fork.series import Patch
+from webui_fork.sources import package_index, release
 
 if TYPE_CHECKING:
     pass
@@ -179,7 +168,7 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
         raise _moved()
     old, new = upstream_lock.read(settings.lock_file), state.lock
     _, patches = stack.read_series(settings.patches)
-    first, last = (upstream.release_commit(settings, pinned, ui) for pinned in (old, new))
+    first, last = (release.release_commit(settings, pinned, ui) for pinned in (old, new))
     repo = git.repository(settings)
     with ui.step("series"):
         tree = stack.apply(repo, first, patches, old.epoch)
@@ -329,13 +318,13 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
     if low >= high:
         return ends
     try:
-        where = index.configured(settings)
-        listed, _ = index.listing(where, index.session(where))
+        where = package_index.configured(settings)
+        listed, _ = package_index.listing(where, package_index.session(where))
         inner = [one for one in listed if low < Version(one.version) < high]
         if len(inner) > _MANY:
             return ends
         locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in inner]
-        found = [Release(one.version, upstream.release_commit(settings, one, ui), one.epoch) for one in locks]
+        found = [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
     except SourceError:
         return ends
     return [ends[0], *found, ends[1]]

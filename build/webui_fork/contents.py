@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import archive, layers, oci, stack
+from webui_fork import layers, oci, stack
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
@@ -20,7 +20,8 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
 from webui_fork.series import Patch
-from webui_fork.upstream import Source
+from webui_fork.sources import archive
+from webui_fork.sources.release import Source
 
 if TYPE_CHECKING:
     from git import Repo

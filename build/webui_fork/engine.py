@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import oci, tools
+from webui_fork import oci
 from webui_fork.core import process
 from webui_fork.core.errors import EngineError, ToolError
 from webui_fork.core.files import ensure_folder, exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import Image
+from webui_fork.sources import programs
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -103,7 +104,7 @@ def private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     if os.geteuid() != 0:
         raise EngineError("Only root can start a Docker engine, and none answers.", remedy=remedy)
     try:
-        program = tools.find(settings, "dockerd", ui)
+        program = programs.find(settings, "dockerd", ui)
     except ToolError as error:
         raise EngineError("Docker is not installed, and can't be.", why=error.why, remedy=remedy) from error
     data = ensure_folder(settings.cache / "docker")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import debian, index, revision, rootfs, upstream, variants
+from webui_fork import revision, rootfs, variants
 from webui_fork.config import debian_lock, image_toml
 from webui_fork.config import upstream_lock as lock_module
 from webui_fork.config.upstream_lock import Lock
@@ -16,6 +16,7 @@ from webui_fork.core.errors import LockError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import debian, package_index, release
 
 if TYPE_CHECKING:
     from git import Repo
@@ -26,9 +27,9 @@ def _pin(settings: Settings, version: str | None) -> Lock:
     old = lock_module.read(settings.lock_file) if settings.lock_file.exists() else None
     if old and version in (None, old.version):
         return old
-    where = index.configured(settings)
-    releases, _ = index.listing(where, index.session(where))
-    found = index.pick(releases, None if version in (None, "latest") else version)
+    where = package_index.configured(settings)
+    releases, _ = package_index.listing(where, package_index.session(where))
+    found = package_index.pick(releases, None if version in (None, "latest") else version)
     return Lock(found.version, found.time, found.sdist, found.wheel, None, ())
 
 
@@ -57,7 +58,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
         LockError, SourceError, ToolError: nothing was written.
     """
     pinned = _pin(settings, version)
-    commit = upstream.release_commit(settings, pinned, ui)
+    commit = release.release_commit(settings, pinned, ui)
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
     for folder in _folders(settings, "packages"):
@@ -119,7 +120,7 @@ def _plan_python(
         )
     requirements = spec.folder / "requirements.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-        options = index.configured(settings).uv_variables()
+        options = package_index.configured(settings).uv_variables()
         return {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from webui_fork import index
 from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git
 from webui_fork.core.errors import SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import package_index
 
 
 def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
@@ -18,10 +18,10 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
     """
     from packaging.version import Version
 
-    where = index.configured(settings)
+    where = package_index.configured(settings)
     with ui.step("index", "Asking the index for releases"):
-        releases, _ = index.listing(where, index.session(where))
-    found = index.pick(releases, version)
+        releases, _ = package_index.listing(where, package_index.session(where))
+    found = package_index.pick(releases, version)
     if found.version == old.version or (version is None and Version(found.version) < Version(old.version)):
         return None
     pin = None

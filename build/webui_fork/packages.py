@@ -7,13 +7,14 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from webui_fork import debian, rootfs, tools
+from webui_fork import rootfs
 from webui_fork.config.locked_image import Packaged
 from webui_fork.contents import LayerCache, Made, code_digest
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
+from webui_fork.sources import debian, programs
 
 
 def base(
@@ -22,13 +23,13 @@ def base(
     """Return the layer of the Debian base, and the packages it is made of (the locked ones, if ``locked``).
 
     Raises:
-        ToolError, SourceError, DriftError, ImageError: see :mod:`webui_fork.debian` and :mod:`webui_fork.rootfs`.
+        ToolError, SourceError, DriftError, ImageError: see :mod:`webui_fork.sources.debian` and :mod:`webui_fork.rootfs`.
     """
     spec = packaged.spec
     fetched = debian.obtain(settings, spec, packaged.debian, ui, locked=locked)
 
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
-        program = tools.find(settings, "mmdebstrap", ui)
+        program = programs.find(settings, "mmdebstrap", ui)
         return rootfs.base_entries(settings, spec, fetched, program, work, cache.epoch)
 
     key = {
@@ -49,9 +50,9 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
     spec = packaged.spec
 
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
-        from webui_fork import index
+        from webui_fork.sources import package_index
 
-        where = index.configured(settings).uv_variables()
+        where = package_index.configured(settings).uv_variables()
         return rootfs.python_entries(settings, spec, packaged.requirements, where, work)
 
     key = {

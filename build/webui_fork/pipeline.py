@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contents, layers, licence, oci, packages, rootfs, series, stack, upstream
+from webui_fork import contents, layers, licence, oci, packages, rootfs, series, stack
 from webui_fork.config import image_toml, locked_image, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, Placement
@@ -24,7 +24,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
 from webui_fork.oci import Image, NamedLayer
-from webui_fork.upstream import Source
+from webui_fork.sources import release as sources_release
+from webui_fork.sources.release import Source
 
 if TYPE_CHECKING:
     from git import Repo
@@ -136,7 +137,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         ForkError: see the stages.
     """
     layers.check_compressor()
-    source = upstream.obtain(settings, inputs.lock, ui)
+    source = sources_release.obtain(settings, inputs.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
         check_series(settings, repo, inputs.lock, inputs.patches, source.commit)

@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import blobs, oci, pipeline, proven, remotes, seal, signing, statements, tools, transfer, verify
+from webui_fork import blobs, oci, pipeline, proven, remotes, seal, signing, statements, transfer, verify
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -23,6 +23,7 @@ from webui_fork.layers import Layer
 from webui_fork.oci import Attached, Blob, Image
 from webui_fork.registry import Registry
 from webui_fork.signing import Signer
+from webui_fork.sources import programs
 from webui_fork.statements import Statements
 from webui_fork.store import Store
 from webui_fork.transfer import Find
@@ -161,7 +162,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         RegistryError: the registry fails, lies or does not let us in. SigningError: cosign fails.
         VerifyError: what stands there does not verify; no tag was touched.
     """
-    cosign = tools.find(settings, "cosign", ui)
+    cosign = programs.find(settings, "cosign", ui)
     signer = signing.signer(settings, cosign, ui)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),

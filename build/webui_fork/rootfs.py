@@ -24,8 +24,8 @@ from webui_fork.core import files, process
 from webui_fork.core.errors import ImageError, LockError, ToolError
 from webui_fork.core.files import link_or_copy, sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
-from webui_fork.debian import Fetched
 from webui_fork.layers import Entry, Slice
+from webui_fork.sources.debian import Fetched
 
 # State of the build, not of the base: host paths, caches, logs, what the engine mounts over.
 # `#!/x/python`, or uv's form for paths that don't fit there

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from webui_fork import embedded, oci, signing, statements, tools, transfer
+from webui_fork import embedded, oci, signing, statements, transfer
 from webui_fork.core import git
 from webui_fork.core.errors import SigningError
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
@@ -19,6 +19,7 @@ from webui_fork.oci import Attached
 from webui_fork.pipeline import Built, Inputs
 from webui_fork.registry import Registry
 from webui_fork.signing import Signer
+from webui_fork.sources import programs
 from webui_fork.statements import Statements
 
 
@@ -42,7 +43,7 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     Raises:
         RegistryError, SigningError, PassphraseError: what was built is kept in every case.
     """
-    cosign, program = tools.find(settings, "cosign", ui), tools.find(settings, "registry", ui)
+    cosign, program = programs.find(settings, "cosign", ui), programs.find(settings, "registry", ui)
     signer = signing.signer(settings, cosign, ui)
     said = statements.of_build(settings, inputs, built, ui)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork import append, licence, oci, pipeline, provenance, remotes, stack, statements, upstream
+from webui_fork import append, licence, oci, pipeline, provenance, remotes, stack, statements
 from webui_fork.append import Appended
 from webui_fork.config import image_toml, reference, upstream_lock
 from webui_fork.config.bases_lock import _HEAD, read_bases
@@ -23,6 +23,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.provenance import Input
 from webui_fork.series import Patch
+from webui_fork.sources import release
 from webui_fork.statements import Statements
 
 _VERSION = "package.json"  # has the release's version: every base is held against it
@@ -124,7 +125,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     Raises:
         ImageError: the base is not of the release. RegistryError, SourceError, ApplyError, SeriesError: see the stages.
     """
-    commit = upstream.release_commit(settings, asked.lock, ui)
+    commit = release.release_commit(settings, asked.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
         pipeline.check_series(settings, repo, asked.lock, asked.patches, commit)

@@ -23,13 +23,14 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import embedded, engine, pipeline, signing, stack, tools, transfer, upstream
+from webui_fork import embedded, engine, pipeline, signing, stack, transfer
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
 from webui_fork.registry import Registry
+from webui_fork.sources import programs, release
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
@@ -88,7 +89,7 @@ def clone(folder: Path) -> Path:
 def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
     """Return the last patch's name, the patch with one line of it edited, and the edited file."""
     inputs = pipeline.read_inputs(real, Terminal(), locked=False)
-    source = upstream.obtain(real, inputs.lock, Terminal())
+    source = release.obtain(real, inputs.lock, Terminal())
     repo = core_git.repository(real)
     tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
     below, last = tree.commits[-2], inputs.patches[-1]
@@ -161,7 +162,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
     """Time docker's way with the base not local and local, on an engine and a registry of our own."""
     inputs = replace(pipeline.read_inputs(real, ui, locked=False), patches=())
     stock = pipeline.build(real, inputs, ui, locked=False)
-    program, cosign = tools.find(real, "registry", ui), tools.find(real, "cosign", ui)
+    program, cosign = programs.find(real, "registry", ui), programs.find(real, "cosign", ui)
     signer = signing.signer(real, cosign, ui)
     distant = []
     with (

@@ -22,11 +22,12 @@ import processes
 from measuring import machine
 from processes import Provider, Site
 from sites import Connection, Listing
-from webui_fork import pipeline, tools, unpack
+from webui_fork import pipeline, unpack
 from webui_fork.core import settings
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import programs
 
 Sites = dict[str, Site]
 
@@ -162,7 +163,7 @@ def main() -> None:
         print(row, flush=True)
 
     with ExitStack() as held:
-        program = tools.find(real, "wrk", Terminal())
+        program = programs.find(real, "wrk", Terminal())
         laid = trees(real, held.enter_context(temp_folder(real.cache / "trees", "bench-")))
         provider = held.enter_context(processes.provider())
         with ExitStack() as running:

@@ -25,13 +25,14 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import append, engine, oci, pipeline, proven, stack, tools, transfer
+from webui_fork import append, engine, oci, pipeline, proven, stack, transfer
 from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
 from webui_fork.proven import Proven
 from webui_fork.registry import Registry
+from webui_fork.sources import programs
 
 RUNS = 5
 
@@ -163,7 +164,7 @@ def main() -> None:
     inputs = pipeline.read_inputs(real, ui, locked=False)
     built = pipeline.build(real, inputs, ui, locked=False)
     wanted = replaced(real, inputs, built.tree)
-    program = tools.find(real, "registry", ui)
+    program = programs.find(real, "registry", ui)
     top = built.image.layers[-1]
     patch = oci.blob_path(real.cache, top.layer.digest)
     with tempfile.TemporaryDirectory(prefix="webui-fork-bench-") as name:

@@ -17,11 +17,12 @@ from playwright.sync_api import Page, sync_playwright
 from conftest import BUILT
 from containers import GOOD, Site, provider, webui
 from sites import Connection
-from webui_fork import companion, engine, pipeline, tools
+from webui_fork import companion, engine, pipeline
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.engine import Engine
+from webui_fork.sources import programs
 
 VLLM = "http://vllm:8000/v1"
 OTHER: Connection = (GOOD, {"prefix_id": "other"})
@@ -38,13 +39,13 @@ def real() -> Settings:
 
 @pytest.fixture(scope="session")
 def cosign(real: Settings) -> Path:
-    return tools.find(real, "cosign", Terminal())
+    return programs.find(real, "cosign", Terminal())
 
 
 @pytest.fixture(scope="session")
 def program(real: Settings) -> Path:
     """The program that serves a registry."""
-    return tools.find(real, "registry", Terminal())
+    return programs.find(real, "registry", Terminal())
 
 
 @pytest.fixture(scope="session")
@@ -166,7 +167,7 @@ def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
 
 @pytest.fixture
 def page(real: Settings) -> Iterator[Page]:
-    program = tools.find(real, "chromium", Terminal())
+    program = programs.find(real, "chromium", Terminal())
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=str(program), args=QUIET, headless=True, viewport={"width": 1200, "height": 800}

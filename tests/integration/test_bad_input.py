@@ -17,10 +17,11 @@ from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
-from webui_fork import engine, fetch, pipeline
+from webui_fork import engine, pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
 from webui_fork.engine import Engine
+from webui_fork.sources import download
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_a_truncated_download(user: User, server: Server, tmp_path: Path) -> Non
     code, _, err = user.run("build", **own_release(user, server, good, good[:-100]))
     assert code == 4, err
     assert "of the pinned" in err or "the connection ended after" in err
-    assert not fetch.cached(user.cache, hashlib.sha256(good).hexdigest()).exists()
+    assert not download.cached(user.cache, hashlib.sha256(good).hexdigest()).exists()
 
 
 def test_a_tarball_that_climbs_out(user: User, server: Server, tmp_path: Path) -> None:
@@ -122,7 +123,7 @@ def test_a_package_lock_that_was_edited(user: User) -> None:
 
 def test_a_damaged_cache_is_noticed_and_heals(user: User) -> None:
     pinned = upstream_lock.read(user.root / "upstream.lock")
-    wheel = fetch.cached(user.cache, pinned.wheel.sha256)
+    wheel = download.cached(user.cache, pinned.wheel.sha256)
     data = bytearray(wheel.read_bytes())
     data[len(data) // 2] ^= 1
     wheel.unlink()  # a hard link to the real cache's

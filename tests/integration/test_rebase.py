@@ -14,10 +14,11 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from users import User
-from webui_fork import index, pipeline, stack
+from webui_fork import pipeline, stack
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.sources import package_index
 
 PINNED = upstream_lock.read(CHECKOUT / "upstream.lock").version
 BEFORE = "0.12.3"
@@ -60,9 +61,9 @@ def set_back(user: User, real: Settings) -> str:
     """Set a checkout back to 0.11.4, with the series as it stood for that release."""
     shutil.rmtree(user.root / "patches")
     shutil.copytree(OLD, user.root / "patches")
-    where = index.configured(real)
-    releases, _ = index.listing(where, index.session(where))
-    found = index.pick(releases, OLD.name)
+    where = package_index.configured(real)
+    releases, _ = package_index.listing(where, package_index.session(where))
+    found = package_index.pick(releases, OLD.name)
     there = Settings(user.root, user.cache, user.root, False, environ=user.env)
     pin = Lock(found.version, found.time, found.sdist, found.wheel, None, pipeline.lock_inputs(there))
     upstream_lock.write(user.root / "upstream.lock", pin)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from helpers import sdist
-from webui_fork import archive
 from webui_fork.core.errors import ArchiveError
+from webui_fork.sources import archive
 
 
 def tar_with(path: Path, *infos: tarfile.TarInfo) -> Path:

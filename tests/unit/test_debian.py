@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helpers import Server, Talk, file_server
-from webui_fork import debian
 from webui_fork.config import debian_lock, image_toml
 from webui_fork.config.debian_lock import Deb
 from webui_fork.core.errors import DriftError, LockError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.sources import debian
 
 SPEC = image_toml.read(CHECKOUT / "images/open-webui")
 DATA = {name: name.encode() * 100 for name in ("alpha", "beta")}

@@ -7,19 +7,19 @@ import pytest
 import requests
 
 from helpers import Server, Talk, file_server, hang_up, reply
-from webui_fork import fetch
 from webui_fork.core import files
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import DigestError, SourceError
+from webui_fork.sources import download
 
 DATA = bytes(range(256)) * 5000
 SHA = hashlib.sha256(DATA).hexdigest()
 
 
 def get(server: Server, cache: Path, talk: Talk, sha: str = SHA, size: int | None = len(DATA)) -> Path:
-    wanted = fetch.Wanted(f"{server.url}/file", "file", sha, size)
+    wanted = download.Wanted(f"{server.url}/file", "file", sha, size)
     with requests.Session() as http:
-        return fetch.download(http, wanted, cache, talk, pause=0.0)
+        return download.download(http, wanted, cache, talk, pause=0.0)
 
 
 def test_a_file_is_downloaded_once(server: Server, tmp_path: Path, talk: Talk) -> None:
@@ -46,7 +46,7 @@ def test_a_dropped_connection_is_resumed_where_it_stopped(server: Server, tmp_pa
 
 def test_a_killed_download_goes_on_in_the_next_run(server: Server, tmp_path: Path, talk: Talk) -> None:
     server.answer = file_server({"/file": DATA})
-    part = fetch.cached(tmp_path, SHA).with_name(SHA + ".part")
+    part = download.cached(tmp_path, SHA).with_name(SHA + ".part")
     part.parent.mkdir(parents=True)
     part.write_bytes(DATA[:1000])
     assert get(server, tmp_path, talk).read_bytes() == DATA
@@ -55,7 +55,7 @@ def test_a_killed_download_goes_on_in_the_next_run(server: Server, tmp_path: Pat
 
 def test_an_old_half_of_another_file_does_not_poison_the_download(server: Server, tmp_path: Path, talk: Talk) -> None:
     server.answer = file_server({"/file": DATA})
-    part = fetch.cached(tmp_path, SHA).with_name(SHA + ".part")
+    part = download.cached(tmp_path, SHA).with_name(SHA + ".part")
     part.parent.mkdir(parents=True)
     part.write_bytes(b"x" * 1000)
     assert get(server, tmp_path, talk).read_bytes() == DATA
@@ -63,7 +63,7 @@ def test_an_old_half_of_another_file_does_not_poison_the_download(server: Server
 
 def test_a_server_without_ranges_starts_over(server: Server, tmp_path: Path, talk: Talk) -> None:
     server.answer = lambda handler: reply(handler, 200, DATA)
-    part = fetch.cached(tmp_path, SHA).with_name(SHA + ".part")
+    part = download.cached(tmp_path, SHA).with_name(SHA + ".part")
     part.parent.mkdir(parents=True)
     part.write_bytes(DATA[:1000])
     assert get(server, tmp_path, talk).read_bytes() == DATA
@@ -82,8 +82,8 @@ def test_a_truncated_download_is_an_error_after_three_tries(server: Server, tmp_
     with pytest.raises(SourceError, match="Could not download file") as caught:
         get(server, tmp_path, talk)
     assert "after 5000 of" in caught.value.why
-    assert len(server.requests) == fetch.TRIES
-    assert not fetch.cached(tmp_path, SHA).exists()
+    assert len(server.requests) == download.TRIES
+    assert not download.cached(tmp_path, SHA).exists()
 
 
 def test_a_server_that_never_stops_is_cut_off(server: Server, tmp_path: Path, talk: Talk) -> None:
@@ -107,7 +107,7 @@ def test_passing_faults_are_retried(server: Server, tmp_path: Path, talk: Talk) 
 
 
 def test_not_found_is_its_own_error_and_not_retried(server: Server, tmp_path: Path, talk: Talk) -> None:
-    with pytest.raises(fetch.NotFoundError):
+    with pytest.raises(download.NotFoundError):
         get(server, tmp_path, talk)
     assert len(server.requests) == 1
 
@@ -116,9 +116,9 @@ def test_credentials_and_tokens_never_reach_a_message(server: Server, tmp_path: 
     for number, fault in enumerate((lambda handler: reply(handler, 500), hang_up)):
         server.answer = fault
         secret = server.url.replace("http://", "http://user:hunter2@")
-        wanted = fetch.Wanted(f"{secret}/f?token=hunter3", "f", SHA)
+        wanted = download.Wanted(f"{secret}/f?token=hunter3", "f", SHA)
         with requests.Session() as http, pytest.raises(SourceError) as caught:
-            fetch.download(http, wanted, tmp_path / str(number), talk, pause=0)
+            download.download(http, wanted, tmp_path / str(number), talk, pause=0)
         assert "hunter" not in str(caught.value) + talk.text
     text = "Max retries exceeded with url: /f?token=hunter3"
     assert "hunter" not in core_text.redact_text(text, "https://h/f?token=hunter3")

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import archive, history, series, stack, upstream
+from webui_fork import history, series, stack
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.history import Expect, Release
 from webui_fork.rebase import Outcome
+from webui_fork.sources import archive, release
 
 CODE = "backend/open_webui/utils/code.py"
 BASE = "def f(items):\n    for item in items:\n        use(item)\n    return items\n"
@@ -53,7 +54,7 @@ def test_a_replay_judges_us_and_the_others_alike(tmp_path: Path) -> None:
     for number, text in enumerate(texts):
         files = {**RELEASE, CODE: text.encode()}
         members = [archive.Member(path, content) for path, content in sorted(files.items())]
-        commit = upstream._import(repo, members, f"refs/releases/1.3.{number}/x", "x\n", 1_700_000_000)
+        commit = release._import(repo, members, f"refs/releases/1.3.{number}/x", "x\n", 1_700_000_000)
         releases.append(Release(f"1.3.{number}", commit, 1_700_000_000))
     patches = [series.parse("skip-the-empty.patch", data)]
     expected = {"skip-the-empty": (EXPECT,)}

@@ -9,10 +9,11 @@ import pytest
 from git import Repo
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
-from webui_fork import rebase, series, stack, upstream
+from webui_fork import rebase, series, stack
 from webui_fork.core import git
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.sources import release
 
 EPOCH = 1_700_000_000
 CODE = "backend/open_webui/utils/code.py"
@@ -38,12 +39,12 @@ class World:
     """Two releases and a patch."""
 
     def __init__(self, folder: Path, new: dict[str, bytes | None], version: str = "1.3.0") -> None:
-        from webui_fork import archive
+        from webui_fork.sources import archive
 
         self.repo, self.old = release_repo(folder, FILES)
         files = {path: data for path, data in {**FILES, **new}.items() if data is not None}
         members = [archive.Member(path, data) for path, data in sorted(files.items())]
-        self.new = upstream._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
+        self.new = release._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
         self.ends = Releases(self.repo, self.old, self.new, EPOCH, version)
 
     def carry(self, changes: dict[str, bytes | None]) -> Carried:
@@ -245,10 +246,10 @@ def test_a_key_that_both_add_to_a_dictionary(tmp_path: Path) -> None:
     repo, old = release_repo(tmp_path, files)
     world = World.__new__(World)
     theirs = keys.replace("    'd'", "    't': 30,\n    'd'").encode()
-    from webui_fork import archive
+    from webui_fork.sources import archive
 
     members = [archive.Member(path, data) for path, data in sorted({**files, CODE: theirs}.items())]
-    new = upstream._import(repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
+    new = release._import(repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
     world.repo, world.old, world.new, world.ends = repo, old, new, Releases(repo, old, new, EPOCH, "1.3.0")
     carried = world.carry({CODE: keys.replace("    'b'", "    't': 3,\n    'b'").encode()})
     assert carried.outcome is Outcome.CONFLICT

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import apt, branding, cli, index, rootfs, signing, tools
+from webui_fork import branding, cli, rootfs, signing
 from webui_fork.core import errors, process, settings
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size
+from webui_fork.sources import apt, package_index, programs
 
 # --- settings
 
@@ -129,7 +130,7 @@ def test_the_index_is_the_one_pip_is_set_up_with(tmp_path: Path) -> None:
         "extra-index-url =\n  https://one.invalid/simple\n  file:///two\n"
     )
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(conf)}
-    found = index.configured(settings.load(env))
+    found = package_index.configured(settings.load(env))
     assert found.url == "https://user:pw@mirror.invalid/simple"
     assert found.extra == ("https://one.invalid/simple", "file:///two")
     assert found.uv_variables() == {
@@ -139,7 +140,8 @@ def test_the_index_is_the_one_pip_is_set_up_with(tmp_path: Path) -> None:
         "UV_FIND_LINKS": "/wheels",
     }
     assert (
-        index.configured(settings.load({**env, "UV_DEFAULT_INDEX": "https://uv.invalid"})).url == "https://uv.invalid"
+        package_index.configured(settings.load({**env, "UV_DEFAULT_INDEX": "https://uv.invalid"})).url
+        == "https://uv.invalid"
     )
 
 
@@ -227,9 +229,9 @@ def test_a_missing_program_names_its_packages(
     private_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.which", lambda *args, **kwargs: None)
-    for name in tools.TOOLS:
+    for name in programs.TOOLS:
         with pytest.raises(ToolError) as caught:
-            tools.find(private_settings, name, talk)
+            programs.find(private_settings, name, talk)
         assert f"{name} is missing" in caught.value.what
         assert all(manager in caught.value.remedy for manager in ("apt", "dnf", "brew"))
 

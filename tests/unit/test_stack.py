@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import archive, series, stack, upstream
+from webui_fork import series, stack
 from webui_fork.core.errors import ApplyError, SeriesError
+from webui_fork.sources import archive
+from webui_fork.sources import release as sources_release
 
 MODELS = "backend/open_webui/utils/models.py"
 EPOCH = 1_700_000_000
@@ -52,7 +54,7 @@ def test_what_does_not_apply_names_patch_hunk_and_nearest_lines(tmp_path: Path) 
     repo, release = release_repo(tmp_path)
     data, _ = make_patch(repo, release, change(20, "0"))
     moved = {**RELEASE, MODELS: RELEASE[MODELS].replace(b"line_19 = 19", b"line_19 = 'new'")}
-    other = upstream._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
+    other = sources_release._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
     with pytest.raises(ApplyError) as caught:
         stack.apply(repo, other, [series.parse("do-a-thing.patch", data)], EPOCH)
     text = str(caught.value)
@@ -70,7 +72,7 @@ def test_context_must_match_exactly(tmp_path: Path) -> None:
     repo, release = release_repo(tmp_path)
     data, _ = make_patch(repo, release, change(20, "0"))
     moved = {**RELEASE, MODELS: RELEASE[MODELS].replace(b"line_17 = 17\n", b"line_17 = 17  # touched\n")}
-    other = upstream._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
+    other = sources_release._import(repo, _members(moved), "refs/releases/2/x", "2\n", EPOCH)
     with pytest.raises(ApplyError):
         stack.apply(repo, other, [series.parse("do-a-thing.patch", data)], EPOCH)
 

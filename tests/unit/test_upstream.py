@@ -11,11 +11,11 @@ import pytest
 import requests
 
 from helpers import RELEASE, Server, Talk, file_server, reply, sdist
-from webui_fork import fetch, index, upstream
 from webui_fork.config import upstream_lock
 from webui_fork.core import git as core_git
 from webui_fork.core.errors import ArchiveError, DigestError, SourceError
 from webui_fork.core.settings import Settings
+from webui_fork.sources import download, package_index, release
 
 TIME = datetime(2026, 1, 1, tzinfo=UTC)
 WHEEL = b"the wheel"
@@ -63,18 +63,18 @@ def test_a_release_is_the_same_commit_everywhere_and_needs_the_network_once(
 ) -> None:
     archive = sdist(tmp_path / "s", RELEASE).read_bytes()
     settings = index_of(private_settings, server, archive)
-    first = upstream.obtain(settings, lock_of(archive), talk)
+    first = release.obtain(settings, lock_of(archive), talk)
     asked = len(server.requests)
-    assert upstream.obtain(settings, lock_of(archive), talk) == first
+    assert release.obtain(settings, lock_of(archive), talk) == first
     assert len(server.requests) == asked
     assert first.wheel.read_bytes() == WHEEL
-    other = upstream.obtain(replace(settings, cache=tmp_path / "other"), lock_of(archive), talk)
+    other = release.obtain(replace(settings, cache=tmp_path / "other"), lock_of(archive), talk)
     assert other.commit == first.commit
     repo = core_git.repository(settings)
     assert core_git.read_file(repo, first.commit, "LICENSE") == b"terms\n"
     assert core_git.read_file(repo, first.commit, "nowhere") is None
     commit = repo.commit(first.commit)
-    assert (commit.author.email, commit.authored_date) == (upstream.EMAIL, int(TIME.timestamp()))
+    assert (commit.author.email, commit.authored_date) == (release.EMAIL, int(TIME.timestamp()))
 
 
 def test_line_ends_and_attributes_change_no_byte(
@@ -83,7 +83,7 @@ def test_line_ends_and_attributes_change_no_byte(
     odd = {".gitattributes": b"* text=auto eol=lf\n*.bin filter=x\n", "a.txt": b"one\r\ntwo\r\n", ".gitignore": b"*\n"}
     archive = sdist(tmp_path / "s", odd).read_bytes()
     settings = index_of(private_settings, server, archive)
-    source = upstream.obtain(settings, lock_of(archive), talk)
+    source = release.obtain(settings, lock_of(archive), talk)
     found = {file.path: file.read() for file in core_git.walk(core_git.repository(settings), source.commit, bool)}
     assert found == odd
 
@@ -93,7 +93,7 @@ def test_a_bad_archive_leaves_no_commit(private_settings: Settings, server: Serv
     settings = index_of(private_settings, server, archive)
     for _ in range(2):
         with pytest.raises(ArchiveError):
-            upstream.obtain(settings, lock_of(archive), talk)
+            release.obtain(settings, lock_of(archive), talk)
     assert core_git.repository(settings).git.for_each_ref() == ""
 
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(
     archive = sdist(tmp_path / "s", RELEASE).read_bytes()
     settings = index_of(private_settings, server, archive[:-1] + b"?")
     with pytest.raises(DigestError):
-        upstream.obtain(settings, lock_of(archive), talk)
+        release.obtain(settings, lock_of(archive), talk)
 
 
 @pytest.mark.parametrize("digest", ["../../../victim", "/etc/passwd", "a" * 63, "A" * 64, "g" * 64])
@@ -120,9 +120,9 @@ def test_an_index_that_lies_reaches_no_file_outside_the_cache(
     page = json.dumps({"meta": {"api-version": "1.1"}, "name": "open-webui", "files": files}).encode()
     server.answer = lambda handler: reply(handler, 200, page, Content_Type="application/vnd.pypi.simple.v1+json")
     with pytest.raises(SourceError, match="is not a sha256"):
-        index.listing(index.Index(f"{server.url}/simple/", (), (), None), requests.Session())
+        package_index.listing(package_index.Index(f"{server.url}/simple/", (), (), None), requests.Session())
     with pytest.raises(SourceError, match="is not a sha256"):
-        fetch.download(requests.Session(), fetch.Wanted(server.url, "x", digest, 3), private_settings.cache, talk)
+        download.download(requests.Session(), download.Wanted(server.url, "x", digest, 3), private_settings.cache, talk)
     assert victim.read_text() == "precious"
     assert not list(private_settings.cache.glob("**/*victim*"))
 
@@ -135,7 +135,7 @@ def test_a_release_that_left_the_index_says_so(
     gone = lock_of(archive)
     gone = replace(gone, sdist=replace(gone.sdist, name="open_webui-9.9.9.tar.gz"))
     with pytest.raises(SourceError, match="no longer has"):
-        upstream.obtain(settings, gone, talk)
+        release.obtain(settings, gone, talk)
 
 
 def test_a_git_remote_pinned_by_commit(private_settings: Settings, server: Server, talk: Talk, tmp_path: Path) -> None:
@@ -148,10 +148,10 @@ def test_a_git_remote_pinned_by_commit(private_settings: Settings, server: Serve
     commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
     settings = index_of(private_settings, server, b"")
     pin = replace(lock_of(b"-"), git=upstream_lock.GitPin(f"file://{remote}", commit))
-    source = upstream.obtain(settings, pin, talk)
+    source = release.obtain(settings, pin, talk)
     repo = core_git.repository(settings)
     assert core_git.read_file(repo, source.commit, "LICENSE") == b"terms\n"
-    assert repo.commit(source.commit).author.email == upstream.EMAIL
+    assert repo.commit(source.commit).author.email == release.EMAIL
     missing = replace(pin, git=upstream_lock.GitPin(f"file://{remote}", "0" * 39 + "1"))
     with pytest.raises(SourceError, match="Could not fetch"):
-        upstream.obtain(settings, missing, talk)
+        release.obtain(settings, missing, talk)

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import charts, history, index, rebase, rebase_report, stack, upstream
+from webui_fork import charts, history, rebase, rebase_report, stack
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -23,6 +23,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release, Row
 from webui_fork.rebase import Outcome, Releases
+from webui_fork.sources import package_index
+from webui_fork.sources import release as sources_release
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -40,8 +42,8 @@ KINDS = {
 def _releases(settings: Settings, ui: Terminal, first: str, last: str | None) -> list[Release]:
     """Have the stable releases of a range in the local repository, oldest first; downloads what is missing."""
     low, high = _version(first), _version(last) if last else None
-    where = index.configured(settings)
-    listed, _ = index.listing(where, index.session(where))
+    where = package_index.configured(settings)
+    listed, _ = package_index.listing(where, package_index.session(where))
     wanted = [one for one in listed if low <= _version(one.version) and (high is None or _version(one.version) <= high)]
     if len(wanted) < 2:
         raise UsageError(
@@ -49,7 +51,7 @@ def _releases(settings: Settings, ui: Terminal, first: str, last: str | None) ->
         )
     locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in wanted]
     with ui.step("releases", f"Having {len(locks)} releases at hand"):
-        return [Release(one.version, upstream.release_commit(settings, one, ui), one.epoch) for one in locks]
+        return [Release(one.version, sources_release.release_commit(settings, one, ui), one.epoch) for one in locks]
 
 
 def _version(text: str) -> Version:
@@ -149,7 +151,7 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     _, patches = stack.read_series(settings.patches)
     releases = _releases(settings, ui, arguments.first, arguments.last)
     repo = git.repository(settings)
-    old = upstream.release_commit(settings, pinned, ui)
+    old = sources_release.release_commit(settings, pinned, ui)
     tree = stack.apply(repo, old, patches, pinned.epoch)
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     with ui.step("carry", f"Carrying {len(patches)} patches to {len(releases)} releases"):

@@ -6,13 +6,14 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import licence, pipeline, revision, series, stack, unpack, upstream, worktree
+from webui_fork import licence, pipeline, revision, series, stack, unpack, worktree
 from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import release
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -53,7 +54,7 @@ def _list(settings: Settings) -> None:
 
 def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     inputs = pipeline.read_inputs(settings, ui, locked=False)
-    commit = upstream.release_commit(settings, inputs.lock, ui)
+    commit = release.release_commit(settings, inputs.lock, ui)
     repo = git.repository(settings)
     if write:
         loose = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch, check=False)
@@ -86,7 +87,7 @@ def _record(settings: Settings) -> None:
 def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool) -> None:
     locked = upstream_lock.read(settings.lock_file)
     _, patches = stack.read_series(settings.patches)
-    commit = upstream.release_commit(settings, locked, ui)
+    commit = release.release_commit(settings, locked, ui)
     repo = git.repository(settings)
     tree = worktree.apply(settings, repo, commit, patches, locked.epoch, folder, upto_failure=upto_failure)
     print(f"{tree.folder} has Open WebUI {locked.version} with {tree.applied} of {len(patches)} patches as commits.")
@@ -107,7 +108,7 @@ def _tree(settings: Settings, ui: Terminal, folder: Path) -> None:
 def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
     locked = upstream_lock.read(settings.lock_file)
     commits = worktree.commits_of(settings, folder)
-    commit = upstream.release_commit(settings, locked, ui)
+    commit = release.release_commit(settings, locked, ui)
     repo = git.repository(settings)
     patches = worktree.export(repo, commits)
     # put them on the release once more before a file is touched: what is written is what builds

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 
-from webui_fork import embedded, tools
+from webui_fork import embedded
 from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import programs
 
 
 def run(settings: Settings, ui: Terminal, port: int) -> None:
@@ -16,7 +17,7 @@ def run(settings: Settings, ui: Terminal, port: int) -> None:
     Raises:
         RegistryError: it does not start. ToolError: no registry program is at hand.
     """
-    program = tools.find(settings, "registry", ui)
+    program = programs.find(settings, "registry", ui)
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from webui_fork import pin as pinning
 from webui_fork import publish as publishing
-from webui_fork import remotes, signing, store, tools, variants
+from webui_fork import remotes, signing, store, variants
 from webui_fork import reproduce as reproducing
 from webui_fork import verify as verifying
 from webui_fork.core import text
@@ -19,6 +19,7 @@ from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.signing import Verifier
+from webui_fork.sources import programs
 from webui_fork.verify import Check, Verdict
 
 
@@ -28,7 +29,7 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
     Raises:
         UsageError: the arguments contradict each other. SigningError: the key is missing.
     """
-    cosign = tools.find(settings, "cosign", ui)
+    cosign = programs.find(settings, "cosign", ui)
     number = signing.major(settings, cosign)
     if bool(arguments.identity) != bool(arguments.issuer):
         raise UsageError("--identity and --issuer go together.")

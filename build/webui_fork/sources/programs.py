@@ -7,12 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import apt
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import ensure_folder, exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import apt
 
 
 @dataclass(frozen=True, slots=True)

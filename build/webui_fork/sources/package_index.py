@@ -20,7 +20,7 @@ from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.text import redact, redact_text
-from webui_fork.fetch import TRIES, checked_sha256
+from webui_fork.sources.download import TRIES, checked_sha256
 
 if TYPE_CHECKING:
     import requests

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import apt, fetch
 from webui_fork.config.debian_lock import Deb, DebianLock, differences, dump, input_digest, read
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core.errors import DigestError, DriftError, SourceError, ToolError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import apt, download
 
 if TYPE_CHECKING:
     import requests
@@ -104,7 +104,7 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
 def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, Path | None]:
     found: dict[Deb, Path | None] = {}
     for deb in lock.debs:
-        path = fetch.cached(settings.cache, deb.sha256)
+        path = download.cached(settings.cache, deb.sha256)
         found[deb] = path if path.exists() else None
     missing = [deb for deb, path in found.items() if path is None]
     if not missing:
@@ -147,10 +147,10 @@ def _fetch_one(
 ) -> Path | None:
     failed: SourceError | None = None
     for root in roots[deb.archive]:
-        wanted = fetch.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
+        wanted = download.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
         try:
-            return fetch.download(http, wanted, settings.cache, ui, quiet=True)
-        except fetch.NotFoundError:
+            return download.download(http, wanted, settings.cache, ui, quiet=True)
+        except download.NotFoundError:
             continue
         except DigestError:
             raise

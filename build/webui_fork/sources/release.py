@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from webui_fork import archive, fetch
 from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import files, process, text
 from webui_fork.core.errors import SourceError
@@ -20,6 +19,7 @@ from webui_fork.core.files import exclusive
 from webui_fork.core.git import repository, resolve
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.sources import archive, download
 
 if TYPE_CHECKING:
     from git import Repo
@@ -38,22 +38,22 @@ class Source:
 
 def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[Path]:
     """Return cached files, asking the index only for those that are missing."""
-    missing = [f for f in wanted if not fetch.cached(settings.cache, f.sha256).exists()]
+    missing = [f for f in wanted if not download.cached(settings.cache, f.sha256).exists()]
     if missing:
-        from webui_fork import index
+        from webui_fork.sources import package_index
 
-        where = index.configured(settings)
-        http = index.session(where)
-        _, urls = index.listing(where, http)
+        where = package_index.configured(settings)
+        http = package_index.session(where)
+        _, urls = package_index.listing(where, http)
         for pinned in missing:
             if pinned.name not in urls:
                 raise SourceError(
                     f"The index no longer has {pinned.name}.",
                     remedy="Upstream took the release back, or this mirror lags: try another index or release.",
                 )
-            asked = fetch.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
-            fetch.download(http, asked, settings.cache, ui)
-    return [fetch.cached(settings.cache, f.sha256) for f in wanted]
+            asked = download.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
+            download.download(http, asked, settings.cache, ui)
+    return [download.cached(settings.cache, f.sha256) for f in wanted]
 
 
 def _quoted(path: str) -> bytes:

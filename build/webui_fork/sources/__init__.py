@@ -1,0 +1,1 @@
+"""Where pinned bytes come from."""
