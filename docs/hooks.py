@@ -8,8 +8,8 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-from webui_fork import pages, stack
 from webui_fork.config import image_toml
+from webui_fork.series import apply, pages
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -26,7 +26,7 @@ def on_config(config: Any) -> Any:
 
 def on_files(files: Files, config: Any) -> Files:
     """Add the pages of the series."""
-    _, patches = stack.read_series(ROOT / "patches")
+    _, patches = apply.read_series(ROOT / "patches")
     for path, text in pages.pages(patches, _blob(config)).items():
         files.append(File.generated(config, path, content=text))
     return files

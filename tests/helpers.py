@@ -180,7 +180,7 @@ def make_patch(
     """Commit changes on a parent and return the exported patch and the commit."""
     import tempfile
 
-    from webui_fork import stack
+    from webui_fork.series import apply
 
     with tempfile.TemporaryDirectory() as folder:
         env = {
@@ -188,7 +188,7 @@ def make_patch(
             "GIT_AUTHOR_NAME": "An Author",
             "GIT_AUTHOR_EMAIL": "a@fork.invalid",
             "GIT_AUTHOR_DATE": "1700000100 +0000",
-            **stack.COMMITTER,
+            **apply.COMMITTER,
         }
         repo.git.read_tree(parent, env=env)
         for number, (path, data) in enumerate(changes.items()):
@@ -204,4 +204,4 @@ def make_patch(
             repo.git.update_index("--add", "--cacheinfo", f"100644,{name},{path}", env=env)
         tree = repo.git.write_tree(env=env)
         commit = str(repo.git.commit_tree(tree, "-p", parent, "-m", subject, "-m", body, env=env))
-    return stack.export(repo, commit), commit
+    return apply.export(repo, commit), commit

@@ -8,14 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import contents, layers, oci, provenance, publish, sbom, signing, stack, store, transfer, verify
+from webui_fork import contents, layers, oci, provenance, publish, sbom, signing, store, transfer, verify
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import Candidate
-from webui_fork.series import Patch
+from webui_fork.series import apply
+from webui_fork.series.patch import Patch
 from webui_fork.signing import Signer, Verifier
 from webui_fork.statements import Statements
 
@@ -26,7 +27,7 @@ def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int 
     """Return settings of a checkout with a lock and a short series, a cache and a key of its own."""
     root = ensure_folder(folder / "checkout")
     patches = ensure_folder(root / "patches")
-    _, series = stack.read_series(CHECKOUT / "patches")
+    _, series = apply.read_series(CHECKOUT / "patches")
     for patch in series[:count]:
         shutil.copy2(CHECKOUT / "patches" / patch.name, patches / patch.name)
     (patches / "series").write_text("".join(f"{patch.name}\n" for patch in series[:count]))
@@ -52,7 +53,7 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
         text: what its application is. inside: the patches that it holds, if not the series.
     """
     pinned = upstream_lock.read(settings.lock_file)
-    _, patches = stack.read_series(settings.patches)
+    _, patches = apply.read_series(settings.patches)
     below = image_of(settings.cache, text).layers
     spec = image_toml.read(CHECKOUT / "images/open-webui")
     held = contents.patched(spec, (), patches if inside is None else inside)

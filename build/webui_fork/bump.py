@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from webui_fork import changelog, conflicts, gate, landing, newest, rebase, rebase_report, rebase_state, stack
+from webui_fork import changelog, conflicts, gate, landing, newest, rebase, rebase_report, rebase_state
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -24,7 +24,8 @@ from webui_fork.history import Release
 from webui_fork.rebase import Carried, Outcome, Releases
 from webui_fork.rebase_report import PatchRow, RebaseReport
 from webui_fork.rebase_state import State
-from webui_fork.series import Patch
+from webui_fork.series import apply
+from webui_fork.series.patch import Patch
 from webui_fork.sources import package_index, release
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Job:
     new: Lock
     ends: Releases
     patches: tuple[Patch, ...]
-    tree: stack.PatchedTree
+    tree: apply.PatchedTree
 
 
 def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool) -> RebaseReport | None:
@@ -167,11 +168,11 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
     if git.require_clean(settings) != state.head:
         raise _moved()
     old, new = upstream_lock.read(settings.lock_file), state.lock
-    _, patches = stack.read_series(settings.patches)
+    _, patches = apply.read_series(settings.patches)
     first, last = (release.release_commit(settings, pinned, ui) for pinned in (old, new))
     repo = git.repository(settings)
     with ui.step("series"):
-        tree = stack.apply(repo, first, patches, old.epoch)
+        tree = apply.apply(repo, first, patches, old.epoch)
     return Job(state, old, new, Releases(repo, first, last, new.epoch, new.version), patches, tree)
 
 

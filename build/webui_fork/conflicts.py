@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import rebase, series, stack, worktree
+from webui_fork import rebase
 from webui_fork.core import process
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
@@ -23,7 +23,9 @@ from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import File
 from webui_fork.rebase import Carried, Outcome, Releases
-from webui_fork.series import Patch
+from webui_fork.series import apply, worktree
+from webui_fork.series import patch as series_patch
+from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
     from git import Repo
@@ -229,7 +231,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
         ConflictError: the tree is gone, has conflict markers, is not Python, or nobody touched it.
     """
     here = tree(settings)
-    env = {**settings.environ, **HERMETIC, **stack.identity(patch, epoch)}
+    env = {**settings.environ, **HERMETIC, **apply.identity(patch, epoch)}
     if not (here / ".git").exists():
         raise ConflictError(
             f"{here} is gone.", remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered."
@@ -261,7 +263,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-F", str(message))
     commit = git("rev-parse", "HEAD").strip()
     (made,) = worktree.export(repo, [commit])
-    return series.parse(patch.name, made.data)
+    return series_patch.parse(patch.name, made.data)
 
 
 def _check_python(path: Path) -> None:

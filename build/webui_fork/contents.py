@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import layers, oci, stack
+from webui_fork import layers, oci
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
@@ -19,7 +19,8 @@ from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, writ
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry, Layer, Lazy
 from webui_fork.oci import NamedLayer
-from webui_fork.series import Patch
+from webui_fork.series import apply
+from webui_fork.series.patch import Patch
 from webui_fork.sources import archive
 from webui_fork.sources.release import Source
 
@@ -131,7 +132,7 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
 
-def patched(spec: Placement, changes: Iterable[stack.Change], patches: Sequence[Patch]) -> Iterator[Entry]:
+def patched(spec: Placement, changes: Iterable[apply.Change], patches: Sequence[Patch]) -> Iterator[Entry]:
     """Yield the last layer: the files that the series changes, at their place in the image, and the series itself.
 
     Raises:

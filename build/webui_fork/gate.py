@@ -11,16 +11,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import pipeline, proofs, unpack
+from webui_fork import pipeline, unpack
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.proofs import ProofRun
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.rebase_report import Check
-from webui_fork.series import Patch
+from webui_fork.series import proofs
+from webui_fork.series.patch import Patch
+from webui_fork.series.proofs import ProofRun
 
 _LIMIT = 5400.0  # seconds for one step
 

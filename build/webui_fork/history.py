@@ -17,14 +17,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import rebase, stack
+from webui_fork import rebase
 from webui_fork.core import process
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.git import HERMETIC, read_file
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.three_way import Method
 from webui_fork.rebase import Carried, Outcome, Releases
-from webui_fork.series import Patch
+from webui_fork.series import apply
+from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
     from git import Repo
@@ -165,7 +166,7 @@ def replay(
     else it ends there. Peers always start from the patch as it stands on the older release.
     """
     first = releases[0]
-    tree = stack.apply(repo, first.commit, patches, first.epoch, check=False)
+    tree = apply.apply(repo, first.commit, patches, first.epoch, check=False)
     befores = (first.commit, *tree.commits)
     standing = [_Standing(p, b, a) for p, b, a in zip(patches, befores, tree.commits, strict=False)]
     for old, new in pairwise(releases):
@@ -226,7 +227,7 @@ def _peers(
     repo: Repo, stands: _Standing, parent: str, rows: Sequence[Expect], environ: Mapping[str, str]
 ) -> tuple[tuple[str, str], ...]:
     """Let other tools carry the same patch: git am -3 in a repository that has the old blobs, and patch -p1."""
-    data = stack.export(repo, stands.after)
+    data = apply.export(repo, stands.after)
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as name:
         folder = Path(name)
         tree = folder / "tree"

@@ -23,7 +23,8 @@ def base(
     """Return the layer of the Debian base, and the packages it is made of (the locked ones, if ``locked``).
 
     Raises:
-        ToolError, SourceError, DriftError, ImageError: see :mod:`webui_fork.sources.debian` and :mod:`webui_fork.rootfs`.
+        ToolError, SourceError, DriftError, ImageError: see :mod:`webui_fork.sources.debian` and
+            :mod:`webui_fork.rootfs`.
     """
     spec = packaged.spec
     fetched = debian.obtain(settings, spec, packaged.debian, ui, locked=locked)

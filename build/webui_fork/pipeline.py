@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contents, layers, licence, oci, packages, rootfs, series, stack
+from webui_fork import contents, layers, oci, packages, rootfs
 from webui_fork.config import image_toml, locked_image, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, Placement
@@ -24,6 +24,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
 from webui_fork.oci import Image, NamedLayer
+from webui_fork.series import apply, licence
+from webui_fork.series import patch as series_patch
 from webui_fork.sources import release as sources_release
 from webui_fork.sources.release import Source
 
@@ -40,7 +42,7 @@ class Inputs:
 
     lock: Lock
     packaged: Packaged
-    patches: tuple[series.Patch, ...]
+    patches: tuple[series_patch.Patch, ...]
     digests: tuple[tuple[str, str], ...]
 
     @property
@@ -60,7 +62,7 @@ class Built:
 
     image: Image
     source: Source
-    tree: stack.PatchedTree
+    tree: apply.PatchedTree
     debs: tuple[Deb, ...]
     drift: tuple[str, ...]
     fresh: bool
@@ -75,7 +77,7 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
     Raises:
         SeriesError: the series can't be read.
     """
-    files = files or stack.read_series(settings.patches)[0]
+    files = files or apply.read_series(settings.patches)[0]
     found = {"series": upstream_lock.series_digest(files)}
     for path in sorted((settings.root / "images").glob("*/*.lock")):
         found[path.relative_to(settings.root).as_posix()] = sha256_bytes(path.read_bytes())
@@ -91,7 +93,7 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
         SeriesError, ImageError: see their names.
     """
     release = upstream_lock.read(settings.lock_file)
-    files, patches = stack.read_series(settings.patches)
+    files, patches = apply.read_series(settings.patches)
     digests = lock_inputs(settings, files)
     spec = image_toml.read(settings.root / "images" / IMAGE)
     check_inputs(release, digests, ui, locked=locked)
@@ -118,7 +120,7 @@ def check_inputs(release: Lock, digests: tuple[tuple[str, str], ...], ui: Termin
 
 
 def check_series(
-    settings: Settings, repo: Repo, release_lock: Lock, patches: tuple[series.Patch, ...], commit: str
+    settings: Settings, repo: Repo, release_lock: Lock, patches: tuple[series_patch.Patch, ...], commit: str
 ) -> None:
     """Lint the series against the release.
 
@@ -126,8 +128,8 @@ def check_series(
         SeriesError: with every problem at once.
     """
     paths = set(repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit).split("\0"))
-    release = series.Release(release_lock.version, paths.__contains__)
-    stack.refuse(series.lint(patches, release, lambda path: (settings.root / path).is_file()))
+    release = series_patch.Release(release_lock.version, paths.__contains__)
+    apply.refuse(series_patch.lint(patches, release, lambda path: (settings.root / path).is_file()))
 
 
 def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:
@@ -141,7 +143,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     repo = git.repository(settings)
     with ui.step("series"):
         check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
-        tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+        tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
         wanted = git.read_file(repo, source.commit, inputs.spec.python.requirements)
         packaged = inputs.packaged
@@ -172,7 +174,11 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
 
 
 def patch_layer(
-    placement: Placement, patches: tuple[series.Patch, ...], cache: LayerCache, repo: Repo, tree: stack.PatchedTree
+    placement: Placement,
+    patches: tuple[series_patch.Patch, ...],
+    cache: LayerCache,
+    repo: Repo,
+    tree: apply.PatchedTree,
 ) -> Made:
     """Return the last layer: what the series changes, where an image has it.
 
@@ -186,11 +192,11 @@ def patch_layer(
         "copies": [asdict(copy) for copy in placement.copies],
         "code": code_digest("layers", "contents", "image", "stack"),
     }
-    make = lambda _work, _held: contents.patched(placement, stack.changes(repo, tree), patches)  # noqa: E731
+    make = lambda _work, _held: contents.patched(placement, apply.changes(repo, tree), patches)  # noqa: E731
     return cache.get("patches", key, make, parents=False)
 
 
-def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: stack.PatchedTree) -> Image:
+def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: apply.PatchedTree) -> Image:
     """Put the layers together with configuration and annotations.
 
     The base by itself is an image, too; its digest is the one in the base annotation.

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import oci, series
+from webui_fork import oci
 from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import Image
+from webui_fork.series import patch as series_patch
 
 if TYPE_CHECKING:
     from webui_fork.config.upstream_lock import Lock, PinnedFile
@@ -49,7 +50,7 @@ class Facts:
 
     lock: Lock
     images: tuple[Image, ...]
-    patches: tuple[series.Patch, ...]
+    patches: tuple[series_patch.Patch, ...]
     parameters: tuple[tuple[str, str], ...]
     inputs: tuple[Input, ...]
     home: str
@@ -60,7 +61,7 @@ class Facts:
     versions: tuple[tuple[str, str], ...]
 
 
-def patch_input(patch: series.Patch) -> Input:
+def patch_input(patch: series_patch.Patch) -> Input:
     """Return a patch as an input."""
     return Input(f"patches/{patch.name}", patch.name, (("sha256", _bare(patch.data)),))
 

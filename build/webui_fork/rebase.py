@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contracts, series, stack
+from webui_fork import contracts
 from webui_fork.core.git import read_file
 from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import File, Method
-from webui_fork.series import Patch
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
+from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
     from git import Repo
@@ -89,9 +91,9 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     ):
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
-    admitting = series.admitting(patch, ends.version)
+    admitting = series_patch.admitting(patch, ends.version)
     commit = commit_files(ends, parent, admitting, contents, modes)
-    carried = series.parse(patch.name, stack.export(ends.repo, commit))
+    carried = series_patch.parse(patch.name, apply.export(ends.repo, commit))
     if why := contracts.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
@@ -157,7 +159,7 @@ def commit_files(
     """
     repo = ends.repo
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
-        env = {"GIT_INDEX_FILE": f"{folder}/index", **stack.identity(patch, ends.epoch)}
+        env = {"GIT_INDEX_FILE": f"{folder}/index", **apply.identity(patch, ends.epoch)}
         repo.git.read_tree(parent, env=env)
         rows = []
         for number, (path, text) in enumerate(contents.items()):
@@ -194,7 +196,7 @@ def by_hand(ends: Releases, patch: Patch, data: bytes, parent: str) -> Carried:
     Raises:
         ApplyError: it was made for another state of the series.
     """
-    made = series.admitting(series.parse(patch.name, data), ends.version)
-    (commit,) = stack.apply(ends.repo, parent, [made], ends.epoch).commits
+    made = series_patch.admitting(series_patch.parse(patch.name, data), ends.version)
+    (commit,) = apply.apply(ends.repo, parent, [made], ends.epoch).commits
     why = "a person carried it"
     return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, made, commit, (), why)

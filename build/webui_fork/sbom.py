@@ -39,9 +39,10 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from webui_fork import purl, series
+from webui_fork import purl
 from webui_fork.oci import Image
 from webui_fork.purl import Package
+from webui_fork.series import patch as series_patch
 
 if TYPE_CHECKING:
     from webui_fork.config.upstream_lock import Lock, PinnedFile
@@ -64,7 +65,7 @@ class Material:
     tool_version: str
     lock: Lock
     image: Image
-    patches: tuple[series.Patch, ...]
+    patches: tuple[series_patch.Patch, ...]
     packages: tuple[Package, ...]
     license_text: str
     distribution: str
@@ -156,7 +157,7 @@ def _distribution(file: PinnedFile) -> ExternalReference:
     )
 
 
-def _patch(patch: series.Patch) -> Patch:
+def _patch(patch: series_patch.Patch) -> Patch:
     """Return a patch with its whole text, and what it resolves: its bug, or the defect its description names."""
     bug = patch.field("Bug")
     origin = re.split(r"[,:]", patch.field("Origin"))[0]

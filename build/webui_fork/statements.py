@@ -22,7 +22,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.provenance import Input
 from webui_fork.purl import Package, normal
-from webui_fork.series import Patch
+from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
     from webui_fork.pipeline import Built, Inputs

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork import append, licence, oci, pipeline, provenance, remotes, stack, statements
+from webui_fork import append, oci, pipeline, provenance, remotes, statements
 from webui_fork.append import Appended
 from webui_fork.config import image_toml, reference, upstream_lock
 from webui_fork.config.bases_lock import _HEAD, read_bases
@@ -22,7 +22,8 @@ from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.provenance import Input
-from webui_fork.series import Patch
+from webui_fork.series import apply, licence
+from webui_fork.series.patch import Patch
 from webui_fork.sources import release
 from webui_fork.statements import Statements
 
@@ -78,7 +79,7 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
         )
     chosen = spec.variants[names.index(variant)]
     pinned = upstream_lock.read(settings.lock_file)
-    _, patches = stack.read_series(settings.patches)
+    _, patches = apply.read_series(settings.patches)
     base = _pinned(spec, chosen, pinned)
     pipeline.check_inputs(pinned, pipeline.lock_inputs(settings), ui, locked=True)
     return Request(spec, chosen, pinned, patches, base)
@@ -129,9 +130,9 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     repo = git.repository(settings)
     with ui.step("series"):
         pipeline.check_series(settings, repo, asked.lock, asked.patches, commit)
-        tree = stack.apply(repo, commit, asked.patches, asked.lock.epoch)
+        tree = apply.apply(repo, commit, asked.patches, asked.lock.epoch)
         licence.check(repo, tree, asked.spec)
-        changes = stack.changes(repo, tree)
+        changes = apply.changes(repo, tree)
     cache = LayerCache(settings.cache, asked.lock.epoch, ui)
     layer = pipeline.patch_layer(asked.spec, asked.patches, cache, repo, tree).layer
     files: dict[str, str | None] = {}

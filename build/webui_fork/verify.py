@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from webui_fork import oci, provenance, series, signing, stack
+from webui_fork import oci, provenance, signing
 from webui_fork.config import tags, upstream_lock
 from webui_fork.contents import PATCHES
 from webui_fork.core import process
@@ -25,6 +25,8 @@ from webui_fork.layers import read_entries
 from webui_fork.oci import INDEX, Blob
 from webui_fork.provenance import Claim
 from webui_fork.registry import DOCKER_INDEX
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 from webui_fork.signing import Verifier
 from webui_fork.store import Store
 
@@ -282,7 +284,7 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
     """Return the series that belongs to the tag, and where it was found: this checkout's files, or its history."""
     try:
         if upstream_lock.read(settings.lock_file).tag == claim.tag:
-            _, patches = stack.read_series(settings.patches)
+            _, patches = apply.read_series(settings.patches)
             return _digests(patches), "series of this checkout"
     except ForkError:
         pass
@@ -296,7 +298,7 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
     return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
 
 
-def _digests(patches: tuple[series.Patch, ...]) -> tuple[tuple[str, str], ...]:
+def _digests(patches: tuple[series_patch.Patch, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((patch.name, sha256_bytes(patch.data).removeprefix("sha256:")) for patch in patches)
 
 

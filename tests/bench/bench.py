@@ -23,13 +23,14 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import embedded, engine, pipeline, signing, stack, transfer
+from webui_fork import embedded, engine, pipeline, signing, transfer
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
 from webui_fork.registry import Registry
+from webui_fork.series import apply
 from webui_fork.sources import programs, release
 
 RUNS = 5
@@ -91,10 +92,10 @@ def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
     inputs = pipeline.read_inputs(real, Terminal(), locked=False)
     source = release.obtain(real, inputs.lock, Terminal())
     repo = core_git.repository(real)
-    tree = stack.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+    tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
     below, last = tree.commits[-2], inputs.patches[-1]
     changes: dict[str, bytes | None] = {
-        change.path: change.data for change in stack.changes(repo, stack.PatchedTree(below, (tree.head,)))
+        change.path: change.data for change in apply.changes(repo, apply.PatchedTree(below, (tree.head,)))
     }
     text = changes[TARGET]
     assert text is not None

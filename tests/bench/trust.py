@@ -25,13 +25,14 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import append, engine, oci, pipeline, proven, stack, transfer
+from webui_fork import append, engine, oci, pipeline, proven, transfer
 from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
 from webui_fork.proven import Proven
 from webui_fork.registry import Registry
+from webui_fork.series import apply
 from webui_fork.sources import programs
 
 RUNS = 5
@@ -76,11 +77,11 @@ def run(user: User, *arguments: str) -> str:
     return out
 
 
-def replaced(real: Settings, inputs: pipeline.Inputs, tree: stack.PatchedTree) -> dict[str, str | None]:
+def replaced(real: Settings, inputs: pipeline.Inputs, tree: apply.PatchedTree) -> dict[str, str | None]:
     """Return the files of the release that the series replaces, by their place, with their sha256."""
     repo = git.repository(real)
     found: dict[str, str | None] = {}
-    for path in ("package.json", *(change.path for change in stack.changes(repo, tree))):
+    for path in ("package.json", *(change.path for change in apply.changes(repo, tree))):
         data, placed = git.read_file(repo, tree.release, path), inputs.spec.place(path)
         assert placed
         found[placed] = None if data is None else hashlib.sha256(data).hexdigest()

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import pipeline, proofs, rebase, stack, unpack
+from webui_fork import pipeline, rebase, unpack
 from webui_fork.core import git
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.rebase import Releases
-from webui_fork.series import Patch
+from webui_fork.series import apply, proofs
+from webui_fork.series.patch import Patch
 from webui_fork.sources import release
 
-_, PATCHES = stack.read_series(CHECKOUT / "patches")
+_, PATCHES = apply.read_series(CHECKOUT / "patches")
 NEEDED = {name for patch in PATCHES for name in patch.field("Stands-On").replace(",", " ").split()}
 Tree = Callable[[tuple[Patch, ...]], Path]
 
@@ -43,7 +44,7 @@ def without(real: Settings, inputs: pipeline.Inputs, number: int) -> tuple[Patch
     """Return the series without a patch, those after it carried as a rebase would."""
     repo = git.repository(real)
     commit = release.release_commit(real, inputs.lock, Terminal())
-    whole = stack.apply(repo, commit, PATCHES, inputs.lock.epoch)
+    whole = apply.apply(repo, commit, PATCHES, inputs.lock.epoch)
     parent = whole.commits[number - 1] if number else commit
     rest = list(PATCHES[:number])
     ends = Releases(repo, commit, commit, inputs.lock.epoch, inputs.lock.version)

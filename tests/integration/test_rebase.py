@@ -14,10 +14,11 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from users import User
-from webui_fork import pipeline, stack
+from webui_fork import pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.series import apply
 from webui_fork.sources import package_index
 
 PINNED = upstream_lock.read(CHECKOUT / "upstream.lock").version
@@ -316,6 +317,6 @@ def test_no_rebase_is_under_way(user: User, way: str) -> None:
 
 
 def test_the_series_of_old_is_one_of_its_release(real: Settings) -> None:
-    _, patches = stack.read_series(OLD)
+    _, patches = apply.read_series(OLD)
     assert len(patches) == 9
     assert all(patch.field("Applies-To") == f">={OLD.name}" for patch in patches)

@@ -13,13 +13,15 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import oci, publish, remotes, seal, series, signing, stack, store, transfer, verify
+from webui_fork import oci, publish, remotes, seal, signing, store, transfer, verify
 from webui_fork.cli import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import Attached
 from webui_fork.registry import Registry
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"
@@ -164,9 +166,9 @@ def test_stripped_attestations(shop: Shop, published: publish.Published) -> None
     assert set(shop.bad(TAG)) == {"provenance", "sbom", "contents"}
 
 
-def edited(shop: Shop) -> tuple[series.Patch, ...]:
-    _, patches = stack.read_series(shop.settings.patches)
-    return (series.parse(patches[0].name, patches[0].data.replace(b"+", b"+ ", 1)), *patches[1:])
+def edited(shop: Shop) -> tuple[series_patch.Patch, ...]:
+    _, patches = apply.read_series(shop.settings.patches)
+    return (series_patch.parse(patches[0].name, patches[0].data.replace(b"+", b"+ ", 1)), *patches[1:])
 
 
 def test_a_patch_edited_in_the_image_after_signing(shop: Shop, published: publish.Published) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import conflicts, rebase, series
+from webui_fork import conflicts, rebase
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import Settings
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import Releases
-from webui_fork.series import Patch
+from webui_fork.series import patch
+from webui_fork.series.patch import Patch
 from webui_fork.sources import archive, release
 
 CODE = "backend/open_webui/code.py"
@@ -33,7 +34,7 @@ class Case:
         members = [archive.Member(path, data) for path, data in sorted({**files, CODE: b"x = 3\n"}.items())]
         self.new = release._import(self.repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
         data, commit = make_patch(self.repo, old, {CODE: b"x = 2\n", GONE: None, HIDDEN: b"z = 1\n"})
-        self.patch: Patch = series.parse("do-a-thing.patch", data)
+        self.patch: Patch = patch.parse("do-a-thing.patch", data)
         ends = Releases(self.repo, old, self.new, EPOCH, "1.3.0")
         carried = rebase.carry_patch(ends, self.patch, old, commit, self.new, Merger({"PATH": os.environ["PATH"]}))
         self.conflict = conflicts.Conflict(self.patch, carried, old, commit, self.new, None, None)

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import history, series, stack
+from webui_fork import history
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.history import Expect, Release
 from webui_fork.rebase import Outcome
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 from webui_fork.sources import archive, release
 
 CODE = "backend/open_webui/utils/code.py"
@@ -42,7 +44,7 @@ def test_every_series_of_the_data_set_is_read_and_has_expectations() -> None:
     folders = [path.parent for path in data.glob("*/series")]
     assert len(folders) >= 7
     for folder in folders:
-        _, patches = stack.read_series(folder)
+        _, patches = apply.read_series(folder)
         assert {patch.name.removesuffix(".patch") for patch in patches} <= set(expected)
 
 
@@ -56,7 +58,7 @@ def test_a_replay_judges_us_and_the_others_alike(tmp_path: Path) -> None:
         members = [archive.Member(path, content) for path, content in sorted(files.items())]
         commit = release._import(repo, members, f"refs/releases/1.3.{number}/x", "x\n", 1_700_000_000)
         releases.append(Release(f"1.3.{number}", commit, 1_700_000_000))
-    patches = [series.parse("skip-the-empty.patch", data)]
+    patches = [series_patch.parse("skip-the-empty.patch", data)]
     expected = {"skip-the-empty": (EXPECT,)}
     rows = list(history.replay(repo, "1.2.3", patches, releases, expected, {"PATH": os.environ["PATH"]}, peers=True))
     assert [(row.old, row.new, row.outcome, row.verdict) for row in rows] == [

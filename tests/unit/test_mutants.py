@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import mutants
+from webui_fork.series import mutants
 
 CODE = '''"""A module."""
 import logging

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import mutants, series
 from webui_fork.cli.mutants import KNOWN, Run, check_unchanged, judge, known
 from webui_fork.core.errors import ProofError, UsageError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.settings import load as load_settings
+from webui_fork.series import mutants
+from webui_fork.series import patch as series_patch
 
 MODELS = "backend/open_webui/utils/models.py"
 CODE = "first = f(default=False)\nsecond = f(default=False)\n"
@@ -85,7 +86,7 @@ def test_a_proof_has_to_hold_without_a_fault(
 ) -> None:
     repo, release = release_repo(tmp_path)
     data, _ = make_patch(repo, release, {MODELS: RELEASE[MODELS] + b"x = 1\n"}, "First")
-    patch = series.parse("first.patch", data)
+    patch = series_patch.parse("first.patch", data)
     proof = private_settings.root / patch.field("Proof")
     proof.parent.mkdir(parents=True)
     option = "def pytest_addoption(parser):\n    parser.addoption('--tree')\n"

@@ -9,10 +9,12 @@ import pytest
 from git import Repo
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
-from webui_fork import rebase, series, stack
+from webui_fork import rebase
 from webui_fork.core import git
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 from webui_fork.sources import release
 
 EPOCH = 1_700_000_000
@@ -50,7 +52,7 @@ class World:
     def carry(self, changes: dict[str, bytes | None]) -> Carried:
         data, commit = make_patch(self.repo, self.old, changes)
         self.data = data
-        patch = series.parse("do-a-thing.patch", data)
+        patch = series_patch.parse("do-a-thing.patch", data)
         merge = Merger({"PATH": os.environ["PATH"]})
         return rebase.carry_patch(self.ends, patch, self.old, commit, self.new, merge)
 
@@ -191,10 +193,10 @@ def test_every_result_is_its_own_export(tmp_path: Path) -> None:
     carried = world.carry({CODE: GUARD, "backend/open_webui/utils/mine.py": b"x = 1\n"})
     assert carried.patch
     assert carried.commit
-    assert stack.export(world.repo, carried.commit) == carried.patch.data
-    tree = stack.apply(world.repo, world.new, [carried.patch], EPOCH)  # canonical, or it raises
+    assert apply.export(world.repo, carried.commit) == carried.patch.data
+    tree = apply.apply(world.repo, world.new, [carried.patch], EPOCH)  # canonical, or it raises
     assert isinstance(world.repo, Repo)
-    assert stack.changes(world.repo, tree)
+    assert apply.changes(world.repo, tree)
 
 
 def test_modes_are_carried(tmp_path: Path) -> None:
@@ -213,7 +215,7 @@ def test_modes_are_carried(tmp_path: Path) -> None:
         f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (("NAME", "x"), ("EMAIL", "x"))
     }
     made = world.repo.git.commit_tree(tree, "-p", world.old, "-m", "Do a thing", "-m", HEADER, env=who)
-    patch = series.parse("do-a-thing.patch", stack.export(world.repo, made))
+    patch = series_patch.parse("do-a-thing.patch", apply.export(world.repo, made))
     merge = Merger({"PATH": os.environ["PATH"]})
     carried = rebase.carry_patch(world.ends, patch, world.old, made, world.new, merge)
     assert carried.commit

@@ -5,16 +5,19 @@ from pathlib import Path
 import pytest
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
-from webui_fork import branding, series
 from webui_fork.core.errors import SeriesError
+from webui_fork.series import branding
+from webui_fork.series import patch as series_patch
 
 MODELS = "backend/open_webui/utils/models.py"
-FACTS = series.Release("1.2.3", RELEASE.__contains__)
+FACTS = series_patch.Release("1.2.3", RELEASE.__contains__)
 
 
 def rules(data: bytes, name: str = "do-a-thing.patch") -> set[str]:
-    patch = series.parse(name, data)
-    return {problem.rule for problem in series.lint([patch], FACTS, lambda path: path == "tests/proofs/test_x.py")}
+    patch = series_patch.parse(name, data)
+    return {
+        problem.rule for problem in series_patch.lint([patch], FACTS, lambda path: path == "tests/proofs/test_x.py")
+    }
 
 
 def patch_of(
@@ -31,20 +34,20 @@ def edited(path: str = MODELS) -> dict[str, bytes | None]:
 def test_a_good_patch_has_no_problem(tmp_path: Path) -> None:
     data = patch_of(tmp_path, edited())
     assert rules(data) == set()
-    patch = series.parse("do-a-thing.patch", data)
+    patch = series_patch.parse("do-a-thing.patch", data)
     assert patch.field("Description") == "Why it is there\nin two lines."
     assert patch.author == "An Author <a@fork.invalid>"
     assert patch.paths == (MODELS,)
-    assert series.hook_lines([patch]) == {"do-a-thing.patch": 2}  # a changed line is removed, and added
+    assert series_patch.hook_lines([patch]) == {"do-a-thing.patch": 2}  # a changed line is removed, and added
 
 
 def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
     repo, release = release_repo(tmp_path)
     first, commit = make_patch(repo, release, {"backend/open_webui/new.py": b"x = 1\n"}, "First")
     second, _ = make_patch(repo, commit, {"backend/open_webui/new.py": b"x = 2\n", **edited()}, "Second")
-    patches = [series.parse("first.patch", first), series.parse("second.patch", second)]
-    assert not series.lint(patches, FACTS, lambda path: True)
-    assert series.hook_lines(patches) == {"first.patch": 0, "second.patch": 2}
+    patches = [series_patch.parse("first.patch", first), series_patch.parse("second.patch", second)]
+    assert not series_patch.lint(patches, FACTS, lambda path: True)
+    assert series_patch.hook_lines(patches) == {"first.patch": 0, "second.patch": 2}
 
 
 @pytest.mark.parametrize(
@@ -106,7 +109,7 @@ def test_a_touched_path_must_exist_in_the_release(tmp_path: Path) -> None:
 
 def test_binary_hunks_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SeriesError, match="binary hunk"):
-        series.parse("x.patch", patch_of(tmp_path, {"backend/blob": bytes(range(256))}))
+        series_patch.parse("x.patch", patch_of(tmp_path, {"backend/blob": bytes(range(256))}))
 
 
 @pytest.mark.parametrize(
@@ -121,27 +124,27 @@ def test_binary_hunks_are_refused(tmp_path: Path) -> None:
 )
 def test_what_is_not_a_patch_is_refused(data: bytes) -> None:
     with pytest.raises(SeriesError, match=r"patches/x\.patch"):
-        series.parse("x.patch", data)
+        series_patch.parse("x.patch", data)
 
 
 def test_a_damaged_hunk_is_refused(tmp_path: Path) -> None:
     data = patch_of(tmp_path, edited())
     with pytest.raises(SeriesError, match="can't be parsed"):
-        series.parse("x.patch", data.replace(b"@@ -1,7 +1,7 @@", b"@@ -1,9 +1,9 @@"))
+        series_patch.parse("x.patch", data.replace(b"@@ -1,7 +1,7 @@", b"@@ -1,9 +1,9 @@"))
 
 
 def test_order_finds_what_is_unlisted_missing_or_doubled() -> None:
-    names, problems = series.order("# c\na.patch\na.patch\n../x.patch\ngone.patch\n", ["a.patch", "new.patch"])
+    names, problems = series_patch.order("# c\na.patch\na.patch\n../x.patch\ngone.patch\n", ["a.patch", "new.patch"])
     assert names == ("a.patch",)
     assert sorted(problem.rule for problem in problems) == ["listed-once", "missing", "name", "unlisted"]
     assert any(problem.patch == "patches/new.patch" for problem in problems)
 
 
 def test_nearest_finds_a_moved_hunk(tmp_path: Path) -> None:
-    patch = series.parse("do-a-thing.patch", patch_of(tmp_path, edited()))
-    found = series.failing_hunk(patch, MODELS, 1)
+    patch = series_patch.parse("do-a-thing.patch", patch_of(tmp_path, edited()))
+    found = series_patch.failing_hunk(patch, MODELS, 1)
     assert found
     text = "top\n" * 30 + RELEASE[MODELS].decode().replace("line_2 = 2", "line_2 = 99")
-    line, excerpt = series.nearest(found[1], text)
+    line, excerpt = series_patch.nearest(found[1], text)
     assert line == 31
     assert "line_2 = 99" in excerpt

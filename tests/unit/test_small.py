@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import branding, cli, rootfs, signing
+from webui_fork import cli, rootfs, signing
 from webui_fork.core import errors, process, settings
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size
+from webui_fork.series import branding
 from webui_fork.sources import apt, package_index, programs
 
 # --- settings

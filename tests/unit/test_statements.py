@@ -9,15 +9,17 @@ from dataclasses import replace
 import pytest
 
 from helpers import purls
-from webui_fork import layers, oci, provenance, sbom, series, stack
+from webui_fork import layers, oci, provenance, sbom
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.provenance import Input
 from webui_fork.purl import Package
 from webui_fork.sbom import Material
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 
 LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
-PATCHES = stack.read_series(CHECKOUT / "patches")[1][:2]
+PATCHES = apply.read_series(CHECKOUT / "patches")[1][:2]
 LAYER = layers.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
 IMAGE = oci.image(
     [oci.NamedLayer("base", LAYER)], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={}
@@ -125,7 +127,7 @@ def test_another_build_s_provenance_is_not_ours(path: str) -> None:
 
 def test_a_backport_is_called_one() -> None:
     text = PATCHES[0].data.replace(b"Origin: vendor", b"Origin: backport, https://example.org/1")
-    patch = series.parse(PATCHES[0].name, text)
+    patch = series_patch.parse(PATCHES[0].name, text)
     said = json.loads(sbom.write(material(patches=(patch,))))
     (application,) = [row for row in said["components"] if row["name"] == "open-webui"]
     assert application["pedigree"]["patches"][0]["type"] == "backport"

@@ -8,16 +8,17 @@ import pytest
 from git import Repo
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import series, worktree
 from webui_fork.core.errors import ApplyError, SeriesError
 from webui_fork.core.settings import Settings
+from webui_fork.series import patch as series_patch
+from webui_fork.series import worktree
 
 MODELS = "backend/open_webui/utils/models.py"
 EPOCH = 1_700_000_000
 
 
 @pytest.fixture
-def place(private_settings: Settings, tmp_path: Path) -> tuple[Settings, Repo, str, list[series.Patch], Path]:
+def place(private_settings: Settings, tmp_path: Path) -> tuple[Settings, Repo, str, list[series_patch.Patch], Path]:
     settings = replace(private_settings, cache=tmp_path)
     repo, release = release_repo(tmp_path)
     changed = RELEASE[MODELS].replace(b"line_3 = 3\n", b"line_3 = 4\n")
@@ -25,7 +26,7 @@ def place(private_settings: Settings, tmp_path: Path) -> tuple[Settings, Repo, s
     settings.patches.mkdir()
     (settings.patches / "first.patch").write_bytes(data)
     (settings.patches / "series").write_text("first.patch\n")
-    return settings, repo, release, [series.parse("first.patch", data)], settings.out / "worktree"
+    return settings, repo, release, [series_patch.parse("first.patch", data)], settings.out / "worktree"
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -33,7 +34,7 @@ def git(folder: Path, *arguments: str) -> None:
     subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
 
 
-def test_apply_then_export_changes_no_byte(place: tuple[Settings, Repo, str, list[series.Patch], Path]) -> None:
+def test_apply_then_export_changes_no_byte(place: tuple[Settings, Repo, str, list[series_patch.Patch], Path]) -> None:
     settings, repo, release, patches, folder = place
     tree = worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
     assert tree.applied == 1
@@ -42,7 +43,9 @@ def test_apply_then_export_changes_no_byte(place: tuple[Settings, Repo, str, lis
     assert [patch.data for patch in exported] == [patch.data for patch in patches]
 
 
-def test_an_edit_becomes_a_patch_with_a_header(place: tuple[Settings, Repo, str, list[series.Patch], Path]) -> None:
+def test_an_edit_becomes_a_patch_with_a_header(
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
+) -> None:
     settings, repo, release, patches, folder = place
     worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
     with pytest.raises(SeriesError, match="Nothing is changed"):
@@ -59,7 +62,7 @@ def test_an_edit_becomes_a_patch_with_a_header(place: tuple[Settings, Repo, str,
 
 
 def test_work_that_is_not_exported_is_not_thrown_away(
-    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
 ) -> None:
     settings, repo, release, patches, folder = place
     worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
@@ -75,7 +78,7 @@ def test_work_that_is_not_exported_is_not_thrown_away(
 
 
 def test_a_folder_that_is_no_worktree_is_not_touched(
-    place: tuple[Settings, Repo, str, list[series.Patch], Path], tmp_path: Path
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path], tmp_path: Path
 ) -> None:
     settings, repo, release, patches, _ = place
     own = tmp_path / "own"
@@ -87,11 +90,11 @@ def test_a_folder_that_is_no_worktree_is_not_touched(
 
 
 def test_upto_failure_stops_before_the_patch_that_fails(
-    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
 ) -> None:
     settings, repo, release, patches, folder = place
     elsewhere, _ = make_patch(repo, release, {MODELS: RELEASE[MODELS].replace(b"line_3 = 3", b"line_3 = 5")}, "Second")
-    both = [*patches, series.parse("second.patch", elsewhere)]
+    both = [*patches, series_patch.parse("second.patch", elsewhere)]
     with pytest.raises(ApplyError):
         worktree.apply(settings, repo, release, both, EPOCH, folder, upto_failure=False)
     tree = worktree.apply(settings, repo, release, both, EPOCH, folder, upto_failure=True)
@@ -107,7 +110,7 @@ def test_upto_failure_stops_before_the_patch_that_fails(
 
 
 def test_an_empty_worktree_does_not_delete_the_series(
-    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
 ) -> None:
     settings, *_ = place
     with pytest.raises(SeriesError, match="no patch would be left"):
@@ -116,7 +119,7 @@ def test_an_empty_worktree_does_not_delete_the_series(
 
 
 def test_two_commits_of_one_name_and_merges_are_refused(
-    place: tuple[Settings, Repo, str, list[series.Patch], Path],
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
 ) -> None:
     settings, repo, release, patches, folder = place
     worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)

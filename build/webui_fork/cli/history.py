@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import charts, history, rebase, rebase_report, stack
+from webui_fork import charts, history, rebase, rebase_report
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -23,6 +23,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.history import Release, Row
 from webui_fork.rebase import Outcome, Releases
+from webui_fork.series import apply
 from webui_fork.sources import package_index
 from webui_fork.sources import release as sources_release
 
@@ -65,7 +66,7 @@ def _version(text: str) -> Version:
 
 def _one(settings: Settings, folder: Path, releases: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
     repo = git.repository(settings)
-    _, patches = stack.read_series(folder)
+    _, patches = apply.read_series(folder)
     rows = history.read_expectations(expected) if expected.exists() else {}
     usable = [one for one in releases if _version(one.version) >= _version(folder.name)]
     return list(history.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
@@ -148,11 +149,11 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
         UsageError: there is no such release. ForkError: see the stages.
     """
     pinned = upstream_lock.read(settings.lock_file)
-    _, patches = stack.read_series(settings.patches)
+    _, patches = apply.read_series(settings.patches)
     releases = _releases(settings, ui, arguments.first, arguments.last)
     repo = git.repository(settings)
     old = sources_release.release_commit(settings, pinned, ui)
-    tree = stack.apply(repo, old, patches, pinned.epoch)
+    tree = apply.apply(repo, old, patches, pinned.epoch)
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     with ui.step("carry", f"Carrying {len(patches)} patches to {len(releases)} releases"):
         for release in releases:

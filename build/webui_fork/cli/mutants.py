@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import mutants, pipeline, proofs, stack, unpack
+from webui_fork import pipeline, unpack
 from webui_fork.core import git
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ProofError, UsageError
 from webui_fork.core.files import temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.mutants import Mutant
 from webui_fork.pipeline import Built, Inputs
-from webui_fork.series import Patch
+from webui_fork.series import apply, mutants, proofs
+from webui_fork.series.mutants import Mutant
+from webui_fork.series.patch import Patch
 
 KNOWN = "tests/assets/mutants.toml"
 SCORE = 0.9
@@ -76,7 +77,7 @@ def _jobs(settings: Settings, inputs: Inputs, built: Built, tree: Path, chosen: 
     repo = git.repository(settings)
     by_commit = dict(zip(built.tree.commits, inputs.patches, strict=True))
     jobs: list[Job] = []
-    for change in stack.changes(repo, built.tree):
+    for change in apply.changes(repo, built.tree):
         if not change.path.endswith(".py"):
             continue
         blame = str(repo.git.blame("-l", "-s", built.tree.head, "--", change.path)).splitlines()

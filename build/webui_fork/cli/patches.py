@@ -6,13 +6,14 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import licence, pipeline, revision, series, stack, unpack, worktree
+from webui_fork import pipeline, revision, unpack
 from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
 
 
@@ -46,8 +47,8 @@ def _folder(settings: Settings, given: str | None) -> Path:
 
 
 def _list(settings: Settings) -> None:
-    _, patches = stack.read_series(settings.patches)
-    hooks = series.hook_lines(patches)
+    _, patches = apply.read_series(settings.patches)
+    hooks = patch.hook_lines(patches)
     rows = [(p.name, p.subject, f"{len(p.files)} files, {hooks[p.name]} hook lines") for p in patches]
     print(text.table(rows) or "The series is empty.")
 
@@ -57,24 +58,24 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     commit = release.release_commit(settings, inputs.lock, ui)
     repo = git.repository(settings)
     if write:
-        loose = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch, check=False)
+        loose = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch, check=False)
         canonical = worktree.export(repo, loose.commits)
         for name in worktree.write(settings, canonical):
             print(f"{name}: written in canonical form")
         inputs = replace(inputs, patches=canonical)
     pipeline.check_series(settings, repo, inputs.lock, inputs.patches, commit)
-    tree = stack.apply(repo, commit, inputs.patches, inputs.lock.epoch)
+    tree = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
-    for change in stack.changes(repo, tree):
+    for change in apply.changes(repo, tree):
         if inputs.spec.place(change.path) is None:
-            problem = series.Problem("patches/", "outside-image", f"{change.path} is not in the image")
-            stack.refuse([problem])
-    hooks = sum(series.hook_lines(inputs.patches).values())
+            problem = patch.Problem("patches/", "outside-image", f"{change.path} is not in the image")
+            apply.refuse([problem])
+    hooks = sum(patch.hook_lines(inputs.patches).values())
     print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
-    print(f"Hook lines (added to upstream's files, changed (twice) or removed there): {hooks} of {series.HOOK_LINES}.")
-    if hooks > series.HOOK_LINES:
-        too_many = f"{hooks} hook lines in upstream's files, more than {series.HOOK_LINES}: move code to new files"
-        stack.refuse([series.Problem("patches/", "hook-lines", too_many)])
+    print(f"Hook lines (added to upstream's files, changed (twice) or removed there): {hooks} of {patch.HOOK_LINES}.")
+    if hooks > patch.HOOK_LINES:
+        too_many = f"{hooks} hook lines in upstream's files, more than {patch.HOOK_LINES}: move code to new files"
+        apply.refuse([patch.Problem("patches/", "hook-lines", too_many)])
     if write:
         _record(settings)
 
@@ -86,7 +87,7 @@ def _record(settings: Settings) -> None:
 
 def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool) -> None:
     locked = upstream_lock.read(settings.lock_file)
-    _, patches = stack.read_series(settings.patches)
+    _, patches = apply.read_series(settings.patches)
     commit = release.release_commit(settings, locked, ui)
     repo = git.repository(settings)
     tree = worktree.apply(settings, repo, commit, patches, locked.epoch, folder, upto_failure=upto_failure)
@@ -112,7 +113,7 @@ def _export(settings: Settings, ui: Terminal, folder: Path) -> None:
     repo = git.repository(settings)
     patches = worktree.export(repo, commits)
     # put them on the release once more before a file is touched: what is written is what builds
-    stack.apply(repo, commit, patches, locked.epoch)
+    apply.apply(repo, commit, patches, locked.epoch)
     left = worktree.pending(settings, folder)
     changed = worktree.write(settings, patches, left)
     print("\n".join(changed) or "Nothing changed.")

@@ -15,10 +15,10 @@ from email.utils import parseaddr
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import series
 from webui_fork.core.errors import ApplyError, SeriesError
 from webui_fork.core.git import read_blob, read_file
-from webui_fork.series import Patch, Problem
+from webui_fork.series import patch as series_patch
+from webui_fork.series.patch import Patch, Problem
 
 if TYPE_CHECKING:
     from git import Repo
@@ -77,9 +77,9 @@ def read_series(folder: Path) -> tuple[tuple[tuple[str, bytes], ...], tuple[Patc
         raise SeriesError(
             f"{order_file} can't be read.", why=str(error), remedy="It lists the patches in order."
         ) from None
-    names, problems = series.order(text, (path.name for path in folder.glob("*.patch")))
+    names, problems = series_patch.order(text, (path.name for path in folder.glob("*.patch")))
     refuse(problems)
-    patches = tuple(series.parse(name, (folder / name).read_bytes()) for name in names)
+    patches = tuple(series_patch.parse(name, (folder / name).read_bytes()) for name in names)
     return (("series", "\n".join(names).encode()), *((patch.name, patch.data) for patch in patches)), patches
 
 
@@ -188,12 +188,12 @@ def _explain(repo: Repo, parent: str, patch: Patch, stderr: str) -> ApplyError:
         "then `nox -s patches -- export`."
     )
     match = _FAILED.search(stderr)
-    found = series.failing_hunk(patch, match.group(1), int(match.group(2))) if match else None
+    found = series_patch.failing_hunk(patch, match.group(1), int(match.group(2))) if match else None
     if not match or not found:
         return ApplyError(f"patches/{patch.name} does not apply.", why="\n".join(said), remedy=remedy)
     number, hunk = found
     path = match.group(1)
-    line, excerpt = series.nearest(hunk, (read_file(repo, parent, path) or b"").decode(errors="replace"))
+    line, excerpt = series_patch.nearest(hunk, (read_file(repo, parent, path) or b"").decode(errors="replace"))
     wanted = "\n".join("       | " + str(row).rstrip("\n") for row in hunk if not row.is_added)
     return ApplyError(
         f"patches/{patch.name} does not apply: hunk {number} of {path} (at line {hunk.source_start}).",

@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile, PatchSet
 
-from webui_fork import branding
 from webui_fork.core.errors import SeriesError
+from webui_fork.series import branding
 
 FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
 HOOK_LINES = 120

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import series, stack
 from webui_fork.core import process
 from webui_fork.core.errors import ApplyError, SeriesError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import HERMETIC
 from webui_fork.core.settings import Settings
-from webui_fork.series import Patch
+from webui_fork.series import apply as series_apply
+from webui_fork.series import patch as series_patch
+from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
     from git import Repo
@@ -66,7 +67,7 @@ def unexported(settings: Settings, folder: Path) -> bool:
     commits = _git(settings, folder, "rev-list", "--reverse", f"{_BASE}..HEAD", check=False).stdout.split()
     here = [path.read_bytes() for path in sorted(settings.patches.glob("*.patch"))]
     repo = _open(folder)
-    return any(stack.export(repo, commit) not in here for commit in commits)
+    return any(series_apply.export(repo, commit) not in here for commit in commits)
 
 
 def _open(folder: Path) -> Repo:
@@ -107,7 +108,7 @@ def apply(
     count = len(patches)
     while True:
         try:
-            tree = stack.apply(repo, release, patches[:count], epoch, check=False)
+            tree = series_apply.apply(repo, release, patches[:count], epoch, check=False)
             break
         except ApplyError as error:
             if not upto_failure:
@@ -133,7 +134,7 @@ def new(settings: Settings, folder: Path, subject: str, description: str, bug: s
     _git(settings, folder, "add", "--all")
     if not _git(settings, folder, "diff", "--cached", "--name-only").stdout.strip():
         raise SeriesError(f"Nothing is changed in {folder}.", remedy="Edit the files there first, then run this again.")
-    slug = series.slug(subject)
+    slug = series_patch.slug(subject)
     fields = {
         "Description": description,
         "Origin": "vendor",
@@ -183,7 +184,7 @@ def export(repo: Repo, commits: Sequence[str]) -> tuple[Patch, ...]:
     patches = []
     for commit in commits:
         subject = str(repo.git.show("-s", "--format=%s", commit))
-        patches.append(series.parse(f"{series.slug(subject)}.patch", stack.export(repo, commit)))
+        patches.append(series_patch.parse(f"{series_patch.slug(subject)}.patch", series_apply.export(repo, commit)))
     names = [patch.name for patch in patches]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise SeriesError(

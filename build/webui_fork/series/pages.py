@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from webui_fork.series import Patch, hook_lines
+from webui_fork.series.patch import Patch, hook_lines
 
 _FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
 

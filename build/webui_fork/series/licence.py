@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webui_fork import branding, series, stack
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
+from webui_fork.series import apply, branding, patch
 
 if TYPE_CHECKING:
     from git import Repo
 
 
-def check(repo: Repo, tree: stack.PatchedTree, spec: ImageSpec | RegistrySpec) -> None:
+def check(repo: Repo, tree: apply.PatchedTree, spec: ImageSpec | RegistrySpec) -> None:
     """Check that neither the series nor the image's description touches the branding.
 
     Raises:
         SeriesError: the series does. ImageError: `image.toml` does.
     """
     problems = []
-    for change in stack.changes(repo, tree):
+    for change in apply.changes(repo, tree):
         before = git.read_file(repo, tree.release, change.path) or b""
         after = change.data or b""
         if branding.protected_path(change.path):
             problems.append(f"{change.path}: is a licence text or a brand asset")
         elif why := branding.text_problem(change.path, before.decode(errors="replace"), after.decode(errors="replace")):
             problems.append(why)
-    stack.refuse([series.Problem("patches/", "branding", why) for why in problems])
+    apply.refuse([patch.Problem("patches/", "branding", why) for why in problems])
     if isinstance(spec, RegistrySpec):  # the base brings its own files and variables
         return
     paths = repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", tree.release).split("\0")

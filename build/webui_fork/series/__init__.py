@@ -1,0 +1,1 @@
+"""The patches and their rules."""
