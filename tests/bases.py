@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from helpers import Talk
-from webui_fork import contents, layers, oci, pipeline, transfer
+from webui_fork import contents, layers, pipeline
 from webui_fork.core import git, process
 from webui_fork.core.settings import Settings
-from webui_fork.layers import Entry, Layer
-from webui_fork.oci import Blob, Image, NamedLayer
-from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.layers import Entry
+from webui_fork.oci import layout, model, transfer
+from webui_fork.oci.model import Blob, Image, Layer, NamedLayer
+from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.sources import apt
 
 CREATED = "2026-10-25T09:00:00Z"
@@ -27,14 +28,14 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 def layer(cache: Path, entries: Iterable[Entry], epoch: int = 1) -> Layer:
     (cache / "blobs/sha256").mkdir(parents=True, exist_ok=True)
     made = layers.write(entries, cache / "layer", epoch)
-    (cache / "layer").rename(oci.blob_path(cache, made.digest))
+    (cache / "layer").rename(layout.blob_path(cache, made.digest))
     return made
 
 
 def image(stack: Iterable[Layer], architecture: str, run: Mapping[str, Any] | None = None) -> Image:
     named = [NamedLayer(f"step {number}", item) for number, item in enumerate(stack)]
     words = {"org.opencontainers.image.title": "Open WebUI", "org.opencontainers.image.vendor": "upstream"}
-    return oci.image(
+    return model.image(
         named, platform=("linux", architecture), created=CREATED, run=run or {"Cmd": ["true"]}, annotations=words
     )
 
@@ -48,7 +49,7 @@ def as_docker(made: Image) -> Image:
     said.pop("annotations")
     for row in said["layers"]:
         row["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-    return Image(config, Blob(DOCKER_MANIFEST, oci.canonical_json(said)), made.layers, made.platform)
+    return Image(config, Blob(DOCKER_MANIFEST, model.canonical_json(said)), made.layers, made.platform)
 
 
 def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, docker: bool = False) -> Blob:
@@ -69,8 +70,8 @@ def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, 
         rows.append(
             beside.manifest.descriptor(platform={"os": "unknown", "architecture": "unknown"}, annotations=notes)
         )
-    kind = DOCKER_INDEX if docker else oci.INDEX
-    root = Blob(kind, oci.canonical_json({"schemaVersion": 2, "mediaType": kind, "manifests": rows}))
+    kind = DOCKER_INDEX if docker else model.INDEX
+    root = Blob(kind, model.canonical_json({"schemaVersion": 2, "mediaType": kind, "manifests": rows}))
     registry.put_manifest(tag, root)
     return root
 

@@ -15,7 +15,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from sites import Connections, Session
-from webui_fork import engine
+from webui_fork.oci import engine
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 120.0

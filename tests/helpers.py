@@ -17,7 +17,8 @@ from packageurl import PackageURL
 
 from webui_fork.core import git
 from webui_fork.core.terminal import Terminal
-from webui_fork.oci import Image
+from webui_fork.oci import layout
+from webui_fork.oci.model import Image
 
 
 class Talk(Terminal):
@@ -155,10 +156,12 @@ def purls(document: Mapping[str, Any]) -> frozenset[tuple[str, str, str]]:
 
 def members(image: Image, cache: Path) -> Iterator[tuple[str, tarfile.TarInfo, bytes]]:
     """Yield every member of every layer: the layer's name, what it is, its content."""
-    from webui_fork import oci
 
     for item in image.layers:
-        with gzip.open(oci.blob_path(cache, item.layer.digest)) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        with (
+            gzip.open(layout.blob_path(cache, item.layer.digest)) as plain,
+            tarfile.open(fileobj=plain, mode="r|") as tar,
+        ):
             for info in tar:
                 file = tar.extractfile(info) if info.isreg() else None
                 yield item.name, info, file.read() if file else b""

@@ -25,9 +25,10 @@ import trustme
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from helpers import Server, reply
-from webui_fork import layers, oci
+from webui_fork import layers
 from webui_fork.core.process import bound, stop
-from webui_fork.oci import Image
+from webui_fork.oci import layout, model
+from webui_fork.oci.model import Image
 
 USER, PASSWORD = "robot", "correct-horse"
 
@@ -205,10 +206,10 @@ def image_of(cache: Path, *texts: bytes, **annotations: str) -> Image:
     (cache / "blobs/sha256").mkdir(parents=True, exist_ok=True)
     for number, text in enumerate(texts):
         layer = layers.write([layers.file_entry(f"f{number}", text)], cache / "l", 1)
-        (cache / "l").rename(oci.blob_path(cache, layer.digest))
-        named.append(oci.NamedLayer(f"layer {number}", layer))
+        (cache / "l").rename(layout.blob_path(cache, layer.digest))
+        named.append(model.NamedLayer(f"layer {number}", layer))
     created = "2026-01-01T00:00:00Z"
-    return oci.image(named, platform=("linux", "amd64"), created=created, run={}, annotations=annotations)
+    return model.image(named, platform=("linux", "amd64"), created=created, run={}, annotations=annotations)
 
 
 def noise(size: int) -> bytes:
@@ -220,7 +221,7 @@ def tags_of(host: str, name: str) -> dict[str, str]:
     """Ask a registry by hand what its tags name: tag to digest."""
     base = f"http://{host}/v2/{name}"
     listed: Any = requests.get(f"{base}/tags/list", timeout=10).json().get("tags") or []
-    accept = {"Accept": f"{oci.MANIFEST}, {oci.INDEX}"}
+    accept = {"Accept": f"{model.MANIFEST}, {model.INDEX}"}
     return {
         tag: requests.head(f"{base}/manifests/{tag}", headers=accept, timeout=10).headers["Docker-Content-Digest"]
         for tag in listed

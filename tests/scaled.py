@@ -16,8 +16,8 @@ from docker.models.containers import Container
 
 from containers import START, Site, url_of
 from hosted import program, s3
-from webui_fork import engine
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.oci import engine
 
 OVERLAY = CHECKOUT / "deploy/kubernetes/overlays/scaled"
 SUBNET, GATEWAY = "10.77.0.0/24", "10.77.0.1"

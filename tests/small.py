@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import contents, layers, oci, provenance, publish, sbom, signing, store, transfer, verify
+from webui_fork import contents, layers, provenance, publish, sbom, signing, verify
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.publish import Candidate
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
@@ -58,7 +59,7 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
     spec = image_toml.read(CHECKOUT / "images/open-webui")
     held = contents.patched(spec, (), patches if inside is None else inside)
     top = layers.write(held, settings.cache / "top", pinned.epoch, parents=False)
-    (settings.cache / "top").rename(oci.blob_path(settings.cache, top.digest))
+    (settings.cache / "top").rename(layout.blob_path(settings.cache, top.digest))
     labels = {
         "title": f"Open WebUI {pinned.version}, modified",
         "description": f"Unofficial, modified build with {len(patches)} patches",
@@ -69,8 +70,8 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
         "source": "https://github.com/open-webui/open-webui",
         "base.digest": "sha256:" + "0" * 64,
     }
-    made = oci.image(
-        [*below, oci.NamedLayer("patches", top)],
+    made = model.image(
+        [*below, model.NamedLayer("patches", top)],
         platform=("linux", "amd64"),
         created=pinned.created,
         run={"Env": ["A=1"]},
@@ -81,7 +82,7 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
     return Candidate(fixed, made.manifest, (made,), transfer.in_cache(settings.cache), said)
 
 
-def statements(pinned: Lock, patches: Sequence[Patch], made: oci.Image) -> Statements:
+def statements(pinned: Lock, patches: Sequence[Patch], made: model.Image) -> Statements:
     """Say what is true of a small image."""
     material = sbom.Material(
         "open-webui", pinned.tag, HOME, "1.0", pinned, made, tuple(patches), (), "Terms of the release", "12"
@@ -115,7 +116,7 @@ class Shop:
         return publish.run(self.settings, Talk(), what, publish.target_of(f"{host or self.host}/{self.name}"))
 
     def checks(self, tag: str, host: str = "", verifier: Verifier | None = None) -> dict[str, verify.Check]:
-        with store.opened(self.settings, self.ref(tag, host)) as found:
+        with reader.opened(self.settings, self.ref(tag, host)) as found:
             return {check.name: check for check in verify.run(self.settings, found, verifier or self.verifier)}
 
     def bad(self, tag: str, host: str = "", verifier: Verifier | None = None) -> dict[str, str]:

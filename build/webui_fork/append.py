@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
-from webui_fork import oci
 from webui_fork.core.errors import ImageError
-from webui_fork.layers import Layer
-from webui_fork.oci import INDEX, LAYER, MANIFEST, Blob, Image, NamedLayer
-from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.oci import model
+from webui_fork.oci.model import INDEX, LAYER, MANIFEST, Blob, Image, Layer, NamedLayer
+from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
@@ -39,7 +38,7 @@ class Platform:
     @property
     def image(self) -> Image:
         """It as an image."""
-        return oci.image_of(self.manifest, self.config)
+        return model.image_of(self.manifest, self.config)
 
     @property
     def name(self) -> str:
@@ -82,7 +81,7 @@ def read(registry: Registry, digest: str) -> Base:
     root = _manifest(registry, digest)
     if root.media_type not in (INDEX, DOCKER_INDEX):
         return Base(root, (_platform(registry, {}, root),))
-    rows = [row for row in oci.rows(root) if _is_image(row)]
+    rows = [row for row in model.rows(root) if _is_image(row)]
     if not rows:
         raise ImageError(f"The base {digest[:19]} has no image for any platform.")
     return Base(root, tuple(_platform(registry, row, _manifest(registry, row["digest"])) for row in rows))
@@ -104,7 +103,7 @@ def _manifest(registry: Registry, digest: str) -> Blob:
 
 
 def _platform(registry: Registry, row: Mapping[str, Any], manifest: Blob) -> Platform:
-    return Platform(row, manifest, registry.small_blob(oci.descriptor(manifest.parsed().get("config"))))
+    return Platform(row, manifest, registry.small_blob(model.descriptor(manifest.parsed().get("config"))))
 
 
 def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say: Callable[[str], None]) -> None:
@@ -219,7 +218,7 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
     index = {**said, "manifests": rows}
     if base.root.media_type == INDEX:
         index["annotations"] = {**(said.get("annotations") or {}), **annotations}
-    return Appended(Blob(base.root.media_type, oci.canonical_json(index)), images)
+    return Appended(Blob(base.root.media_type, model.canonical_json(index)), images)
 
 
 def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str], created: str) -> Image:
@@ -233,12 +232,12 @@ def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str]
         "rootfs": {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]},
         "history": [*(config.get("history") or ()), {"created": created, "created_by": "webui_fork: patches"}],
     }
-    settings = Blob(platform.config.media_type, oci.canonical_json(config))
+    settings = Blob(platform.config.media_type, model.canonical_json(config))
     top = {"mediaType": DOCKER_LAYER if docker else LAYER, "digest": layer.digest, "size": layer.size}
     manifest |= {"config": settings.descriptor(), "layers": [*manifest["layers"], top]}
     if not docker:
         # a label that the base has and we replace is replaced in both places
         manifest["annotations"] = {**(manifest.get("annotations") or {}), **annotations}
-    made = Blob(DOCKER_MANIFEST if docker else MANIFEST, oci.canonical_json(manifest))
+    made = Blob(DOCKER_MANIFEST if docker else MANIFEST, model.canonical_json(manifest))
     layers = (*platform.image.layers, NamedLayer("patches", layer))
     return Image(settings, made, layers, platform.image.platform)

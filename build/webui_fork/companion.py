@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork import layers, oci, packages, rootfs, tiny_model
+from webui_fork import layers, packages, rootfs, tiny_model
 from webui_fork.config import image_toml, locked_image
 from webui_fork.config.locked_image import Packaged
 from webui_fork.contents import LayerCache, Make, code_digest
@@ -21,7 +21,8 @@ from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
-from webui_fork.oci import Image
+from webui_fork.oci import model
+from webui_fork.oci.model import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
         last = "model" if spec.wheels else "files"
         files = cache.get(last, _files_key(packaged), _files(packaged))
         made = [base.result()[0], *([python.result()] if python else []), files]
-    built = oci.image(
+    built = model.image(
         [item.layer for item in made],
         platform=spec.platform,
         created=spec.created.strftime("%Y-%m-%dT%H:%M:%SZ"),

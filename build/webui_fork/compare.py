@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from webui_fork.layers import read_entries
-from webui_fork.oci import Image
+from webui_fork.oci.model import Image
 
 Row = dict[str, Any]
 _KINDS = {tarfile.REGTYPE: "file", tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "link", tarfile.LNKTYPE: "hard link"}

@@ -11,14 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import layers, oci
+from webui_fork import layers
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.terminal import Terminal
-from webui_fork.layers import Entry, Layer, Lazy
-from webui_fork.oci import NamedLayer
+from webui_fork.layers import Entry, Lazy
+from webui_fork.oci import layout, model
+from webui_fork.oci.model import Layer, NamedLayer
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive
@@ -67,19 +68,19 @@ class LayerCache:
         Raises:
             ForkError: see ``make`` and :func:`webui_fork.layers.write`.
         """
-        key = oci.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest("layers"), **inputs})
+        key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest("layers"), **inputs})
         record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
         if record.exists():
             known = Layer(**json.loads(record.read_bytes()))
-            blob = oci.blob_path(self.folder, known.digest)
+            blob = layout.blob_path(self.folder, known.digest)
             if blob.exists() and blob.stat().st_size == known.size:
                 return Made(NamedLayer(name, known), False)
         with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
             layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
-            blob = oci.blob_path(self.folder, layer.digest)
+            blob = layout.blob_path(self.folder, layer.digest)
             ensure_folder(blob.parent)
             (work / "layer.tar.gz").replace(blob)
-        write_atomic(record, oci.canonical_json(asdict(layer)))
+        write_atomic(record, model.canonical_json(asdict(layer)))
         return Made(NamedLayer(name, layer), True)
 
 

@@ -17,10 +17,11 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from webui_fork import layers, oci
+from webui_fork import layers
 from webui_fork.contents import code_digest
 from webui_fork.core.files import sha256_bytes, write_atomic
-from webui_fork.layers import Layer
+from webui_fork.oci import layout, model
+from webui_fork.oci.model import Layer
 from webui_fork.purl import Package
 
 _STATUS = "var/lib/dpkg/status"
@@ -50,8 +51,8 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     if record.exists():
         rows = json.loads(record.read_bytes())
         return tuple(Package(**{**r, "licenses": tuple(r["licenses"]), "paths": tuple(r["paths"])}) for r in rows)
-    packages = read(oci.blob_path(cache, layer.digest))
-    write_atomic(record, oci.canonical_json([asdict(package) for package in packages]))
+    packages = read(layout.blob_path(cache, layer.digest))
+    write_atomic(record, model.canonical_json([asdict(package) for package in packages]))
     return packages
 
 

@@ -22,6 +22,7 @@ from typing import BinaryIO
 import deflate
 
 from webui_fork.core.errors import ImageError, from_os_error
+from webui_fork.oci.model import Layer
 
 MEMBER = 4 << 20
 LEVEL = 6
@@ -60,15 +61,6 @@ class Entry:
     gid: int = 0
     link: str = ""
     content: bytes | Slice | Lazy = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A compressed layer: digest and size of the blob, ``diff_id`` of the tar inside."""
-
-    digest: str
-    size: int
-    diff_id: str
 
 
 def file_entry(path: str, content: bytes | Slice | Lazy, executable: bool = False) -> Entry:

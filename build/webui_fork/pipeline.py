@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contents, layers, oci, packages, rootfs
+from webui_fork import contents, layers, packages, rootfs
 from webui_fork.config import image_toml, locked_image, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, Placement
@@ -23,7 +23,8 @@ from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.layers import Entry
-from webui_fork.oci import Image, NamedLayer
+from webui_fork.oci import model
+from webui_fork.oci.model import Image, NamedLayer
 from webui_fork.series import apply, licence
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import release as sources_release
@@ -205,7 +206,7 @@ def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: apply.PatchedTree)
     created = inputs.lock.created
     words = {"version": inputs.lock.version, "commit": tree.head, "patches": str(len(inputs.patches))}
     words["home"] = spec.home
-    base = oci.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
+    base = model.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
     annotations = {
         **{key: filled(value, words) for key, value in spec.annotations},
         "org.opencontainers.image.version": inputs.tag.removeprefix("v"),
@@ -215,7 +216,7 @@ def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: apply.PatchedTree)
         "org.opencontainers.image.base.digest": base.digest,
     }
     run = {**spec.run, "Env": [filled(item, words) for item in spec.run["Env"]]}
-    return oci.image(stacked, platform=spec.platform, created=created, run=run, annotations=annotations)
+    return model.image(stacked, platform=spec.platform, created=created, run=run, annotations=annotations)
 
 
 def filled(text: str, words: dict[str, str]) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import oci
 from webui_fork.core.files import sha256_bytes
-from webui_fork.oci import Image
+from webui_fork.oci import model
+from webui_fork.oci.model import Image
 from webui_fork.series import patch as series_patch
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def write(facts: Facts) -> bytes:
             ],
         },
     }
-    return oci.canonical_json(predicate)
+    return model.canonical_json(predicate)
 
 
 @dataclass(frozen=True, slots=True)

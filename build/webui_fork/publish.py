@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import blobs, oci, pipeline, proven, remotes, seal, signing, statements, transfer, verify
+from webui_fork import pipeline, proven, seal, signing, statements, verify
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -19,14 +19,16 @@ from webui_fork.core.errors import PublishError, RegistryError, UsageError, Veri
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
-from webui_fork.layers import Layer
-from webui_fork.oci import Attached, Blob, Image
-from webui_fork.registry import Registry
+from webui_fork.oci import connect, content, transfer
+from webui_fork.oci import layout as oci_layout
+from webui_fork.oci import registry as oci_registry
+from webui_fork.oci.model import Attached, Blob, Image, Layer
+from webui_fork.oci.reader import Store
+from webui_fork.oci.registry import Registry
+from webui_fork.oci.transfer import Find
 from webui_fork.signing import Signer
 from webui_fork.sources import programs
 from webui_fork.statements import Statements
-from webui_fork.store import Store
-from webui_fork.transfer import Find
 from webui_fork.variants import Made
 
 
@@ -77,7 +79,7 @@ def candidate(settings: Settings) -> Candidate:
         said = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
     except (OSError, ValueError) as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
-    layout = oci.read_layout(settings.out / "image")
+    layout = oci_layout.read_layout(settings.out / "image")
     if record.get("schema") != 2 or record["digest"] != layout.image.digest:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
     if (
@@ -131,10 +133,10 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
     proven.check(settings, head=made.head)
     own = made.layer.layer
 
-    def find(layer: Layer) -> blobs.Content:
+    def find(layer: Layer) -> content.Content:
         if layer == own:
-            return blobs.checked(oci.blob_path(settings.cache, layer.digest), layer.digest)
-        return blobs.BlobContent(source, layer.digest, layer.size)
+            return content.checked(oci_layout.blob_path(settings.cache, layer.digest), layer.digest)
+        return oci_registry.BlobContent(source, layer.digest, layer.size)
 
     root, images = made.appended.root, made.appended.images
     return Candidate(made.request.fixed, root, images, find, made.statements, mount_from=made.request.base)
@@ -166,13 +168,13 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
     signer = signing.signer(settings, cosign, ui)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),
-        remotes.connect(settings, target) as registry,
+        connect.connect(settings, target) as registry,
         temp_folder(settings.cache / "tmp", "publish") as work,
     ):
         _refuse_moving(registry, what, target)
         with ui.step("push"):
             count, sent, mounted = _content(registry, what, target, ui)
-        ref, ca = target.at(what.root.digest).pinned, remotes.certificates(settings, target.registry)
+        ref, ca = target.at(what.root.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
             seal.seal(settings, signer, ref, what.said, work, target.name, ca)
@@ -232,7 +234,7 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
     if signing.verification_error(settings, signer.verifier(settings), what.layout, what.root.digest):
         return  # made with another key: the target gets one of ours
     for item in what.attached:
-        if registry.manifest(oci.attached_tag(what.root.digest, item.kind)) is None:
+        if registry.manifest(oci_layout.attached_tag(what.root.digest, item.kind)) is None:
             transfer.attach(registry, what.root.digest, item)
 
 

@@ -10,17 +10,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import compare, oci, provenance, signing, verify
+from webui_fork import compare, provenance, signing, verify
 from webui_fork.core import process
 from webui_fork.core.errors import ReproduceError, VerifyError
 from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.oci import Blob, Image
+from webui_fork.oci import layout as oci_layout
+from webui_fork.oci import model
+from webui_fork.oci.model import Blob, Image
+from webui_fork.oci.reader import Store
+from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.provenance import Claim
-from webui_fork.registry import DOCKER_INDEX
 from webui_fork.signing import Verifier
-from webui_fork.store import Store
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
 
@@ -65,7 +67,7 @@ def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> O
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
             _build(settings, claim, root, work / "cache")
         name = "image" if not claim.variant else f"{claim.image}-{claim.variant}"
-        rebuilt = oci.read_root(root / "out" / name)
+        rebuilt = oci_layout.read_root(root / "out" / name)
         if rebuilt.digest == store.root.digest:
             return Outcome(store.root.digest, rebuilt.digest, where, ())
         with ui.step("compare", "Comparing both"):
@@ -155,19 +157,22 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
 def _differences(store: Store, rebuilt: Blob, layout: Path, work: Path) -> Iterator[str]:
     """Yield what differs: fields of the roots, then of each platform's image, then the entries of its layers."""
     pairs = [(store.root, rebuilt)]
-    if store.root.media_type in (oci.INDEX, DOCKER_INDEX):
-        there, here = oci.rows(store.root), oci.rows(rebuilt)
+    if store.root.media_type in (model.INDEX, DOCKER_INDEX):
+        there, here = model.rows(store.root), model.rows(rebuilt)
         if [row.get("platform") for row in there] != [row.get("platform") for row in here]:
             yield "index: other platforms, or in another order"
             return
         pairs = [
-            (store.manifest(oci.descriptor(one).digest), oci.read_small(layout, oci.descriptor(other).digest))
+            (
+                store.manifest(model.descriptor(one).digest),
+                oci_layout.read_small(layout, model.descriptor(other).digest),
+            )
             for one, other in zip(there, here, strict=True)
         ]
     for published, made in pairs:
-        one = oci.image_of(published, store.small(oci.descriptor(published.parsed().get("config"))))
-        wanted = oci.descriptor(made.parsed().get("config"))
-        other = oci.image_of(made, oci.read_small(layout, wanted.digest))
+        one = model.image_of(published, store.small(model.descriptor(published.parsed().get("config"))))
+        wanted = model.descriptor(made.parsed().get("config"))
+        other = model.image_of(made, oci_layout.read_small(layout, wanted.digest))
         yield from compare.images(one, other)
         yield from _layers(store, one, other, layout, work)
 
@@ -187,4 +192,4 @@ def _layers(store: Store, published: Image, rebuilt: Image, layout: Path, work: 
         if sha256_file(file) != one.layer.digest:
             yield f"layer {one.name}: the published one is damaged"
             continue
-        yield from compare.layers(one.name, file, oci.blob_path(layout, other.layer.digest))
+        yield from compare.layers(one.name, file, oci_layout.blob_path(layout, other.layer.digest))

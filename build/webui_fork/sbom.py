@@ -40,7 +40,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 from webui_fork import purl
-from webui_fork.oci import Image
+from webui_fork.oci.model import Image
 from webui_fork.purl import Package
 from webui_fork.series import patch as series_patch
 

@@ -9,15 +9,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from webui_fork import embedded, oci, signing, statements, transfer
+from webui_fork import signing, statements
 from webui_fork.core import git
 from webui_fork.core.errors import SigningError
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
-from webui_fork.oci import Attached
+from webui_fork.oci import layout, local_registry, transfer
+from webui_fork.oci.model import Attached
+from webui_fork.oci.registry import Registry
 from webui_fork.pipeline import Built, Inputs
-from webui_fork.registry import Registry
 from webui_fork.signing import Signer
 from webui_fork.sources import programs
 from webui_fork.statements import Statements
@@ -56,7 +57,7 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
         ExitStack() as held,
     ):
         with ui.step("registry start"):
-            url = held.enter_context(embedded.running(program, settings.cache / "registry", work))
+            url = held.enter_context(local_registry.running(program, settings.cache / "registry", work))
         registry = held.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
             pushed = transfer.push(registry, built.image, inputs.tag, settings.cache, sending)
@@ -161,7 +162,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     Raises:
         CacheError: it can't be written.
     """
-    oci.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
+    layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
     assert sealed.statements.sbom is not None
     write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
     write_atomic(settings.out / "provenance.json", sealed.statements.provenance)

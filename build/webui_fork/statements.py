@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import contents, inventory, oci, provenance, rootfs
+from webui_fork import contents, inventory, provenance, rootfs
 from webui_fork.config import requirements_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
@@ -20,6 +20,7 @@ from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import model
 from webui_fork.provenance import Input
 from webui_fork.purl import Package, normal
 from webui_fork.series.patch import Patch
@@ -61,7 +62,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         "code": contents.code_digest("sbom", "purl", "inventory", "statements"),
         "library": version("cyclonedx-python-lib"),
     }
-    record = settings.cache / "sbom" / f"{sha256_bytes(oci.canonical_json(key)).removeprefix('sha256:')}.json"
+    record = settings.cache / "sbom" / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
     if record.exists():
         return record.read_bytes()
     from webui_fork import sbom
@@ -89,7 +90,7 @@ def facts(
     spec: ImageSpec | RegistrySpec,
     release: Lock,
     patches: tuple[Patch, ...],
-    images: tuple[oci.Image, ...],
+    images: tuple[model.Image, ...],
     others: tuple[Input, ...],
     parameters: tuple[tuple[str, str], ...] = (),
 ) -> provenance.Facts:

@@ -7,10 +7,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from webui_fork import layers, oci
+from webui_fork import layers
 from webui_fork.core import process
 from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
-from webui_fork.oci import Image, NamedLayer
+from webui_fork.oci import layout
+from webui_fork.oci.model import Image, NamedLayer
 
 BACKEND = "app/backend"  # where the image has what patches change
 _CHANGELOG = "CHANGELOG.md"
@@ -35,7 +36,7 @@ def root(cache: Path, below: Sequence[NamedLayer]) -> Path:
             place.parent.mkdir(parents=True, exist_ok=True)
             with temp_folder(place.parent, "root-") as work:
                 for item in below:
-                    _extract(oci.blob_path(cache, item.layer.digest), work / "made")
+                    _extract(layout.blob_path(cache, item.layer.digest), work / "made")
                 (work / "made").rename(place)
                 # once, for all trees: else each start compiles the backend anew, for ten seconds
                 if argv := python(place):
@@ -82,7 +83,7 @@ def tree(image: Image, cache: Path, folder: Path) -> Path:
         elif beside.name != "backend":
             (folder / beside.name).symlink_to(beside)
     shutil.copytree(below / BACKEND, folder / "backend", symlinks=True)
-    _extract(oci.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
+    _extract(layout.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
     if (folder / "patched" / BACKEND).exists():  # a series without a patch changes nothing
         _lay_over(folder / "patched" / BACKEND, folder / "backend")
     shutil.rmtree(folder / "patched")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork import append, oci, pipeline, provenance, remotes, statements
+from webui_fork import append, pipeline, provenance, statements
 from webui_fork.append import Appended
 from webui_fork.config import image_toml, reference, upstream_lock
 from webui_fork.config.bases_lock import _HEAD, read_bases
@@ -21,6 +21,7 @@ from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import connect, model
 from webui_fork.provenance import Input
 from webui_fork.series import apply, licence
 from webui_fork.series.patch import Patch
@@ -53,7 +54,7 @@ class Made:
 
     request: Request
     appended: Appended
-    layer: oci.NamedLayer
+    layer: model.NamedLayer
     head: str
     received: int
     statements: Statements
@@ -112,7 +113,7 @@ def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
     rows = []
     for variant in spec.variants:
         asked = wanted(variant, pinned)
-        with remotes.connect(settings, asked) as registry:
+        with connect.connect(settings, asked) as registry:
             found = registry.manifest(asked.target)
         if found is None:
             raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
@@ -142,7 +143,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
             raise ImageError(f"images/{asked.spec.folder.name} has no place for {path}.", remedy=_PLACES)
         data = git.read_file(repo, commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
-    with ui.step("base", f"Reading {asked.base}"), remotes.connect(settings, asked.base) as registry:
+    with ui.step("base", f"Reading {asked.base}"), connect.connect(settings, asked.base) as registry:
         base = append.read(registry, asked.base.digest)
         append.check(registry, base, files, ui.say)
         received = registry.received

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from webui_fork import oci, provenance, signing
+from webui_fork import provenance, signing
 from webui_fork.config import tags, upstream_lock
 from webui_fork.contents import PATCHES
 from webui_fork.core import process
@@ -22,16 +22,17 @@ from webui_fork.core.errors import ForkError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.layers import read_entries
-from webui_fork.oci import INDEX, Blob
+from webui_fork.oci import model
+from webui_fork.oci.model import INDEX, Blob
+from webui_fork.oci.reader import Store
+from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.provenance import Claim
-from webui_fork.registry import DOCKER_INDEX
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.signing import Verifier
-from webui_fork.store import Store
 
 _TITLE = "org.opencontainers.image."
-_PATCH_LAYER = oci.SMALL  # bytes: far more than any series makes
+_PATCH_LAYER = model.SMALL  # bytes: far more than any series makes
 LABELS = ("title", "description", "version", "revision", "licenses", "created", "source", "base.digest")
 
 
@@ -58,7 +59,7 @@ class _Image:
 
     manifest: Blob
     config: Blob
-    image: oci.Image
+    image: model.Image
 
 
 def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = True) -> tuple[Check, ...]:
@@ -96,10 +97,10 @@ def _images(store: Store) -> Iterator[_Image]:
     root = store.root
     manifests = [root]
     if root.media_type in (INDEX, DOCKER_INDEX):
-        manifests = [store.manifest(oci.descriptor(row).digest) for row in oci.rows(root)]
+        manifests = [store.manifest(model.descriptor(row).digest) for row in model.rows(root)]
     for manifest in manifests:
-        config = store.small(oci.descriptor(manifest.parsed().get("config")))
-        yield _Image(manifest, config, oci.image_of(manifest, config))
+        config = store.small(model.descriptor(manifest.parsed().get("config")))
+        yield _Image(manifest, config, model.image_of(manifest, config))
 
 
 def _signature(why: str, verifier: Verifier) -> Check:
@@ -266,7 +267,7 @@ def _inside(settings: Settings, store: Store, item: _Image) -> tuple[tuple[str, 
     if layer.size > _PATCH_LAYER:
         return "its last layer is too large to be one of patches"
     try:
-        blob = store.small(oci.Descriptor(oci.LAYER, layer.digest, layer.size))
+        blob = store.small(model.Descriptor(model.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:
             (work / "layer").write_bytes(blob.data)
             held = {

@@ -23,13 +23,14 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import embedded, engine, pipeline, signing, transfer
+from webui_fork import pipeline, signing
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
-from webui_fork.registry import Registry
+from webui_fork.oci import engine, local_registry, transfer
+from webui_fork.oci.registry import Registry
 from webui_fork.series import apply
 from webui_fork.sources import programs, release
 
@@ -168,7 +169,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
     distant = []
     with (
         engine.private(real, ui) as docker,  # every image on it is removed, so never the user's own
-        embedded.running(program, folder / "store", folder / "work") as url,
+        local_registry.running(program, folder / "store", folder / "work") as url,
         Registry(url, "base") as registry,
     ):
         client = docker.client

@@ -25,13 +25,15 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import append, engine, oci, pipeline, proven, transfer
+from webui_fork import append, pipeline, proven
 from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
+from webui_fork.oci import engine, model, transfer
+from webui_fork.oci import layout as oci_layout
+from webui_fork.oci.registry import Registry
 from webui_fork.proven import Proven
-from webui_fork.registry import Registry
 from webui_fork.series import apply
 from webui_fork.sources import programs
 
@@ -40,12 +42,12 @@ RUNS = 5
 
 def stand_in(
     real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, host: str, folder: Path
-) -> tuple[oci.Blob, int]:
+) -> tuple[model.Blob, int]:
     """Push a base of two platforms; return its root and the compressed bytes of its amd64 image."""
     cache = folder / "cache"
     (cache / "blobs/sha256").mkdir(parents=True)
     for named in built.image.layers[:2]:
-        os.link(oci.blob_path(real.cache, named.layer.digest), oci.blob_path(cache, named.layer.digest))
+        os.link(oci_layout.blob_path(real.cache, named.layer.digest), oci_layout.blob_path(cache, named.layer.digest))
     front, back = bases.application(real, inputs, built, cache)
     amd64 = image([*(named.layer for named in built.image.layers[:2]), front, back], "amd64")
     arm64 = image([bases.arm64_python(real, cache, folder), back], "arm64")
@@ -89,7 +91,7 @@ def replaced(real: Settings, inputs: pipeline.Inputs, tree: apply.PatchedTree) -
 
 
 def appended(
-    root: oci.Blob, host: str, number: int, layer: oci.NamedLayer, cache: Path, wanted: dict[str, str | None]
+    root: model.Blob, host: str, number: int, layer: model.NamedLayer, cache: Path, wanted: dict[str, str | None]
 ) -> tuple[float, int]:
     """Time the append itself, in this process and unsigned: read and check the base, mount, push.
 
@@ -167,7 +169,7 @@ def main() -> None:
     wanted = replaced(real, inputs, built.tree)
     program = programs.find(real, "registry", ui)
     top = built.image.layers[-1]
-    patch = oci.blob_path(real.cache, top.layer.digest)
+    patch = oci_layout.blob_path(real.cache, top.layer.digest)
     with tempfile.TemporaryDirectory(prefix="webui-fork-bench-") as name:
         folder = Path(name)
         with registry(program, folder / "registry") as host, engine.private(real, ui) as docker:

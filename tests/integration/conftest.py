@@ -17,11 +17,12 @@ from playwright.sync_api import Page, sync_playwright
 from conftest import BUILT
 from containers import GOOD, Site, provider, webui
 from sites import Connection
-from webui_fork import companion, engine, pipeline
+from webui_fork import companion, pipeline
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.engine import Engine
+from webui_fork.oci import engine
+from webui_fork.oci.engine import Engine
 from webui_fork.sources import programs
 
 VLLM = "http://vllm:8000/v1"

@@ -19,13 +19,15 @@ from bases import image, layer
 from containers import START
 from registries import registry
 from users import User
-from webui_fork import append, engine, layers, oci, pipeline, proven, transfer
+from webui_fork import append, layers, pipeline, proven
 from webui_fork.config import tags
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
-from webui_fork.layers import Entry, Layer
+from webui_fork.layers import Entry
+from webui_fork.oci import engine, layout, model, transfer
+from webui_fork.oci.model import Layer
+from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.proven import Proven
-from webui_fork.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 
 ONE, TWO = b"one\n", b"two\n"
 WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
@@ -168,7 +170,7 @@ def street(
     cache = folder / "cache"
     (cache / "blobs/sha256").mkdir(parents=True)
     for named in built.image.layers[:2]:
-        os.link(oci.blob_path(real.cache, named.layer.digest), oci.blob_path(cache, named.layer.digest))
+        os.link(layout.blob_path(real.cache, named.layer.digest), layout.blob_path(cache, named.layer.digest))
     front, back = bases.application(real, inputs, built, cache)
     run = built.image.config.parsed()["config"]
     run.pop("Labels")
@@ -275,8 +277,8 @@ def test_the_arm64_image_starts_under_emulation(
         row = next(row for row in root.parsed()["manifests"] if row["platform"]["architecture"] == "arm64")
         manifest = there.manifest(row["digest"])
         assert manifest
-        config = there.small_blob(oci.descriptor(manifest.parsed()["config"]))
-        made = oci.image_of(manifest, config)
+        config = there.small_blob(model.descriptor(manifest.parsed()["config"]))
+        made = model.image_of(manifest, config)
         bases.unpack(there, made, tmp_path)
     paths = [placed for patch in inputs.patches for path in patch.paths if (placed := inputs.spec.place(path))]
     code_ = (

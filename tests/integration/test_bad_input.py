@@ -17,10 +17,11 @@ from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
-from webui_fork import engine, pipeline
+from webui_fork import pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
-from webui_fork.engine import Engine
+from webui_fork.oci import engine
+from webui_fork.oci.engine import Engine
 from webui_fork.sources import download
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from users import User
-from webui_fork import oci, pipeline
+from webui_fork import pipeline
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.oci import layout
 
 DIGEST = re.compile(r"^digest\s+(sha256:[0-9a-f]{64})$", re.MULTILINE)
 
@@ -67,12 +68,12 @@ def test_another_folder_and_a_cold_cache_give_the_same_digest_after_a_killed_run
 
 
 def test_the_layout_holds_what_the_record_says(first_build: str, user: User) -> None:
-    oci.verify_layout(user.root / "out/image")
+    layout.verify_layout(user.root / "out/image")
     record = json.loads((user.root / "out/build.json").read_text())
     entry, *attached = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
     assert [row["annotations"]["kind"].rpartition("/")[2] for row in attached] == ["sigs", "atts"]
     assert record["digest"] == entry["digest"]
-    manifest = json.loads(oci.blob_path(user.root / "out/image", entry["digest"]).read_text())
+    manifest = json.loads(layout.blob_path(user.root / "out/image", entry["digest"]).read_text())
     keys = {key.removeprefix("org.opencontainers.image.") for key in manifest["annotations"]}
     wanted = {"title", "version", "revision", "source", "licenses", "base.name", "base.digest", "created"}
     assert wanted <= keys

@@ -22,7 +22,7 @@ from sites import ADMIN
 from streaming import first_token
 from users import checkout
 from webui_fork.core.settings import CHECKOUT
-from webui_fork.engine import Engine
+from webui_fork.oci.engine import Engine
 
 UP = 300.0  # seconds
 

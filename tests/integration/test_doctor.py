@@ -24,12 +24,13 @@ from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
 from sites import Connections, fault
-from webui_fork import engine, oci, pipeline, signing
+from webui_fork import pipeline, signing
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity
-from webui_fork.engine import Engine
+from webui_fork.oci import engine, layout
+from webui_fork.oci.engine import Engine
 
 ASSETS = CHECKOUT / "tests/assets"
 # a name that is no text takes the whole list in stock
@@ -357,7 +358,7 @@ def test_the_vllm_itself(
 
 
 def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
-    oci.write_layout(tmp_path / "image", "v1", built.image, real.cache)
+    layout.write_layout(tmp_path / "image", "v1", built.image, real.cache)
     signer = partial(signing.verifier, real, cosign)
     image = examine.verified(real, f"oci:{tmp_path / 'image'}", signer)
     assert any("signature" in line for line in image.bad)

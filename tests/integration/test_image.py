@@ -14,10 +14,11 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, url_of, wait_for
-from webui_fork import contents, engine, layers, oci, pipeline
+from webui_fork import contents, layers, pipeline
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.oci import engine, layout
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -70,7 +71,7 @@ def test_the_secret_key_is_in_the_data_and_not_in_the_image(
     real: Settings, built: pipeline.Built, webui: Container
 ) -> None:
     for item in built.image.layers:
-        names = {info.name for info, _ in layers.read_entries(oci.blob_path(real.cache, item.layer.digest))}
+        names = {info.name for info, _ in layers.read_entries(layout.blob_path(real.cache, item.layer.digest))}
         assert not [name for name in names if "secret_key" in name]
     assert shell(webui, "test -s /app/backend/data/.webui_secret_key && echo kept") == "kept"
 
@@ -144,7 +145,7 @@ def test_a_container_that_does_not_start_shows_its_log(client: DockerClient, ima
 def test_the_patch_layer_holds_only_what_the_series_changes(
     real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
 ) -> None:
-    layer = oci.blob_path(real.cache, built.image.layers[-1].layer.digest)
+    layer = layout.blob_path(real.cache, built.image.layers[-1].layer.digest)
     files = {info.name for info, _ in layers.read_entries(layer) if info.isreg()}
     touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
     own = {f"{contents.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}

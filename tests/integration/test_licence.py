@@ -15,9 +15,10 @@ from docker import DockerClient
 from containers import Site, webui
 from helpers import members
 from users import User
-from webui_fork import engine, pipeline
+from webui_fork import pipeline
 from webui_fork.core import git
 from webui_fork.core.settings import Settings
+from webui_fork.oci import engine
 from webui_fork.series import branding
 
 

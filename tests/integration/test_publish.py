@@ -28,12 +28,13 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork import oci, pipeline, proven, publish, seal, signing, statements, store, transfer, verify
+from webui_fork import pipeline, proven, publish, seal, signing, statements, verify
 from webui_fork.cli import trust
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.oci import layout, model, reader, transfer
+from webui_fork.oci.registry import Registry
 from webui_fork.proven import Proven
-from webui_fork.registry import Registry
 from webui_fork.verify import Verdict
 
 TAG = "v0.12.4-p1"
@@ -116,7 +117,7 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         seal.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
-    oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
     with Registry(f"http://{shop.host}", shop.name) as there:
         assert transfer.attached(there, what.root.digest) == kept
@@ -130,7 +131,7 @@ def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tm
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         seal.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
-    oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
     assert shop.bad(TAG) == {}
     assert "signature" in shop.bad(TAG, verifier=other.verifier(stranger))
@@ -236,7 +237,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     """Write out/ as a build and a test run leave it."""
     what = small.candidate(shop.settings)
     out = shop.settings.out
-    oci.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
+    layout.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
     assert what.said.sbom
     (out / "sbom.cdx.json").write_bytes(what.said.sbom)
     (out / "provenance.json").write_bytes(what.said.provenance)
@@ -260,7 +261,7 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
     what = publish.candidate(shop.settings)
     done = shop.publish(what)
     assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
-    with store.opened(shop.settings, shop.ref(TAG)) as found:
+    with reader.opened(shop.settings, shop.ref(TAG)) as found:
         checks = verify.run(shop.settings, found, shop.verifier)
     assert {check.verdict for check in checks} == {Verdict.OK}
 
@@ -326,7 +327,7 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     shop.publish(what)
     said = json.loads(what.said.provenance)
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
-    again = replace(what, said=statements.Statements(what.said.sbom, oci.canonical_json(said)))
+    again = replace(what, said=statements.Statements(what.said.sbom, model.canonical_json(said)))
     with Registry(f"http://{shop.host}", shop.name) as there:
         before = transfer.attached(there, what.root.digest)
         shop.publish(again)

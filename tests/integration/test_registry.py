@@ -15,20 +15,21 @@ from docker.errors import DockerException
 
 from helpers import Server, hang_up, reply
 from registries import Proxy, answers_500, docker_login, image_of, noise, registry, with_password, with_tls, with_tokens
-from webui_fork import blobs, embedded, pipeline, remotes, transfer
+from webui_fork import pipeline
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes, sha256_file
 from webui_fork.core.settings import Settings
-from webui_fork.engine import Engine
-from webui_fork.registry import Registry
+from webui_fork.oci import connect, content, local_registry, transfer
+from webui_fork.oci.engine import Engine
+from webui_fork.oci.registry import Registry
 
 QUIET = transfer.quiet
 
 
 @pytest.fixture
 def url(program: Path, tmp_path: Path) -> Iterator[str]:
-    with embedded.running(program, tmp_path / "store", tmp_path / "work") as running:
+    with local_registry.running(program, tmp_path / "store", tmp_path / "work") as running:
         yield running
 
 
@@ -99,9 +100,9 @@ def test_a_refusal_is_not_retried(server: Server, tmp_path: Path) -> None:
 
 
 def test_a_registry_that_can_not_start_says_why(program: Path, tmp_path: Path) -> None:
-    with embedded.running(program, tmp_path / "a", tmp_path / "b") as url:
+    with local_registry.running(program, tmp_path / "a", tmp_path / "b") as url:
         port = int(url.rpartition(":")[2])
-        second = embedded.running(program, tmp_path / "c", tmp_path / "d", port)
+        second = local_registry.running(program, tmp_path / "c", tmp_path / "d", port)
         with pytest.raises(RegistryError, match="did not start") as caught, second:
             pass
     assert "in use" in caught.value.why
@@ -134,7 +135,7 @@ def test_only_what_is_new_is_sent(url: str, tmp_path: Path) -> None:
 
 def pushed_to(settings: Settings, name: str, tmp_path: Path) -> None:
     made = image_of(tmp_path, b"who", b"are you")
-    with remotes.connect(settings, reference.parse(name), pause=0) as there:
+    with connect.connect(settings, reference.parse(name), pause=0) as there:
         transfer.push(there, made, "v1", tmp_path, QUIET)
         assert there.manifest("v1") == made.manifest
         assert b"".join(there.blob(made.layers[0].layer.digest))
@@ -215,7 +216,7 @@ def test_an_upload_that_breaks_ends_whole(server: Server, url: str, tmp_path: Pa
     digest = sha256_file(file)
     seen: list[int] = []
     with Registry(server.url, "x", pause=0.3) as there:
-        there.put(digest, blobs.FileContent(file), seen.append)
+        there.put(digest, content.FileContent(file), seen.append)
     assert taken
     assert sum(seen) == file.stat().st_size
     with Registry(url, "x") as direct:
@@ -248,7 +249,7 @@ def test_an_upload_goes_on_where_it_stopped_if_the_registry_can(server: Server, 
     server.answer = answer
     seen: list[int] = []
     with Registry(server.url, "x", pause=0) as there:
-        there.put(sha256_file(file), blobs.FileContent(file), seen.append)
+        there.put(sha256_file(file), content.FileContent(file), seen.append)
     sent = [int(headers["Content-Length"]) for method, _, headers in server.requests if method == "PATCH"]
     assert sent == [24 << 20, 15 << 20]
     assert sum(seen) == 24 << 20
@@ -296,7 +297,7 @@ def test_bytes_that_are_not_the_digest_s_are_never_kept(url: str, tmp_path: Path
         file.write_bytes(noise(size)[:-1] + b"x")
         with Registry(url, "x", pause=0) as registry_:
             with pytest.raises(RegistryError):
-                registry_.put(digest, blobs.FileContent(file))
+                registry_.put(digest, content.FileContent(file))
             assert not registry_.has("blobs", digest)
 
 

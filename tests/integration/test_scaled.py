@@ -23,10 +23,11 @@ from integration.conftest import Street
 from scaled import Cluster
 from sites import ADMIN
 from streaming import first_token, tokens
-from webui_fork import companion, engine
+from webui_fork import companion
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, rules
+from webui_fork.oci import engine
 
 TABLES = ("user", "auth", "chat", "function", "config", "model", "file", "access_grant")
 

@@ -13,13 +13,14 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import oci, publish, remotes, seal, signing, store, transfer, verify
+from webui_fork import publish, seal, signing, verify
 from webui_fork.cli import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
 from webui_fork.core.settings import Settings
-from webui_fork.oci import Attached
-from webui_fork.registry import Registry
+from webui_fork.oci import connect, layout, reader, transfer
+from webui_fork.oci.model import Attached
+from webui_fork.oci.registry import Registry
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.verify import Verdict
@@ -39,7 +40,7 @@ def published(shop: Shop) -> publish.Published:
 
 
 def opened(shop: Shop) -> Registry:
-    return remotes.connect(shop.settings, reference.parse(shop.ref("x")))
+    return connect.connect(shop.settings, reference.parse(shop.ref("x")))
 
 
 def stored(shop: Shop, tmp_path: Path, digest: str) -> Path:
@@ -62,8 +63,8 @@ def test_untouched_it_verifies_by_tag_digest_and_layout(
     what = small.candidate(shop.settings)
     with opened(shop) as there:
         kept = transfer.attached(there, published.digest)
-    oci.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
-    with store.opened(shop.settings, f"oci:{tmp_path / 'layout'}") as found_:
+    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    with reader.opened(shop.settings, f"oci:{tmp_path / 'layout'}") as found_:
         checks = verify.run(shop.settings, found_, shop.verifier)
     assert {check.verdict for check in checks} == {Verdict.OK}, checks
 
@@ -84,13 +85,13 @@ def test_a_flipped_byte_in_a_layout(shop: Shop, published: publish.Published, tm
     with opened(shop) as there:
         kept = transfer.attached(there, published.digest)
     root = tmp_path / "layout"
-    oci.write_layout(root, TAG, what.images[0], shop.settings.cache, kept)
-    blob = oci.blob_path(root, what.images[0].layers[0].layer.digest)
+    layout.write_layout(root, TAG, what.images[0], shop.settings.cache, kept)
+    blob = layout.blob_path(root, what.images[0].layers[0].layer.digest)
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
     blob.unlink()  # a hard link into the cache
     blob.write_bytes(data)
-    with store.opened(shop.settings, f"oci:{root}") as found:
+    with reader.opened(shop.settings, f"oci:{root}") as found:
         checks = {check.name: check for check in verify.run(shop.settings, found, shop.verifier)}
     assert checks["layers"].verdict is Verdict.BAD
     assert "is not what its digest" in checks["layers"].words
@@ -215,7 +216,7 @@ def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: publish.Pu
         older = there.manifest(published.digest)
         assert older
         there.put_manifest("latest", older)
-    with store.opened(shop.settings, f"{shop.host}/{shop.name}") as found:
+    with reader.opened(shop.settings, f"{shop.host}/{shop.name}") as found:
         checks = {check.name: check for check in verify.run(shop.settings, found, shop.verifier)}
     assert checks["tag"].verdict is Verdict.BAD
     assert "an older image replayed" in checks["tag"].words

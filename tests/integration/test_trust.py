@@ -14,9 +14,10 @@ from packageurl import PackageURL
 
 from helpers import Talk, members, purls
 from users import User
-from webui_fork import oci, pipeline, statements
+from webui_fork import pipeline, statements
 from webui_fork.config import requirements_lock
 from webui_fork.core.settings import Settings
+from webui_fork.oci import layout
 from webui_fork.statements import Statements
 
 
@@ -28,7 +29,7 @@ def said(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> Stat
 def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
     real: Settings, built: pipeline.Built, said: Statements, tmp_path: Path
 ) -> None:
-    oci.write_layout(tmp_path / "layout", "v", built.image, real.cache)
+    layout.write_layout(tmp_path / "layout", "v", built.image, real.cache)
     syft = Path(sys.executable).parent / "syft"
     argv = [str(syft), "scan", f"oci-dir:{tmp_path / 'layout'}", "--quiet", "--output", "json"]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SYFT_CHECK_FOR_APP_UPDATE": "false"}

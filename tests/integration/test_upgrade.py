@@ -17,11 +17,12 @@ from integration.conftest import VLLM, Street
 from sites import ADMIN
 from streaming import first_token
 from users import User
-from webui_fork import engine, pipeline
+from webui_fork import pipeline
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, rules
-from webui_fork.engine import Engine
+from webui_fork.oci import engine
+from webui_fork.oci.engine import Engine
 
 OLD = "0.12.3"
 PIPE = "class Pipe:\n    def pipes(self):\n        return [{'id': 'one', 'name': 'One'}]\n"

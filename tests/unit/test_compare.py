@@ -4,8 +4,9 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import compare, layers, oci
+from webui_fork import compare, layers
 from webui_fork.layers import Entry
+from webui_fork.oci import model
 
 FILE = layers.file_entry("etc/x", b"one")
 
@@ -44,9 +45,9 @@ def test_the_same_entries_point_at_the_compressor(tmp_path: Path) -> None:
 
 
 def test_fields_of_configuration_and_manifest_are_named() -> None:
-    def made(word: str) -> oci.Image:
+    def made(word: str) -> model.Image:
         run = {"Env": ["A=1", f"B={word}"]}
-        return oci.image([], platform=("linux", "amd64"), created="2026", run=run, annotations={"k": word})
+        return model.image([], platform=("linux", "amd64"), created="2026", run=run, annotations={"k": word})
 
     assert list(compare.images(made("x"), made("y"))) == [
         "manifest: annotations.k: published 'x', rebuilt 'y'",

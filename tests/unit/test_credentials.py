@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helpers import Server, reply
-from webui_fork import credentials
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.settings import Secret, Settings
-from webui_fork.credentials import Credentials
-from webui_fork.registry import Registry
+from webui_fork.oci import auth
+from webui_fork.oci.auth import Credentials
+from webui_fork.oci.registry import Registry
 
 
 def configured(settings: Settings, tmp_path: Path, config: object, path: str = "") -> Settings:
@@ -31,22 +31,22 @@ def pair(text: str) -> str:
 
 
 def test_nobody_is_nobody(private_settings: Settings, tmp_path: Path) -> None:
-    assert credentials.of(private_settings, "ghcr.io") is None
-    assert credentials.of(configured(private_settings, tmp_path, {"auths": {}}), "ghcr.io") is None
+    assert auth.of(private_settings, "ghcr.io") is None
+    assert auth.of(configured(private_settings, tmp_path, {"auths": {}}), "ghcr.io") is None
 
 
 def test_what_docker_login_wrote_is_read_for_its_registry_only(private_settings: Settings, tmp_path: Path) -> None:
     own = configured(private_settings, tmp_path, {"auths": {"ghcr.io": {"auth": pair("me:pass:word")}}})
-    found = credentials.of(own, "ghcr.io")
+    found = auth.of(own, "ghcr.io")
     assert found
     assert (found.user, found.secret.reveal()) == ("me", "pass:word")
     assert "pass" not in repr(found)
-    assert credentials.of(own, "ghcr.io.example.org") is None
+    assert auth.of(own, "ghcr.io.example.org") is None
 
 
 def test_docker_hub_s_are_under_its_old_name(private_settings: Settings, tmp_path: Path) -> None:
     own = configured(private_settings, tmp_path, {"auths": {"https://index.docker.io/v1/": {"auth": pair("a:b")}}})
-    found = credentials.of(own, "docker.io")
+    found = auth.of(own, "docker.io")
     assert found
     assert found.user == "a"
 
@@ -59,7 +59,7 @@ def test_a_credential_helper_is_asked(
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     own = configured(private_settings, tmp_path, {"credHelpers": {"ghcr.io": "mine"}})
-    found = credentials.of(own, "ghcr.io")
+    found = auth.of(own, "ghcr.io")
     assert found
     assert found.token
     assert found.token.reveal() == "for ghcr.io"
@@ -71,7 +71,7 @@ def test_a_helper_that_is_missing_is_said(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     own = configured(private_settings, tmp_path, {"credsStore": "nowhere"})
     with pytest.raises(RegistryError, match=r"credentials for ghcr\.io can't be read") as caught:
-        credentials.of(own, "ghcr.io")
+        auth.of(own, "ghcr.io")
     assert "docker login" in caught.value.remedy
 
 

@@ -11,15 +11,18 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from registries import image_of
-from webui_fork import blobs, oci, provenance, remotes, signing, store, transfer, verify
+from webui_fork import provenance, signing, verify
 from webui_fork.config import reference as reference_module
 from webui_fork.config import tags
 from webui_fork.core import git
 from webui_fork.core.errors import ForkError, ImageError, RegistryError, SigningError, ToolError
 from webui_fork.core.settings import Secret, Settings
-from webui_fork.credentials import Credentials
-from webui_fork.oci import Blob
-from webui_fork.registry import Registry
+from webui_fork.oci import connect, model, reader, transfer
+from webui_fork.oci import layout as oci_layout
+from webui_fork.oci import registry as oci_registry
+from webui_fork.oci.auth import Credentials
+from webui_fork.oci.model import Blob
+from webui_fork.oci.registry import Registry
 from webui_fork.signing import Attested, Verifier
 
 ME = Credentials("me", Secret("pw"))
@@ -121,7 +124,7 @@ def test_a_link_that_is_no_address_is_an_error_in_words(server: Server) -> None:
 def test_a_base_s_blob_is_never_longer_than_it_says(server: Server) -> None:
     server.answer = lambda handler: reply(handler, 200, b"0123456789PUT /evil")
     with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="more than the 10 bytes"):
-        b"".join(blobs.BlobContent(registry, "sha256:" + "0" * 64, 10).read(0))
+        b"".join(oci_registry.BlobContent(registry, "sha256:" + "0" * 64, 10).read(0))
 
 
 def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, tmp_path: Path) -> None:
@@ -172,7 +175,7 @@ def test_an_answer_that_never_ends_is_not_read_to_its_end(server: Server) -> Non
         with pytest.raises(RegistryError, match="does not stop answering"):
             registry.manifest("v1")
         with pytest.raises(RegistryError, match="gives more than the 100 bytes"):
-            registry.small_blob(oci.Descriptor("x", "sha256:" + "0" * 64, 100))
+            registry.small_blob(model.Descriptor("x", "sha256:" + "0" * 64, 100))
 
 
 DEEP = b"[" * 100_000
@@ -198,9 +201,9 @@ def test_a_malformed_manifest_is_an_error_in_words(
     server.answer = lambda handler: reply(handler, 200, body)
     name = server.url.removeprefix("http://")
     who = Verifier(Path("/bin/false"), 2, "key")
-    with pytest.raises(ForkError), store.opened(private_settings, f"{name}/x:v1") as found:
+    with pytest.raises(ForkError), reader.opened(private_settings, f"{name}/x:v1") as found:
         verify.run(private_settings, found, who)
-    with remotes.connect(private_settings, reference_module.parse(f"{name}/x:v1"), pause=0) as registry:
+    with connect.connect(private_settings, reference_module.parse(f"{name}/x:v1"), pause=0) as registry:
         assert registry.tags() == ()
 
 
@@ -247,7 +250,7 @@ def test_what_a_registry_says_can_not_paint_on_the_terminal(server: Server) -> N
 def layout(tmp_path: Path, change: Callable[[list[dict[str, object]]], object]) -> Path:
     root = tmp_path / "layout"
     made = image_of(tmp_path / "cache", b"one")
-    oci.write_layout(root, "v1", made, tmp_path / "cache")
+    oci_layout.write_layout(root, "v1", made, tmp_path / "cache")
     index = json.loads((root / "index.json").read_bytes())
     change(index["manifests"])
     (root / "index.json").write_text(json.dumps(index))
@@ -275,18 +278,18 @@ def test_a_layout_holds_one_image_and_nothing_that_leads_out_of_it(
     tmp_path: Path, change: Callable[[list[dict[str, object]]], object]
 ) -> None:
     with pytest.raises(ImageError):
-        oci.read_layout(layout(tmp_path, change))
+        oci_layout.read_layout(layout(tmp_path, change))
 
 
 def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings) -> None:
     root = layout(tmp_path, lambda rows: None)
-    read = oci.read_layout(root)
-    blob = oci.blob_path(root, read.image.layers[-1].layer.digest)
+    read = oci_layout.read_layout(root)
+    blob = oci_layout.blob_path(root, read.image.layers[-1].layer.digest)
     data = bytearray(blob.read_bytes())
     data[len(data) // 2] ^= 255
     blob.unlink()
     blob.write_bytes(data)
-    found = store.Store(str(root), "v1", read.image.manifest, f"oci:{root}", layout=read)
+    found = reader.Store(str(root), "v1", read.image.manifest, f"oci:{root}", layout=read)
     said = verify._inside(private_settings, found, next(verify._images(found)))
     assert isinstance(said, str)
     assert "can't be read" in said

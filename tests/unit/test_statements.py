@@ -9,9 +9,10 @@ from dataclasses import replace
 import pytest
 
 from helpers import purls
-from webui_fork import layers, oci, provenance, sbom
+from webui_fork import provenance, sbom
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT
+from webui_fork.oci import model
 from webui_fork.provenance import Input
 from webui_fork.purl import Package
 from webui_fork.sbom import Material
@@ -20,9 +21,9 @@ from webui_fork.series import patch as series_patch
 
 LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 PATCHES = apply.read_series(CHECKOUT / "patches")[1][:2]
-LAYER = layers.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
-IMAGE = oci.image(
-    [oci.NamedLayer("base", LAYER)], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={}
+LAYER = model.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
+IMAGE = model.image(
+    [model.NamedLayer("base", LAYER)], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={}
 )
 PACKAGES = (
     Package(
@@ -45,7 +46,7 @@ def test_the_same_material_gives_the_same_sbom_in_any_order() -> None:
     one = sbom.write(material())
     assert one == sbom.write(material())
     assert one == sbom.write(material(packages=PACKAGES[::-1]))
-    other = oci.image([], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={})
+    other = model.image([], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={})
     assert json.loads(one)["serialNumber"] != json.loads(sbom.write(material(image=other)))["serialNumber"]
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import layers, oci, unpack
+from webui_fork import layers, unpack
 from webui_fork.layers import Entry
-from webui_fork.oci import Image, NamedLayer
+from webui_fork.oci import layout, model
+from webui_fork.oci.model import Image, NamedLayer
 
 TIMES = "2026-01-01T00:00:00Z"
 
@@ -17,7 +18,7 @@ def layer(cache: Path, entries: list[Entry]) -> NamedLayer:
     """Write a layer where a cache has its blobs."""
     work = cache / "layer"
     written = layers.write(entries, work, 0)
-    blob = oci.blob_path(cache, written.digest)
+    blob = layout.blob_path(cache, written.digest)
     blob.parent.mkdir(parents=True, exist_ok=True)
     work.rename(blob)
     return NamedLayer("x", written)
@@ -31,7 +32,7 @@ def image(cache: Path, **changed: bytes) -> Image:
     app += [layers.file_entry("app/CHANGELOG.md", b"changes\n"), layers.file_entry("app/LICENSE", b"terms\n")]
     top = [layers.file_entry(f"app/backend/{name}", data) for name, data in changed.items()]
     stack = [layer(cache, entries) for entries in (base, app, top)]
-    return oci.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
+    return model.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
 
 
 def test_a_tree_has_the_patches_and_leads_to_the_rest(tmp_path: Path) -> None:

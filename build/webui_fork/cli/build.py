@@ -6,12 +6,13 @@ import importlib
 import json
 import threading
 
-from webui_fork import companion, oci, pipeline, seal, variants
+from webui_fork import companion, pipeline, seal, variants
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import layout
 
 
 def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
@@ -26,7 +27,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
         inputs = pipeline.read_inputs(settings, ui, locked=locked)
         built = pipeline.build(settings, inputs, ui, locked=locked)
         if unsigned:
-            oci.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
+            layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
             print(text.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
             return
         sealed = seal.push_and_seal(settings, inputs, built, ui)
@@ -34,7 +35,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
             seal.record(settings, inputs, built, sealed)
         loaded = None
         if load:
-            from webui_fork import engine
+            from webui_fork.oci import engine
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
@@ -71,7 +72,7 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
         made = variants.make(settings, variants.request(settings, ui, name, variant), ui)
         asked, appended = made.request, made.appended
         folder = f"{name}-{asked.variant.name}"
-        oci.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)
+        layout.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)
         write_atomic(settings.out / folder / "provenance.json", made.statements.provenance)
     rows = [("tag", str(asked.fixed)), ("base", str(asked.base)), ("digest", appended.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
@@ -93,9 +94,9 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         made = companion.build(settings, name, ui, locked=locked)
         with ui.step("layout"):
-            oci.write_layout(settings.out / made.name, made.tag, made.image, settings.cache)
+            layout.write_layout(settings.out / made.name, made.tag, made.image, settings.cache)
         if load:
-            from webui_fork import engine
+            from webui_fork.oci import engine
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 engine.load(docker.client, made.image, settings.cache, f"{made.name}:{made.tag}")

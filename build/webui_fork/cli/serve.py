@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import signal
 
-from webui_fork import embedded
 from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import local_registry
 from webui_fork.sources import programs
 
 
@@ -21,7 +21,7 @@ def run(settings: Settings, ui: Terminal, port: int) -> None:
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        embedded.running(program, settings.cache / "registry", work, port) as url,
+        local_registry.running(program, settings.cache / "registry", work, port) as url,
     ):
         print(f"Serving {url} until Ctrl-C; pull as {url.removeprefix('http://')}/open-webui:TAG", flush=True)
         ends = {signal.SIGINT, signal.SIGTERM}

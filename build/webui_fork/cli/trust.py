@@ -10,14 +10,15 @@ from pathlib import Path
 
 from webui_fork import pin as pinning
 from webui_fork import publish as publishing
-from webui_fork import remotes, signing, store, variants
 from webui_fork import reproduce as reproducing
+from webui_fork import signing, variants
 from webui_fork import verify as verifying
 from webui_fork.core import text
 from webui_fork.core.errors import ReproduceError, UsageError, VerifyError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import connect, reader
 from webui_fork.signing import Verifier
 from webui_fork.sources import programs
 from webui_fork.verify import Check, Verdict
@@ -51,7 +52,7 @@ def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
         VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.verify`.
     """
     signer = verifier(settings, arguments, ui)
-    with store.opened(settings, arguments.ref) as found:
+    with reader.opened(settings, arguments.ref) as found:
         checks = verifying.run(settings, found, signer, layers=not arguments.no_layers)
         digest = found.root.digest
     if arguments.json:
@@ -92,7 +93,7 @@ def pin(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     named = pinning.name_of(arguments.ref, arguments.alias)
     signer = verifier(settings, arguments, ui)
-    with store.opened(settings, arguments.ref) as found:
+    with reader.opened(settings, arguments.ref) as found:
         with ui.step("verify", f"Verifying {arguments.ref}"):
             checks = verifying.run(settings, found, signer)
         digest, tag = found.root.digest, found.tag or "by digest"
@@ -114,7 +115,7 @@ def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.reproduce`.
     """
     signer = verifier(settings, arguments, ui)
-    with store.opened(settings, arguments.ref) as found:
+    with reader.opened(settings, arguments.ref) as found:
         outcome = reproducing.run(settings, ui, found, signer)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
     print(text.table(rows))
@@ -141,7 +142,7 @@ def publish(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> 
             what = publishing.candidate(settings)
         else:
             made = variants.make(settings, variants.request(settings, ui, arguments.image, arguments.variant), ui)
-            source = held.enter_context(remotes.connect(settings, made.request.base))
+            source = held.enter_context(connect.connect(settings, made.request.base))
             what = publishing.of_variant(settings, made, source)
         done = publishing.run(settings, ui, what, target)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]

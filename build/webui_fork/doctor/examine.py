@@ -331,10 +331,11 @@ def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> 
     Args:
         verifier: returns whose signature counts.
     """
-    from webui_fork import store, verify
+    from webui_fork import verify
+    from webui_fork.oci import reader
 
     try:
-        with store.opened(settings, ref) as found:
+        with reader.opened(settings, ref) as found:
             checks = verify.run(settings, found, verifier(), layers=False)
     except ForkError as error:
         return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))

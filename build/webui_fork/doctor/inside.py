@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from webui_fork import engine
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.text import is_loopback
 from webui_fork.doctor import probe
 from webui_fork.doctor.facts import Neighbour, Room, Seen
+from webui_fork.oci import engine
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -7,12 +7,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import blobs, oci
-from webui_fork.blobs import Content
 from webui_fork.core.terminal import Advance, ignore
-from webui_fork.layers import Layer
-from webui_fork.oci import Attached, Image
-from webui_fork.registry import Registry
+from webui_fork.oci import content, layout, model
+from webui_fork.oci.content import Content
+from webui_fork.oci.model import Attached, Image, Layer
+from webui_fork.oci.registry import Registry
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 Find = Callable[[Layer], Content]
@@ -36,7 +35,7 @@ def quiet(_name: str, _size: int) -> AbstractContextManager[Advance]:
 
 def in_cache(folder: Path) -> Find:
     """Find layers in a cache or layout, each held against its digest before it goes."""
-    return lambda layer: blobs.checked(oci.blob_path(folder, layer.digest), layer.digest)
+    return lambda layer: content.checked(layout.blob_path(folder, layer.digest), layer.digest)
 
 
 def send(
@@ -99,12 +98,12 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
     """
     found = []
     for kind in ("sig", "att"):
-        manifest = registry.manifest(oci.attached_tag(digest, kind))
+        manifest = registry.manifest(layout.attached_tag(digest, kind))
         if manifest:
             said = manifest.parsed()
             layers = said.get("layers")
             rows = [said.get("config"), *(layers if isinstance(layers, list) else ())]
-            parts = tuple(registry.small_blob(oci.descriptor(row)) for row in rows)
+            parts = tuple(registry.small_blob(model.descriptor(row)) for row in rows)
             found.append(Attached(kind, manifest, parts))
     return tuple(found)
 
@@ -118,4 +117,4 @@ def attach(registry: Registry, digest: str, item: Attached) -> None:
     for blob in item.blobs:
         if not registry.has("blobs", blob.digest):
             registry.put_blob(blob)
-    registry.put_manifest(oci.attached_tag(digest, item.kind), item.manifest)
+    registry.put_manifest(layout.attached_tag(digest, item.kind), item.manifest)

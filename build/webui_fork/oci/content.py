@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from webui_fork.core import files
 
 if TYPE_CHECKING:
-    from webui_fork.registry import Registry
+    pass
 
 CHUNK = 1 << 20
 
@@ -56,19 +56,6 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
-
-
-@dataclass(frozen=True, slots=True)
-class BlobContent:
-    """A blob of a registry as content for another; a stream that breaks off is taken up again where it broke."""
-
-    registry: Registry
-    digest: str
-    size: int
-
-    def read(self, start: int) -> Iterator[bytes]:
-        """Yield its bytes from an offset on."""
-        return self.registry.blob(self.digest, start, limit=self.size)
 
 
 def checked(path: Path, digest: str) -> FileContent:

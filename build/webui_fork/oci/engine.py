@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import oci
 from webui_fork.core import process
 from webui_fork.core.errors import EngineError, ToolError
 from webui_fork.core.files import ensure_folder, exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.oci import Image
+from webui_fork.oci import layout
+from webui_fork.oci.model import Image
 from webui_fork.sources import programs
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
     config = blob(image.config.digest.removeprefix("sha256:"))
     small = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
-        "index.json": oci.index(tag, image).data,
+        "index.json": layout.index(tag, image).data,
         "manifest.json": json.dumps(
             [{"Config": config, "RepoTags": [f"{repository}:{tag}"], "Layers": layers}]
         ).encode(),
@@ -207,7 +207,7 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
         yield head(path, len(data)) + data + bytes(-len(data) % 512)
     for item, path in list(zip(image.layers, layers, strict=True))[leave_out:]:
         yield head(path, item.layer.size)
-        with oci.blob_path(cache, item.layer.digest).open("rb") as file:
+        with layout.blob_path(cache, item.layer.digest).open("rb") as file:
             while chunk := file.read(1 << 20):
                 yield chunk
         yield bytes(-item.layer.size % 512)

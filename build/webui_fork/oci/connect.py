@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from webui_fork import credentials
 from webui_fork.config.reference import Reference
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.core.settings import Settings
-from webui_fork.registry import Registry
-from webui_fork.wire import TIMEOUT
+from webui_fork.oci import auth
+from webui_fork.oci.registry import Registry
+from webui_fork.oci.session import TIMEOUT
 
 
 def certificates(settings: Settings, registry: str) -> str | None:
@@ -59,5 +59,5 @@ def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Reg
                 scheme = "http"
         except requests.RequestException:
             scheme = "http"
-    known = credentials.of(settings, reference.registry)
+    known = auth.of(settings, reference.registry)
     return Registry(f"{scheme}://{reference.host}", reference.repository, pause, known, ca, reference.registry)

@@ -11,16 +11,17 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from webui_fork import oci
-from webui_fork.blobs import CHUNK, Body, Content
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes
-from webui_fork.oci import INDEX, MANIFEST, SMALL, Blob, Descriptor
-from webui_fork.wire import RETRIED, TRIES, Answer, Wire
+from webui_fork.oci import model
+from webui_fork.oci.content import CHUNK, Body, Content
+from webui_fork.oci.model import INDEX, MANIFEST, SMALL, Blob, Descriptor
+from webui_fork.oci.session import RETRIED, TRIES, Answer, Wire
 
 if TYPE_CHECKING:
     import requests
@@ -225,7 +226,7 @@ class Registry(Wire):
         self.received += len(answer.data)
         if ":" in reference and sha256_bytes(answer.data) != reference:
             raise RegistryError(f"The registry {self.name} gave other bytes than {reference}.")
-        return Blob(oci.media_type(answer.data), answer.data)
+        return Blob(model.media_type(answer.data), answer.data)
 
     def blob(self, digest: str, start: int = 0, limit: int | None = None) -> Iterator[bytes]:
         """Yield a blob's bytes, from an offset on; a whole one is checked at its end.
@@ -294,3 +295,16 @@ class Registry(Wire):
         """
         limit = min(wanted.size, SMALL)
         return Blob(wanted.media_type, b"".join(self.blob(wanted.digest, limit=limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """A blob of a registry as content for another; a stream that breaks off is taken up again where it broke."""
+
+    registry: Registry
+    digest: str
+    size: int
+
+    def read(self, start: int) -> Iterator[bytes]:
+        """Yield its bytes from an offset on."""
+        return self.registry.blob(self.digest, start, limit=self.size)

@@ -13,13 +13,13 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from webui_fork import credentials
-from webui_fork.blobs import CHUNK
 from webui_fork.config.reference import loopback
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.text import printable
-from webui_fork.credentials import Authenticator
-from webui_fork.oci import SMALL
+from webui_fork.oci import auth
+from webui_fork.oci.auth import Authenticator
+from webui_fork.oci.content import CHUNK
+from webui_fork.oci.model import SMALL
 
 if TYPE_CHECKING:
     import requests
@@ -71,7 +71,7 @@ class Wire:
         url: str,
         repository: str,
         pause: float = 0.2,
-        known: credentials.Credentials | None = None,
+        known: auth.Credentials | None = None,
         ca: str | None = None,
         registry: str = "",
     ) -> None:
@@ -171,7 +171,7 @@ class Wire:
                 return answer
             why = f"it answered HTTP {answer.status}: {answer.words}"
             if answer.status in (401, 403):
-                raise credentials.denied(self._registry, why, self._known)
+                raise auth.denied(self._registry, why, self._known)
             if answer.status not in again:
                 break
             wait = _patience(answer, wait)

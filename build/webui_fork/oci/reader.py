@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork import oci, remotes
-from webui_fork.blobs import FileContent
 from webui_fork.config import reference
 from webui_fork.core.errors import VerifyError
 from webui_fork.core.settings import Settings
-from webui_fork.oci import SMALL, Blob, Descriptor, Layout
-from webui_fork.registry import Registry
+from webui_fork.oci import connect
+from webui_fork.oci import layout as oci_layout
+from webui_fork.oci.content import FileContent
+from webui_fork.oci.layout import Layout
+from webui_fork.oci.model import SMALL, Blob, Descriptor
+from webui_fork.oci.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Store:
         if self.registry:
             return self.registry.blob(digest, limit=limit)
         assert self.layout
-        path = oci.blob_path(self.layout.root, digest)
+        path = oci_layout.blob_path(self.layout.root, digest)
         if not path.exists():
             raise VerifyError(f"{path} is missing.", remedy="`nox -s build` writes the layout anew.")
         if path.stat().st_size > limit:
@@ -91,16 +93,16 @@ def opened(settings: Settings, text: str) -> Iterator[Store]:
     """
     folder = text.removeprefix(reference.LAYOUT)
     if folder != text or (text.startswith((".", "/")) and Path(text).is_dir()):
-        layout = oci.read_layout(Path(folder))
+        layout = oci_layout.read_layout(Path(folder))
         yield Store(f"{folder}", layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout=layout)
         return
     wanted = reference.parse(text)
-    with remotes.connect(settings, wanted) as registry:
+    with connect.connect(settings, wanted) as registry:
         root = registry.manifest(wanted.target)
         if root is None:
             raise VerifyError(
                 f"{wanted.name} has no {wanted.target}.", remedy="Check the name; `docker login` if it is private."
             )
-        ca = remotes.certificates(settings, wanted.registry)
+        ca = connect.certificates(settings, wanted.registry)
         tag = "" if wanted.digest else wanted.target  # what is asked for by digest is not looked up by tag
         yield Store(str(wanted), tag, root, wanted.at(root.digest).pinned, ca, registry)

@@ -1,0 +1,1 @@
+"""An image as a value, and the places where it can live."""

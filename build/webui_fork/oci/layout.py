@@ -1,0 +1,204 @@
+"""An image as an OCI layout on disk: index, manifest, configuration and blobs, written and read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webui_fork.core.errors import ImageError
+from webui_fork.core.files import link_or_copy, sha256_file, write_atomic
+from webui_fork.oci.model import (
+    INDEX,
+    SMALL,
+    Attached,
+    Blob,
+    Image,
+    Layer,
+    canonical_json,
+    descriptor,
+    image_of,
+    media_type,
+    rows,
+)
+
+REF_NAME = "org.opencontainers.image.ref.name"
+
+
+COSIGN = "dev.cosignproject.cosign/"
+
+
+def attached_tag(digest: str, kind: str) -> str:
+    """Return the tag under which cosign looks for what is attached to a digest."""
+    return f"{digest.replace(':', '-')}.{kind}"
+
+
+def index(tag: str, image: Image, attached: Iterable[Attached] = ()) -> Blob:
+    """Return the index of a layout, in the form that `cosign save` gives it and `--local-image` reads."""
+    platform = {"os": image.platform[0], "architecture": image.platform[1]}
+    annotations = {REF_NAME: tag, "kind": f"{COSIGN}image"}
+    manifests = [image.manifest.descriptor(platform=platform, annotations=annotations)]
+    manifests += [item.manifest.descriptor(annotations={"kind": f"{COSIGN}{item.kind}s"}) for item in attached]
+    return Blob(INDEX, canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))
+
+
+def blob_path(root: Path, digest: str) -> Path:
+    """Return where a blob stands below a layout or a blob cache."""
+    algorithm, _, name = digest.partition(":")
+    return root / "blobs" / algorithm / name
+
+
+def write_layout(root: Path, tag: str, image: Image, cache: Path, attached: Iterable[Attached] = ()) -> None:
+    """Write an OCI layout; `index.json` comes last, so that what it names is there.
+
+    Blobs that the new index doesn't name are removed afterwards.
+
+    Args:
+        root: folder of the layout. cache: where the layers' blobs are. attached: signatures and attestations.
+
+    Raises:
+        DiskFullError, CacheError: it can't be written.
+    """
+    attached = tuple(attached)
+    wanted: set[Path] = set()
+    for named in image.layers:
+        path = blob_path(root, named.layer.digest)
+        if not path.exists() or path.stat().st_size != named.layer.size:
+            link_or_copy(blob_path(cache, named.layer.digest), path)
+        wanted.add(path)
+    small = [image.config, image.manifest, *(blob for item in attached for blob in (item.manifest, *item.blobs))]
+    for blob in small:
+        path = blob_path(root, blob.digest)
+        if not path.exists():
+            write_atomic(path, blob.data)
+        wanted.add(path)
+    write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    write_atomic(root / "index.json", index(tag, image, attached).data)
+    for path in (root / "blobs" / "sha256").iterdir():
+        if path not in wanted:
+            path.unlink()
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A layout read back: its tag, its image, and what is attached to it."""
+
+    root: Path
+    tag: str
+    image: Image
+    attached: tuple[Attached, ...]
+
+
+def read_layout(root: Path) -> Layout:
+    """Read a layout; small blobs are held against their digests, layers are not read.
+
+    Raises:
+        ImageError: it is not a layout with one image, or a blob of it is not what its name says.
+    """
+    try:
+        entries = rows(Blob(INDEX, (root / "index.json").read_bytes()))
+        kinds: dict[str, dict[str, Any]] = {}
+        for row in entries:
+            kind = str(row.get("annotations", {}).get("kind", f"{COSIGN}image")).removeprefix(COSIGN)
+            # cosign and we must look at the same one
+            if kind not in ("image", "sigs", "atts") or kind in kinds:
+                raise ImageError(f"{root} does not hold just one image with what belongs to it.")
+            kinds[kind] = row
+        image = kinds["image"]
+        manifest = _small(root, image)
+        config = _small(root, manifest.parsed()["config"])
+        attached = []
+        for kind in ("sig", "att"):
+            if f"{kind}s" in kinds:
+                held = _small(root, kinds[f"{kind}s"])
+                said = held.parsed()
+                attached.append(Attached(kind, held, tuple(_small(root, d) for d in (said["config"], *said["layers"]))))
+        tag = str(image.get("annotations", {}).get(REF_NAME, ""))
+        return Layout(root, tag, image_of(manifest, config), tuple(attached))
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        raise ImageError(
+            f"{root} is not an OCI layout with an image.",
+            why=str(error),
+            remedy="`nox -s build` writes one to out/image.",
+        ) from error
+
+
+def write_root(root: Path, top: Blob, images: Iterable[Image], own: Iterable[Layer], cache: Path) -> None:
+    """Write a layout of what was put on an image in a registry: its manifests, configurations and our layers.
+
+    The base's own layers are not in it.
+
+    Args:
+        top: the root manifest. own: the layers that are ours; their blobs are in the cache.
+
+    Raises:
+        DiskFullError, CacheError: it can't be written.
+    """
+    for layer in own:
+        link_or_copy(blob_path(cache, layer.digest), blob_path(root, layer.digest))
+    for blob in (top, *(part for image in images for part in (image.manifest, image.config))):
+        write_atomic(blob_path(root, blob.digest), blob.data)
+    write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    write_atomic(
+        root / "index.json", canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top.descriptor()]})
+    )
+
+
+def read_root(root: Path) -> Blob:
+    """Return the root manifest of a layout.
+
+    Raises:
+        ImageError: it is not a layout, or damaged.
+    """
+    try:
+        return _small(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0])
+    except (OSError, IndexError) as error:
+        raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
+
+
+def read_small(root: Path, digest: str) -> Blob:
+    """Return a manifest or configuration of a layout by its digest.
+
+    Raises:
+        ImageError: it is not there, or is another.
+    """
+    try:
+        data = blob_path(root, digest).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{root} has no {digest}.", why=str(error)) from error
+    return _small(root, {"mediaType": media_type(data), "digest": digest, "size": len(data)})
+
+
+def _small(root: Path, value: Any) -> Blob:
+    wanted = descriptor(value)
+    path = blob_path(root, wanted.digest)
+    if path.stat().st_size > SMALL:
+        raise ImageError(f"{path} is larger than a manifest or an attestation may be.")
+    blob = Blob(wanted.media_type, path.read_bytes())
+    if blob.digest != wanted.digest:
+        raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
+    return blob
+
+
+def verify_layout(root: Path) -> None:
+    """Check every blob of a layout against its digest.
+
+    Raises:
+        ImageError: one is missing, short or altered.
+    """
+
+    def checked(value: Any) -> Path:
+        wanted = descriptor(value)
+        path = blob_path(root, wanted.digest)
+        if not path.exists() or path.stat().st_size != wanted.size or sha256_file(path) != wanted.digest:
+            raise ImageError(
+                f"{path} is missing or is not what its name says.", remedy="Delete out/ and run `nox -s build` again."
+            )
+        return path
+
+    for entry in rows(Blob(INDEX, (root / "index.json").read_bytes())):
+        manifest = json.loads(checked(entry).read_bytes())
+        for part in (manifest["config"], *manifest["layers"]):
+            checked(part)
