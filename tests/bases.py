@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from helpers import Talk
-from webui_fork import contents, layers, pipeline
 from webui_fork.core import git, process
 from webui_fork.core.settings import Settings
-from webui_fork.layers import Entry
+from webui_fork.image import application as image_application
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import layers, pipeline
+from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model, transfer
 from webui_fork.oci.model import Blob, Image, Layer, NamedLayer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
@@ -76,11 +78,11 @@ def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, 
     return root
 
 
-def application(settings: Settings, inputs: pipeline.Inputs, built: pipeline.Built, cache: Path) -> list[Layer]:
+def application(settings: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, cache: Path) -> list[Layer]:
     """Return the release's application as upstream's Dockerfile lays it: the front end, then backend/ on top."""
     repo = git.repository(settings)
     with ExitStack() as held:
-        entries = list(contents.application(repo, inputs.spec, built.source, inputs.lock.wheel.name, held))
+        entries = list(image_application.application(repo, inputs.spec, built.source, inputs.lock.wheel.name, held))
         front = [entry for entry in entries if entry.path.startswith("app/build")]
         rest = [entry for entry in entries if not entry.path.startswith("app/build")]
         return [layer(cache, front, inputs.lock.epoch), layer(cache, rest, inputs.lock.epoch)]

@@ -24,8 +24,8 @@ from typing import Any
 import requests
 
 from sites import Connections, Session, fault
-from webui_fork import unpack
 from webui_fork.core import process
+from webui_fork.image import unpack
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 90.0  # seconds

@@ -25,8 +25,8 @@ import trustme
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from helpers import Server, reply
-from webui_fork import layers
 from webui_fork.core.process import bound, stop
+from webui_fork.image import layers
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Image
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import contents, layers, provenance, publish, sbom, signing, verify
+from webui_fork import provenance, publish, sbom, signing, verify
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import application, layers
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.publish import Candidate
 from webui_fork.series import apply
@@ -57,7 +58,7 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
     _, patches = apply.read_series(settings.patches)
     below = image_of(settings.cache, text).layers
     spec = image_toml.read(CHECKOUT / "images/open-webui")
-    held = contents.patched(spec, (), patches if inside is None else inside)
+    held = application.patched(spec, (), patches if inside is None else inside)
     top = layers.write(held, settings.cache / "top", pinned.epoch, parents=False)
     (settings.cache / "top").rename(layout.blob_path(settings.cache, top.digest))
     labels = {

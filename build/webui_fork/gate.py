@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import pipeline, unpack
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, unpack
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.rebase_report import Check
 from webui_fork.series import proofs
@@ -84,7 +85,7 @@ def _step(there: Settings, step: Step, env: Mapping[str, str]) -> process.Comple
 @contextmanager
 def _tree(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
     """Lay out the candidate's release with some patches, for a while."""
-    inputs = pipeline.read_inputs(there, ui, locked=False)
+    inputs = image_inputs.read_inputs(there, ui, locked=False)
     built = pipeline.build(there, replace(inputs, patches=tuple(patches)), ui, locked=False)
     with temp_folder(there.cache / "trees", "proof-") as work:
         yield unpack.tree(built.image, there.cache, work / "tree")

@@ -17,9 +17,9 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from webui_fork import layers
-from webui_fork.contents import code_digest
 from webui_fork.core.files import sha256_bytes, write_atomic
+from webui_fork.image import layers
+from webui_fork.image.layer_cache import code_digest
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer
 from webui_fork.purl import Package
@@ -46,7 +46,7 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     Args:
         cache: the cache folder; it has the layer's blob.
     """
-    key = sha256_bytes(f"{layer.digest} {code_digest('inventory')}".encode()).removeprefix("sha256:")
+    key = sha256_bytes(f"{layer.digest} {code_digest('trust')}".encode()).removeprefix("sha256:")
     record = cache / "inventory" / f"{key}.json"
     if record.exists():
         rows = json.loads(record.read_bytes())

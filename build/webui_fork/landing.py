@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from webui_fork import locking, pipeline, rebase_state
+from webui_fork import rebase_state
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -15,6 +15,7 @@ from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs, refresh_locks
 from webui_fork.rebase import Carried, Outcome
 from webui_fork.series import worktree
 from webui_fork.series.patch import Patch
@@ -65,11 +66,11 @@ def relock(there: Settings, ui: Terminal, version: str) -> None:
     """Pin the release in the candidate, and resolve its package locks anew.
 
     Raises:
-        LockError, SourceError, ToolError: see :mod:`webui_fork.locking`.
+        LockError, SourceError, ToolError: see :mod:`webui_fork.image.refresh_locks`.
     """
     old = upstream_lock.read(there.lock_file)
     if old.version != version:
-        locking.refresh(there, ui, version)
+        refresh_locks.refresh(there, ui, version)
 
 
 def commit(
@@ -113,9 +114,7 @@ def _reason(row: Carried, skipped: Sequence[str]) -> str:
 
 def _record(there: Settings) -> None:
     # the revision stays: these commits are one bump
-    upstream_lock.write(
-        there.lock_file, replace(upstream_lock.read(there.lock_file), inputs=pipeline.lock_inputs(there))
-    )
+    upstream_lock.write(there.lock_file, replace(upstream_lock.read(there.lock_file), inputs=inputs.lock_inputs(there)))
 
 
 def _documents(there: Settings, old: Lock, new: Lock) -> None:

@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import pipeline, proven, seal, signing, statements, verify
+from webui_fork import proven, seal, signing, statements, verify
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -19,6 +19,8 @@ from webui_fork.core.errors import PublishError, RegistryError, UsageError, Veri
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
+from webui_fork.image import inputs
+from webui_fork.image.variants import Made
 from webui_fork.oci import connect, content, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci import registry as oci_registry
@@ -29,7 +31,6 @@ from webui_fork.oci.transfer import Find
 from webui_fork.signing import Signer
 from webui_fork.sources import programs
 from webui_fork.statements import Statements
-from webui_fork.variants import Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def candidate(settings: Settings) -> Candidate:
     if record.get("schema") != 2 or record["digest"] != layout.image.digest:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
     if (
-        dict(pipeline.lock_inputs(settings)) != record["inputs"]
+        dict(inputs.lock_inputs(settings)) != record["inputs"]
         or record["tag"] != upstream_lock.read(settings.lock_file).tag
     ):
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)

@@ -15,10 +15,11 @@ from webui_fork.core.errors import SigningError
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
+from webui_fork.image.inputs import Inputs
+from webui_fork.image.pipeline import Built
 from webui_fork.oci import layout, local_registry, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
-from webui_fork.pipeline import Built, Inputs
 from webui_fork.signing import Signer
 from webui_fork.sources import programs
 from webui_fork.statements import Statements

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import contents, inventory, provenance, rootfs
+from webui_fork import inventory, provenance
 from webui_fork.config import requirements_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
@@ -20,13 +20,15 @@ from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import layer_cache, python
 from webui_fork.oci import model
 from webui_fork.provenance import Input
 from webui_fork.purl import Package, normal
 from webui_fork.series.patch import Patch
 
 if TYPE_CHECKING:
-    from webui_fork.pipeline import Built, Inputs
+    from webui_fork.image.inputs import Inputs
+    from webui_fork.image.pipeline import Built
 
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 
@@ -59,7 +61,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         "image": built.image.digest,
         "lock": upstream_lock.dump(inputs.lock),
         "debs": [deb.sha256 for deb in built.debs],
-        "code": contents.code_digest("sbom", "purl", "inventory", "statements"),
+        "code": layer_cache.code_digest(*layer_cache.ROOMS, "trust"),
         "library": version("cyclonedx-python-lib"),
     }
     record = settings.cache / "sbom" / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
@@ -111,9 +113,9 @@ def facts(
         versions=(
             ("webui_fork", webui_fork.__version__),
             ("python", platform.python_version()),
-            ("uv", rootfs.uv_version()),
+            ("uv", python.uv_version()),
             ("deflate", version("deflate")),
-            ("code", contents.code_digest("layers", "contents", "rootfs", "image", "oci", "pipeline")),
+            ("code", layer_cache.code_digest(*layer_cache.ROOMS)),
         ),
     )
 

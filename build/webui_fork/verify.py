@@ -16,12 +16,12 @@ from typing import Any
 
 from webui_fork import provenance, signing
 from webui_fork.config import tags, upstream_lock
-from webui_fork.contents import PATCHES
 from webui_fork.core import process
 from webui_fork.core.errors import ForkError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
-from webui_fork.layers import read_entries
+from webui_fork.image.application import PATCHES
+from webui_fork.image.layers import read_entries
 from webui_fork.oci import model
 from webui_fork.oci.model import INDEX, Blob
 from webui_fork.oci.reader import Store

@@ -23,12 +23,14 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import pipeline, signing
+from webui_fork import signing
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import engine, local_registry, transfer
 from webui_fork.oci.registry import Registry
 from webui_fork.series import apply
@@ -90,7 +92,7 @@ def clone(folder: Path) -> Path:
 
 def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
     """Return the last patch's name, the patch with one line of it edited, and the edited file."""
-    inputs = pipeline.read_inputs(real, Terminal(), locked=False)
+    inputs = image_inputs.read_inputs(real, Terminal(), locked=False)
     source = release.obtain(real, inputs.lock, Terminal())
     repo = core_git.repository(real)
     tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
@@ -162,7 +164,7 @@ def ours(real: Settings, root: Path, env: dict[str, str]) -> tuple[list[float], 
 
 def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[float], list[float]]:
     """Time docker's way with the base not local and local, on an engine and a registry of our own."""
-    inputs = replace(pipeline.read_inputs(real, ui, locked=False), patches=())
+    inputs = replace(image_inputs.read_inputs(real, ui, locked=False), patches=())
     stock = pipeline.build(real, inputs, ui, locked=False)
     program, cosign = programs.find(real, "registry", ui), programs.find(real, "cosign", ui)
     signer = signing.signer(real, cosign, ui)

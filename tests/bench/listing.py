@@ -22,11 +22,12 @@ import processes
 from measuring import machine
 from processes import Provider, Site
 from sites import Connection, Listing
-from webui_fork import pipeline, unpack
 from webui_fork.core import settings
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, unpack
 from webui_fork.sources import programs
 
 Sites = dict[str, Site]
@@ -53,7 +54,7 @@ def trees(real: Settings, folder: Path) -> dict[str, Path]:
     Raises:
         AssertionError: they are the same, and the bench would compare an image with itself.
     """
-    inputs = pipeline.read_inputs(real, Terminal(), locked=True)
+    inputs = image_inputs.read_inputs(real, Terminal(), locked=True)
     made = {
         name: pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True).image
         for name, patches in (("stock", ()), ("patched", inputs.patches))

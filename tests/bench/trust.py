@@ -25,11 +25,13 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import append, pipeline, proven
+from webui_fork import proven
 from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
+from webui_fork.image import append, pipeline
+from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import engine, model, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.registry import Registry
@@ -41,7 +43,7 @@ RUNS = 5
 
 
 def stand_in(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, host: str, folder: Path
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, host: str, folder: Path
 ) -> tuple[model.Blob, int]:
     """Push a base of two platforms; return its root and the compressed bytes of its amd64 image."""
     cache = folder / "cache"
@@ -79,7 +81,7 @@ def run(user: User, *arguments: str) -> str:
     return out
 
 
-def replaced(real: Settings, inputs: pipeline.Inputs, tree: apply.PatchedTree) -> dict[str, str | None]:
+def replaced(real: Settings, inputs: image_inputs.Inputs, tree: apply.PatchedTree) -> dict[str, str | None]:
     """Return the files of the release that the series replaces, by their place, with their sha256."""
     repo = git.repository(real)
     found: dict[str, str | None] = {}
@@ -164,7 +166,7 @@ def verified() -> list[float]:
 
 def main() -> None:
     real, ui = settings.load(), Terminal()
-    inputs = pipeline.read_inputs(real, ui, locked=False)
+    inputs = image_inputs.read_inputs(real, ui, locked=False)
     built = pipeline.build(real, inputs, ui, locked=False)
     wanted = replaced(real, inputs, built.tree)
     program = programs.find(real, "registry", ui)

@@ -17,10 +17,11 @@ from playwright.sync_api import Page, sync_playwright
 from conftest import BUILT
 from containers import GOOD, Site, provider, webui
 from sites import Connection
-from webui_fork import companion, pipeline
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, standalone
 from webui_fork.oci import engine
 from webui_fork.oci.engine import Engine
 from webui_fork.sources import programs
@@ -50,12 +51,12 @@ def program(real: Settings) -> Path:
 
 
 @pytest.fixture(scope="session")
-def inputs(real: Settings) -> pipeline.Inputs:
-    return pipeline.read_inputs(real, Terminal(), locked=True)
+def inputs(real: Settings) -> image_inputs.Inputs:
+    return image_inputs.read_inputs(real, Terminal(), locked=True)
 
 
 @pytest.fixture(scope="session")
-def built(real: Settings, inputs: pipeline.Inputs, request: pytest.FixtureRequest) -> pipeline.Built:
+def built(real: Settings, inputs: image_inputs.Inputs, request: pytest.FixtureRequest) -> pipeline.Built:
     made = pipeline.build(real, inputs, Terminal(), locked=True)
     request.config.stash[BUILT] = (made.image.digest, made.tree.head)
     return made
@@ -73,7 +74,7 @@ def client(docker_engine: Engine) -> DockerClient:
 
 
 @pytest.fixture(scope="session")
-def image_with(real: Settings, inputs: pipeline.Inputs, client: DockerClient) -> Iterator[Callable[[int], str]]:
+def image_with(real: Settings, inputs: image_inputs.Inputs, client: DockerClient) -> Iterator[Callable[[int], str]]:
     """Load the image with the first N patches of the series into the engine; returns its name."""
     loaded: dict[int, str] = {}
 
@@ -91,7 +92,7 @@ def image_with(real: Settings, inputs: pipeline.Inputs, client: DockerClient) ->
 
 
 @pytest.fixture(scope="session")
-def patched(image_with: Callable[[int], str], inputs: pipeline.Inputs) -> str:
+def patched(image_with: Callable[[int], str], inputs: image_inputs.Inputs) -> str:
     """The image with the whole series."""
     return image_with(len(inputs.patches))
 
@@ -108,7 +109,7 @@ def vllm_image(real: Settings, client: DockerClient) -> Iterator[str]:
     if named := os.environ.get("VLLM_IMAGE"):
         yield named
         return
-    made = companion.build(real, "vllm-cpu", Terminal(), locked=True)
+    made = standalone.build(real, "vllm-cpu", Terminal(), locked=True)
     name = f"webui-fork-test:vllm-{made.tag}"
     engine.load(client, made.image, real.cache, name)
     yield name

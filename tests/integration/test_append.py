@@ -19,11 +19,13 @@ from bases import image, layer
 from containers import START
 from registries import registry
 from users import User
-from webui_fork import append, layers, pipeline, proven
+from webui_fork import proven
 from webui_fork.config import tags
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
-from webui_fork.layers import Entry
+from webui_fork.image import append, layers, pipeline
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image.layers import Entry
 from webui_fork.oci import engine, layout, model, transfer
 from webui_fork.oci.model import Layer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
@@ -161,7 +163,7 @@ def test_what_lies_under_a_layer_that_has_the_files_is_not_read(there: Registry,
 def street(
     real: Settings,
     program: Path,
-    inputs: pipeline.Inputs,
+    inputs: image_inputs.Inputs,
     built: pipeline.Built,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[str, str]]:
@@ -186,7 +188,7 @@ def street(
 def user(
     street: tuple[str, str],
     real: Settings,
-    inputs: pipeline.Inputs,
+    inputs: image_inputs.Inputs,
     built: pipeline.Built,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> User:
@@ -229,7 +231,7 @@ def test_a_base_that_is_not_pinned_says_so(user: User) -> None:
 
 
 def test_it_is_published_verified_and_runs(
-    user: User, street: tuple[str, str], client: DockerClient, inputs: pipeline.Inputs, built: pipeline.Built
+    user: User, street: tuple[str, str], client: DockerClient, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     host, _ = street
     target = f"{host}/me/open-webui"
@@ -266,7 +268,7 @@ def pull(client: DockerClient, target: str, tag: str) -> str:
 
 
 def test_the_arm64_image_starts_under_emulation(
-    user: User, street: tuple[str, str], real: Settings, tmp_path: Path, inputs: pipeline.Inputs
+    user: User, street: tuple[str, str], real: Settings, tmp_path: Path, inputs: image_inputs.Inputs
 ) -> None:
     host, _ = street
     code, _, err = user.run("publish", f"{host}/me/open-webui", "--image", "upstream")
@@ -310,7 +312,12 @@ def test_what_another_registry_lacks_is_copied_blob_by_blob(
 
 
 def test_a_real_base_of_another_release_is_refused(
-    user: User, street: tuple[str, str], real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, tmp_path: Path
+    user: User,
+    street: tuple[str, str],
+    real: Settings,
+    inputs: image_inputs.Inputs,
+    built: pipeline.Built,
+    tmp_path: Path,
 ) -> None:
     """A base with another package.json, which has the version, and nothing of backend/."""
     host, _ = street

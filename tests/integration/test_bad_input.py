@@ -17,9 +17,10 @@ from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
-from webui_fork import pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import engine
 from webui_fork.oci.engine import Engine
 from webui_fork.sources import download
@@ -88,7 +89,7 @@ def test_an_index_that_can_not_be_reached(user: User, server: Server, tmp_path: 
     assert "package index" in err
 
 
-def test_a_patch_that_does_not_apply(user: User, inputs: pipeline.Inputs) -> None:
+def test_a_patch_that_does_not_apply(user: User, inputs: image_inputs.Inputs) -> None:
     name = "validate-provider-answers.patch"
     with edited(
         user.root / "patches" / name,
@@ -163,7 +164,7 @@ def test_a_cache_behind_a_link_gives_the_same_digest(user: User, built: pipeline
 
 
 def test_load_puts_the_image_into_the_engine(
-    user: User, docker_engine: Engine, inputs: pipeline.Inputs, built: pipeline.Built
+    user: User, docker_engine: Engine, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     name = f"open-webui:{inputs.tag}"
     before = {tag for image in docker_engine.client.images.list() for tag in image.tags}

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from users import User
-from webui_fork import pipeline
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import pipeline
 from webui_fork.oci import layout
 
 DIGEST = re.compile(r"^digest\s+(sha256:[0-9a-f]{64})$", re.MULTILINE)

@@ -24,11 +24,12 @@ from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
 from sites import Connections, fault
-from webui_fork import pipeline, signing
+from webui_fork import signing
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity
+from webui_fork.image import pipeline
 from webui_fork.oci import engine, layout
 from webui_fork.oci.engine import Engine
 

@@ -12,10 +12,10 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, wait_for, wait_for_log
-from webui_fork import pipeline
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import Settings
+from webui_fork.image import pipeline
 from webui_fork.oci import engine
 
 HARDENED: dict[str, Any] = {

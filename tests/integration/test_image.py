@@ -14,10 +14,11 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 from containers import START, url_of, wait_for
-from webui_fork import contents, layers, pipeline
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import application, layers, pipeline
+from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import engine, layout
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
@@ -143,15 +144,15 @@ def test_a_container_that_does_not_start_shows_its_log(client: DockerClient, ima
 
 
 def test_the_patch_layer_holds_only_what_the_series_changes(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     layer = layout.blob_path(real.cache, built.image.layers[-1].layer.digest)
     files = {info.name for info, _ in layers.read_entries(layer) if info.isreg()}
     touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
-    own = {f"{contents.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}
+    own = {f"{application.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}
     assert files == touched | own
     folders = {info.name.rstrip("/") for info, _ in layers.read_entries(layer) if info.isdir()}
-    assert folders == {contents.PATCHES, contents.PATCHES.rpartition("/")[0]}  # none below is reset
+    assert folders == {application.PATCHES, application.PATCHES.rpartition("/")[0]}  # none below is reset
 
 
 def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -> None:
@@ -172,7 +173,7 @@ def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -
     assert everything() <= before
 
 
-def test_deploy_names_this_image_until_one_is_published(inputs: pipeline.Inputs, built: pipeline.Built) -> None:
+def test_deploy_names_this_image_until_one_is_published(inputs: image_inputs.Inputs, built: pipeline.Built) -> None:
     """The placeholder's digest is the one that this checkout builds, at its own tag."""
     text = (CHECKOUT / "deploy/.env.example").read_text()
     (found,) = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE) or [("", "")]

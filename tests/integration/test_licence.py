@@ -15,9 +15,10 @@ from docker import DockerClient
 from containers import Site, webui
 from helpers import members
 from users import User
-from webui_fork import pipeline
 from webui_fork.core import git
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import engine
 from webui_fork.series import branding
 
@@ -26,7 +27,7 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def released(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> dict[str, str]:
+def released(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> dict[str, str]:
     """Return what the licence protects in the release and its wheel: place in the image to sha256."""
     repo = git.repository(real)
     found = {}
@@ -41,7 +42,7 @@ def released(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> 
 
 
 def test_every_layer_has_the_release_s_licences_and_assets_and_no_others(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     wanted = released(real, inputs, built)
     assert {f"app/{name}" for name in branding.LICENSES} <= set(wanted)
@@ -58,7 +59,7 @@ def test_every_layer_has_the_release_s_licences_and_assets_and_no_others(
 
 
 def test_the_lines_that_upstream_marks_are_unchanged(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     repo = git.repository(real)
     marked = 0

@@ -19,17 +19,18 @@ import outages
 import processes
 from no_harm import ROWS, Case, Row
 from processes import Provider
-from webui_fork import pipeline, unpack
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, unpack
 
 BROKEN = "broke"
 Results = dict[str, tuple[Any, Any]]
 
 
 @pytest.fixture(scope="module")
-def trees(real: Settings, inputs: pipeline.Inputs) -> Iterator[dict[str, Path]]:
+def trees(real: Settings, inputs: image_inputs.Inputs) -> Iterator[dict[str, Path]]:
     with temp_folder(real.cache / "trees", "no-harm-") as work:
         made = {}
         for name, patches in (("stock", ()), ("ours", inputs.patches)):

@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import pipeline, rebase, unpack
+from webui_fork import rebase
 from webui_fork.core import git
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, unpack
 from webui_fork.rebase import Releases
 from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
@@ -28,7 +30,7 @@ Tree = Callable[[tuple[Patch, ...]], Path]
 
 
 @pytest.fixture(scope="module")
-def tree(real: Settings, inputs: pipeline.Inputs) -> Iterator[Tree]:
+def tree(real: Settings, inputs: image_inputs.Inputs) -> Iterator[Tree]:
     """Lay out the release with some patches."""
     with temp_folder(real.cache / "trees", "proofs-") as work:
 
@@ -40,7 +42,7 @@ def tree(real: Settings, inputs: pipeline.Inputs) -> Iterator[Tree]:
         yield made
 
 
-def without(real: Settings, inputs: pipeline.Inputs, number: int) -> tuple[Patch, ...]:
+def without(real: Settings, inputs: image_inputs.Inputs, number: int) -> tuple[Patch, ...]:
     """Return the series without a patch, those after it carried as a rebase would."""
     repo = git.repository(real)
     commit = release.release_commit(real, inputs.lock, Terminal())
@@ -60,7 +62,7 @@ def without(real: Settings, inputs: pipeline.Inputs, number: int) -> tuple[Patch
 
 
 @pytest.mark.parametrize("number", range(len(PATCHES)), ids=[patch.name for patch in PATCHES])
-def test_a_proof_is_red_without_its_patch(real: Settings, inputs: pipeline.Inputs, tree: Tree, number: int) -> None:
+def test_a_proof_is_red_without_its_patch(real: Settings, inputs: image_inputs.Inputs, tree: Tree, number: int) -> None:
     patch = PATCHES[number]
     needed = patch.name.removesuffix(".patch") in NEEDED
     patches = PATCHES[:number] if needed else without(real, inputs, number)

@@ -28,10 +28,11 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork import pipeline, proven, publish, seal, signing, statements, verify
+from webui_fork import proven, publish, seal, signing, statements, verify
 from webui_fork.cli import trust
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
 from webui_fork.proven import Proven
@@ -245,7 +246,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         "schema": 2,
         "tag": TAG,
         "digest": what.root.digest,
-        "inputs": dict(pipeline.lock_inputs(shop.settings)),
+        "inputs": dict(inputs.lock_inputs(shop.settings)),
         "drift": [],
         "commit": "0" * 40,
         "dirty": False,

@@ -14,10 +14,10 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from users import User
-from webui_fork import pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import inputs, pipeline
 from webui_fork.series import apply
 from webui_fork.sources import package_index
 
@@ -66,7 +66,7 @@ def set_back(user: User, real: Settings) -> str:
     releases, _ = package_index.listing(where, package_index.session(where))
     found = package_index.pick(releases, OLD.name)
     there = Settings(user.root, user.cache, user.root, False, environ=user.env)
-    pin = Lock(found.version, found.time, found.sdist, found.wheel, None, pipeline.lock_inputs(there))
+    pin = Lock(found.version, found.time, found.sdist, found.wheel, None, inputs.lock_inputs(there))
     upstream_lock.write(user.root / "upstream.lock", pin)
     return commit(user, "back at 0.11.4")
 

@@ -15,11 +15,12 @@ from docker.errors import DockerException
 
 from helpers import Server, hang_up, reply
 from registries import Proxy, answers_500, docker_login, image_of, noise, registry, with_password, with_tls, with_tokens
-from webui_fork import pipeline
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes, sha256_file
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import connect, content, local_registry, transfer
 from webui_fork.oci.engine import Engine
 from webui_fork.oci.registry import Registry
@@ -109,7 +110,7 @@ def test_a_registry_that_can_not_start_says_why(program: Path, tmp_path: Path) -
 
 
 def test_docker_pulls_what_was_pushed(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, url: str, docker_engine: Engine
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, url: str, docker_engine: Engine
 ) -> None:
     with Registry(url, "open-webui") as registry:
         pushed = transfer.push(registry, built.image, inputs.tag, real.cache, QUIET)

@@ -23,10 +23,10 @@ from integration.conftest import Street
 from scaled import Cluster
 from sites import ADMIN
 from streaming import first_token, tokens
-from webui_fork import companion
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, rules
+from webui_fork.image import standalone
 from webui_fork.oci import engine
 
 TABLES = ("user", "auth", "chat", "function", "config", "model", "file", "access_grant")
@@ -35,7 +35,7 @@ TABLES = ("user", "auth", "chat", "function", "config", "model", "file", "access
 @pytest.fixture(scope="module")
 def backing(real: Settings, client: DockerClient) -> Iterator[str]:
     """The image with PostgreSQL, Redis and nginx, built of images/backing/."""
-    made = companion.build(real, "backing", Terminal(), locked=True)
+    made = standalone.build(real, "backing", Terminal(), locked=True)
     name = f"webui-fork-test:backing-{made.tag}"
     engine.load(client, made.image, real.cache, name)
     yield name

@@ -14,15 +14,17 @@ from packageurl import PackageURL
 
 from helpers import Talk, members, purls
 from users import User
-from webui_fork import pipeline, statements
+from webui_fork import statements
 from webui_fork.config import requirements_lock
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import layout
 from webui_fork.statements import Statements
 
 
 @pytest.fixture(scope="module")
-def said(real: Settings, inputs: pipeline.Inputs, built: pipeline.Built) -> Statements:
+def said(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
     return statements.of_build(real, inputs, built, Talk())
 
 
@@ -48,7 +50,7 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
 
 
 def test_every_package_has_the_digest_of_what_it_was_installed_from(
-    inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+    inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
 ) -> None:
     assert said.sbom
     rows = {row["purl"]: row for row in json.loads(said.sbom)["components"]}
@@ -63,7 +65,7 @@ def test_every_package_has_the_digest_of_what_it_was_installed_from(
 
 
 def test_the_provenance_names_every_input_by_digest(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
 ) -> None:
     definition = json.loads(said.provenance)["buildDefinition"]
     digests = {value for row in definition["resolvedDependencies"] for value in row["digest"].values()}
@@ -76,7 +78,7 @@ def test_the_provenance_names_every_input_by_digest(
 
 
 def test_both_are_the_same_when_they_are_written_again(
-    real: Settings, inputs: pipeline.Inputs, built: pipeline.Built, said: Statements
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
 ) -> None:
     for name in ("inventory", "sbom"):
         shutil.rmtree(real.cache / name)
@@ -154,7 +156,7 @@ def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, 
 def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:
     """Another version of the tool, on the same inputs, where the commit is not at hand."""
     (user.root / ".git").rename(user.root / "gone")
-    file = user.root / "build/webui_fork/contents.py"
+    file = user.root / "build/webui_fork/image/application.py"
     kept = file.read_text()
     changed = kept.replace('patch.name}", patch.data)', 'patch.name}", patch.data, executable=True)')
     assert changed != kept

@@ -17,10 +17,11 @@ from integration.conftest import VLLM, Street
 from sites import ADMIN
 from streaming import first_token
 from users import User
-from webui_fork import pipeline
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, rules
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
 from webui_fork.oci import engine
 from webui_fork.oci.engine import Engine
 
@@ -51,7 +52,7 @@ def old(real: Settings, client: DockerClient, tmp_path_factory: pytest.TempPathF
     code, _, err = user.run("lock", "--release", OLD)
     assert code == 0, err
     settings = replace(real, root=user.root)
-    inputs = replace(pipeline.read_inputs(settings, Terminal(), locked=False), patches=())
+    inputs = replace(image_inputs.read_inputs(settings, Terminal(), locked=False), patches=())
     made = pipeline.build(settings, inputs, Terminal(), locked=True)
     name = f"webui-fork-test:stock-{OLD}"
     engine.load(client, made.image, real.cache, name)

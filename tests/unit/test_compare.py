@@ -4,8 +4,9 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import compare, layers
-from webui_fork.layers import Entry
+from webui_fork import compare
+from webui_fork.image import layers
+from webui_fork.image.layers import Entry
 from webui_fork.oci import model
 
 FILE = layers.file_entry("etc/x", b"one")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import rootfs
 from webui_fork.config import image_toml
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import CHECKOUT
+from webui_fork.image import python
 
 FOLDER = CHECKOUT / "images/open-webui"
 GOOD = (FOLDER / "image.toml").read_text()
@@ -73,7 +73,7 @@ def test_an_image_of_its_own_has_its_time_and_its_requirements() -> None:
     lock = (spec.folder / "requirements.lock").read_text()
     assert not [name for name in spec.python.without if f"\n{name}==" in lock]
     wanted = (spec.folder / spec.python.requirements).read_bytes()
-    rootfs.check_requirements(lock, wanted, spec, spec.folder / "requirements.lock")
+    python.check_requirements(lock, wanted, spec, spec.folder / "requirements.lock")
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import json
 import tarfile
 from pathlib import Path
 
-from webui_fork import inventory, layers
-from webui_fork.layers import Entry
+from webui_fork import inventory
+from webui_fork.image import layers
+from webui_fork.image.layers import Entry
 from webui_fork.purl import Package
 
 STATUS = b"""Package: libstdc++6

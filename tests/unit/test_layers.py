@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import layers
 from webui_fork.core.errors import DiskFullError, ImageError
-from webui_fork.layers import Entry, Slice
+from webui_fork.image import layers
+from webui_fork.image.layers import Entry, Slice
 
 EPOCH = 1_700_000_000
 

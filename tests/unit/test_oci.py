@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import layers
 from webui_fork.core.errors import ImageError
+from webui_fork.image import layers
 from webui_fork.oci import layout, model
 
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 
-from webui_fork import revision
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import revision
 
 LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 OLD = replace(LOCK, revision=3, inputs=(("series", "sha256:" + "0" * 64),))

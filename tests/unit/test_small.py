@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import cli, rootfs, signing
+from webui_fork import cli, signing
 from webui_fork.core import errors, process, settings
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size
+from webui_fork.image import python
 from webui_fork.series import branding
 from webui_fork.sources import apt, package_index, programs
 
@@ -153,12 +154,12 @@ def test_a_requirement_without_a_hash_or_for_another_release_is_refused() -> Non
     from webui_fork.config import image_toml
 
     spec = image_toml.read(CHECKOUT / "images/open-webui")
-    head = f"# input={rootfs.requirements_input(b'x==1', spec)}\n"
-    rootfs.check_requirements(head + "x==1 \\\n    --hash=sha256:00\n", b"x==1", spec, Path("r"))
+    head = f"# input={python.requirements_input(b'x==1', spec)}\n"
+    python.check_requirements(head + "x==1 \\\n    --hash=sha256:00\n", b"x==1", spec, Path("r"))
     with pytest.raises(LockError, match="r:2: x has no hash"):
-        rootfs.check_requirements(head + "x==1\n", b"x==1", spec, Path("r"))
+        python.check_requirements(head + "x==1\n", b"x==1", spec, Path("r"))
     with pytest.raises(LockError, match="was not made from"):
-        rootfs.check_requirements(head, b"x==2", spec, Path("r"))
+        python.check_requirements(head, b"x==2", spec, Path("r"))
 
 
 def test_scripts_start_the_image_s_interpreter_and_record_follows(tmp_path: Path) -> None:
@@ -168,13 +169,13 @@ def test_scripts_start_the_image_s_interpreter_and_record_follows(tmp_path: Path
     script.write_text("#!/some/machine/bin/python\nrun()\n")
     record = tmp_path / "x.dist-info/RECORD"
     record.write_text("bin/tool,sha256=old,3\nx.py,sha256=keep,1\n")
-    rootfs._fix_scripts(tmp_path, record, "3.11")
+    python._fix_scripts(tmp_path, record, "3.11")
     assert script.read_text() == "#!/usr/bin/python3.11\nrun()\n"
     rows = record.read_text().splitlines()
     assert rows[0].startswith("bin/tool,sha256=")
     assert rows[0].endswith(f",{script.stat().st_size}")
     assert rows[1] == "x.py,sha256=keep,1"
-    rootfs._check_scripts(tmp_path, "3.11")
+    python._check_scripts(tmp_path, "3.11")
 
 
 def test_uv_s_form_for_a_long_path_is_rewritten_and_what_is_left_is_refused(tmp_path: Path) -> None:
@@ -184,11 +185,11 @@ def test_uv_s_form_for_a_long_path_is_rewritten_and_what_is_left_is_refused(tmp_
     script.write_text("#!/bin/sh\n'''exec' '/My Projects/bin/python' \"$0\" \"$@\"\n' '''\nrun()\n")
     record = tmp_path / "x.dist-info/RECORD"
     record.write_text("bin/tool,sha256=old,3\n")
-    rootfs._fix_scripts(tmp_path, record, "3.11")
+    python._fix_scripts(tmp_path, record, "3.11")
     assert script.read_text() == "#!/usr/bin/python3.11\nrun()\n"
     script.write_text("#!/opt/other/perl\n")
     with pytest.raises(ImageError, match="not in the image"):
-        rootfs._check_scripts(tmp_path, "3.11")
+        python._check_scripts(tmp_path, "3.11")
 
 
 # --- apt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from webui_fork import tiny_model
+from webui_fork.image import tiny_model
 
 
 def test_it_is_the_same_every_time() -> None:

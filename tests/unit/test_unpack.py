@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import layers, unpack
-from webui_fork.layers import Entry
+from webui_fork.image import layers, unpack
+from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Image, NamedLayer
 

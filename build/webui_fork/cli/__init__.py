@@ -234,16 +234,16 @@ def _run(arguments: argparse.Namespace, settings: Settings, ui: Terminal) -> int
         else:
             build.run_companion(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
     elif arguments.verb == "lock":
-        from webui_fork import locking
         from webui_fork.core.files import exclusive
+        from webui_fork.image import refresh_locks
 
         with exclusive(settings.out / ".lock", "this checkout", ui.say):
             if arguments.revise:
-                changed = locking.revise(settings)
+                changed = refresh_locks.revise(settings)
             elif arguments.bases:
-                changed = locking.pin_bases(settings, ui)
+                changed = refresh_locks.pin_bases(settings, ui)
             else:
-                changed = locking.refresh(settings, ui, arguments.release)
+                changed = refresh_locks.refresh(settings, ui, arguments.release)
         print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
     elif arguments.verb == "rebase":
         from webui_fork.cli import rebase

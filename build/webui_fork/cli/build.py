@@ -6,12 +6,14 @@ import importlib
 import json
 import threading
 
-from webui_fork import companion, pipeline, seal, variants
+from webui_fork import seal
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
 
 
@@ -24,7 +26,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
     # importing requests takes longer than all our own work on an edited patch; git leaves time for it
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        inputs = pipeline.read_inputs(settings, ui, locked=locked)
+        inputs = image_inputs.read_inputs(settings, ui, locked=locked)
         built = pipeline.build(settings, inputs, ui, locked=locked)
         if unsigned:
             layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
@@ -66,7 +68,7 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
     """Put the series on an image that stands in a registry, and write what is ours of it to `out/<name>-<variant>/`.
 
     Raises:
-        ForkError: see :mod:`webui_fork.variants`.
+        ForkError: see :mod:`webui_fork.image.variants`.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         made = variants.make(settings, variants.request(settings, ui, name, variant), ui)
@@ -92,7 +94,7 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
         ForkError: see the stages.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        made = companion.build(settings, name, ui, locked=locked)
+        made = standalone.build(settings, name, ui, locked=locked)
         with ui.step("layout"):
             layout.write_layout(settings.out / made.name, made.tag, made.image, settings.cache)
         if load:

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from webui_fork import pipeline, unpack
 from webui_fork.core import git
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ProofError, UsageError
 from webui_fork.core.files import temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.pipeline import Built, Inputs
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, unpack
+from webui_fork.image.inputs import Inputs
+from webui_fork.image.pipeline import Built
 from webui_fork.series import apply, mutants, proofs
 from webui_fork.series.mutants import Mutant
 from webui_fork.series.patch import Patch
@@ -56,7 +58,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ProofError: a proof fails without a fault, it notices too few, or a survivor is not named in
             tests/assets/mutants.toml.
     """
-    inputs = pipeline.read_inputs(settings, ui, locked=False)
+    inputs = image_inputs.read_inputs(settings, ui, locked=False)
     chosen = [patch for patch in inputs.patches if not arguments.patches or _slug(patch) in arguments.patches]
     if unknown := set(arguments.patches) - {_slug(patch) for patch in chosen}:
         remedy = "`nox -s patches` lists them."

@@ -6,13 +6,14 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork import pipeline, revision, unpack
 from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline, revision, unpack
 from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
 
@@ -54,7 +55,7 @@ def _list(settings: Settings) -> None:
 
 
 def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
-    inputs = pipeline.read_inputs(settings, ui, locked=False)
+    inputs = image_inputs.read_inputs(settings, ui, locked=False)
     commit = release.release_commit(settings, inputs.lock, ui)
     repo = git.repository(settings)
     if write:
@@ -63,7 +64,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
         for name in worktree.write(settings, canonical):
             print(f"{name}: written in canonical form")
         inputs = replace(inputs, patches=canonical)
-    pipeline.check_series(settings, repo, inputs.lock, inputs.patches, commit)
+    image_inputs.check_series(settings, repo, inputs.lock, inputs.patches, commit)
     tree = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
     for change in apply.changes(repo, tree):
@@ -101,7 +102,7 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
 def _tree(settings: Settings, ui: Terminal, folder: Path) -> None:
     if folder.exists():
         raise UsageError(f"{folder} exists.", remedy="Name a folder that does not, or remove it.")
-    built = pipeline.build(settings, pipeline.read_inputs(settings, ui, locked=False), ui, locked=False)
+    built = pipeline.build(settings, image_inputs.read_inputs(settings, ui, locked=False), ui, locked=False)
     unpack.tree(built.image, settings.cache, folder)
     print(f"{folder} has the files of {built.image.digest}. Next: pytest tests/proofs --tree {folder}")
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from webui_fork import pin as pinning
 from webui_fork import publish as publishing
 from webui_fork import reproduce as reproducing
-from webui_fork import signing, variants
+from webui_fork import signing
 from webui_fork import verify as verifying
 from webui_fork.core import text
 from webui_fork.core.errors import ReproduceError, UsageError, VerifyError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import variants
 from webui_fork.oci import connect, reader
 from webui_fork.signing import Verifier
 from webui_fork.sources import programs

@@ -7,9 +7,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from webui_fork import layers
 from webui_fork.core import process
 from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
+from webui_fork.image import layers
 from webui_fork.oci import layout
 from webui_fork.oci.model import Image, NamedLayer
 

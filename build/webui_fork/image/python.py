@@ -1,4 +1,4 @@
-"""The trees of an image: a Debian base from pinned packages, Python packages from pinned wheels."""
+"""What of an image comes from packages: the Debian base and the Python packages, each a layer."""
 
 from __future__ import annotations
 
@@ -6,131 +6,54 @@ import base64
 import csv
 import hashlib
 import io
-import os
 import re
 import shutil
-import tarfile
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from fnmatch import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from webui_fork import layers
+from uv import find_uv_bin
+
 from webui_fork.config import requirements_lock
-from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec
-from webui_fork.core import files, process
-from webui_fork.core.errors import ImageError, LockError, ToolError
-from webui_fork.core.files import link_or_copy, sha256_bytes, temp_folder
+from webui_fork.config.locked_image import Packaged
+from webui_fork.core import process
+from webui_fork.core.errors import ImageError, LockError
+from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
-from webui_fork.layers import Entry, Slice
-from webui_fork.sources.debian import Fetched
-
-# State of the build, not of the base: host paths, caches, logs, what the engine mounts over.
-# `#!/x/python`, or uv's form for paths that don't fit there
-_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
-_LEFT_OUT = re.compile(
-    r"(dev|proc|sys|run|tmp|var/tmp|var/log|var/cache|var/lib/apt|etc/apt|var/lib/systemd)/.+"
-    r"|etc/(machine-id|hostname|resolv\.conf|hosts|\.pwd\.lock|dpkg/dpkg\.cfg\.d/.*)"
-    r"|var/lib/dpkg/(lock.*|triggers/Lock|.*-old|parts/.*)"
-)
+from webui_fork.image import layers
+from webui_fork.image.layer_cache import LayerCache, Made
+from webui_fork.image.layers import Entry
 
 
-def base_entries(
-    settings: Settings, spec: ImageSpec, fetched: Fetched, mmdebstrap: Path, work: Path, epoch: int
-) -> Iterator[Entry]:
-    """Build the base with mmdebstrap from exactly these packages, offline, and yield its entries.
-
-    Args:
-        fetched: the packages. mmdebstrap: the program. work: an empty folder for the time being.
-        epoch: SOURCE_DATE_EPOCH.
+def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
+    """Return the layer of the Python packages.
 
     Raises:
-        ToolError: mmdebstrap failed. ImageError: the base has other packages than it should.
+        ToolError: uv can't install them.
     """
-    repository = _local_repository(settings, fetched, work, spec.base.suite)
-    tar = work / "base.tar"
-    passwd = f"{spec.base.user}:x:{spec.base.uid}:0::/tmp:/usr/sbin/nologin"
-    usr = " ".join(
-        f"usr/{name}" for name in ("bin", "sbin", "lib", *(["lib64"] if spec.architecture == "amd64" else []))
-    )
-    argv: list[str | Path] = [
-        mmdebstrap,
-        "--quiet",
-        "--variant=essential",
-        f"--architectures={spec.architecture}",
-        f"--include={','.join(spec.base.include)}",
-        "--aptopt=APT::Sandbox::User root",
-        '--aptopt=Acquire::Languages "none"',
-        *(f"--dpkgopt=path-exclude={path}" for path in spec.base.exclude),
-        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-        # merged /usr from the start (what mmdebstrap's own merged-usr hook does, wherever that is installed)
-        f'--setup-hook=cd "$1" && mkdir -p {usr} && ln -s {usr} .',
-        f'--customize-hook=echo {passwd} >> "$1/etc/passwd"',
-        spec.base.suite,
-        tar,
-        f"deb [trusted=yes] copy:{repository} ./",
-    ]
-    env = {
-        "PATH": settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",
-        "SOURCE_DATE_EPOCH": str(epoch),
-        "LC_ALL": "C.UTF-8",
-        "TMPDIR": str(work),
-        "HOME": str(work),
-        "DEBIAN_FRONTEND": "noninteractive",
+    spec = packaged.spec
+
+    def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
+        from webui_fork.sources import package_index
+
+        where = package_index.configured(settings).uv_variables()
+        return python_entries(settings, spec, packaged.requirements, where, work)
+
+    key = {
+        "lock": sha256_bytes(packaged.requirements.encode()),
+        "python": asdict(spec.python),
+        "machine": spec.machine,
+        "uv": uv_version(),
     }
-    try:
-        process.run(argv, env=env, doing="build the Debian base", build=True)
-    except ToolError as error:
-        if os.geteuid() == 0:
-            raise
-        remedy = "Run this as root (in a container, say), or set up user namespaces for mmdebstrap (package uidmap)."
-        raise ToolError(error.what, why=error.why, remedy=remedy) from error
-    found = [
-        _unprivileged(entry)
-        for entry in layers.from_tar(tar)
-        if not _LEFT_OUT.fullmatch(entry.path) and not any(fnmatch(f"/{entry.path}", each) for each in spec.base.remove)
-    ]
-    _check_installed(found, fetched.debs)
-    yield from found
+    return cache.get("python", key, make, "Installing the Python packages")
 
 
-def _unprivileged(entry: Entry) -> Entry:
-    """Take set-uid and set-gid off a program: nobody in a container of ours becomes somebody else."""
-    return replace(entry, mode=entry.mode & 0o1777) if entry.kind == tarfile.REGTYPE else entry
-
-
-def _local_repository(settings: Settings, fetched: Fetched, work: Path, suite: str) -> Path:
-    """Lay out a flat apt repository of the packages; each was checked against the lock before."""
-    folder = work / "repository"
-    stanzas = []
-    for deb, file in zip(fetched.debs, fetched.files, strict=True):
-        name = f"{deb.name}.deb"
-        files.check(file, deb.sha256)
-        link_or_copy(file, folder / name)
-        control = process.run(["dpkg-deb", "-f", str(folder / name)], env=settings.environ).stdout.rstrip()
-        stanzas.append(f"{control}\nFilename: ./{name}\nSize: {deb.size}\nSHA256: {deb.sha256}\n")
-    packages = "\n".join(stanzas).encode()
-    (folder / "Packages").write_bytes(packages)
-    digest = sha256_bytes(packages).removeprefix("sha256:")
-    release = f"Suite: {suite}\nCodename: {suite}\nSHA256:\n {digest} {len(packages)} Packages\n"
-    (folder / "Release").write_text(release)
-    return folder
-
-
-def _check_installed(entries: list[Entry], debs: tuple[Deb, ...]) -> None:
-    status = next((entry for entry in entries if entry.path == "var/lib/dpkg/status"), None)
-    if status is None or not isinstance(status.content, Slice):
-        raise ImageError("The base has no package database.")
-    with status.content.file.open("rb") as file:
-        file.seek(status.content.offset)
-        text = file.read(status.content.size).decode()
-    installed = set(re.findall(r"^Package: (.+)\n(?:.+\n)*?Version: (.+)$", text, re.MULTILINE))
-    wanted = {(deb.name, deb.version) for deb in debs}
-    if installed != wanted:
-        rows = [" ".join(pair) for pair in sorted(installed ^ wanted)]
-        raise ImageError("The base does not have exactly the locked packages.", why=", ".join(rows))
+# `#!/x/python`, or uv's form for paths that don't fit there
+_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 
 
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
@@ -147,15 +70,12 @@ def recorded_input(lock_text: str) -> str | None:
 
 
 def _uv() -> str:
-    from uv import find_uv_bin
 
     return find_uv_bin()
 
 
 def uv_version() -> str:
     """Return the version of uv, which is an input of what it installs."""
-    from importlib.metadata import version
-
     return version("uv")
 
 

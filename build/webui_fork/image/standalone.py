@@ -12,15 +12,17 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from webui_fork import layers, packages, rootfs, tiny_model
 from webui_fork.config import image_toml, locked_image
 from webui_fork.config.locked_image import Packaged
-from webui_fork.contents import LayerCache, Make, code_digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.layers import Entry
+from webui_fork.image import base as image_base
+from webui_fork.image import layers, tiny_model
+from webui_fork.image import python as image_python
+from webui_fork.image.layer_cache import LayerCache, Make
+from webui_fork.image.layers import Entry
 from webui_fork.oci import model
 from webui_fork.oci.model import Image
 
@@ -50,11 +52,11 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
         )
     if spec.wheels:
         wanted = (spec.folder / spec.wheels.requirements).read_bytes()
-        rootfs.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
+        image_python.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, int(spec.created.timestamp()), ui)
     with ThreadPoolExecutor(2) as pool:
-        base = pool.submit(packages.base, settings, packaged, cache, ui, locked)
-        python = pool.submit(packages.python, settings, packaged, cache) if spec.wheels else None
+        base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
+        python = pool.submit(image_python.python, settings, packaged, cache) if spec.wheels else None
         last = "model" if spec.wheels else "files"
         files = cache.get(last, _files_key(packaged), _files(packaged))
         made = [base.result()[0], *([python.result()] if python else []), files]
@@ -80,7 +82,6 @@ def _files_key(packaged: Packaged) -> dict[str, object]:
         "copies": [asdict(copy) for copy in spec.copies],
         "folders": [asdict(folder) for folder in spec.folders],
         "own": [sha256_bytes((spec.folder / copy.path).read_bytes()) for copy in spec.copies if copy.origin == "image"],
-        "code": code_digest("layers", "tiny_model", "companion"),
     }
 
 

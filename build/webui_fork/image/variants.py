@@ -8,19 +8,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork import append, pipeline, provenance, statements
-from webui_fork.append import Appended
+from webui_fork import provenance, statements
 from webui_fork.config import image_toml, reference, upstream_lock
-from webui_fork.config.bases_lock import _HEAD, read_bases
+from webui_fork.config.bases_lock import read_bases
 from webui_fork.config.image_toml import RegistrySpec, Variant
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
-from webui_fork.contents import LayerCache
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import append, inputs, pipeline
+from webui_fork.image.append import Appended
+from webui_fork.image.layer_cache import LayerCache
 from webui_fork.oci import connect, model
 from webui_fork.provenance import Input
 from webui_fork.series import apply, licence
@@ -82,7 +83,7 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
     pinned = upstream_lock.read(settings.lock_file)
     _, patches = apply.read_series(settings.patches)
     base = _pinned(spec, chosen, pinned)
-    pipeline.check_inputs(pinned, pipeline.lock_inputs(settings), ui, locked=True)
+    inputs.check_inputs(pinned, inputs.lock_inputs(settings), ui, locked=True)
     return Request(spec, chosen, pinned, patches, base)
 
 
@@ -104,23 +105,6 @@ def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
     return asked.at(found[1])
 
 
-def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
-    """Ask the registries what the variants' references name now; return the lock's text.
-
-    Raises:
-        ImageError: one is not there. RegistryError: a registry fails.
-    """
-    rows = []
-    for variant in spec.variants:
-        asked = wanted(variant, pinned)
-        with connect.connect(settings, asked) as registry:
-            found = registry.manifest(asked.target)
-        if found is None:
-            raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
-        rows.append(f"{variant.name} {asked} {found.digest}\n")
-    return _HEAD + "".join(rows)
-
-
 def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     """Put the series on the base; nothing is pushed.
 
@@ -130,7 +114,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     commit = release.release_commit(settings, asked.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
-        pipeline.check_series(settings, repo, asked.lock, asked.patches, commit)
+        inputs.check_series(settings, repo, asked.lock, asked.patches, commit)
         tree = apply.apply(repo, commit, asked.patches, asked.lock.epoch)
         licence.check(repo, tree, asked.spec)
         changes = apply.changes(repo, tree)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from webui_fork import pipeline
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import process
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
 
 
 def committed(settings: Settings) -> Lock | None:
@@ -43,5 +43,5 @@ def record(settings: Settings, pinned: Lock) -> bool:
     Raises:
         SeriesError: the series can't be read. CacheError: the file can't be written.
     """
-    settled = following(pinned, committed(settings), pipeline.lock_inputs(settings))
+    settled = following(pinned, committed(settings), image_inputs.lock_inputs(settings))
     return upstream_lock.write(settings.lock_file, settled)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from functools import cache
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from webui_fork import layers
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
-from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
-from webui_fork.core.terminal import Terminal
-from webui_fork.layers import Entry, Lazy
-from webui_fork.oci import layout, model
-from webui_fork.oci.model import Layer, NamedLayer
+from webui_fork.core.files import sha256_bytes
+from webui_fork.image import layers
+from webui_fork.image.layers import Entry, Lazy
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive
@@ -30,59 +24,6 @@ if TYPE_CHECKING:
 
 PATCHES = "usr/share/doc/webui-fork/patches"  # where an image has its own series, for whoever audits it
 
-Make = Callable[[Path, ExitStack], Iterable[Entry]]
-
-
-@cache
-def code_digest(*modules: str) -> str:
-    """Return a digest of modules of this package: code is an input of what it writes."""
-    folder = Path(__file__).parent
-    return sha256_bytes("".join(sha256_bytes((folder / f"{name}.py").read_bytes()) for name in modules).encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A layer, and whether it had to be written."""
-
-    layer: NamedLayer
-    fresh: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LayerCache:
-    """Layers by the digest of their inputs, below the user's cache folder."""
-
-    folder: Path
-    epoch: int
-    ui: Terminal
-
-    def get(self, name: str, inputs: dict[str, Any], make: Make, doing: str = "", *, parents: bool = True) -> Made:
-        """Return a layer from the cache, or write it.
-
-        Args:
-            inputs: everything that decides its bytes.
-            make: gives the entries; has an empty folder to work in, and a stack for what stays open
-                until they are written.
-            doing: what to say while it is written. parents: add the folders that the entries need.
-
-        Raises:
-            ForkError: see ``make`` and :func:`webui_fork.layers.write`.
-        """
-        key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest("layers"), **inputs})
-        record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
-        if record.exists():
-            known = Layer(**json.loads(record.read_bytes()))
-            blob = layout.blob_path(self.folder, known.digest)
-            if blob.exists() and blob.stat().st_size == known.size:
-                return Made(NamedLayer(name, known), False)
-        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
-            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
-            blob = layout.blob_path(self.folder, layer.digest)
-            ensure_folder(blob.parent)
-            (work / "layer.tar.gz").replace(blob)
-        write_atomic(record, model.canonical_json(asdict(layer)))
-        return Made(NamedLayer(name, layer), True)
-
 
 def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> dict[str, Any]:
     """Return what decides the application layer."""
@@ -92,7 +33,6 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
         "copies": [asdict(copy) for copy in spec.copies],
         "folders": [asdict(folder) for folder in spec.folders],
         "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"],
-        "code": code_digest("layers", "contents", "archive", "image", "upstream"),
     }
 
 

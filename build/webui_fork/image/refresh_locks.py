@@ -7,15 +7,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import revision, rootfs, variants
 from webui_fork.config import debian_lock, image_toml
 from webui_fork.config import upstream_lock as lock_module
+from webui_fork.config.bases_lock import _HEAD
+from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
-from webui_fork.core.errors import LockError
+from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import python, revision
+from webui_fork.image.variants import wanted
+from webui_fork.oci import connect
 from webui_fork.sources import debian, package_index, release
 
 if TYPE_CHECKING:
@@ -89,7 +93,7 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     planned = {}
     for folder in _folders(settings, "registry"):
         with ui.step("bases", f"Asking for the bases of {folder.name}"):
-            planned[folder / "bases.lock"] = variants.plan_bases(settings, image_toml.read_registry(folder), pinned)
+            planned[folder / "bases.lock"] = plan_bases(settings, image_toml.read_registry(folder), pinned)
     changed: list[str] = []
     for file, text in planned.items():
         changed += _write(settings, file, text)
@@ -121,7 +125,7 @@ def _plan_python(
     requirements = spec.folder / "requirements.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
         options = package_index.configured(settings).uv_variables()
-        return {requirements: rootfs.lock_requirements(settings, spec, wanted, requirements, options)}
+        return {requirements: python.lock_requirements(settings, spec, wanted, requirements, options)}
 
 
 def _write(settings: Settings, file: Path, text: str) -> list[str]:
@@ -135,3 +139,20 @@ def _write(settings: Settings, file: Path, text: str) -> list[str]:
         rows += [f"  {row}" for row in debian_lock.differences(before.debs, after.debs)]
     write_atomic(file, text)
     return rows
+
+
+def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
+    """Ask the registries what the variants' references name now; return the lock's text.
+
+    Raises:
+        ImageError: one is not there. RegistryError: a registry fails.
+    """
+    rows = []
+    for variant in spec.variants:
+        asked = wanted(variant, pinned)
+        with connect.connect(settings, asked) as registry:
+            found = registry.manifest(asked.target)
+        if found is None:
+            raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
+        rows.append(f"{variant.name} {asked} {found.digest}\n")
+    return _HEAD + "".join(rows)

@@ -1,0 +1,1 @@
+"""From inputs to an image, and its locks."""

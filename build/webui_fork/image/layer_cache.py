@@ -1,0 +1,75 @@
+"""Layers by the digest of all that decides their bytes, this tool's own code included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import layers
+from webui_fork.image.layers import Entry
+from webui_fork.oci import layout, model
+from webui_fork.oci.model import Layer, NamedLayer
+
+Make = Callable[[Path, ExitStack], Iterable[Entry]]
+
+
+ROOMS = ("core", "config", "sources", "series", "oci", "image")  # that the bytes of an image come from
+
+
+@cache
+def code_digest(*rooms: str) -> str:
+    """Return a digest of all modules of rooms of this package: code is an input of what it writes."""
+    package = Path(__file__).parents[1]
+    files = [file for room in rooms for file in sorted((package / room).glob("*.py"))]
+    return sha256_bytes("\n".join(f"{f.relative_to(package)} {sha256_bytes(f.read_bytes())}" for f in files).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A layer, and whether it had to be written."""
+
+    layer: NamedLayer
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCache:
+    """Layers by the digest of their inputs, below the user's cache folder."""
+
+    folder: Path
+    epoch: int
+    ui: Terminal
+
+    def get(self, name: str, inputs: dict[str, Any], make: Make, doing: str = "", *, parents: bool = True) -> Made:
+        """Return a layer from the cache, or write it.
+
+        Args:
+            inputs: everything that decides its bytes, but for this tool's own code.
+            make: gives the entries; has an empty folder to work in, and a stack for what stays open
+                until they are written.
+            doing: what to say while it is written. parents: add the folders that the entries need.
+
+        Raises:
+            ForkError: see ``make`` and :func:`webui_fork.image.layers.write`.
+        """
+        key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest(*ROOMS), **inputs})
+        record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
+        if record.exists():
+            known = Layer(**json.loads(record.read_bytes()))
+            blob = layout.blob_path(self.folder, known.digest)
+            if blob.exists() and blob.stat().st_size == known.size:
+                return Made(NamedLayer(name, known), False)
+        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
+            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
+            blob = layout.blob_path(self.folder, layer.digest)
+            ensure_folder(blob.parent)
+            (work / "layer.tar.gz").replace(blob)
+        write_atomic(record, model.canonical_json(asdict(layer)))
+        return Made(NamedLayer(name, layer), True)

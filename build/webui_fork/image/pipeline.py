@@ -1,0 +1,137 @@
+"""The build: from the lock and the series to a signed image. Stages in order, each cached by its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webui_fork.config.debian_lock import Deb
+from webui_fork.config.image_toml import Placement
+from webui_fork.core import files, git
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import application as image_application
+from webui_fork.image import base as image_base
+from webui_fork.image import layers
+from webui_fork.image import python as image_python
+from webui_fork.image.inputs import Inputs, check_series
+from webui_fork.image.layer_cache import LayerCache, Made
+from webui_fork.image.layers import Entry
+from webui_fork.oci import model
+from webui_fork.oci.model import Image, NamedLayer
+from webui_fork.series import apply, licence
+from webui_fork.series import patch as series_patch
+from webui_fork.sources import release
+from webui_fork.sources.release import Source
+
+if TYPE_CHECKING:
+    from git import Repo
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A built image. ``debs`` are the base's packages; ``drift`` is empty unless they are not the locked ones."""
+
+    image: Image
+    source: Source
+    tree: apply.PatchedTree
+    debs: tuple[Deb, ...]
+    drift: tuple[str, ...]
+    fresh: bool
+
+
+def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:
+    """Build the image; its layers' blobs are in the cache.
+
+    Raises:
+        ForkError: see the stages.
+    """
+    layers.check_compressor()
+    source = release.obtain(settings, inputs.lock, ui)
+    repo = git.repository(settings)
+    with ui.step("series"):
+        check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
+        tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
+        licence.check(repo, tree, inputs.spec)
+        wanted = git.read_file(repo, source.commit, inputs.spec.python.requirements)
+        packaged = inputs.packaged
+        image_python.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)
+    cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
+    with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
+        pending_base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
+        pending_python = pool.submit(image_python.python, settings, packaged, cache)
+        application = _application(inputs, cache, repo, source)
+        python = pending_python.result()
+        base, fetched = pending_base.result()
+    with ui.step("image"):
+        patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree)
+        made = (base, python, application, patches)
+        assembled = assemble(inputs, [item.layer for item in made], tree)
+    fresh = any(item.fresh for item in made)
+    return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh)
+
+
+def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:
+    key = image_application.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
+
+    def make(_work: Path, held: ExitStack) -> Iterable[Entry]:
+        files.check(source.wheel, inputs.lock.wheel.sha256)
+        return image_application.application(repo, inputs.spec, source, inputs.lock.wheel.name, held)
+
+    return cache.get("application", key, make, "Laying out the application")
+
+
+def patch_layer(
+    placement: Placement,
+    patches: tuple[series_patch.Patch, ...],
+    cache: LayerCache,
+    repo: Repo,
+    tree: apply.PatchedTree,
+) -> Made:
+    """Return the last layer: what the series changes, where an image has it.
+
+    Raises:
+        ImageError: a changed file is not in the image.
+    """
+    key = {
+        "release": tree.release,
+        "head": tree.head,
+        "patches": [(patch.name, sha256_bytes(patch.data)) for patch in patches],
+        "copies": [asdict(copy) for copy in placement.copies],
+    }
+    make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), patches)  # noqa: E731
+    return cache.get("patches", key, make, parents=False)
+
+
+def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: apply.PatchedTree) -> Image:
+    """Put the layers together with configuration and annotations.
+
+    The base by itself is an image, too; its digest is the one in the base annotation.
+    """
+    spec = inputs.spec
+    created = inputs.lock.created
+    words = {"version": inputs.lock.version, "commit": tree.head, "patches": str(len(inputs.patches))}
+    words["home"] = spec.home
+    base = model.image(stacked[:1], platform=spec.platform, created=created, run={}, annotations={})
+    annotations = {
+        **{key: filled(value, words) for key, value in spec.annotations},
+        "org.opencontainers.image.version": inputs.tag.removeprefix("v"),
+        "org.opencontainers.image.revision": tree.head,
+        "org.opencontainers.image.created": created,
+        "org.opencontainers.image.base.name": f"{spec.name}-base:{spec.base.suite}",
+        "org.opencontainers.image.base.digest": base.digest,
+    }
+    run = {**spec.run, "Env": [filled(item, words) for item in spec.run["Env"]]}
+    return model.image(stacked, platform=spec.platform, created=created, run=run, annotations=annotations)
+
+
+def filled(text: str, words: dict[str, str]) -> str:
+    """Fill in the placeholders we know, and leave every other brace alone."""
+    for key, value in words.items():
+        text = text.replace("{" + key + "}", value)
+    return text
