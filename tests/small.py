@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import provenance, publish, sbom, signing, verify
+from webui_fork import publish
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
@@ -19,8 +19,10 @@ from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.publish import Candidate
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
-from webui_fork.signing import Signer, Verifier
-from webui_fork.statements import Statements
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import provenance, sbom, verify
+from webui_fork.trust.attestations import Statements
+from webui_fork.trust.cosign import Signer, Verifier
 
 HOME = "https://fork.invalid/webui_fork"
 
@@ -130,4 +132,4 @@ def shop(settings: Settings, folder: Path, host: str, cosign: Path) -> Shop:
     from helpers import Talk
 
     own = checkout(settings, folder)
-    return Shop(own, signing.signer(own, cosign, Talk()), host)
+    return Shop(own, trust_cosign.signer(own, cosign, Talk()), host)

@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import proven, seal, signing, statements, verify
+from webui_fork import proven
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -28,9 +28,11 @@ from webui_fork.oci.model import Attached, Blob, Image, Layer
 from webui_fork.oci.reader import Store
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
-from webui_fork.signing import Signer
 from webui_fork.sources import programs
-from webui_fork.statements import Statements
+from webui_fork.trust import attestations, sign, verify
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust.attestations import Statements
+from webui_fork.trust.cosign import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def candidate(settings: Settings) -> Candidate:
         or record["tag"] != upstream_lock.read(settings.lock_file).tag
     ):
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
-    if statements.digests(said) != record["statements"]:
+    if attestations.digests(said) != record["statements"]:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
     if record["drift"]:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
@@ -166,7 +168,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         VerifyError: what stands there does not verify; no tag was touched.
     """
     cosign = programs.find(settings, "cosign", ui)
-    signer = signing.signer(settings, cosign, ui)
+    signer = trust_cosign.signer(settings, cosign, ui)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),
         connect.connect(settings, target) as registry,
@@ -178,7 +180,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         ref, ca = target.at(what.root.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
-            seal.seal(settings, signer, ref, what.said, work, target.name, ca)
+            sign.seal(settings, signer, ref, what.said, work, target.name, ca)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
             store = Store(ref, "", what.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
@@ -232,7 +234,7 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
     """Take the signature and attestations along that the build made, if they are ours and the target has none."""
     if not what.attached:
         return
-    if signing.verification_error(settings, signer.verifier(settings), what.layout, what.root.digest):
+    if trust_cosign.verification_error(settings, signer.verifier(settings), what.layout, what.root.digest):
         return  # made with another key: the target gets one of ours
     for item in what.attached:
         if registry.manifest(oci_layout.attached_tag(what.root.digest, item.kind)) is None:

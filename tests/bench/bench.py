@@ -23,7 +23,6 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
-from webui_fork import signing
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -35,6 +34,7 @@ from webui_fork.oci import engine, local_registry, transfer
 from webui_fork.oci.registry import Registry
 from webui_fork.series import apply
 from webui_fork.sources import programs, release
+from webui_fork.trust import cosign as trust_cosign
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
@@ -118,7 +118,7 @@ def build_context(base: str, content: bytes) -> io.BytesIO:
     return out
 
 
-def peer(real: Settings, client: DockerClient, url: str, signer: signing.Signer, base: str, number: int) -> float:
+def peer(real: Settings, client: DockerClient, url: str, signer: trust_cosign.Signer, base: str, number: int) -> float:
     """Time what people do instead: docker build, docker push, cosign sign and verify."""
     name = f"{url.removeprefix('http://')}/peer"
     context = build_context(base, f"EDITED = {number} {time.time()}\n".encode())
@@ -127,8 +127,8 @@ def peer(real: Settings, client: DockerClient, url: str, signer: signing.Signer,
         client.images.build(fileobj=context, custom_context=True, tag=f"{name}:{number}", rm=True, pull=False)
         rows = list(client.images.push(name, tag=str(number), stream=True, decode=True))
         digest = next(row["aux"]["Digest"] for row in rows if "aux" in row)
-        signing.sign(real, signer, f"{name}@{digest}")
-        assert not signing.verification_error(real, signer.verifier(real), f"{name}@{digest}")
+        trust_cosign.sign(real, signer, f"{name}@{digest}")
+        assert not trust_cosign.verification_error(real, signer.verifier(real), f"{name}@{digest}")
 
     return timed(work)
 
@@ -167,7 +167,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
     inputs = replace(image_inputs.read_inputs(real, ui, locked=False), patches=())
     stock = pipeline.build(real, inputs, ui, locked=False)
     program, cosign = programs.find(real, "registry", ui), programs.find(real, "cosign", ui)
-    signer = signing.signer(real, cosign, ui)
+    signer = trust_cosign.signer(real, cosign, ui)
     distant = []
     with (
         engine.private(real, ui) as docker,  # every image on it is removed, so never the user's own

@@ -24,7 +24,6 @@ from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
 from sites import Connections, fault
-from webui_fork import signing
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
@@ -32,6 +31,7 @@ from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.image import pipeline
 from webui_fork.oci import engine, layout
 from webui_fork.oci.engine import Engine
+from webui_fork.trust import cosign as trust_cosign
 
 ASSETS = CHECKOUT / "tests/assets"
 # a name that is no text takes the whole list in stock
@@ -360,7 +360,7 @@ def test_the_vllm_itself(
 
 def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
     layout.write_layout(tmp_path / "image", "v1", built.image, real.cache)
-    signer = partial(signing.verifier, real, cosign)
+    signer = partial(trust_cosign.verifier, real, cosign)
     image = examine.verified(real, f"oci:{tmp_path / 'image'}", signer)
     assert any("signature" in line for line in image.bad)
 

@@ -28,7 +28,7 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork import proven, publish, seal, signing, statements, verify
+from webui_fork import proven, publish
 from webui_fork.cli import trust
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -36,7 +36,10 @@ from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
 from webui_fork.proven import Proven
-from webui_fork.verify import Verdict
+from webui_fork.trust import attestations as trust_attestations
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import sign, verify
+from webui_fork.trust.verify import Verdict
 
 TAG = "v0.12.4-p1"
 NAMES = {TAG, "v0.12.4", "0.12", "latest"}
@@ -116,7 +119,7 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
     what = small.candidate(shop.settings)
     with Registry(f"http://{shop.host}", "build") as built:
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        seal.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        sign.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
@@ -127,10 +130,10 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
 def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     stranger = replace(shop.settings, config=tmp_path / "stranger")
-    other = signing.signer(stranger, cosign, Talk())
+    other = trust_cosign.signer(stranger, cosign, Talk())
     with Registry(f"http://{shop.host}", "build") as built:
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        seal.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        sign.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
@@ -250,7 +253,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         "drift": [],
         "commit": "0" * 40,
         "dirty": False,
-        "statements": statements.digests(what.said),
+        "statements": trust_attestations.digests(what.said),
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
@@ -328,7 +331,7 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     shop.publish(what)
     said = json.loads(what.said.provenance)
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
-    again = replace(what, said=statements.Statements(what.said.sbom, model.canonical_json(said)))
+    again = replace(what, said=trust_attestations.Statements(what.said.sbom, model.canonical_json(said)))
     with Registry(f"http://{shop.host}", shop.name) as there:
         before = transfer.attached(there, what.root.digest)
         shop.publish(again)

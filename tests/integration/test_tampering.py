@@ -13,7 +13,7 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import publish, seal, signing, verify
+from webui_fork import publish
 from webui_fork.cli import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
@@ -23,7 +23,9 @@ from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
-from webui_fork.verify import Verdict
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import sign, verify
+from webui_fork.trust.verify import Verdict
 
 TAG = "v0.12.4-p1"
 
@@ -123,7 +125,7 @@ def test_an_attestation_of_another_image(shop: Shop, published: publish.Publishe
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
         transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
-        signing.sign(shop.settings, shop.signer, shop.ref(other.root.digest))
+        trust_cosign.sign(shop.settings, shop.signer, shop.ref(other.root.digest))
         transfer.attach(there, other.root.digest, attached(shop, published.digest)["att"])
     bad = shop.bad(TAG)
     assert "signature" not in bad
@@ -137,7 +139,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
     this, other = small.candidate(shop.settings, b"this"), small.candidate(shop.settings, b"other")
     with opened(shop) as there:
         transfer.push(there, this.images[0], TAG, shop.settings.cache, transfer.quiet)
-    seal.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.said, tmp_path, "x")
+    sign.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.said, tmp_path, "x")
     bad = shop.bad(TAG)
     assert "is of another image" in bad["sbom"]
     assert "does not name the layer" in bad["provenance of layers"]
@@ -145,7 +147,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
 
 def test_a_wrong_key(shop: Shop, published: publish.Published, cosign: Path, tmp_path: Path) -> None:
     stranger = replace(shop.settings, config=tmp_path / "stranger")
-    other = signing.signer(stranger, cosign, Talk()).verifier(stranger)
+    other = trust_cosign.signer(stranger, cosign, Talk()).verifier(stranger)
     bad = shop.bad(TAG, verifier=other)
     assert other.who in bad["signature"]
     assert {"signature", "provenance", "sbom", "contents"} == set(bad)

@@ -14,18 +14,18 @@ from packageurl import PackageURL
 
 from helpers import Talk, members, purls
 from users import User
-from webui_fork import statements
 from webui_fork.config import requirements_lock
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import layout
-from webui_fork.statements import Statements
+from webui_fork.trust import attestations
+from webui_fork.trust.attestations import Statements
 
 
 @pytest.fixture(scope="module")
 def said(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
-    return statements.of_build(real, inputs, built, Talk())
+    return attestations.of_build(real, inputs, built, Talk())
 
 
 def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
@@ -82,7 +82,7 @@ def test_both_are_the_same_when_they_are_written_again(
 ) -> None:
     for name in ("inventory", "sbom"):
         shutil.rmtree(real.cache / name)
-    assert statements.of_build(real, inputs, built, Talk()) == said
+    assert attestations.of_build(real, inputs, built, Talk()) == said
 
 
 # --- nothing in a layer that does not belong there

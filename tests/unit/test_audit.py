@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from helpers import Server, reply
-from webui_fork import audit
-from webui_fork.audit import Queried
 from webui_fork.core.errors import AuditError
+from webui_fork.trust import audit
+from webui_fork.trust.audit import Queried
 
 SBOM = {
     "components": [

@@ -11,7 +11,6 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from registries import image_of
-from webui_fork import provenance, signing, verify
 from webui_fork.config import reference as reference_module
 from webui_fork.config import tags
 from webui_fork.core import git
@@ -23,7 +22,9 @@ from webui_fork.oci import registry as oci_registry
 from webui_fork.oci.auth import Credentials
 from webui_fork.oci.model import Blob
 from webui_fork.oci.registry import Registry
-from webui_fork.signing import Attested, Verifier
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import provenance, verify
+from webui_fork.trust.cosign import Attested, Verifier
 
 ME = Credentials("me", Secret("pw"))
 BASIC = 'Basic realm="x"'
@@ -132,7 +133,7 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
     cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
     cosign.chmod(0o755)
     with pytest.raises(SigningError, match="ended by signal 9"):
-        signing.verification_error(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
+        trust_cosign.verification_error(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
 
 
 def test_a_token_server_that_redirects_gets_nobody_s_secret_carried_on(server: Server) -> None:
@@ -195,8 +196,8 @@ def test_a_malformed_manifest_is_an_error_in_words(
 ) -> None:
     """Also if it were signed: what is read must stand on its own."""
     claim = provenance.Claim("1.2.3", "v1.2.3-p1", "", "x", "0" * 64, (), (), (), "", False, "")
-    monkeypatch.setattr(signing, "verification_error", lambda *_: "")
-    monkeypatch.setattr(signing, "attested", lambda *_: Attested(({},)))
+    monkeypatch.setattr(trust_cosign, "verification_error", lambda *_: "")
+    monkeypatch.setattr(trust_cosign, "attested", lambda *_: Attested(({},)))
     monkeypatch.setattr(provenance, "read", lambda _: claim)
     server.answer = lambda handler: reply(handler, 200, body)
     name = server.url.removeprefix("http://")
@@ -305,12 +306,12 @@ def test_a_signature_of_something_else_in_the_layout_does_not_count(private_sett
     )
     cosign.chmod(0o755)
     who = Verifier(cosign, 2, "key")
-    assert "the signature is of sha256:other" in signing.verification_error(
+    assert "the signature is of sha256:other" in trust_cosign.verification_error(
         private_settings, who, "oci:x", "sha256:this"
     )
-    assert signing.verification_error(private_settings, who, "oci:x", "sha256:other") == ""
+    assert trust_cosign.verification_error(private_settings, who, "oci:x", "sha256:other") == ""
     with pytest.raises(SigningError, match="which digest"):
-        signing.verification_error(private_settings, who, "oci:x")
+        trust_cosign.verification_error(private_settings, who, "oci:x")
 
 
 def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:
@@ -319,13 +320,13 @@ def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Sett
     private_settings.config.mkdir(parents=True)
     (private_settings.config / "cosign.pub").write_text("trusted")
     with pytest.raises(SigningError, match="its public half is there"):
-        signing.signer(private_settings, Path("/bin/true"), Talk())
+        trust_cosign.signer(private_settings, Path("/bin/true"), Talk())
     assert (private_settings.config / "cosign.pub").read_text() == "trusted"
-    found = signing.verifier(private_settings, Path("/bin/true"))
+    found = trust_cosign.verifier(private_settings, Path("/bin/true"))
     assert found.key == str(private_settings.config / "cosign.pub")
     (private_settings.config / "cosign.pub").unlink()
     with pytest.raises(SigningError, match="no public key"):
-        signing.verifier(private_settings, Path("/bin/true"))
+        trust_cosign.verifier(private_settings, Path("/bin/true"))
 
 
 @pytest.mark.parametrize(

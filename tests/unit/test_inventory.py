@@ -4,10 +4,10 @@ import json
 import tarfile
 from pathlib import Path
 
-from webui_fork import inventory
 from webui_fork.image import layers
 from webui_fork.image.layers import Entry
-from webui_fork.purl import Package
+from webui_fork.trust import inventory
+from webui_fork.trust.package import Package
 
 STATUS = b"""Package: libstdc++6
 Status: install ok installed

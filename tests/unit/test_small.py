@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
-from webui_fork import cli, signing
+from webui_fork import cli
 from webui_fork.core import errors, process, settings
 from webui_fork.core import text as core_text
 from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
@@ -21,6 +21,7 @@ from webui_fork.core.text import human_size
 from webui_fork.image import python
 from webui_fork.series import branding
 from webui_fork.sources import apt, package_index, programs
+from webui_fork.trust import cosign
 
 # --- settings
 
@@ -245,8 +246,8 @@ def fake_cosign(folder: Path, body: str) -> Path:
     return path
 
 
-def signer(private_settings: Settings, tmp_path: Path, body: str, major: int = 2) -> signing.Signer:
-    return signing.Signer(fake_cosign(tmp_path, body), major, str(tmp_path / "cosign.key"))
+def signer(private_settings: Settings, tmp_path: Path, body: str, major: int = 2) -> cosign.Signer:
+    return cosign.Signer(fake_cosign(tmp_path, body), major, str(tmp_path / "cosign.key"))
 
 
 REF = "127.0.0.1:5000/x@sha256:" + "0" * 64
@@ -254,14 +255,14 @@ REF = "127.0.0.1:5000/x@sha256:" + "0" * 64
 
 def test_the_passphrase_is_never_on_a_command_line(private_settings: Settings, tmp_path: Path) -> None:
     own = replace(private_settings, cosign_password=Secret("hunter2"))
-    signing.sign(own, signer(own, tmp_path, f'echo "$COSIGN_PASSWORD" > {tmp_path}/given'), REF)
+    cosign.sign(own, signer(own, tmp_path, f'echo "$COSIGN_PASSWORD" > {tmp_path}/given'), REF)
     assert (tmp_path / "given").read_text() == "hunter2\n"
     assert "hunter2" not in (tmp_path / "argv").read_text()
 
 
 def test_only_digests_are_signed(private_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SigningError, match="is a tag"):
-        signing.sign(private_settings, signer(private_settings, tmp_path, "exit 0"), "127.0.0.1:5000/x:latest")
+        cosign.sign(private_settings, signer(private_settings, tmp_path, "exit 0"), "127.0.0.1:5000/x:latest")
     assert not (tmp_path / "argv").exists()
 
 
@@ -271,13 +272,13 @@ def test_a_missing_and_a_wrong_passphrase_are_told_apart(
 ) -> None:
     own = replace(private_settings, cosign_password=password)
     with pytest.raises(PassphraseError, match=word):
-        signing.sign(
+        cosign.sign(
             own, signer(own, tmp_path, "echo 'reading key: decrypt: encrypted: decryption failed' >&2; exit 1"), REF
         )
 
 
 def test_cosign_3_gets_its_own_flags(private_settings: Settings, tmp_path: Path) -> None:
-    signing.sign(private_settings, signer(private_settings, tmp_path, "exit 0", major=3), REF)
+    cosign.sign(private_settings, signer(private_settings, tmp_path, "exit 0", major=3), REF)
     assert "--use-signing-config=false" in (tmp_path / "argv").read_text()
 
 

@@ -9,15 +9,15 @@ from dataclasses import replace
 import pytest
 
 from helpers import purls
-from webui_fork import provenance, sbom
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.oci import model
-from webui_fork.provenance import Input
-from webui_fork.purl import Package
-from webui_fork.sbom import Material
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
+from webui_fork.trust import provenance, sbom
+from webui_fork.trust.package import Package
+from webui_fork.trust.provenance import Input
+from webui_fork.trust.sbom import Material
 
 LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 PATCHES = apply.read_series(CHECKOUT / "patches")[1][:2]

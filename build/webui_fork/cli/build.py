@@ -6,7 +6,6 @@ import importlib
 import json
 import threading
 
-from webui_fork import seal
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive, write_atomic
@@ -15,6 +14,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
+from webui_fork.trust import build_record, sign
 
 
 def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
@@ -32,9 +32,9 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
             layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
             print(text.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
             return
-        sealed = seal.push_and_seal(settings, inputs, built, ui)
+        sealed = sign.push_and_seal(settings, inputs, built, ui)
         with ui.step("layout"):
-            seal.record(settings, inputs, built, sealed)
+            build_record.record(settings, inputs, built, sealed)
         loaded = None
         if load:
             from webui_fork.oci import engine

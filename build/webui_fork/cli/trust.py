@@ -10,9 +10,6 @@ from pathlib import Path
 
 from webui_fork import pin as pinning
 from webui_fork import publish as publishing
-from webui_fork import reproduce as reproducing
-from webui_fork import signing
-from webui_fork import verify as verifying
 from webui_fork.core import text
 from webui_fork.core.errors import ReproduceError, UsageError, VerifyError
 from webui_fork.core.files import exclusive
@@ -20,9 +17,12 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import variants
 from webui_fork.oci import connect, reader
-from webui_fork.signing import Verifier
 from webui_fork.sources import programs
-from webui_fork.verify import Check, Verdict
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import reproduce as reproducing
+from webui_fork.trust import verify as verifying
+from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.verify import Check, Verdict
 
 
 def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -> Verifier:
@@ -32,7 +32,7 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
         UsageError: the arguments contradict each other. SigningError: the key is missing.
     """
     cosign = programs.find(settings, "cosign", ui)
-    number = signing.major(settings, cosign)
+    number = trust_cosign.major(settings, cosign)
     if bool(arguments.identity) != bool(arguments.issuer):
         raise UsageError("--identity and --issuer go together.")
     if arguments.key and arguments.identity:
@@ -43,14 +43,14 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
         if "://" not in arguments.key and not Path(arguments.key).is_file():
             raise UsageError(f"The key {arguments.key} does not exist.", remedy="--key takes the public key's file.")
         return Verifier(cosign, number, arguments.key)
-    return signing.verifier(settings, cosign)
+    return trust_cosign.verifier(settings, cosign)
 
 
 def verify(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Check an image, and print a line a check.
 
     Raises:
-        VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.verify`.
+        VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.trust.verify`.
     """
     signer = verifier(settings, arguments, ui)
     with reader.opened(settings, arguments.ref) as found:
@@ -113,7 +113,7 @@ def reproduce(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     """Build an image again, and print whether it is the same.
 
     Raises:
-        ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.reproduce`.
+        ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
     """
     signer = verifier(settings, arguments, ui)
     with reader.opened(settings, arguments.ref) as found:
@@ -159,7 +159,7 @@ def audit(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> No
     Raises:
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
-    from webui_fork import audit as auditing
+    from webui_fork.trust import audit as auditing
 
     found = auditing.run(settings, ui, arguments.osv_url)
     print(auditing.table(found))

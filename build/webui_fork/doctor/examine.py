@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from webui_fork.signing import Verifier
+    from webui_fork.trust.cosign import Verifier
 
 HERE = "from this machine"
 _STEP = 5.0  # seconds a step of a probe may take
@@ -331,8 +331,8 @@ def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> 
     Args:
         verifier: returns whose signature counts.
     """
-    from webui_fork import verify
     from webui_fork.oci import reader
+    from webui_fork.trust import verify
 
     try:
         with reader.opened(settings, ref) as found:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork import provenance, statements
 from webui_fork.config import image_toml, reference, upstream_lock
 from webui_fork.config.bases_lock import read_bases
 from webui_fork.config.image_toml import RegistrySpec, Variant
@@ -23,11 +22,12 @@ from webui_fork.image import append, inputs, pipeline
 from webui_fork.image.append import Appended
 from webui_fork.image.layer_cache import LayerCache
 from webui_fork.oci import connect, model
-from webui_fork.provenance import Input
 from webui_fork.series import apply, licence
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
-from webui_fork.statements import Statements
+from webui_fork.trust import attestations, provenance
+from webui_fork.trust.attestations import Statements
+from webui_fork.trust.provenance import Input
 
 _VERSION = "package.json"  # has the release's version: every base is held against it
 _PLACES = "[[application]] in its image.toml says where the base has the release's files."
@@ -153,8 +153,8 @@ def _statements(settings: Settings, asked: Request, appended: Appended) -> State
     digest = asked.base.digest.removeprefix("sha256:")
     others = (
         Input(f"docker://{asked.base.name}", "base", (("sha256", digest),)),
-        *statements.files(settings, asked.spec),
+        *attestations.files(settings, asked.spec),
     )
     parameters = (("variant", asked.variant.name), ("base", str(asked.base)))
-    facts = statements.facts(settings, asked.spec, asked.lock, asked.patches, appended.images, others, parameters)
+    facts = attestations.facts(settings, asked.spec, asked.lock, asked.patches, appended.images, others, parameters)
     return Statements(None, provenance.write(facts))

@@ -39,10 +39,10 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
-from webui_fork import purl
 from webui_fork.oci.model import Image
-from webui_fork.purl import Package
 from webui_fork.series import patch as series_patch
+from webui_fork.trust import package as trust_package
+from webui_fork.trust.package import Package
 
 if TYPE_CHECKING:
     from webui_fork.config.upstream_lock import Lock, PinnedFile
@@ -178,7 +178,7 @@ def _packages(material: Material) -> Iterable[Component]:
     """Yield a component for each package; one that stands in several places comes once, with all of them."""
     merged: dict[str, list[Package]] = {}
     for package in material.packages:
-        merged.setdefault(purl.of(package, material.distribution).to_string(), []).append(package)
+        merged.setdefault(trust_package.of(package, material.distribution).to_string(), []).append(package)
     for key, found in merged.items():
         package = max(found, key=lambda item: (bool(item.sha256), item.paths))
         places = {path for item in found for path in item.paths}
@@ -187,7 +187,7 @@ def _packages(material: Material) -> Iterable[Component]:
             version=package.version,
             type=ComponentType.LIBRARY,
             bom_ref=key,
-            purl=purl.of(package, material.distribution),
+            purl=trust_package.of(package, material.distribution),
             hashes=[_sha256(package.sha256)] if package.sha256 else [],
             licenses=_licenses(package.licenses),
             properties=[Property(name="webui_fork:path", value="/" + path) for path in sorted(places)],

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork import compare, provenance, signing, verify
 from webui_fork.core import process
 from webui_fork.core.errors import ReproduceError, VerifyError
 from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp_folder
@@ -21,8 +20,9 @@ from webui_fork.oci import model
 from webui_fork.oci.model import Blob, Image
 from webui_fork.oci.reader import Store
 from webui_fork.oci.registry import DOCKER_INDEX
-from webui_fork.provenance import Claim
-from webui_fork.signing import Verifier
+from webui_fork.trust import compare, cosign, provenance, verify
+from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.provenance import Claim
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
 
@@ -76,9 +76,9 @@ def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> O
 
 
 def _claim(settings: Settings, store: Store, verifier: Verifier) -> Claim:
-    if why := signing.verification_error(settings, verifier, store.what, store.root.digest):
+    if why := cosign.verification_error(settings, verifier, store.what, store.root.digest):
         raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
-    found = signing.attested(settings, verifier, store.what, signing.PROVENANCE, store.root.digest)
+    found = cosign.attested(settings, verifier, store.what, cosign.PROVENANCE, store.root.digest)
     claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
     if not claims:
         raise VerifyError(f"{store.name} has no provenance that verifies.", why=found.why)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-from webui_fork import provenance, signing
 from webui_fork.config import tags, upstream_lock
 from webui_fork.core import process
 from webui_fork.core.errors import ForkError
@@ -26,10 +25,11 @@ from webui_fork.oci import model
 from webui_fork.oci.model import INDEX, Blob
 from webui_fork.oci.reader import Store
 from webui_fork.oci.registry import DOCKER_INDEX
-from webui_fork.provenance import Claim
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
-from webui_fork.signing import Verifier
+from webui_fork.trust import cosign, provenance
+from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.provenance import Claim
 
 _TITLE = "org.opencontainers.image."
 _PATCH_LAYER = model.SMALL  # bytes: far more than any series makes
@@ -74,9 +74,9 @@ def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = 
     verifier = replace(verifier, ca=store.ca)
     digest = store.root.digest
     with ThreadPoolExecutor(3) as pool:
-        signature = pool.submit(signing.verification_error, settings, verifier, store.what, digest)
-        proven = pool.submit(signing.attested, settings, verifier, store.what, signing.PROVENANCE, digest)
-        listed = pool.submit(signing.attested, settings, verifier, store.what, signing.SBOM, digest)
+        signature = pool.submit(cosign.verification_error, settings, verifier, store.what, digest)
+        proven = pool.submit(cosign.attested, settings, verifier, store.what, cosign.PROVENANCE, digest)
+        listed = pool.submit(cosign.attested, settings, verifier, store.what, cosign.SBOM, digest)
         found = [_signature(signature.result(), verifier)]
         claim, check = _provenance(proven.result())
         found.append(check)
@@ -109,7 +109,7 @@ def _signature(why: str, verifier: Verifier) -> Check:
     return Check("signature", Verdict.OK, f"made with {verifier.who}")
 
 
-def _provenance(found: signing.Attested) -> tuple[Claim | None, Check]:
+def _provenance(found: cosign.Attested) -> tuple[Claim | None, Check]:
     if not found.predicates:
         return None, Check("provenance", Verdict.BAD, f"no attestation that verifies: {found.why}")
     claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
@@ -122,7 +122,7 @@ def _provenance(found: signing.Attested) -> tuple[Claim | None, Check]:
     return claim, Check("provenance", Verdict.OK, f"{claim.tag}, built by {claim.builder}{commit}")
 
 
-def _sbom(found: signing.Attested, digest: str, claim: Claim | None) -> Check:
+def _sbom(found: cosign.Attested, digest: str, claim: Claim | None) -> Check:
     """Look for the tool's SBOM among the attested ones; a scanner's may stand beside it."""
     if not found.predicates:
         return Check("sbom", Verdict.BAD, f"no attestation that verifies: {found.why}")

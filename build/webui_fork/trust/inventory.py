@@ -22,7 +22,7 @@ from webui_fork.image import layers
 from webui_fork.image.layer_cache import code_digest
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer
-from webui_fork.purl import Package
+from webui_fork.trust.package import Package
 
 _STATUS = "var/lib/dpkg/status"
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")

@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from webui_fork import signing, statements
-from webui_fork.core import git
 from webui_fork.core.errors import SigningError
-from webui_fork.core.files import exclusive, temp_folder, write_atomic
+from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.image.inputs import Inputs
 from webui_fork.image.pipeline import Built
-from webui_fork.oci import layout, local_registry, transfer
+from webui_fork.oci import local_registry, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
-from webui_fork.signing import Signer
 from webui_fork.sources import programs
-from webui_fork.statements import Statements
+from webui_fork.trust import attestations
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust.attestations import Statements
+from webui_fork.trust.cosign import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
         RegistryError, SigningError, PassphraseError: what was built is kept in every case.
     """
     cosign, program = programs.find(settings, "cosign", ui), programs.find(settings, "registry", ui)
-    signer = signing.signer(settings, cosign, ui)
-    said = statements.of_build(settings, inputs, built, ui)
+    signer = trust_cosign.signer(settings, cosign, ui)
+    said = attestations.of_build(settings, inputs, built, ui)
 
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Pushing the layer {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
@@ -94,10 +94,10 @@ def seal(
     verifier = replace(signer.verifier(settings), ca=ca)
 
     def signed() -> bool:
-        if not signing.verification_error(settings, verifier, ref):
+        if not trust_cosign.verification_error(settings, verifier, ref):
             return False
-        signing.sign(settings, signer, ref, name, ca)
-        _verified(signing.verification_error(settings, verifier, ref), ref, verifier.who)
+        trust_cosign.sign(settings, signer, ref, name, ca)
+        _verified(trust_cosign.verification_error(settings, verifier, ref), ref, verifier.who)
         return True
 
     def attested() -> bool:  # one after the other: both are kept in one manifest
@@ -107,9 +107,11 @@ def seal(
                 continue
             file = work / f"{kind}.json"
             file.write_bytes(predicate)
-            signing.attest(settings, signer, ref, kind, file, ca)
+            trust_cosign.attest(settings, signer, ref, kind, file, ca)
             if not same(settings, verifier, ref, kind, predicate):
-                _verified(signing.attested(settings, verifier, ref, kind).why or "another predicate", ref, verifier.who)
+                _verified(
+                    trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate", ref, verifier.who
+                )
             made = True
         return made
 
@@ -119,13 +121,13 @@ def seal(
 
 
 def _predicates(said: Statements) -> list[tuple[str, bytes]]:
-    rows = [(signing.SBOM, said.sbom), (signing.PROVENANCE, said.provenance)]
+    rows = [(trust_cosign.SBOM, said.sbom), (trust_cosign.PROVENANCE, said.provenance)]
     return [(kind, data) for kind, data in rows if data is not None]
 
 
-def same(settings: Settings, verifier: signing.Verifier, what: str, kind: str, predicate: bytes) -> bool:
+def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:
     """Tell whether a verified attestation says just this."""
-    found = signing.attested(settings, verifier, what, kind).predicates
+    found = trust_cosign.attested(settings, verifier, what, kind).predicates
     wanted = _told(json.loads(predicate))
     return any(_told(item) == wanted for item in found)
 
@@ -153,34 +155,3 @@ def _verified(why: str, ref: str, who: str) -> None:
             why=why,
             remedy="Is the public key beside the private one its other half?",
         )
-
-
-def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> None:
-    """Write `out/image/` (an OCI layout, attestations included), SBOM, provenance and `out/build.json`.
-
-    The next stage starts from them.
-
-    Raises:
-        CacheError: it can't be written.
-    """
-    layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
-    assert sealed.statements.sbom is not None
-    write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
-    write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
-    commit, dirty = git.checkout(settings)
-    values = {
-        "schema": 2,
-        "tag": inputs.tag,
-        "digest": built.image.digest,
-        "release": built.tree.release,
-        "head": built.tree.head,
-        "patches": [patch.name for patch in inputs.patches],
-        "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
-        "drift": built.drift,
-        "inputs": dict(inputs.digests),
-        "statements": statements.digests(sealed.statements),
-        "commit": commit,
-        "dirty": dirty,
-        "key": sealed.key,
-    }
-    write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")

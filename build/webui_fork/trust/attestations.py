@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork import inventory, provenance
 from webui_fork.config import requirements_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
@@ -22,9 +21,10 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import layer_cache, python
 from webui_fork.oci import model
-from webui_fork.provenance import Input
-from webui_fork.purl import Package, normal
 from webui_fork.series.patch import Patch
+from webui_fork.trust import inventory, provenance
+from webui_fork.trust.package import Package, normal
+from webui_fork.trust.provenance import Input
 
 if TYPE_CHECKING:
     from webui_fork.image.inputs import Inputs
@@ -67,7 +67,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     record = settings.cache / "sbom" / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
     if record.exists():
         return record.read_bytes()
-    from webui_fork import sbom
+    from webui_fork.trust import sbom
 
     licence = git.read_file(git.repository(settings), built.source.commit, "LICENSE") or b""
     material = sbom.Material(

@@ -1,0 +1,1 @@
+"""Who made an image, of what, and whether that is so."""
