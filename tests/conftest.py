@@ -13,9 +13,9 @@ import pytest
 from git import Repo
 
 from helpers import Server, Talk
-from webui_fork import proven
 from webui_fork.core import settings as settings_module
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.publish import tested
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +77,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.stash.get(CHOSEN, False)
     ignored = any(config.getoption(name) for name in ("ignore", "ignore_glob", "collectonly"))
     if exitstatus:
-        proven.forget(own)
+        tested.forget(own)
     elif whole and not ignored and (built := config.stash.get(BUILT, None)):
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         passed = len(reporter.stats.get("passed", ())) if reporter else 0
-        proven.write(own, proven.Proven(*built, passed))
+        tested.write(own, tested.Proven(*built, passed))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

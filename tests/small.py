@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from registries import image_of
-from webui_fork import publish
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
@@ -16,7 +15,8 @@ from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import application, layers
 from webui_fork.oci import layout, model, reader, transfer
-from webui_fork.publish import Candidate
+from webui_fork.publish import promote
+from webui_fork.publish.promote import Candidate
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.trust import cosign as trust_cosign
@@ -113,10 +113,10 @@ class Shop:
         mark = "@" if tag.startswith("sha256:") else ":"
         return f"{host or self.host}/{self.name}{mark}{tag}"
 
-    def publish(self, what: Candidate, host: str = "") -> publish.Published:
+    def publish(self, what: Candidate, host: str = "") -> promote.Published:
         from helpers import Talk
 
-        return publish.run(self.settings, Talk(), what, publish.target_of(f"{host or self.host}/{self.name}"))
+        return promote.run(self.settings, Talk(), what, promote.target_of(f"{host or self.host}/{self.name}"))
 
     def checks(self, tag: str, host: str = "", verifier: Verifier | None = None) -> dict[str, verify.Check]:
         with reader.opened(self.settings, self.ref(tag, host)) as found:

@@ -25,7 +25,6 @@ from bases import image
 from measuring import machine, median, remove_images, timed
 from registries import registry
 from users import User
-from webui_fork import proven
 from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
@@ -35,7 +34,8 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import engine, model, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.registry import Registry
-from webui_fork.proven import Proven
+from webui_fork.publish import tested
+from webui_fork.publish.tested import Proven
 from webui_fork.series import apply
 from webui_fork.sources import programs
 
@@ -69,7 +69,7 @@ def checkout(real: Settings, built: pipeline.Built, host: str, folder: Path) -> 
     run(user, "lock", "--bases")
     user.commit()
     (user.root / "out").mkdir(exist_ok=True)
-    proven.write(Settings(user.root, user.cache, user.root, False), Proven("", built.tree.head, 1))
+    tested.write(Settings(user.root, user.cache, user.root, False), Proven("", built.tree.head, 1))
     run(user, "build", "--image", "upstream")
     return user
 

@@ -19,7 +19,6 @@ from bases import image, layer
 from containers import START
 from registries import registry
 from users import User
-from webui_fork import proven
 from webui_fork.config import tags
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
@@ -29,7 +28,8 @@ from webui_fork.image.layers import Entry
 from webui_fork.oci import engine, layout, model, transfer
 from webui_fork.oci.model import Layer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
-from webui_fork.proven import Proven
+from webui_fork.publish import tested
+from webui_fork.publish.tested import Proven
 
 ONE, TWO = b"one\n", b"two\n"
 WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
@@ -207,7 +207,7 @@ def user(
     made.commit()
     (made.root / "out").mkdir(exist_ok=True)
     own = Settings(made.root, made.cache, made.root, False)
-    proven.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
+    tested.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
     return made
 
 

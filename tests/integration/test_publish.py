@@ -28,14 +28,14 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork import proven, publish
 from webui_fork.cli import trust
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
-from webui_fork.proven import Proven
+from webui_fork.publish import promote, tested
+from webui_fork.publish.tested import Proven
 from webui_fork.trust import attestations as trust_attestations
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import sign, verify
@@ -144,7 +144,7 @@ def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tm
 @pytest.mark.parametrize("text", ["ghcr.io/me/x:v1", "ghcr.io/me/x@sha256:" + "0" * 64, "ghcr.io/ME/x"])
 def test_a_target_is_a_name_only(text: str) -> None:
     with pytest.raises(UsageError):
-        publish.target_of(text)
+        promote.target_of(text)
 
 
 def test_a_password_and_a_private_ca_reach_cosign_too(
@@ -257,12 +257,12 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
-    proven.write(shop.settings, Proven(what.root.digest, "0" * 40, 1))
+    tested.write(shop.settings, Proven(what.root.digest, "0" * 40, 1))
 
 
 def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
-    what = publish.candidate(shop.settings)
+    what = promote.candidate(shop.settings)
     done = shop.publish(what)
     assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
     with reader.opened(shop.settings, shop.ref(TAG)) as found:
@@ -287,20 +287,20 @@ def test_what_may_not_be_published_is_refused(
 ) -> None:
     left_behind(shop, tmp_path, **changes)
     with pytest.raises(PublishError, match=words):
-        publish.candidate(shop.settings)
+        promote.candidate(shop.settings)
 
 
 def test_what_was_not_tested_is_refused(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
-    proven.write(shop.settings, Proven("sha256:" + "1" * 64, "0" * 40, 1))
+    tested.write(shop.settings, Proven("sha256:" + "1" * 64, "0" * 40, 1))
     with pytest.raises(PublishError, match="not the one that passed the tests"):
-        publish.candidate(shop.settings)
-    proven.forget(shop.settings)
+        promote.candidate(shop.settings)
+    tested.forget(shop.settings)
     with pytest.raises(PublishError, match="No image has passed"):
-        publish.candidate(shop.settings)
+        promote.candidate(shop.settings)
     (shop.settings.out / "build.json").unlink()
     with pytest.raises(PublishError, match="Nothing was built"):
-        publish.candidate(shop.settings)
+        promote.candidate(shop.settings)
 
 
 def test_a_registry_that_refuses_leaves_no_half(shop: Shop, server: Server) -> None:

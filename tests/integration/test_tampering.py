@@ -13,7 +13,6 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork import publish
 from webui_fork.cli import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
@@ -21,6 +20,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.oci import connect, layout, reader, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
+from webui_fork.publish import promote
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign as trust_cosign
@@ -37,7 +37,7 @@ def shop(real: Settings, cosign: Path, program: Path, tmp_path: Path) -> Iterato
 
 
 @pytest.fixture
-def published(shop: Shop) -> publish.Published:
+def published(shop: Shop) -> promote.Published:
     return shop.publish(small.candidate(shop.settings))
 
 
@@ -57,7 +57,7 @@ def attached(shop: Shop, digest: str) -> dict[str, Attached]:
 
 
 def test_untouched_it_verifies_by_tag_digest_and_layout(
-    shop: Shop, published: publish.Published, tmp_path: Path
+    shop: Shop, published: promote.Published, tmp_path: Path
 ) -> None:
     for tag in (TAG, "v0.12.4", "0.12", "latest", published.digest):
         found = shop.checks(tag)
@@ -71,7 +71,7 @@ def test_untouched_it_verifies_by_tag_digest_and_layout(
     assert {check.verdict for check in checks} == {Verdict.OK}, checks
 
 
-def test_a_flipped_byte_in_a_layer(shop: Shop, published: publish.Published, tmp_path: Path) -> None:
+def test_a_flipped_byte_in_a_layer(shop: Shop, published: promote.Published, tmp_path: Path) -> None:
     layer = small.candidate(shop.settings).images[0].layers[0].layer
     blob = stored(shop, tmp_path, layer.digest)
     data = bytearray(blob.read_bytes())
@@ -82,7 +82,7 @@ def test_a_flipped_byte_in_a_layer(shop: Shop, published: publish.Published, tmp
     assert "gave other bytes than" in bad["layers"]
 
 
-def test_a_flipped_byte_in_a_layout(shop: Shop, published: publish.Published, tmp_path: Path) -> None:
+def test_a_flipped_byte_in_a_layout(shop: Shop, published: promote.Published, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     with opened(shop) as there:
         kept = transfer.attached(there, published.digest)
@@ -99,7 +99,7 @@ def test_a_flipped_byte_in_a_layout(shop: Shop, published: publish.Published, tm
     assert "is not what its digest" in checks["layers"].words
 
 
-def test_a_manifest_swapped_under_the_tag(shop: Shop, published: publish.Published) -> None:
+def test_a_manifest_swapped_under_the_tag(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
         transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
@@ -109,7 +109,7 @@ def test_a_manifest_swapped_under_the_tag(shop: Shop, published: publish.Publish
     assert shop.bad(published.digest) == {}
 
 
-def test_a_signature_of_another_digest(shop: Shop, published: publish.Published) -> None:
+def test_a_signature_of_another_digest(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
         transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
@@ -120,7 +120,7 @@ def test_a_signature_of_another_digest(shop: Shop, published: publish.Published)
     assert "no attestation that verifies" in bad["provenance"]
 
 
-def test_an_attestation_of_another_image(shop: Shop, published: publish.Published) -> None:
+def test_an_attestation_of_another_image(shop: Shop, published: promote.Published) -> None:
     """The image is signed by us, its attestations are those of another of ours."""
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
@@ -145,7 +145,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
     assert "does not name the layer" in bad["provenance of layers"]
 
 
-def test_a_wrong_key(shop: Shop, published: publish.Published, cosign: Path, tmp_path: Path) -> None:
+def test_a_wrong_key(shop: Shop, published: promote.Published, cosign: Path, tmp_path: Path) -> None:
     stranger = replace(shop.settings, config=tmp_path / "stranger")
     other = trust_cosign.signer(stranger, cosign, Talk()).verifier(stranger)
     bad = shop.bad(TAG, verifier=other)
@@ -153,7 +153,7 @@ def test_a_wrong_key(shop: Shop, published: publish.Published, cosign: Path, tmp
     assert {"signature", "provenance", "sbom", "contents"} == set(bad)
 
 
-def test_a_stripped_signature(shop: Shop, published: publish.Published) -> None:
+def test_a_stripped_signature(shop: Shop, published: promote.Published) -> None:
     item = attached(shop, published.digest)["sig"]
     url = f"http://{shop.host}/v2/{shop.name}/manifests/{item.manifest.digest}"
     assert requests.delete(url, timeout=10).status_code == 202
@@ -162,7 +162,7 @@ def test_a_stripped_signature(shop: Shop, published: publish.Published) -> None:
     assert "no signatures found" in bad["signature"]
 
 
-def test_stripped_attestations(shop: Shop, published: publish.Published) -> None:
+def test_stripped_attestations(shop: Shop, published: promote.Published) -> None:
     item = attached(shop, published.digest)["att"]
     url = f"http://{shop.host}/v2/{shop.name}/manifests/{item.manifest.digest}"
     assert requests.delete(url, timeout=10).status_code == 202
@@ -174,7 +174,7 @@ def edited(shop: Shop) -> tuple[series_patch.Patch, ...]:
     return (series_patch.parse(patches[0].name, patches[0].data.replace(b"+", b"+ ", 1)), *patches[1:])
 
 
-def test_a_patch_edited_in_the_image_after_signing(shop: Shop, published: publish.Published) -> None:
+def test_a_patch_edited_in_the_image_after_signing(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, inside=edited(shop))
     assert other.root.digest != published.digest
     with opened(shop) as there:
@@ -190,14 +190,14 @@ def test_an_image_that_holds_another_patch_than_was_attested(shop: Shop) -> None
     assert f"the image holds other patches than signed: {patches[0].name}" in caught.value.why
 
 
-def test_a_series_that_was_edited_after_publishing(shop: Shop, published: publish.Published) -> None:
+def test_a_series_that_was_edited_after_publishing(shop: Shop, published: promote.Published) -> None:
     patch = edited(shop)[0]
     (shop.settings.patches / patch.name).write_bytes(patch.data)
     bad = shop.bad(TAG)
     assert bad == {"patches": f"not those of series of this checkout: {patch.name}"}
 
 
-def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: publish.Published) -> None:
+def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: promote.Published) -> None:
     small.pin(shop.settings, revision=2)
     newer = shop.publish(small.candidate(shop.settings, b"newer"))
     with opened(shop) as there:
@@ -211,7 +211,7 @@ def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: publish.
     assert shop.bad(newer.digest) == {}
 
 
-def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: publish.Published) -> None:
+def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: promote.Published) -> None:
     small.pin(shop.settings, revision=2)
     shop.publish(small.candidate(shop.settings, b"newer"))
     with opened(shop) as there:
@@ -225,7 +225,7 @@ def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: publish.Pu
 
 
 def test_a_registry_that_lists_no_tags_leaves_the_newest_unknown(
-    shop: Shop, published: publish.Published, server: Server
+    shop: Shop, published: promote.Published, server: Server
 ) -> None:
     proxy = Proxy(server, f"http://{shop.host}")
     proxy.change = lambda path, body: b'{"tags": []}' if path.endswith("/tags/list") else body
@@ -233,7 +233,7 @@ def test_a_registry_that_lists_no_tags_leaves_the_newest_unknown(
     assert shop.checks(TAG, proxy.host)["tag"].verdict is Verdict.OK
 
 
-def test_an_older_release_s_image_under_a_newer_release_s_tag(shop: Shop, published: publish.Published) -> None:
+def test_an_older_release_s_image_under_a_newer_release_s_tag(shop: Shop, published: promote.Published) -> None:
     with opened(shop) as there:
         older = there.manifest(published.digest)
         assert older
@@ -241,14 +241,14 @@ def test_an_older_release_s_image_under_a_newer_release_s_tag(shop: Shop, publis
     assert "a replay" in shop.bad("v0.12.5")["tag"]
 
 
-def test_a_registry_that_lies_about_a_manifest(shop: Shop, published: publish.Published, server: Server) -> None:
+def test_a_registry_that_lies_about_a_manifest(shop: Shop, published: promote.Published, server: Server) -> None:
     proxy = Proxy(server, f"http://{shop.host}")
     proxy.change = lambda path, body: body + b" " if path.endswith(published.digest) else body
     with pytest.raises(RegistryError, match=f"gave other bytes than {published.digest}"):
         shop.bad(published.digest, proxy.host)
 
 
-def test_a_registry_that_lies_about_a_blob(shop: Shop, published: publish.Published, server: Server) -> None:
+def test_a_registry_that_lies_about_a_blob(shop: Shop, published: promote.Published, server: Server) -> None:
     layer = small.candidate(shop.settings).images[0].layers[0].layer.digest
     proxy = Proxy(server, f"http://{shop.host}")
     proxy.change = lambda path, body: body[:-1] + b"x" if path.endswith(layer) else body
@@ -280,7 +280,7 @@ def test_a_registry_that_keeps_something_else_than_it_was_given(shop: Shop, serv
 
 
 def test_a_mirror_that_has_only_the_image(
-    shop: Shop, published: publish.Published, program: Path, tmp_path: Path
+    shop: Shop, published: promote.Published, program: Path, tmp_path: Path
 ) -> None:
     what = small.candidate(shop.settings)
     with registry(program, tmp_path / "mirror") as mirror:
@@ -292,7 +292,7 @@ def test_a_mirror_that_has_only_the_image(
 
 
 def test_a_mirror_without_referrers_that_has_all_tags(
-    shop: Shop, published: publish.Published, program: Path, tmp_path: Path
+    shop: Shop, published: promote.Published, program: Path, tmp_path: Path
 ) -> None:
     """docker-registry 2.8 knows no referrers API: signatures are kept as tags, and that is enough."""
     what = small.candidate(shop.settings)
@@ -307,7 +307,7 @@ def test_a_mirror_without_referrers_that_has_all_tags(
 
 
 def test_the_command_s_exit_code_and_words(
-    shop: Shop, published: publish.Published, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shop: Shop, published: promote.Published, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, value in (("ROOT", shop.settings.root), ("CACHE", shop.settings.cache), ("CONFIG", shop.settings.config)):
         monkeypatch.setenv(f"WEBUI_FORK_{name}", str(value))

@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from webui_fork import pin as pinning
-from webui_fork import publish as publishing
 from webui_fork.core import text
 from webui_fork.core.errors import ReproduceError, UsageError, VerifyError
 from webui_fork.core.files import exclusive
@@ -17,6 +15,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import variants
 from webui_fork.oci import connect, reader
+from webui_fork.publish import deploy as pinning
+from webui_fork.publish import promote as publishing
 from webui_fork.sources import programs
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import reproduce as reproducing
@@ -90,7 +90,7 @@ def pin(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Verify an image, and have `deploy/` name it by digest.
 
     Raises:
-        VerifyError: it does not verify. ForkError: see :mod:`webui_fork.pin`.
+        VerifyError: it does not verify. ForkError: see :mod:`webui_fork.publish.deploy`.
     """
     named = pinning.name_of(arguments.ref, arguments.alias)
     signer = verifier(settings, arguments, ui)
@@ -135,7 +135,7 @@ def publish(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> 
     """Promote the tested image to a registry, and print what names it now.
 
     Raises:
-        ForkError: see :mod:`webui_fork.publish`.
+        ForkError: see :mod:`webui_fork.publish.promote`.
     """
     target = publishing.target_of(arguments.target)
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as held:

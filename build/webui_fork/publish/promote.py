@@ -10,7 +10,6 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from webui_fork import proven
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -28,6 +27,7 @@ from webui_fork.oci.model import Attached, Blob, Image, Layer
 from webui_fork.oci.reader import Store
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
+from webui_fork.publish import tested
 from webui_fork.sources import programs
 from webui_fork.trust import attestations, sign, verify
 from webui_fork.trust import cosign as trust_cosign
@@ -95,7 +95,7 @@ def candidate(settings: Settings) -> Candidate:
     if record["drift"]:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
     _refuse_dirty(record["commit"], dirty=record["dirty"])
-    proven.check(settings, digest=layout.image.digest)
+    tested.check(settings, digest=layout.image.digest)
     fixed = tags.parse(record["tag"])
     assert fixed  # a lock's tag is one
     return Candidate(
@@ -133,7 +133,7 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
     """
     commit, dirty = git.checkout(settings)
     _refuse_dirty(commit, dirty=dirty)
-    proven.check(settings, head=made.head)
+    tested.check(settings, head=made.head)
     own = made.layer.layer
 
     def find(layer: Layer) -> content.Content:

@@ -1,0 +1,1 @@
+"""A tested digest gets its names."""
