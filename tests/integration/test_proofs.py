@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import rebase
 from webui_fork.core import git
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, unpack
-from webui_fork.rebase import Releases
+from webui_fork.rebase import cherry_pick
+from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
@@ -50,10 +50,10 @@ def without(real: Settings, inputs: image_inputs.Inputs, number: int) -> tuple[P
     parent = whole.commits[number - 1] if number else commit
     rest = list(PATCHES[:number])
     ends = Releases(repo, commit, commit, inputs.lock.epoch, inputs.lock.version)
-    merge = rebase.merger(repo, commit, real.environ)
+    merge = cherry_pick.merger(repo, commit, real.environ)
     for later in range(number + 1, len(PATCHES)):
         before, after = whole.commits[later - 1], whole.commits[later]
-        row = rebase.carry_patch(ends, PATCHES[later], before, after, parent, merge)
+        row = cherry_pick.carry_patch(ends, PATCHES[later], before, after, parent, merge)
         assert row.patch, f"{row.name} stands on {PATCHES[number].name}, and its header does not say so: {row.why}"
         assert row.commit
         rest.append(row.patch)

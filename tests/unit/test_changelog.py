@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from webui_fork import changelog
+from webui_fork.rebase import changelog
 
 TEXT = """\
 # Changelog

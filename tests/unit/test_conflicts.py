@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import conflicts, rebase
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import Settings
 from webui_fork.merge.text import Merger
-from webui_fork.rebase import Releases
+from webui_fork.rebase import cherry_pick, conflict
+from webui_fork.rebase.releases import Releases
 from webui_fork.series import patch
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive, release
@@ -36,13 +36,13 @@ class Case:
         data, commit = make_patch(self.repo, old, {CODE: b"x = 2\n", GONE: None, HIDDEN: b"z = 1\n"})
         self.patch: Patch = patch.parse("do-a-thing.patch", data)
         ends = Releases(self.repo, old, self.new, EPOCH, "1.3.0")
-        carried = rebase.carry_patch(ends, self.patch, old, commit, self.new, Merger({"PATH": os.environ["PATH"]}))
-        self.conflict = conflicts.Conflict(self.patch, carried, old, commit, self.new, None, None)
-        self.words = conflicts.lay_out(settings, self.repo, self.conflict)
-        self.tree = conflicts.tree(settings)
+        carried = cherry_pick.carry_patch(ends, self.patch, old, commit, self.new, Merger({"PATH": os.environ["PATH"]}))
+        self.conflict = conflict.Conflict(self.patch, carried, old, commit, self.new, None, None)
+        self.words = conflict.lay_out(settings, self.repo, self.conflict)
+        self.tree = conflict.tree(settings)
 
     def resolution(self, *, accept: bool = False) -> Patch:
-        return conflicts.resolution(self.settings, self.repo, self.patch, self.new, EPOCH, accept=accept)
+        return conflict.resolution(self.settings, self.repo, self.patch, self.new, EPOCH, accept=accept)
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_what_is_no_python_is_not_taken(case: Case) -> None:
 
 def test_a_tree_that_nobody_touched_is_taken_only_on_a_word(case: Case) -> None:
     (case.tree / CODE).write_text("x = 23\n")
-    laid_out = conflicts._tree_of(case.settings, case.patch, case.settings.environ)
-    (conflicts.folder(case.settings) / "laid-out").write_text(laid_out)
+    laid_out = conflict._tree_of(case.settings, case.patch, case.settings.environ)
+    (conflict.folder(case.settings) / "laid-out").write_text(laid_out)
     with pytest.raises(ConflictError, match="Nobody changed") as error:
         case.resolution()
     assert "--accept" in error.value.remedy

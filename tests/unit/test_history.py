@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork import history
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.settings import CHECKOUT
-from webui_fork.history import Expect, Release
-from webui_fork.rebase import Outcome
+from webui_fork.rebase import backtest
+from webui_fork.rebase.backtest import Expect
+from webui_fork.rebase.cherry_pick import Outcome
+from webui_fork.rebase.releases import Release
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import archive, release
@@ -35,12 +36,12 @@ def test_what_is_expected() -> None:
 def test_expectations_of_another_form(tmp_path: Path) -> None:
     (tmp_path / "expect.toml").write_text("[[x]]\nwhere = 'y'\n")
     with pytest.raises(SeriesError, match=r"expect\.toml"):
-        history.read_expectations(tmp_path / "expect.toml")
+        backtest.read_expectations(tmp_path / "expect.toml")
 
 
 def test_every_series_of_the_data_set_is_read_and_has_expectations() -> None:
     data = CHECKOUT / "tests/assets/series"
-    expected = history.read_expectations(data / "expect.toml")
+    expected = backtest.read_expectations(data / "expect.toml")
     folders = [path.parent for path in data.glob("*/series")]
     assert len(folders) >= 7
     for folder in folders:
@@ -60,7 +61,7 @@ def test_a_replay_judges_us_and_the_others_alike(tmp_path: Path) -> None:
         releases.append(Release(f"1.3.{number}", commit, 1_700_000_000))
     patches = [series_patch.parse("skip-the-empty.patch", data)]
     expected = {"skip-the-empty": (EXPECT,)}
-    rows = list(history.replay(repo, "1.2.3", patches, releases, expected, {"PATH": os.environ["PATH"]}, peers=True))
+    rows = list(backtest.replay(repo, "1.2.3", patches, releases, expected, {"PATH": os.environ["PATH"]}, peers=True))
     assert [(row.old, row.new, row.outcome, row.verdict) for row in rows] == [
         ("1.2.3", "1.3.0", Outcome.MERGED, "right"),
         ("1.3.0", "1.3.1", Outcome.MERGED, "right"),

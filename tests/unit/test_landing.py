@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork import landing
+from webui_fork.rebase import candidate
 
 
 @pytest.mark.parametrize(
@@ -24,4 +24,4 @@ from webui_fork import landing
     ],
 )
 def test_a_line_in_the_changelog(text: str, made: str) -> None:
-    assert landing.noted(text, "- new") == made
+    assert candidate.noted(text, "- new") == made

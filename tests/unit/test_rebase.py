@@ -9,10 +9,11 @@ import pytest
 from git import Repo
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
-from webui_fork import rebase
 from webui_fork.core import git
 from webui_fork.merge.text import Merger
-from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.rebase import cherry_pick
+from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import release
@@ -54,7 +55,7 @@ class World:
         self.data = data
         patch = series_patch.parse("do-a-thing.patch", data)
         merge = Merger({"PATH": os.environ["PATH"]})
-        return rebase.carry_patch(self.ends, patch, self.old, commit, self.new, merge)
+        return cherry_pick.carry_patch(self.ends, patch, self.old, commit, self.new, merge)
 
     def file(self, carried: Carried, path: str = CODE) -> str:
         assert carried.commit
@@ -217,7 +218,7 @@ def test_modes_are_carried(tmp_path: Path) -> None:
     made = world.repo.git.commit_tree(tree, "-p", world.old, "-m", "Do a thing", "-m", HEADER, env=who)
     patch = series_patch.parse("do-a-thing.patch", apply.export(world.repo, made))
     merge = Merger({"PATH": os.environ["PATH"]})
-    carried = rebase.carry_patch(world.ends, patch, world.old, made, world.new, merge)
+    carried = cherry_pick.carry_patch(world.ends, patch, world.old, made, world.new, merge)
     assert carried.commit
     listed = world.repo.git.ls_tree("-r", carried.commit)
     assert [row.split()[0] for row in listed.splitlines() if row.endswith((CODE, "x.sh"))] == ["100755", "100755"]

@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from webui_fork import charts, rebase_report
-from webui_fork.changelog import Note
-from webui_fork.rebase_report import Check, PatchRow, RebaseReport
+from webui_fork.rebase import charts, report
+from webui_fork.rebase.changelog import Note
+from webui_fork.rebase.report import Check, PatchRow, RebaseReport
 
 REPORT = RebaseReport(
     old="1.2.3",
@@ -28,11 +28,11 @@ REPORT = RebaseReport(
 
 
 def test_json_gives_the_report_back() -> None:
-    assert rebase_report.from_json(rebase_report.to_json(REPORT)) == REPORT
+    assert report.from_json(report.to_json(REPORT)) == REPORT
 
 
 def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
-    text = rebase_report.markdown(REPORT)
+    text = report.markdown(REPORT)
     assert "1 unchanged, 1 relocated, 1 upstreamed" in text
     assert "| `two.patch` | relocated | syntax tree | +3 −1 | +3 −1 | please review; its proof |" in text
     assert "its proof is green \\| on stock" in text
@@ -43,12 +43,12 @@ def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
 
 def test_markdown_fits_a_pull_request() -> None:
     long = replace(REPORT, rows=(PatchRow("x.patch", "merged", "3-way", (1, 1), (1, 1), "+x\n" * 50_000),))
-    assert len(rebase_report.markdown(long)) < 65_536
-    assert "(cut: report.html has all of it)" in rebase_report.markdown(long)
+    assert len(report.markdown(long)) < 65_536
+    assert "(cut: report.html has all of it)" in report.markdown(long)
 
 
 def test_the_page_needs_nothing_else_and_escapes() -> None:
-    page = rebase_report.page(REPORT)
+    page = report.page(REPORT)
     assert "<b>" not in page.replace("<b>1.3.0</b>", "")
     assert "&lt;now&gt;" in page
     for needed in ("src=", "href=", "url(", "<script"):
@@ -58,20 +58,20 @@ def test_the_page_needs_nothing_else_and_escapes() -> None:
 
 @pytest.mark.parametrize("verdict", ["ready", "not proved", "gate failed", "conflict"])
 def test_every_verdict_has_words(verdict: str) -> None:
-    assert rebase_report.markdown(replace(REPORT, verdict=verdict))
-    assert rebase_report.page(replace(REPORT, verdict=verdict))
+    assert report.markdown(replace(REPORT, verdict=verdict))
+    assert report.page(replace(REPORT, verdict=verdict))
 
 
 def test_an_interdiff_leaves_out_what_only_moved() -> None:
     old = b"diff --git a/x b/x\nindex aaaa..bbbb 100644\n@@ -1,3 +1,4 @@\n a\n+b\n"
     moved = b"diff --git a/x b/x\nindex cccc..dddd 100644\n@@ -9,3 +9,4 @@ def f():\n a\n+b\n"
-    assert rebase_report.interdiff(old, moved) == ""
-    assert "+ z" in rebase_report.interdiff(old, moved.replace(b" a\n", b" z\n"))
+    assert report.interdiff(old, moved) == ""
+    assert "+ z" in report.interdiff(old, moved.replace(b" a\n", b" z\n"))
 
 
 def test_pictures_are_well_formed_and_say_what_is_pointed_at() -> None:
     cells = {("a & b", "1.0"): ("offset", "3-way"), ("c", "1.0"): ("conflict", "both <change>")}
-    drawn = charts.heat_map("T", ["a & b", "c"], ["1.0", "1.1"], cells, rebase_report.COLORS)
+    drawn = charts.heat_map("T", ["a & b", "c"], ["1.0", "1.1"], cells, report.COLORS)
     titles = [node.text for node in ET.fromstring(drawn).iter("{http://www.w3.org/2000/svg}title")]
     assert "a & b on 1.0: 3-way" in titles
     assert "c on 1.1: not tried" in titles

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import rebase_state
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, UsageError
 from webui_fork.core.settings import Settings
-from webui_fork.rebase_state import State
+from webui_fork.rebase import state as rebase_state
+from webui_fork.rebase.state import State
 
 PIN = Lock(
     "1.3.0",

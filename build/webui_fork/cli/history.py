@@ -12,7 +12,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import charts, history, rebase, rebase_report
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -21,8 +20,11 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.history import Release, Row
-from webui_fork.rebase import Outcome, Releases
+from webui_fork.rebase import backtest as rebase_backtest
+from webui_fork.rebase import charts, cherry_pick, report
+from webui_fork.rebase.backtest import Row
+from webui_fork.rebase.cherry_pick import Outcome
+from webui_fork.rebase.releases import Release, Releases
 from webui_fork.series import apply
 from webui_fork.sources import package_index
 from webui_fork.sources import release as sources_release
@@ -67,9 +69,9 @@ def _version(text: str) -> Version:
 def _one(settings: Settings, folder: Path, releases: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
     repo = git.repository(settings)
     _, patches = apply.read_series(folder)
-    rows = history.read_expectations(expected) if expected.exists() else {}
+    rows = rebase_backtest.read_expectations(expected) if expected.exists() else {}
     usable = [one for one in releases if _version(one.version) >= _version(folder.name)]
-    return list(history.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
+    return list(rebase_backtest.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
 
 
 def backtest(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -158,18 +160,18 @@ def matrix(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> N
     with ui.step("carry", f"Carrying {len(patches)} patches to {len(releases)} releases"):
         for release in releases:
             ends = Releases(repo, old, release.commit, release.epoch, release.version)
-            merge = rebase.merger(repo, release.commit, settings.environ)
+            merge = cherry_pick.merger(repo, release.commit, settings.environ)
             parent = release.commit
             for number, patch in enumerate(patches):
                 before = tree.commits[number - 1] if number else tree.release
-                row = rebase.carry_patch(ends, patch, before, tree.commits[number], parent, merge)
+                row = cherry_pick.carry_patch(ends, patch, before, tree.commits[number], parent, merge)
                 words = row.why.partition("\n")[0] or row.method.word
                 cells[patch.name.removesuffix(".patch"), release.version] = (str(row.outcome), words)
                 parent = row.commit or parent
             ui.say(f"{release.version}: done")
     names, versions = [patch.name.removesuffix(".patch") for patch in patches], [one.version for one in releases]
     title = f"The series of {pinned.version} on every release since {versions[0]}"
-    write_atomic(settings.out / "matrix.svg", charts.heat_map(title, names, versions, cells, rebase_report.COLORS))
+    write_atomic(settings.out / "matrix.svg", charts.heat_map(title, names, versions, cells, report.COLORS))
     values = [{"patch": p, "release": v, "outcome": o, "why": w} for (p, v), (o, w) in cells.items()]
     write_atomic(settings.out / "matrix.json", json.dumps(values, indent=1) + "\n")
     rows = [("release", *(str(outcome) for outcome in Outcome))]

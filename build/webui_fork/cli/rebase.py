@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork import bump, rebase_report
 from webui_fork.config import upstream_lock
 from webui_fork.core import text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.rebase import report
+from webui_fork.rebase import run as rebase_run
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Begin a rebase, go on with one, or take it back; print the summary.
 
     Raises:
-        UsageError: options that do not go together. ForkError: see :mod:`webui_fork.bump`.
+        UsageError: options that do not go together. ForkError: see :mod:`webui_fork.rebase.run`.
     """
     going = arguments.resume or arguments.skip or arguments.abort
     if going and (arguments.to or arguments.no_gate):
@@ -27,18 +28,18 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             raise UsageError(f"--{name} goes with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         if arguments.abort:
-            print(f"The rebase to {bump.abort(settings)} is taken back; the checkout is as it was.")
+            print(f"The rebase to {rebase_run.abort(settings)} is taken back; the checkout is as it was.")
             return
         if arguments.resume or arguments.skip:
             decision = {"skip": arguments.skip, "earlier": arguments.earlier, "accept": arguments.accept}
-            done = bump.resume(settings, ui, **decision)
+            done = rebase_run.resume(settings, ui, **decision)
         else:
-            begun = bump.start(settings, ui, arguments.to, gated=not arguments.no_gate)
+            begun = rebase_run.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
                 version = upstream_lock.read(settings.lock_file).version
                 print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
                 return
             done = begun
-    print(text.table(rebase_report.summary(done)))
+    print(text.table(report.summary(done)))
     print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
     print("Next: git log; review the commits." if done.verdict == "ready" else "Next: nox -s tests, then review.")

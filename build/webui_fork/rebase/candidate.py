@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 
-from webui_fork import rebase_state
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -16,7 +15,8 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs, refresh_locks
-from webui_fork.rebase import Carried, Outcome
+from webui_fork.rebase import state as rebase_state
+from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.series import worktree
 from webui_fork.series.patch import Patch
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import contracts
 from webui_fork.core.git import read_file
 from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import File, Method
+from webui_fork.rebase import api_breaks
+from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
@@ -56,17 +57,6 @@ class Carried:
     needs_proof: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Releases:
-    """The two ends of a rebase: release commits, and epoch and version of the new one."""
-
-    repo: Repo
-    old: str
-    new: str
-    epoch: int
-    version: str
-
-
 def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
     """Return what merges files in the layout of a release."""
     return Merger(environ, read_file(repo, release, "pyproject.toml"))
@@ -94,7 +84,7 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     admitting = series_patch.admitting(patch, ends.version)
     commit = commit_files(ends, parent, admitting, contents, modes)
     carried = series_patch.parse(patch.name, apply.export(ends.repo, commit))
-    if why := contracts.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
+    if why := api_breaks.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
     needs = any(file.needs_proof for file in files)
@@ -132,7 +122,7 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
     if theirs is None and ours is None:
         return File(path, Method.NONE, three_way.GONE)
     if theirs is None and base is not None:
-        why = f"the new release has no {path}. {contracts.whereabouts(ends, before, parent, path)}"
+        why = f"the new release has no {path}. {api_breaks.whereabouts(ends, before, parent, path)}"
         return File(path, Method.PERSON, None, why)
     if base is None and theirs is not None and theirs != ours:
         return File(path, Method.PERSON, None, f"the patch adds {path}, which the new release has, with other content")

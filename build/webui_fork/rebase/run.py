@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from webui_fork import changelog, conflicts, gate, landing, newest, rebase, rebase_report, rebase_state
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -20,10 +19,15 @@ from webui_fork.core.errors import ConflictError, GateError, LockError, SourceEr
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.history import Release
-from webui_fork.rebase import Carried, Outcome, Releases
-from webui_fork.rebase_report import PatchRow, RebaseReport
-from webui_fork.rebase_state import State
+from webui_fork.rebase import candidate as rebase_candidate
+from webui_fork.rebase import changelog, cherry_pick, gate, target
+from webui_fork.rebase import conflict as rebase_conflict
+from webui_fork.rebase import report as rebase_report
+from webui_fork.rebase import state as rebase_state
+from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.rebase.releases import Release, Releases
+from webui_fork.rebase.report import PatchRow, RebaseReport
+from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import package_index, release
@@ -64,7 +68,7 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
         )
     head = git.require_clean(settings)
     old = upstream_lock.read(settings.lock_file)
-    new = newest.target(settings, old, version, ui)
+    new = target.target(settings, old, version, ui)
     if new is None:
         return None
     return proceed(settings, ui, State(head, upstream_lock.dump(new), gated))
@@ -82,7 +86,7 @@ def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accep
     saved = settings.out / "rebase" / "report.json"
     if state.candidate and saved.exists():
         report = rebase_report.from_json(saved.read_text())
-        if landing.landed(settings, state.candidate):  # interrupted after its last step
+        if rebase_candidate.landed(settings, state.candidate):  # interrupted after its last step
             return _close(settings, report)
         if git.require_clean(settings) != state.head:
             raise _moved()
@@ -110,12 +114,12 @@ def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earl
     number = [patch.name for patch in job.patches].index(state.conflict)
     patch, before = job.patches[number], (job.tree.release, *job.tree.commits)[number]
     if earlier:
-        conflicts.take_earlier(settings, state.parent)
+        rebase_conflict.take_earlier(settings, state.parent)
     accept = accept or earlier  # it was a person's decision once
-    made = conflicts.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch, accept=accept)
-    rebase.by_hand(job.ends, patch, made.data, state.parent)  # what can't go on is not remembered either
-    name = conflicts.key(job.ends.repo, patch, before, job.tree.commits[number], state.parent)
-    write_atomic(conflicts.remembered(settings, name), made.data)
+    made = rebase_conflict.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch, accept=accept)
+    cherry_pick.by_hand(job.ends, patch, made.data, state.parent)  # what can't go on is not remembered either
+    name = rebase_conflict.key(job.ends.repo, patch, before, job.tree.commits[number], state.parent)
+    write_atomic(rebase_conflict.remembered(settings, name), made.data)
     return replace(clean, resolved=(*state.resolved, (patch.name, made.data.decode())))
 
 
@@ -127,17 +131,17 @@ def abort(settings: Settings) -> str:
     """
     version = _under_way_version(settings)
     state = _readable(settings)
-    if state and state.candidate and landing.landed(settings, state.candidate):
-        landing.remove(settings)
+    if state and state.candidate and rebase_candidate.landed(settings, state.candidate):
+        rebase_candidate.remove(settings)
         rebase_state.clear(settings)
         raise ConflictError(
             f"The rebase to {version} had ended: its commits are on the branch.",
             remedy=f"`git reset --hard {state.head[:12]}` takes them back, if that is what you want.",
         )
     repo = git.repository(settings)
-    conflicts.remove_tree(settings, repo)
-    landing.remove(settings)
-    shutil.rmtree(conflicts.folder(settings), ignore_errors=True)
+    rebase_conflict.remove_tree(settings, repo)
+    rebase_candidate.remove(settings)
+    shutil.rmtree(rebase_conflict.folder(settings), ignore_errors=True)
     rebase_state.clear(settings)
     return version
 
@@ -180,10 +184,10 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     """Carry, prove, land. Raises as :func:`start`."""
     job = _job(settings, ui, state)
     rebase_state.write(settings, state)  # only a rebase that can start is one under way
-    landing.prepare(settings, state.head)
-    candidate = landing.candidate(settings)
+    rebase_candidate.prepare(settings, state.head)
+    candidate = rebase_candidate.candidate(settings)
     if state.gate:
-        landing.relock(candidate, ui, job.new.version)
+        rebase_candidate.relock(candidate, ui, job.new.version)
         if state.stock is None:
             state = replace(state, stock=tuple(gate.stock(candidate, ui, job.patches).items()))
             rebase_state.write(settings, state)
@@ -203,9 +207,9 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     report = _report(job, carried, "not proved", ui)
     _write(settings, report)
     if not state.gate:
-        landing.relock(candidate, ui, job.new.version)
+        rebase_candidate.relock(candidate, ui, job.new.version)
     with ui.step("commits"):
-        commit = landing.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
+        commit = rebase_candidate.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
     state = replace(state, candidate=commit)
     rebase_state.write(settings, state)
     return _finish(settings, ui, state, report)
@@ -213,9 +217,9 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
 
 def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport) -> RebaseReport:
     """Run the gate on the candidate, and move the checkout to it."""
-    landing.prepare(settings, state.candidate)
+    rebase_candidate.prepare(settings, state.candidate)
     if state.gate:
-        checks, digest = gate.run(landing.candidate(settings), ui)
+        checks, digest = gate.run(rebase_candidate.candidate(settings), ui)
         failed = [check for check in checks if check.passed is False]
         verdict = "gate failed" if failed else "ready"
         report = replace(report, verdict=verdict, checks=checks, digest=digest, times=tuple(ui.times.items()))
@@ -227,14 +231,14 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
                 remedy="out/rebase/report.md has it. Put it right in out/rebase/candidate and commit there, then "
                 "`nox -s rebase -- --continue`; or `--abort`.",
             )
-    landing.land(settings)
+    rebase_candidate.land(settings)
     return _close(settings, report)
 
 
 def _close(settings: Settings, report: RebaseReport) -> RebaseReport:
     """Leave nothing of a finished rebase but its commits and its report."""
-    landing.remove(settings)
-    conflicts.remove_tree(settings, git.repository(settings))
+    rebase_candidate.remove(settings)
+    rebase_conflict.remove_tree(settings, git.repository(settings))
     rebase_state.clear(settings)
     return report
 
@@ -261,19 +265,19 @@ def _unproved(row: Carried) -> Carried:
 
 def _carry(settings: Settings, job: Job) -> list[Carried]:
     """Carry patch by patch, taking what a person decided, to the end or to the first that waits for a person."""
-    merge = rebase.merger(job.ends.repo, job.ends.new, settings.environ)
+    merge = cherry_pick.merger(job.ends.repo, job.ends.new, settings.environ)
     resolved, stock, parent = dict(job.state.resolved), dict(job.state.stock or ()), job.ends.new
     rows: list[Carried] = []
     for number, patch in enumerate(job.patches):
         before = job.tree.commits[number - 1] if number else job.tree.release
         if patch.name in job.state.skipped:
-            row = rebase.dropped(patch, "a person dropped it")
+            row = cherry_pick.dropped(patch, "a person dropped it")
         elif stock.get(patch.name, ("", ""))[0] == gate.GREEN:
-            row = rebase.upstreamed(patch, stock[patch.name][1])
+            row = cherry_pick.upstreamed(patch, stock[patch.name][1])
         elif patch.name in resolved:
-            row = rebase.by_hand(job.ends, patch, resolved[patch.name].encode(), parent)
+            row = cherry_pick.by_hand(job.ends, patch, resolved[patch.name].encode(), parent)
         else:
-            row = rebase.carry_patch(job.ends, patch, before, job.tree.commits[number], parent, merge)
+            row = cherry_pick.carry_patch(job.ends, patch, before, job.tree.commits[number], parent, merge)
         rows.append(row)
         if _waits(row, job.state):
             break
@@ -288,21 +292,21 @@ def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried]
     before = job.tree.commits[number - 1] if number else job.tree.release
     done = [one.commit for one in carried[: [c.name for c in carried].index(row.name)] if one.commit]
     parent = done[-1] if done else job.ends.new
-    merge = rebase.merger(job.ends.repo, job.ends.new, settings.environ)
+    merge = cherry_pick.merger(job.ends.repo, job.ends.new, settings.environ)
     with ui.step("cause", "Looking for the release that brought the conflict"):
-        found = conflicts.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
-    known = conflicts.remembered(settings, conflicts.key(job.ends.repo, patch, before, after, parent))
+        found = rebase_conflict.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
+    known = rebase_conflict.remembered(settings, rebase_conflict.key(job.ends.repo, patch, before, after, parent))
     earlier = known if known.exists() else None
-    conflict = conflicts.Conflict(patch, row, before, after, parent, found, earlier)
-    words = conflicts.lay_out(settings, job.ends.repo, conflict)
+    conflict = rebase_conflict.Conflict(patch, row, before, after, parent, found, earlier)
+    words = rebase_conflict.lay_out(settings, job.ends.repo, conflict)
     rebase_state.write(settings, replace(job.state, conflict=row.name, parent=parent))
     _write(settings, replace(_report(job, carried, "conflict", ui), conflict=words))
-    place = conflicts.folder(settings).relative_to(settings.root)
+    place = rebase_conflict.folder(settings).relative_to(settings.root)
     raise ConflictError(
         f"patches/{row.name} needs a person ({len(done)} of {len(job.patches)} patches were carried before it).",
         why=row.why,
         remedy=f"{place}/CONFLICT.md says what upstream changed. Resolve it in "
-        f"{conflicts.tree(settings).relative_to(settings.root)}, then `nox -s rebase -- --continue`; "
+        f"{rebase_conflict.tree(settings).relative_to(settings.root)}, then `nox -s rebase -- --continue`; "
         "or `--skip`, or `--abort`." + (" An earlier resolution is there: `--continue --earlier`." if earlier else ""),
     )
 

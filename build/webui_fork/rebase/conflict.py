@@ -11,18 +11,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import rebase
 from webui_fork.core import process
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import HERMETIC, read_file
 from webui_fork.core.settings import Settings
-from webui_fork.history import Release
 from webui_fork.merge import guards, three_way
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import File
-from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.rebase import cherry_pick
+from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.rebase.releases import Release, Releases
 from webui_fork.series import apply, worktree
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
@@ -86,7 +86,7 @@ def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, aft
     """Find the first release in between to which the patch alone can't be carried, and what it changed there."""
     for old, new in pairwise(between):
         ends = Releases(repo, between[0].commit, new.commit, new.epoch, new.version)
-        found = rebase.carry_patch(ends, patch, before, after, new.commit, merge)
+        found = cherry_pick.carry_patch(ends, patch, before, after, new.commit, merge)
         paths = [file.path for file in found.files if file.text is None] or patch.paths
         diff = "\n".join(_regions(repo, old, new, paths, before, after))
         if new is between[-1] or (found.outcome is Outcome.CONFLICT and diff):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
-from webui_fork.changelog import Note
+from webui_fork.rebase.changelog import Note
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
 _LIMIT = 60_000  # characters: a pull request's text holds 65536

@@ -17,13 +17,14 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork import rebase
 from webui_fork.core import process
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.git import HERMETIC, read_file
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.three_way import Method
-from webui_fork.rebase import Carried, Outcome, Releases
+from webui_fork.rebase import cherry_pick
+from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.rebase.releases import Release, Releases
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 
@@ -110,15 +111,6 @@ def read_expectations(file: Path) -> dict[str, tuple[Expect, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A release at hand: its version, commit and time (seconds since 1970)."""
-
-    version: str
-    commit: str
-    epoch: int
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One patch over one pair of releases.
 
@@ -171,10 +163,10 @@ def replay(
     standing = [_Standing(p, b, a) for p, b, a in zip(patches, befores, tree.commits, strict=False)]
     for old, new in pairwise(releases):
         ends = Releases(repo, old.commit, new.commit, new.epoch, new.version)
-        merge = rebase.merger(repo, new.commit, environ)
+        merge = cherry_pick.merger(repo, new.commit, environ)
         parent, held = new.commit, []
         for stands in standing:
-            carried = rebase.carry_patch(ends, stands.patch, stands.before, stands.after, parent, merge)
+            carried = cherry_pick.carry_patch(ends, stands.patch, stands.before, stands.after, parent, merge)
             touched = _touched(repo, old, new, stands.patch)
             rows = expected.get(stands.patch.name.removesuffix(".patch"), ())
             commit = carried.commit or _proposed(ends, carried, stands.patch, parent, rows)
@@ -219,7 +211,7 @@ def _proposed(ends: Releases, carried: Carried, patch: Patch, parent: str, rows:
     texts = {file.path: file.proposal or file.text for file in carried.files}
     if None in texts.values():
         return None
-    commit = rebase.commit_files(ends, parent, patch, texts, {})
+    commit = cherry_pick.commit_files(ends, parent, patch, texts, {})
     return None if judge(ends.repo, commit, rows) else commit
 
 

@@ -18,8 +18,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, unpack
-from webui_fork.rebase import Carried, Outcome
-from webui_fork.rebase_report import Check
+from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.rebase.report import Check
 from webui_fork.series import proofs
 from webui_fork.series.patch import Patch
 from webui_fork.series.proofs import ProofRun

@@ -14,7 +14,7 @@ from webui_fork.merge import signatures, tree
 if TYPE_CHECKING:
     from git import Repo
 
-    from webui_fork.rebase import Releases
+    from webui_fork.rebase.releases import Releases
 
 _ROOT = "backend/"
 # names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none

@@ -1,0 +1,1 @@
+"""The series on the next release."""
