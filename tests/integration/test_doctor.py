@@ -24,6 +24,7 @@ from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street
 from sites import Connections, fault
+from webui_fork.cli import doctor
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
@@ -361,7 +362,7 @@ def test_the_vllm_itself(
 def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
     layout.write_layout(tmp_path / "image", "v1", built.image, real.cache)
     signer = partial(trust_cosign.verifier, real, cosign)
-    image = examine.verified(real, f"oci:{tmp_path / 'image'}", signer)
+    image = doctor.verified(real, f"oci:{tmp_path / 'image'}", signer)
     assert any("signature" in line for line in image.bad)
 
 

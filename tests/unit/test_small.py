@@ -12,8 +12,8 @@ import pytest
 
 from helpers import Talk
 from webui_fork import cli
+from webui_fork.cli import build
 from webui_fork.core import errors, process, settings
-from webui_fork.core import text as core_text
 from webui_fork.core.errors import ImageError, LockError, PassphraseError, SigningError, ToolError, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.core.terminal import Terminal
@@ -115,12 +115,12 @@ def test_the_summary_says_what_was_made_and_what_to_type_next() -> None:
         "key": "/k.pub",
         "next_command": "nox -s build -- --load",
     }
-    text = core_text.build_summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
+    text = build.build_summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
     for part in ("Built and signed", "sha256:d", "40.0 MB", "one.patch: One", "base 18.0 s", "/k.pub", "Next: nox"):
         assert part in text
     assert "DRIFT" not in text
-    assert "Nothing changed" in core_text.build_summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
-    assert "3 Debian packages" in core_text.build_summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]
+    assert "Nothing changed" in build.build_summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
+    assert "3 Debian packages" in build.build_summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]
 
 
 # --- index

@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+from collections.abc import Iterable, Mapping
 
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import human_size, table
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
@@ -44,7 +46,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
-        text.build_summary(
+        build_summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
             ref=sealed.ref,
@@ -105,3 +107,31 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
     rows = [("image", f"{made.name}:{made.tag}"), ("digest", made.image.digest), ("layout", f"out/{made.name}")]
     rows += [("layer", f"{item.name:<12}{text.human_size(item.layer.size):>10}") for item in made.image.layers]
     print(text.table(rows))
+
+
+def build_summary(
+    *,
+    tag: str,
+    digest: str,
+    ref: str,
+    layers: Iterable[tuple[str, int, str]],
+    patches: Iterable[str],
+    times: Mapping[str, float],
+    key: str,
+    fresh: bool,
+    drift: int,
+    next_command: str,
+) -> str:
+    """Return the end of a build: what was made, how it was checked, what to type next."""
+    rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (in the embedded registry)")]
+    rows += [("layer", f"{name:<12}{human_size(size):>10}  {layer}") for name, size, layer in layers]
+    rows += [("patch", name) for name in patches] or [("patch", "none")]
+    rows.append(("signature", f"verified with {key}"))
+    if drift:
+        rows.append(
+            ("DRIFT", f"{drift} Debian packages are not the locked ones: this digest is not the reproducible one")
+        )
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items() if seconds >= 0.05)
+    rows.append(("times", spent or "under 0.05 s a step"))
+    head = "Built and signed." if fresh else "Nothing changed: the image was built and signed before."
+    return f"{head}\n\n{table(rows)}\n\nNext: {next_command}"

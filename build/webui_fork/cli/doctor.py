@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING
+from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING, ForkError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, findings, rules
+from webui_fork.doctor.facts import Image
 from webui_fork.doctor.findings import Severity
+from webui_fork.oci import reader
+from webui_fork.trust import verify
+from webui_fork.trust.cosign import Verifier
 
 _EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
 
@@ -37,7 +42,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
 
         with ui.step("image", f"Verifying {request.image}"):
             signer = partial(trust.verifier, settings, arguments, ui)
-            facts = replace(facts, image=examine.verified(settings, request.image, signer))
+            facts = replace(facts, image=verified(settings, request.image, signer))
     found = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
     if arguments.json:
@@ -47,3 +52,17 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         colour = settings.terminal and sys.stdout.isatty()
         print(findings.text(facts.url, about, found, facts.unchecked, colour=colour))
     return _EXIT[findings.worst(found)]
+
+
+def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> Image:
+    """Verify an image as `nox -s verify` does, without its layers.
+
+    Args:
+        verifier: returns whose signature counts.
+    """
+    try:
+        with reader.opened(settings, ref) as found:
+            checks = verify.run(settings, found, verifier(), layers=False)
+    except ForkError as error:
+        return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))
+    return Image(ref, tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verify.Verdict.BAD))

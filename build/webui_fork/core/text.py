@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -30,34 +30,6 @@ def table(rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in held
     )
-
-
-def build_summary(
-    *,
-    tag: str,
-    digest: str,
-    ref: str,
-    layers: Iterable[tuple[str, int, str]],
-    patches: Iterable[str],
-    times: Mapping[str, float],
-    key: str,
-    fresh: bool,
-    drift: int,
-    next_command: str,
-) -> str:
-    """Return the end of a build: what was made, how it was checked, what to type next."""
-    rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (in the embedded registry)")]
-    rows += [("layer", f"{name:<12}{human_size(size):>10}  {layer}") for name, size, layer in layers]
-    rows += [("patch", name) for name in patches] or [("patch", "none")]
-    rows.append(("signature", f"verified with {key}"))
-    if drift:
-        rows.append(
-            ("DRIFT", f"{drift} Debian packages are not the locked ones: this digest is not the reproducible one")
-        )
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times.items() if seconds >= 0.05)
-    rows.append(("times", spent or "under 0.05 s a step"))
-    head = "Built and signed." if fresh else "Nothing changed: the image was built and signed before."
-    return f"{head}\n\n{table(rows)}\n\nNext: {next_command}"
 
 
 def is_private(host: str) -> bool:

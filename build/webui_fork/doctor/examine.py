@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from webui_fork.config import upstream_lock
-from webui_fork.core.errors import ForkError, UsageError
+from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import is_loopback, is_private, without_secrets
 from webui_fork.doctor import inside, probe
-from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen, Server
-from webui_fork.doctor.site import Site
+from webui_fork.doctor.facts import Connection, Facts, Neighbour, Reply, Room, Seen, Server
+from webui_fork.doctor.webui import Site
 
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-    from webui_fork.trust.cosign import Verifier
 
 HERE = "from this machine"
 _STEP = 5.0  # seconds a step of a probe may take
@@ -323,20 +321,3 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
     if not request.image:
         out.append("the image's signature: --image REF")
     return tuple(out)
-
-
-def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> Image:
-    """Verify an image as `nox -s verify` does, without its layers.
-
-    Args:
-        verifier: returns whose signature counts.
-    """
-    from webui_fork.oci import reader
-    from webui_fork.trust import verify
-
-    try:
-        with reader.opened(settings, ref) as found:
-            checks = verify.run(settings, found, verifier(), layers=False)
-    except ForkError as error:
-        return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))
-    return Image(ref, tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verify.Verdict.BAD))
