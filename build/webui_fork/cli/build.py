@@ -16,7 +16,7 @@ from webui_fork.core.text import human_size, table
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
-from webui_fork.trust import build_record, sign
+from webui_fork.trust import attestations, build_record, sign
 
 
 def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
@@ -77,7 +77,7 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
         asked, appended = made.request, made.appended
         folder = f"{name}-{asked.variant.name}"
         layout.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)
-        write_atomic(settings.out / folder / "provenance.json", made.statements.provenance)
+        write_atomic(settings.out / folder / "provenance.json", attestations.of_variant(settings, made).provenance)
     rows = [("tag", str(asked.fixed)), ("base", str(asked.base)), ("digest", appended.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
     rows += [("layer", f"patches, {text.human_size(made.layer.layer.size)}  {made.layer.layer.digest}")]

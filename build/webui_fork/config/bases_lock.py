@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from webui_fork.core.errors import LockError
 
 _ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
-
-
 _HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
 
 
-def read_bases(file: Path) -> dict[str, tuple[str, str]]:
+def read(file: Path) -> dict[str, tuple[str, str]]:
     """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
 
     Raises:
@@ -31,3 +30,8 @@ def read_bases(file: Path) -> dict[str, tuple[str, str]]:
             )
         found[match.group(1)] = (match.group(2), match.group(3))
     return found
+
+
+def dump(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Return the lock's text, of rows of variant, reference and digest."""
+    return _HEAD + "".join(f"{' '.join(row)}\n" for row in rows)

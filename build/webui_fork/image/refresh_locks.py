@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webui_fork.config import debian_lock, image_toml
+from webui_fork.config import bases_lock, debian_lock, image_toml
 from webui_fork.config import upstream_lock as lock_module
-from webui_fork.config.bases_lock import _HEAD
 from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -154,5 +153,5 @@ def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
             found = registry.manifest(asked.target)
         if found is None:
             raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
-        rows.append(f"{variant.name} {asked} {found.digest}\n")
-    return _HEAD + "".join(rows)
+        rows.append((variant.name, str(asked), found.digest))
+    return bases_lock.dump(rows)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from webui_fork.config import image_toml, reference, upstream_lock
-from webui_fork.config.bases_lock import read_bases
+from webui_fork.config import bases_lock, image_toml, reference, upstream_lock
 from webui_fork.config.image_toml import RegistrySpec, Variant
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
@@ -25,9 +24,6 @@ from webui_fork.oci import connect, model
 from webui_fork.series import apply, licence
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
-from webui_fork.trust import attestations, provenance
-from webui_fork.trust.attestations import Statements
-from webui_fork.trust.provenance import Input
 
 _VERSION = "package.json"  # has the release's version: every base is held against it
 _PLACES = "[[application]] in its image.toml says where the base has the release's files."
@@ -58,7 +54,6 @@ class Made:
     layer: model.NamedLayer
     head: str
     received: int
-    statements: Statements
 
 
 def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Request:
@@ -96,7 +91,7 @@ def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
     asked = wanted(variant, pinned)
     if asked.digest:
         return asked
-    found = read_bases(spec.folder / "bases.lock").get(variant.name)
+    found = bases_lock.read(spec.folder / "bases.lock").get(variant.name)
     if found is None or found[0] != str(asked):
         raise LockError(
             f"The digest of {asked} is not pinned.",
@@ -132,7 +127,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
         append.check(registry, base, files, ui.say)
         received = registry.received
     appended = append.append(base, layer.layer, _annotations(asked, tree.head), asked.lock.created)
-    return Made(asked, appended, layer, tree.head, received, _statements(settings, asked, appended))
+    return Made(asked, appended, layer, tree.head, received)
 
 
 def _annotations(asked: Request, head: str) -> dict[str, str]:
@@ -146,15 +141,3 @@ def _annotations(asked: Request, head: str) -> dict[str, str]:
         "org.opencontainers.image.base.name": str(wanted(asked.variant, asked.lock)).partition("@")[0],
         "org.opencontainers.image.base.digest": asked.base.digest,
     }
-
-
-def _statements(settings: Settings, asked: Request, appended: Appended) -> Statements:
-    """Write the provenance: the base by digest stands for all that somebody else put into it, so there is no SBOM."""
-    digest = asked.base.digest.removeprefix("sha256:")
-    others = (
-        Input(f"docker://{asked.base.name}", "base", (("sha256", digest),)),
-        *attestations.files(settings, asked.spec),
-    )
-    parameters = (("variant", asked.variant.name), ("base", str(asked.base)))
-    facts = attestations.facts(settings, asked.spec, asked.lock, asked.patches, appended.images, others, parameters)
-    return Statements(None, provenance.write(facts))

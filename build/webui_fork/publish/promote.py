@@ -141,8 +141,9 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
             return content.checked(oci_layout.blob_path(settings.cache, layer.digest), layer.digest)
         return oci_registry.BlobContent(source, layer.digest, layer.size)
 
-    root, images = made.appended.root, made.appended.images
-    return Candidate(made.request.fixed, root, images, find, made.statements, mount_from=made.request.base)
+    said = attestations.of_variant(settings, made)
+    base = made.request.base
+    return Candidate(made.request.fixed, made.appended.root, made.appended.images, find, said, mount_from=base)
 
 
 def target_of(text: str) -> Reference:

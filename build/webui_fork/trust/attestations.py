@@ -29,6 +29,7 @@ from webui_fork.trust.provenance import Input
 if TYPE_CHECKING:
     from webui_fork.image.inputs import Inputs
     from webui_fork.image.pipeline import Built
+    from webui_fork.image.variants import Made
 
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 
@@ -53,6 +54,16 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     return Statements(
         document, provenance.write(facts(settings, inputs.spec, inputs.lock, inputs.patches, (built.image,), inputs_of))
     )
+
+
+def of_variant(settings: Settings, made: Made) -> Statements:
+    """Write the provenance of a variant: its base, by digest, stands for all that is in it, so there is no SBOM."""
+    request, base = made.request, made.request.base
+    base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
+    others = (base_input, *files(settings, request.spec))
+    parameters = (("variant", request.variant.name), ("base", str(base)))
+    known = facts(settings, request.spec, request.lock, request.patches, made.appended.images, others, parameters)
+    return Statements(None, provenance.write(known))
 
 
 def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
