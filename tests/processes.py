@@ -25,7 +25,7 @@ import requests
 
 from sites import Connections, Session, fault
 from webui_fork.core import process
-from webui_fork.image import unpack
+from webui_fork.oci import unpack
 
 PROVIDER = Path(__file__).parent / "assets/provider.py"
 START = 90.0  # seconds

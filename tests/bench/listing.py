@@ -27,7 +27,8 @@ from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, unpack
+from webui_fork.image import pipeline
+from webui_fork.oci import unpack
 from webui_fork.sources import programs
 
 Sites = dict[str, Site]

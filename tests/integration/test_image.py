@@ -17,9 +17,9 @@ from containers import START, url_of, wait_for
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.image import application, layers, pipeline
+from webui_fork.image import application, pipeline
 from webui_fork.image import inputs as image_inputs
-from webui_fork.oci import engine, layout
+from webui_fork.oci import content, engine, layout
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -72,7 +72,7 @@ def test_the_secret_key_is_in_the_data_and_not_in_the_image(
     real: Settings, built: pipeline.Built, webui: Container
 ) -> None:
     for item in built.image.layers:
-        names = {info.name for info, _ in layers.read_entries(layout.blob_path(real.cache, item.layer.digest))}
+        names = {info.name for info, _ in content.read_entries(layout.blob_path(real.cache, item.layer.digest))}
         assert not [name for name in names if "secret_key" in name]
     assert shell(webui, "test -s /app/backend/data/.webui_secret_key && echo kept") == "kept"
 
@@ -147,11 +147,11 @@ def test_the_patch_layer_holds_only_what_the_series_changes(
     real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
     layer = layout.blob_path(real.cache, built.image.layers[-1].layer.digest)
-    files = {info.name for info, _ in layers.read_entries(layer) if info.isreg()}
+    files = {info.name for info, _ in content.read_entries(layer) if info.isreg()}
     touched = {inputs.spec.place(path) for patch in inputs.patches for path in patch.paths}
     own = {f"{application.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}
     assert files == touched | own
-    folders = {info.name.rstrip("/") for info, _ in layers.read_entries(layer) if info.isdir()}
+    folders = {info.name.rstrip("/") for info, _ in content.read_entries(layer) if info.isdir()}
     assert folders == {application.PATCHES, application.PATCHES.rpartition("/")[0]}  # none below is reset
 
 

@@ -17,7 +17,8 @@ from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, unpack
+from webui_fork.image import pipeline
+from webui_fork.oci import unpack
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply, proofs

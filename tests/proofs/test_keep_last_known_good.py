@@ -17,7 +17,7 @@ import pytest
 import processes
 from processes import Provider, Site
 from sites import Listing
-from webui_fork.image import unpack
+from webui_fork.oci import unpack
 
 INSIDE = Path(__file__).parents[1] / "assets/known_connections.py"
 

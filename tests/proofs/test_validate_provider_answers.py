@@ -13,7 +13,7 @@ import pytest
 
 import processes
 from processes import Provider, Site
-from webui_fork.image import unpack
+from webui_fork.oci import unpack
 
 # of the provider's table, where `beside` is well-formed
 OPENAI = ["id-number", "id-list", "id-surrogate", "pipeline-string", "actions-objects", "integer-too-huge", "nan"]

@@ -19,9 +19,10 @@ from webui_fork.core.files import temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, unpack
+from webui_fork.image import pipeline
 from webui_fork.image.inputs import Inputs
 from webui_fork.image.pipeline import Built
+from webui_fork.oci import unpack
 from webui_fork.series import apply, mutants, proofs
 from webui_fork.series.mutants import Mutant
 from webui_fork.series.patch import Patch

@@ -13,7 +13,8 @@ from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, revision, unpack
+from webui_fork.image import pipeline, revision
+from webui_fork.oci import unpack
 from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
 

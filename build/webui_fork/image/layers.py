@@ -8,7 +8,6 @@ from a hash-locked wheel, in independent gzip members of ``MEMBER`` bytes of inp
 from __future__ import annotations
 
 import functools
-import gzip
 import hashlib
 import stat
 import tarfile
@@ -266,22 +265,3 @@ def _copy_slice(writer: _Writer, part: Slice) -> None:
                 raise ImageError(f"{part.file} shrank while it was read.")
             writer.write(data)
             left -= len(data)
-
-
-def read_entries(
-    path: Path, wanted: Callable[[str], bool] = lambda _path: True, limit: int = 1 << 30
-) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    """Yield each member of a layer with its content; files that are not wanted are passed over.
-
-    Args:
-        path: the layer's blob. wanted: tells whether a file's path is. limit: bytes that a wanted file may have.
-    """
-    with gzip.open(path, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
-        for info in tar:
-            if info.isreg():
-                if wanted(info.name) and (file := tar.extractfile(info)):
-                    if info.size > limit:
-                        raise ImageError(f"/{info.name} has {info.size} bytes, more than the {limit} it may have.")
-                    yield info, file.read()
-            else:
-                yield info, b""

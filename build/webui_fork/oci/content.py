@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import tarfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from webui_fork.core import files
+from webui_fork.core.errors import ImageError
 
 if TYPE_CHECKING:
     pass
@@ -66,3 +69,22 @@ def checked(path: Path, digest: str) -> FileContent:
     """
     files.check(path, digest.removeprefix("sha256:"))
     return FileContent(path)
+
+
+def read_entries(
+    path: Path, wanted: Callable[[str], bool] = lambda _path: True, limit: int = 1 << 30
+) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    """Yield each member of a layer with its content; files that are not wanted are passed over.
+
+    Args:
+        path: the layer's blob. wanted: tells whether a file's path is. limit: bytes that a wanted file may have.
+    """
+    with gzip.open(path, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
+        for info in tar:
+            if info.isreg():
+                if wanted(info.name) and (file := tar.extractfile(info)):
+                    if info.size > limit:
+                        raise ImageError(f"/{info.name} has {info.size} bytes, more than the {limit} it may have.")
+                    yield info, file.read()
+            else:
+                yield info, b""

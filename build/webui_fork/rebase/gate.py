@@ -17,7 +17,8 @@ from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, unpack
+from webui_fork.image import pipeline
+from webui_fork.oci import unpack
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.report import Check
 from webui_fork.series import proofs

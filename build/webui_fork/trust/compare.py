@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from webui_fork.image.layers import read_entries
+from webui_fork.oci.content import read_entries
 from webui_fork.oci.model import Image
 
 Row = dict[str, Any]

@@ -18,8 +18,8 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from webui_fork.core.files import sha256_bytes, write_atomic
-from webui_fork.image import layers
 from webui_fork.image.layer_cache import code_digest
+from webui_fork.oci import content as oci_content
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer
 from webui_fork.trust.package import Package
@@ -59,7 +59,7 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
 def read(path: Path) -> tuple[Package, ...]:
     """Read a layer's blob; the packages come in a fixed order."""
     found = _Found()
-    for info, content in layers.read_entries(path, _wanted):
+    for info, content in oci_content.read_entries(path, _wanted):
         name = info.name.rstrip("/")
         if info.issym():
             _alias(found, name, info.linkname)

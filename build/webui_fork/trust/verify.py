@@ -20,8 +20,8 @@ from webui_fork.core.errors import ForkError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.image.application import PATCHES
-from webui_fork.image.layers import read_entries
 from webui_fork.oci import model
+from webui_fork.oci.content import read_entries
 from webui_fork.oci.model import INDEX, Blob
 from webui_fork.oci.reader import Store
 from webui_fork.oci.registry import DOCKER_INDEX

@@ -1,31 +1,33 @@
-"""The doctor's rules, on facts made by hand; the integration tests make the facts."""
-
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from helpers import Server, reply
-from webui_fork.cli import doctor as verb
-from webui_fork.core.errors import UsageError
-from webui_fork.core.settings import CHECKOUT, Secret, Settings
-from webui_fork.core.text import without_secrets
-from webui_fork.doctor import examine, findings, probe, rules
-from webui_fork.doctor.examine import checked_url, secret
+from webui_fork.core.settings import CHECKOUT, Secret
+from webui_fork.doctor import examine, probe, rules
 from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen
-from webui_fork.doctor.findings import Finding, Severity
+from webui_fork.doctor.findings import Severity
 
 CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
+
+
 UP = Seen("http://w/health", "here", status=200, type="application/json", body='{"status": true}')
+
+
 LIST = Reply(200, {"data": [{"id": "m", "owned_by": "openai", "urlIdx": 0}]}, 0.1)
+
+
 GOOD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(200, {"data": [{"id": "m"}]}, 0.1))
+
+
 WELL = Facts(
     "http://w", UP, "0.12.4", config={"version": "0.12.4"}, role="admin", listing=LIST, connections=(GOOD,)
 )  # fmt: skip
+
+
 BAD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(500, {"detail": "Server Connection Error"}, 0.1))
 
 
@@ -114,6 +116,8 @@ def test_an_answer_of_any_shape_is_borne() -> None:
 ROOM = Room(
     Neighbour("w", "r/n", "running", "healthy", ()), {}, {"HTTP_PROXY": "http://p:3128"}, "", bypass_access=False
 )
+
+
 EMPTY = replace(LIST, body={"data": []})
 
 
@@ -178,91 +182,3 @@ def test_a_url_of_any_shape_is_borne(url: str) -> None:
     assert probe.probe(url, timeout=1)["dns"] or url.startswith("http://localhost")
     looked = examine._probed(item, Secret(""), None)
     rules.diagnose(replace(WELL, listing=EMPTY, connections=(looked,)))
-
-
-def test_what_a_server_says_is_printed_without_the_key() -> None:
-    said = Finding("api-key", Severity.CRITICAL, "It said sk-secret-1.", ("Bearer sk-secret-1",), "No sk-secret-1.")
-    assert "sk-secret-1" not in str(findings.redacted(said, ("sk-secret-1",)))
-    for url in ("user:pw@proxy:3128", "http://user:p/w@proxy:3128", "http://user:pw@proxy:3128/?key=pw"):
-        assert "pw" not in without_secrets(url)
-        assert "p/w" not in without_secrets(url)
-
-
-def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(private_settings: Settings) -> None:
-    odd = replace(private_settings, environ={"X": "sk-sec\rret", "Y": "…", "Z": " sk-good\r\n"})
-    for name in ("X", "Y"):
-        with pytest.raises(UsageError, match="no token has") as caught:
-            secret(odd, None, name)
-        assert "sk-sec" not in str(caught.value)
-    good = secret(odd, None, "Z")
-    assert good
-    assert good.reveal() == "sk-good"
-    answer = probe.probe("http://127.0.0.1:9/", {"Authorization": "Bearer a\nb"}, 1)
-    assert "a\nb" not in str(answer)
-
-
-def test_the_report_has_cause_evidence_and_remedy_and_no_escapes() -> None:
-    found = (
-        Finding("dns", Severity.CRITICAL, "No name.\x1b[31m", ("seen",), "First.\nSecond."),
-        Finding("list-slow", Severity.WARNING, "Slow.", (), "Wait."),
-    )
-    text = findings.text("http://w", "about", found, ("the rest",))
-    assert "\x1b" not in text
-    assert re.search(r"critical: No name.* \[dns\]\n  evidence: seen\n  fix: First\.\n       Second\.\n\nAlso:", text)
-    assert "not checked: the rest" in text
-    coloured = findings.text("http://w", "about", found, (), colour=True)
-    assert coloured.count("\x1b[31m") == 1  # ours, and not the one that came with the words
-    assert "\x1b[33mwarning: Slow." in coloured
-    document = findings.document("http://w", "about", found, ())
-    assert [row["severity"] for row in json.loads(json.dumps(document))["findings"]] == ["critical", "warning"]
-
-
-@pytest.mark.parametrize(
-    ("found", "code"),
-    [((), 0), ((Severity.INFO,), 0), ((Severity.INFO, Severity.WARNING), 24), ((Severity.CRITICAL,), 25)],
-)
-def test_the_exit_code_is_by_the_worst(found: tuple[Severity, ...], code: int) -> None:
-    made = [Finding("x", severity, "", (), "") for severity in found]
-    assert verb._EXIT[findings.worst(made)] == code
-
-
-def test_secrets_stay_where_they_are(private_settings: Settings, tmp_path: Any) -> None:
-    assert without_secrets("http://user:word@host:1/v1?key=x") == "http://host:1/v1"
-    file = tmp_path / "token"
-    file.write_text(" abc\n")
-    token = secret(private_settings, str(file), "X")
-    assert token
-    assert (token.reveal(), "abc" in repr(token)) == ("abc", False)
-    with pytest.raises(UsageError, match="can't be read"):
-        secret(private_settings, str(tmp_path / "none"), "X")
-
-
-@pytest.mark.parametrize("url", ["localhost:3000", "", "ftp://x", "http://", "http://x:99999"])
-def test_a_url_is_checked(url: str) -> None:
-    with pytest.raises(UsageError, match="is not a URL"):
-        checked_url(url, "--webui")
-
-
-def test_the_probe_says_how_far_it_came(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    server.answer = lambda handler: reply(handler, 200, b'{"data": []}', Content_Type="application/json")
-    seen = Seen.of(probe.probe(f"{server.url}/v1/models", {"Authorization": "Bearer k"}, 5), "here")
-    assert (seen.status, seen.json, seen.trouble) == (200, {"data": []}, "")
-    assert server.requests[-1][2]["Authorization"] == "Bearer k"
-    assert Seen.of(probe.probe("http://127.0.0.1:9/", timeout=2), "here").connect == "refused"
-    assert Seen.of(probe.probe("http://nowhere.invalid/", timeout=2), "here").dns
-    assert Seen.of(probe.probe(server.url.replace("http", "https"), timeout=2), "here").tls
-    assert Seen.of(probe.probe("vllm:8000", timeout=2), "here").dns.startswith("not a URL")
-
-
-def test_the_probe_never_shows_a_key_to_a_proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", server.url.replace("http://", "http://user:word@"))
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    server.answer = lambda handler: reply(handler, 503, b"no")
-    seen = Seen.of(probe.probe("http://vllm.invalid:8000/v1/models", {"Authorization": "Bearer k"}, 2), "here")
-    assert seen.proxied
-    assert seen.proxied.status == 503
-    assert "word" not in seen.proxy
-    assert "Authorization" not in server.requests[-1][2]

@@ -9,8 +9,7 @@ from pathlib import Path
 
 from webui_fork.core import process
 from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
-from webui_fork.image import layers
-from webui_fork.oci import layout
+from webui_fork.oci import content, layout
 from webui_fork.oci.model import Image, NamedLayer
 
 BACKEND = "app/backend"  # where the image has what patches change
@@ -112,7 +111,7 @@ def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
 def _extract(blob: Path, folder: Path) -> None:
     """Write the files and links of a layer; owners and devices stay in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for info, data in layers.read_entries(blob):
+    for info, data in content.read_entries(blob):
         target = folder / info.name
         if info.isdir():
             target.mkdir(parents=True, exist_ok=True)

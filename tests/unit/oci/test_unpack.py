@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork.image import layers, unpack
+from webui_fork.image import layers
 from webui_fork.image.layers import Entry
-from webui_fork.oci import layout, model
+from webui_fork.oci import layout, model, unpack
 from webui_fork.oci.model import Image, NamedLayer
 
 TIMES = "2026-01-01T00:00:00Z"

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from registries import image_of
 from webui_fork.core.errors import ImageError
+from webui_fork.core.settings import Settings
 from webui_fork.image import layers
-from webui_fork.oci import layout, model
+from webui_fork.oci import layout, model, reader
+from webui_fork.trust import verify
 
 
 def made(cache: Path, text: bytes = b"x") -> model.Image:
@@ -70,3 +74,51 @@ def test_one_flipped_byte_is_found(tmp_path: Path, which: str) -> None:
     path.write_bytes(data)
     with pytest.raises(ImageError, match="not what its name says"):
         layout.verify_layout(root)
+
+
+def altered(tmp_path: Path, change: Callable[[list[dict[str, object]]], object]) -> Path:
+    root = tmp_path / "layout"
+    made = image_of(tmp_path / "cache", b"one")
+    layout.write_layout(root, "v1", made, tmp_path / "cache")
+    index = json.loads((root / "index.json").read_bytes())
+    change(index["manifests"])
+    (root / "index.json").write_text(json.dumps(index))
+    return root
+
+
+def other_kind(rows: list[dict[str, object]]) -> None:
+    """Add an index beside the image: cosign would verify that one."""
+    rows.insert(0, {**rows[0], "annotations": {"kind": "dev.cosignproject.cosign/imageIndex"}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_kind,
+        lambda rows: rows.append(dict(rows[0])),
+        lambda rows: rows.clear(),
+        lambda rows: rows[0].update(annotations=None),
+        lambda rows: rows[0].update(digest="sha256:/dev/zero"),
+        lambda rows: rows[0].update(digest=5),
+        lambda rows: rows.append(5),
+    ],
+)
+def test_a_layout_holds_one_image_and_nothing_that_leads_out_of_it(
+    tmp_path: Path, change: Callable[[list[dict[str, object]]], object]
+) -> None:
+    with pytest.raises(ImageError):
+        layout.read_layout(altered(tmp_path, change))
+
+
+def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings) -> None:
+    root = altered(tmp_path, lambda rows: None)
+    read = layout.read_layout(root)
+    blob = layout.blob_path(root, read.image.layers[-1].layer.digest)
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 255
+    blob.unlink()
+    blob.write_bytes(data)
+    found = reader.Store(str(root), "v1", read.image.manifest, f"oci:{root}", layout=read)
+    said = verify._inside(private_settings, found, next(verify._images(found)))
+    assert isinstance(said, str)
+    assert "can't be read" in said

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -8,67 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from debs import DATA, SPEC, deb, lock_of
 from helpers import Server, Talk, file_server
-from webui_fork.config import debian_lock, image_toml
-from webui_fork.config.debian_lock import Deb
-from webui_fork.core.errors import DriftError, LockError
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.errors import DriftError
+from webui_fork.core.settings import Settings
 from webui_fork.sources import debian
-
-SPEC = image_toml.read(CHECKOUT / "images/open-webui")
-DATA = {name: name.encode() * 100 for name in ("alpha", "beta")}
-
-
-def deb(name: str, version: str = "1.0-1") -> Deb:
-    sha = hashlib.sha256(DATA[name]).hexdigest()
-    return Deb(name, version, sha, len(DATA[name]), "main", f"pool/main/{name}_{version}.deb")
-
-
-def lock_of(*debs: Deb) -> debian_lock.DebianLock:
-    return debian_lock.DebianLock("bookworm", "amd64", debian_lock.input_digest(SPEC.base), "20260101T000000Z", debs)
-
-
-def test_the_lock_of_the_checkout_round_trips() -> None:
-    file = SPEC.folder / "debian.lock"
-    found = debian_lock.read(file)
-    assert debian_lock.dump(found) == file.read_text()
-    debian_lock.check_input(found, SPEC, file)
-    assert {"python3", "bash", "util-linux"} <= {item.name for item in found.debs}
-    assert "apt" not in {item.name for item in found.debs}
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [
-        ("alpha 1", "is not `name version"),
-        ("alpha 1 sha256:00 1 main pool/a.deb", "is not `name version"),
-        (f"alpha 1 sha256:{'0' * 64} 1 main /etc/a.deb", "is not `name version"),
-        (f"alpha 1 sha256:{'0' * 64} 1 main pool/../../a.deb", "is not `name version"),
-        (f"alpha 1 sha256:{'0' * 64} 1 moon pool/a.deb", "is not `name version"),
-    ],
-)
-def test_an_odd_row_names_its_line(row: str, words: str) -> None:
-    text = debian_lock.dump(lock_of(deb("beta"))) + row + "\n"
-    with pytest.raises(LockError, match=r"debian\.lock:4") as caught:
-        debian_lock.parse(text, Path("debian.lock"))
-    assert words in caught.value.what
-
-
-def test_a_package_locked_twice_is_an_error() -> None:
-    with pytest.raises(LockError, match="locked twice"):
-        debian_lock.parse(debian_lock.dump(lock_of(deb("alpha"), deb("alpha"))), Path("x"))
-
-
-def test_an_empty_or_headless_lock_is_an_error() -> None:
-    for text in ("", debian_lock.dump(lock_of())):
-        with pytest.raises(LockError):
-            debian_lock.parse(text, Path("x"))
-
-
-def test_a_changed_list_of_packages_makes_the_lock_stale() -> None:
-    other = replace(SPEC, base=replace(SPEC.base, include=("curl",)))
-    with pytest.raises(LockError, match="another list of packages"):
-        debian_lock.check_input(lock_of(deb("alpha")), other, Path("x"))
 
 
 def with_mirror(settings: Settings, server: Server, snapshot: bool = False) -> Settings:

@@ -43,3 +43,8 @@ def test_newer_counts_releases_then_revisions_as_numbers() -> None:
     assert tags.newer(Fixed("0.12.4", 10), "latest", there) == Fixed("0.12.10", 1)
     assert tags.newer(Fixed("0.12.10", 1), "latest", there) is None
     assert tags.newer(Fixed("0.9.9", 1), "0.9", there) is None
+
+
+def test_a_number_that_no_tag_has_is_no_tag() -> None:
+    assert tags.parse("v0.1-p" + "9" * 5000) is None
+    assert tags.parse("v0.1-p\u0663") is None

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from webui_fork.core.errors import ToolError
+from webui_fork.core.settings import Settings
+from webui_fork.sources import apt
+
+
+def test_mirrors_are_those_of_the_host_s_apt(private_settings: Settings, tmp_path: Path) -> None:
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    fake = bin_folder / "apt-get"
+    fake.write_text(
+        "#!/bin/sh\ncat <<'E'\n'http://m.invalid/debian/dists/bookworm/InRelease' m.invalid_debian 0 \n"
+        "'http://s.invalid/debian-security/dists/bookworm-security/InRelease' s 0 \n"
+        "'https://node.invalid/x/dists/nodistro/InRelease' n 0 \nE\n"
+    )
+    fake.chmod(0o755)
+    own = replace(private_settings, environ={**private_settings.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"})
+    assert apt.mirrors(own) == apt.Mirrors("http://m.invalid/debian", "http://s.invalid/debian-security")
+    fake.write_text("#!/bin/sh\n")
+    with pytest.raises(ToolError, match="No Debian mirror is known") as caught:
+        apt.mirrors(own)
+    assert "WEBUI_FORK_DEBIAN_MIRROR" in caught.value.remedy

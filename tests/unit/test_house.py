@@ -1,0 +1,29 @@
+"""The tests mirror the package: a module's tests are where its name says."""
+
+from __future__ import annotations
+
+from webui_fork.core.settings import CHECKOUT
+
+# Modules that only integration tests reach. The list gets shorter, never longer.
+UNTESTED = (CHECKOUT / "tests/assets/untested.txt").read_text().split()
+PACKAGE, TESTS = CHECKOUT / "build/webui_fork", CHECKOUT / "tests/unit"
+
+
+def test_every_module_has_its_tests_but_for_those_on_the_list() -> None:
+    modules = {f"{file.parent.name}/{file.stem}" for file in PACKAGE.glob("*/[a-z]*.py")}
+    tested = {f"{file.parent.name}/{file.stem.removeprefix('test_')}" for file in TESTS.glob("*/test_*.py")}
+    assert modules - tested == set(UNTESTED)
+    assert tested <= modules
+
+
+def test_a_room_is_its_modules_and_a_sentence() -> None:
+    assert sorted(file.name for file in PACKAGE.glob("*.py")) == ["__init__.py", "__main__.py"]
+    rooms = [folder for folder in PACKAGE.iterdir() if (folder / "__init__.py").exists()]
+    assert len(rooms) == 12
+    for room in rooms:
+        sentence = (room / "__init__.py").read_text()
+        assert room.name == "cli" or (sentence.startswith('"""') and sentence.endswith('."""\n')), room
+        assert room.name == "cli" or sentence.count("\n") == 1, room
+        files = list(room.glob("[a-z]*.py"))
+        assert len(files) <= 13, room
+        assert sum(len(file.read_text().splitlines()) for file in files) <= 2300, room

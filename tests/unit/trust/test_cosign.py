@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from helpers import Talk
+from webui_fork.core.errors import PassphraseError, SigningError
+from webui_fork.core.settings import Secret, Settings
+from webui_fork.trust import cosign
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust.cosign import Verifier
+
+
+def fake_cosign(folder: Path, body: str) -> Path:
+    path = folder / "cosign"
+    path.write_text(f'#!/bin/sh\necho "$@" >> {folder}/argv\n{body}\n')
+    path.chmod(0o755)
+    return path
+
+
+def signer(private_settings: Settings, tmp_path: Path, body: str, major: int = 2) -> cosign.Signer:
+    return cosign.Signer(fake_cosign(tmp_path, body), major, str(tmp_path / "cosign.key"))
+
+
+REF = "127.0.0.1:5000/x@sha256:" + "0" * 64
+
+
+def test_the_passphrase_is_never_on_a_command_line(private_settings: Settings, tmp_path: Path) -> None:
+    own = replace(private_settings, cosign_password=Secret("hunter2"))
+    cosign.sign(own, signer(own, tmp_path, f'echo "$COSIGN_PASSWORD" > {tmp_path}/given'), REF)
+    assert (tmp_path / "given").read_text() == "hunter2\n"
+    assert "hunter2" not in (tmp_path / "argv").read_text()
+
+
+def test_only_digests_are_signed(private_settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(SigningError, match="is a tag"):
+        cosign.sign(private_settings, signer(private_settings, tmp_path, "exit 0"), "127.0.0.1:5000/x:latest")
+    assert not (tmp_path / "argv").exists()
+
+
+@pytest.mark.parametrize(("password", "word"), [(None, "missing"), (Secret("x"), "wrong")])
+def test_a_missing_and_a_wrong_passphrase_are_told_apart(
+    private_settings: Settings, tmp_path: Path, password: Secret | None, word: str
+) -> None:
+    own = replace(private_settings, cosign_password=password)
+    with pytest.raises(PassphraseError, match=word):
+        cosign.sign(
+            own, signer(own, tmp_path, "echo 'reading key: decrypt: encrypted: decryption failed' >&2; exit 1"), REF
+        )
+
+
+def test_cosign_3_gets_its_own_flags(private_settings: Settings, tmp_path: Path) -> None:
+    cosign.sign(private_settings, signer(private_settings, tmp_path, "exit 0", major=3), REF)
+    assert "--use-signing-config=false" in (tmp_path / "argv").read_text()
+
+
+def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, tmp_path: Path) -> None:
+    cosign = tmp_path / "cosign"
+    cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
+    cosign.chmod(0o755)
+    with pytest.raises(SigningError, match="ended by signal 9"):
+        trust_cosign.verification_error(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
+
+
+def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:
+
+    private_settings.config.mkdir(parents=True)
+    (private_settings.config / "cosign.pub").write_text("trusted")
+    with pytest.raises(SigningError, match="its public half is there"):
+        trust_cosign.signer(private_settings, Path("/bin/true"), Talk())
+    assert (private_settings.config / "cosign.pub").read_text() == "trusted"
+    found = trust_cosign.verifier(private_settings, Path("/bin/true"))
+    assert found.key == str(private_settings.config / "cosign.pub")
+    (private_settings.config / "cosign.pub").unlink()
+    with pytest.raises(SigningError, match="no public key"):
+        trust_cosign.verifier(private_settings, Path("/bin/true"))

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from webui_fork.core.errors import SigningError
+from webui_fork.core.settings import Settings
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import provenance
+from webui_fork.trust.cosign import Verifier
+
+
+def test_a_signature_of_something_else_in_the_layout_does_not_count(private_settings: Settings, tmp_path: Path) -> None:
+    cosign = tmp_path / "cosign"
+    cosign.write_text(
+        "#!/bin/sh\n" + 'echo \'[{"critical": {"image": {"docker-manifest-digest": "sha256:other"}}}]\'\n'
+    )
+    cosign.chmod(0o755)
+    who = Verifier(cosign, 2, "key")
+    assert "the signature is of sha256:other" in trust_cosign.verification_error(
+        private_settings, who, "oci:x", "sha256:this"
+    )
+    assert trust_cosign.verification_error(private_settings, who, "oci:x", "sha256:other") == ""
+    with pytest.raises(SigningError, match="which digest"):
+        trust_cosign.verification_error(private_settings, who, "oci:x")
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("commit", "--output=/tmp/x"),
+        ("image", "../../x"),
+        ("variant", "a b"),
+        ("layers", "sha256:x"),
+        ("patch", "../x"),
+    ],
+)
+def test_a_signed_word_that_is_no_name_is_not_taken(place: str, value: str) -> None:
+    digest = {"sha256": "0" * 64}
+    rows = [
+        {"uri": "git+x", "name": "repository", "digest": {"gitCommit": value if place == "commit" else "0" * 40}},
+        {"uri": "pkg:pypi/open-webui@1", "name": "x.tar.gz", "digest": digest},
+        {"uri": "patches/x.patch", "name": value if place == "patch" else "x.patch", "digest": digest},
+    ]
+    outside = {"release": "1", "tag": "v1-p1", "image": "x", "variant": ""}
+    if place in outside:
+        outside[place] = value
+    layer = {"sha256": "x" if place == "layers" else "0" * 64}
+    said = {
+        "buildDefinition": {
+            "buildType": provenance.BUILD_TYPE, "externalParameters": outside, "resolvedDependencies": rows,
+        },
+        "runDetails": {"builder": {"id": "x"}, "byproducts": [{"digest": layer}]},
+    }  # fmt: skip
+    assert provenance.read(said) is None
+    good = json.loads(json.dumps(said).replace(json.dumps(value), json.dumps("x.patch" if place == "patch" else "x")))
+    if place in ("image", "variant", "patch"):
+        assert provenance.read(good)
