@@ -2,6 +2,6 @@
 
 import sys
 
-from webui_fork.cli import main
+from webui_fork.cli.main import main
 
 sys.exit(main())

@@ -28,7 +28,7 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork.cli import trust
+from webui_fork.cli import pin
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import inputs
@@ -347,8 +347,8 @@ def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Pat
     other = small.shop(shop.settings, tmp_path / "other", shop.host, cosign)  # somebody with another key
     shutil.copytree(root / "deploy", other.settings.root / "deploy")
     with pytest.raises(VerifyError):
-        trust.pin(other.settings, Talk(), asked)
+        pin.run(other.settings, Talk(), asked)
     assert (other.settings.root / "deploy/.env.example").read_text() == before
-    trust.pin(shop.settings, Talk(), asked)
+    pin.run(shop.settings, Talk(), asked)
     line = f"WEBUI_IMAGE=ghcr.io/me/open-webui@{done.digest} # {TAG}"
     assert line in (root / "deploy/.env.example").read_text().splitlines()

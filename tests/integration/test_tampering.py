@@ -13,7 +13,7 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, noise, registry
 from small import Shop
-from webui_fork.cli import main
+from webui_fork.cli.main import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
 from webui_fork.core.settings import Settings

@@ -22,8 +22,9 @@ def test_a_room_is_its_modules_and_a_sentence() -> None:
     assert len(rooms) == 12
     for room in rooms:
         sentence = (room / "__init__.py").read_text()
-        assert room.name == "cli" or (sentence.startswith('"""') and sentence.endswith('."""\n')), room
-        assert room.name == "cli" or sentence.count("\n") == 1, room
+        assert sentence.startswith('"""'), room
+        assert sentence.endswith('."""\n'), room
+        assert sentence.count("\n") == 1, room
         files = list(room.glob("[a-z]*.py"))
-        assert len(files) <= 13, room
+        assert len(files) <= 13 or room.name == "cli", room  # which has one a verb
         assert sum(len(file.read_text().splitlines()) for file in files) <= 2300, room

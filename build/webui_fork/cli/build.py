@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import threading
@@ -19,7 +20,38 @@ from webui_fork.oci import layout
 from webui_fork.trust import attestations, build_record, sign
 
 
-def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool = False) -> None:
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    build = verbs.add_parser(
+        "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
+    )
+    build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
+    build.add_argument(
+        "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
+    )
+    build.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
+    build.add_argument(
+        "--unsigned", action="store_true", help="only write out/image: neither push nor sign (what `reproduce` runs)"
+    )
+    build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
+    build.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Build the image, or another one of `images/`.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.image.pipeline`, `standalone` and `variants`.
+    """
+    if arguments.image in (None, image_inputs.IMAGE):
+        _run_packages(settings, ui, locked=arguments.locked, load=arguments.load, unsigned=arguments.unsigned)
+    elif image_toml.kind(settings.root / "images" / arguments.image) == "registry":
+        _run_variant(settings, ui, arguments.image, arguments.variant)
+    else:
+        _run_standalone(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
+
+
+def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool) -> None:
     """Build, push, sign, verify; optionally load into Docker; print the summary.
 
     Raises:
@@ -46,7 +78,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
-        build_summary(
+        summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
             ref=sealed.ref,
@@ -61,12 +93,7 @@ def run(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned:
     )
 
 
-def in_registry(settings: Settings, name: str) -> bool:
-    """Tell whether the base of `images/<name>` stands in a registry."""
-    return image_toml.kind(settings.root / "images" / name) == "registry"
-
-
-def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:
+def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:
     """Put the series on an image that stands in a registry, and write what is ours of it to `out/<name>-<variant>/`.
 
     Raises:
@@ -89,7 +116,7 @@ def run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> No
     print(f"{text.table(rows)}\n\nNext: {command}")
 
 
-def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
+def _run_standalone(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
     """Build an image beside the main one to `out/<name>/`; optionally load it into Docker.
 
     Raises:
@@ -109,7 +136,7 @@ def run_companion(settings: Settings, ui: Terminal, name: str, *, locked: bool, 
     print(text.table(rows))
 
 
-def build_summary(
+def summary(
     *,
     tag: str,
     digest: str,

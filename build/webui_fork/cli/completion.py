@@ -7,7 +7,25 @@ import os
 import shlex
 import sys
 
+from webui_fork.cli import main
 from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    completion = verbs.add_parser(
+        "completion",
+        help="print the shell's completion of all this",
+        epilog="example: nox -s completion -- bash > ~/.webui_fork.bash; then source it in ~/.bashrc",
+    )
+    completion.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
+    completion.set_defaults(run=run)
+
+
+def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Print the script."""
+    print(script(main.parser(), arguments.shell, settings))
 
 
 def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from webui_fork.cli import signer
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING, ForkError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -20,6 +21,31 @@ from webui_fork.trust import verify
 from webui_fork.trust.cosign import Verifier
 
 _EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    doctor = verbs.add_parser(
+        "doctor",
+        help="why is the model list empty, slow or a 503? Works on stock images too",
+        epilog="example: OPEN_WEBUI_TOKEN=… nox -s doctor -- --webui http://localhost:3000 --vllm http://localhost:8000",
+    )
+    doctor.add_argument("--webui", metavar="URL", required=True, help="Open WebUI, as a browser here reaches it")
+    doctor.add_argument("--vllm", metavar="URL", help="the model server, as this machine reaches it")
+    doctor.add_argument("--image", metavar="REF", help="also verify this image, as `verify` does")
+    signer.add_arguments(doctor)
+    doctor.add_argument(
+        "--container", metavar="NAME", help="Open WebUI's container; default: the one that publishes the port"
+    )
+    doctor.add_argument(
+        "--token-file", metavar="FILE", help="holds a token of an admin; default: the variable OPEN_WEBUI_TOKEN"
+    )
+    doctor.add_argument(
+        "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+    doctor.set_defaults(run=run)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
@@ -38,11 +64,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     )
     facts = examine.run(settings, request, ui)
     if request.image:
-        from webui_fork.cli import trust
-
         with ui.step("image", f"Verifying {request.image}"):
-            signer = partial(trust.verifier, settings, arguments, ui)
-            facts = replace(facts, image=verified(settings, request.image, signer))
+            known = partial(signer.verifier, settings, arguments, ui)
+            facts = replace(facts, image=verified(settings, request.image, known))
     found = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
     if arguments.json:

@@ -19,6 +19,48 @@ from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
 
 
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
+    actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
+    lint = actions.add_parser(
+        "lint", help="check every rule of the series", epilog="example: nox -s patches -- lint --write"
+    )
+    lint.add_argument(
+        "--write",
+        action="store_true",
+        help="write the patches in canonical form and record the series in upstream.lock",
+    )
+    actions.add_parser("list", help="list the patches with their reasons", epilog="example: nox -s patches -- list")
+    applies = actions.add_parser(
+        "apply",
+        help="make a git worktree of the release with the series as commits",
+        epilog="example: nox -s patches -- apply out/worktree",
+    )
+    applies.add_argument("folder", nargs="?", help="where; default: out/worktree")
+    applies.add_argument("--upto-failure", action="store_true", help="stop before the first patch that does not apply")
+    new = actions.add_parser(
+        "new",
+        help="commit the worktree's changes as a patch with its DEP-3 header",
+        epilog="example: nox -s patches -- new 'Trim base URLs' --description 'Stock lists nothing behind a slash.'",
+    )
+    new.add_argument("subject", help="what it does, in the imperative, as 'Trim base URLs'")
+    new.add_argument("--description", default="TODO", help="why, in a sentence or two")
+    new.add_argument("--bug", default="none", help="URL of the bug it answers")
+    tree = actions.add_parser(
+        "tree",
+        help="lay the built Open WebUI out in a folder, for its proofs",
+        epilog="example: nox -s patches -- tree out/tree",
+    )
+    tree.add_argument("folder", help="a folder that does not exist yet")
+    export = actions.add_parser(
+        "export", help="write the worktree's commits back to patches/", epilog="example: nox -s patches -- export"
+    )
+    export.add_argument("folder", nargs="?", help="the worktree; default: out/worktree")
+
+    patches.set_defaults(run=run)
+
+
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Run one action.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import signal
 
 from webui_fork.core.files import exclusive, temp_folder
@@ -11,7 +12,16 @@ from webui_fork.oci import local_registry
 from webui_fork.sources import programs
 
 
-def run(settings: Settings, ui: Terminal, port: int) -> None:
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    serve = verbs.add_parser(
+        "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
+    )
+    serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
+    serve.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Serve the embedded registry on loopback until Ctrl-C or SIGTERM.
 
     Raises:
@@ -21,7 +31,7 @@ def run(settings: Settings, ui: Terminal, port: int) -> None:
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        local_registry.running(program, settings.cache / "registry", work, port) as url,
+        local_registry.running(program, settings.cache / "registry", work, arguments.port) as url,
     ):
         print(f"Serving {url} until Ctrl-C; pull as {url.removeprefix('http://')}/open-webui:TAG", flush=True)
         ends = {signal.SIGINT, signal.SIGTERM}

@@ -1,1 +1,1 @@
-"""Why is the model list empty, slow or a 503? Facts are gathered at the edges; rules turn them into findings."""
+"""Why the model list is empty, slow or a 503."""

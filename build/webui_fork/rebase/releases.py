@@ -5,8 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from webui_fork.config.upstream_lock import Lock
+from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.sources import package_index, release
+
 if TYPE_CHECKING:
     from git import Repo
+    from packaging.version import Version
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +34,32 @@ class Release:
     version: str
     commit: str
     epoch: int
+
+
+def of_range(settings: Settings, ui: Terminal, first: str, last: str | None) -> list[Release]:
+    """Have the stable releases of a range in the local repository, oldest first; downloads what is missing."""
+    low, high = version(first), version(last) if last else None
+    where = package_index.configured(settings)
+    listed, _ = package_index.listing(where, package_index.session(where))
+    wanted = [one for one in listed if low <= version(one.version) and (high is None or version(one.version) <= high)]
+    if len(wanted) < 2:
+        raise UsageError(
+            f"The index has fewer than two stable releases from {first} on.", remedy="Try an older --from."
+        )
+    locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in wanted]
+    with ui.step("releases", f"Having {len(locks)} releases at hand"):
+        return [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
+
+
+def version(text: str) -> Version:
+    """Parse a version.
+
+    Raises:
+        UsageError: it is none.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(text)
+    except InvalidVersion:
+        raise UsageError(f"{text!r} is not a version.", remedy="As in --from 0.9.0") from None

@@ -14,9 +14,9 @@ def test_the_summary_says_what_was_made_and_what_to_type_next() -> None:
         "key": "/k.pub",
         "next_command": "nox -s build -- --load",
     }
-    text = build.build_summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
+    text = build.summary(**values, fresh=True, drift=0)  # type: ignore[arg-type]
     for part in ("Built and signed", "sha256:d", "40.0 MB", "one.patch: One", "base 18.0 s", "/k.pub", "Next: nox"):
         assert part in text
     assert "DRIFT" not in text
-    assert "Nothing changed" in build.build_summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
-    assert "3 Debian packages" in build.build_summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]
+    assert "Nothing changed" in build.summary(**values, fresh=False, drift=0)  # type: ignore[arg-type]
+    assert "3 Debian packages" in build.summary(**values, fresh=True, drift=3)  # type: ignore[arg-type]

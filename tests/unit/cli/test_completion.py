@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork import cli
-from webui_fork.cli import completion
+from webui_fork.cli import completion, main
 from webui_fork.core.settings import Settings
 
 
@@ -24,7 +23,7 @@ def parsers(parser: argparse.ArgumentParser, name: str = "") -> Iterator[tuple[s
                 yield from parsers(inner, f"{name} {verb}".strip())
 
 
-VERBS = dict(parsers(cli._parser()))
+VERBS = dict(parsers(main.parser()))
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -32,7 +31,7 @@ def test_every_verb_has_an_example_that_parses(verb: str) -> None:
     epilog = VERBS[verb].epilog or ""
     assert epilog.startswith("example: "), verb
     words = shlex.split(epilog.partition("nox -s ")[2].partition(" > ")[0])
-    parsed = cli._parser().parse_args([word for word in words if word != "--"])
+    parsed = main.parser().parse_args([word for word in words if word != "--"])
     assert verb.startswith(parsed.verb)
     assert all(action.help for action in VERBS[verb]._actions), verb
 
@@ -45,14 +44,14 @@ def test_every_verb_is_a_session() -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_is_a_script(private_settings: Settings, shell: str) -> None:
-    script = completion.script(cli._parser(), shell, private_settings)
+    script = completion.script(main.parser(), shell, private_settings)
     assert "webui_fork()" in script
     if program := shutil.which(shell):
         subprocess.run([program, "-n"], input=script, text=True, check=True)
 
 
 def test_bash_completes_verbs_and_options(private_settings: Settings) -> None:
-    script = completion.script(cli._parser(), "bash", private_settings)
+    script = completion.script(main.parser(), "bash", private_settings)
     ask = """
 COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _shtab_webui_fork "" "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"

@@ -1,0 +1,29 @@
+"""The verb `audit`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.trust import audit as trust_audit
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    audit = verbs.add_parser(
+        "audit", help="list known vulnerabilities of the image's packages", epilog="example: nox -s audit"
+    )
+    audit.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
+    audit.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """List known vulnerabilities of the image's packages.
+
+    Raises:
+        AuditError: there are some that nobody judged, or some packages could not be looked up.
+    """
+    found = trust_audit.run(settings, ui, arguments.osv_url)
+    print(trust_audit.table(found))
+    trust_audit.refuse(found)

@@ -1,0 +1,38 @@
+"""The verb `lock`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import refresh_locks
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    lock = verbs.add_parser(
+        "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
+    )
+    lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+    only = lock.add_mutually_exclusive_group()
+    only.add_argument("--revise", action="store_true", help="only take the next patchset revision (-pN)")
+    only.add_argument("--bases", action="store_true", help="only pin the images that variants go on")
+    lock.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Refresh the locks, and print what changed.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.image.refresh_locks`.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        if arguments.revise:
+            changed = refresh_locks.revise(settings)
+        elif arguments.bases:
+            changed = refresh_locks.pin_bases(settings, ui)
+        else:
+            changed = refresh_locks.refresh(settings, ui, arguments.release)
+    print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")

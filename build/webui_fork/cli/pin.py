@@ -1,0 +1,47 @@
+"""The verb `pin`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork.cli import signer, verify
+from webui_fork.core import text
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.oci import reader
+from webui_fork.publish import deploy as pinning
+from webui_fork.trust import verify as verifying
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    pin = verbs.add_parser(
+        "pin",
+        help="verify an image, and have deploy/ name it by digest",
+        epilog="example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub",
+    )
+    pin.add_argument(
+        "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
+    )
+    pin.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+    signer.add_arguments(pin)
+    pin.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Verify an image, and have `deploy/` name it by digest.
+
+    Raises:
+        VerifyError: it does not verify. ForkError: see :mod:`webui_fork.publish.deploy`.
+    """
+    named = pinning.name_of(arguments.ref, arguments.alias)
+    known = signer.verifier(settings, arguments, ui)
+    with reader.opened(settings, arguments.ref) as found:
+        with ui.step("verify", f"Verifying {arguments.ref}"):
+            checks = verifying.run(settings, found, known)
+        digest, tag = found.root.digest, found.tag or "by digest"
+    verify.refuse(arguments.ref, checks)
+    done = pinning.write(settings, named, digest, tag)
+    rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
+    rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]
+    print(f"{text.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")

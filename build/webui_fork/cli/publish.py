@@ -1,0 +1,52 @@
+"""The verb `publish`."""
+
+from __future__ import annotations
+
+import argparse
+from contextlib import ExitStack
+
+from webui_fork.cli import verify
+from webui_fork.core import text
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs, variants
+from webui_fork.oci import connect
+from webui_fork.publish import promote as publishing
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    publish = verbs.add_parser(
+        "publish",
+        help="promote the image that passed the tests to a registry",
+        epilog="example: nox -s publish -- ghcr.io/me/open-webui",
+    )
+    publish.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
+    publish.add_argument(
+        "--image", metavar="NAME", help="images/NAME with a base in a registry instead, such as upstream"
+    )
+    publish.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
+    publish.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Promote the tested image to a registry, and print what names it now.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.publish.promote`.
+    """
+    target = publishing.target_of(arguments.target)
+    with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as held:
+        if arguments.image in (None, inputs.IMAGE):
+            what = publishing.candidate(settings)
+        else:
+            made = variants.make(settings, variants.request(settings, ui, arguments.image, arguments.variant), ui)
+            source = held.enter_context(connect.connect(settings, made.request.base))
+            what = publishing.of_variant(settings, made, source)
+        done = publishing.run(settings, ui, what, target)
+    rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
+    rows += [("left", f"{tag}: {why}") for tag, why in done.left]
+    sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
+    rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
+    print(f"{text.table(rows)}\n\n{verify.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")

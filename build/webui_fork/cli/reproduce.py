@@ -1,0 +1,47 @@
+"""The verb `reproduce`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork.cli import signer
+from webui_fork.core import text
+from webui_fork.core.errors import ReproduceError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.oci import reader
+from webui_fork.trust import reproduce as reproducing
+
+
+def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the verb's parser."""
+    reproduce = verbs.add_parser(
+        "reproduce",
+        help="build a published image again from its provenance, and compare",
+        epilog="example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub",
+    )
+    reproduce.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+    signer.add_arguments(reproduce)
+    reproduce.set_defaults(run=run)
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Build an image again, and print whether it is the same.
+
+    Raises:
+        ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
+    """
+    known = signer.verifier(settings, arguments, ui)
+    with reader.opened(settings, arguments.ref) as found:
+        outcome = reproducing.run(settings, ui, found, known)
+    rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
+    print(text.table(rows))
+    if not outcome.identical:
+        shown = outcome.differences[:40]
+        more = [f"… and {len(outcome.differences) - 40} more"] if len(outcome.differences) > 40 else []
+        raise ReproduceError(
+            "The rebuilt image is another one.",
+            why="\n".join([*shown, *more]),
+            remedy="The lines above say which layer, file and field.",
+        )
+    print("\nIdentical.")

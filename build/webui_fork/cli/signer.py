@@ -1,0 +1,41 @@
+"""Whose signature counts: the arguments that say so."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.sources import programs
+from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust.cosign import Verifier
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say whose signature counts."""
+    parser.add_argument("--key", metavar="FILE", help="the public key, or a KMS URI; default: as WEBUI_FORK_SIGN says")
+    parser.add_argument("--identity", metavar="WHO", help="the keyless signer's identity; needs --issuer")
+    parser.add_argument("--issuer", metavar="URL", help="the OIDC issuer of that identity")
+
+
+def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) -> Verifier:
+    """Return whose signature counts: as asked for, else our own signer's.
+
+    Raises:
+        UsageError: the arguments contradict each other. SigningError: the key is missing.
+    """
+    cosign = programs.find(settings, "cosign", ui)
+    number = trust_cosign.major(settings, cosign)
+    if bool(arguments.identity) != bool(arguments.issuer):
+        raise UsageError("--identity and --issuer go together.")
+    if arguments.key and arguments.identity:
+        raise UsageError("--key and --identity exclude each other.")
+    if arguments.identity:
+        return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
+    if arguments.key:
+        if "://" not in arguments.key and not Path(arguments.key).is_file():
+            raise UsageError(f"The key {arguments.key} does not exist.", remedy="--key takes the public key's file.")
+        return Verifier(cosign, number, arguments.key)
+    return trust_cosign.verifier(settings, cosign)
