@@ -58,7 +58,6 @@ def server() -> Iterator[Server]:
 
 BUILT = pytest.StashKey[tuple[str, str]]()
 
-
 CHOSEN = pytest.StashKey[bool]()
 
 

@@ -55,7 +55,8 @@ def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool,
     """Build, push, sign, verify; optionally load into Docker; print the summary.
 
     Raises:
-        ForkError: see the stages.
+        ForkError: see :func:`webui_fork.image.pipeline.build`. RegistryError: it can't be pushed.
+        SigningError: it can't be signed.
     """
     # importing requests takes longer than all our own work on an edited patch; git leaves time for it
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
@@ -120,7 +121,7 @@ def _run_standalone(settings: Settings, ui: Terminal, name: str, *, locked: bool
     """Build an image beside the main one to `out/<name>/`; optionally load it into Docker.
 
     Raises:
-        ForkError: see the stages.
+        ForkError: see :func:`webui_fork.image.standalone.build`. EngineError: Docker can't load it.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         made = standalone.build(settings, name, ui, locked=locked)

@@ -31,7 +31,6 @@ KNOWN = "tests/assets/mutants.toml"
 SCORE = 0.9
 _BACKEND = "backend/"
 
-
 Key = tuple[str, str, str, str]  # patch, file below backend/, the line's text, the mutant's name
 Job = tuple[Patch, str, Mutant]  # a patch, a file that it changes, and a fault in one of its lines there
 

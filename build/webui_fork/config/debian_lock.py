@@ -10,6 +10,12 @@ from webui_fork.config.image_toml import Base, ImageSpec
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
 
+_REMEDY = "Take it back with `git checkout`, or write it anew with `nox -s lock`."
+_HEAD = re.compile(r"# suite=([a-z]+) architecture=([a-z0-9]+) input=(sha256:[0-9a-f]{64}) snapshot=(\d{8}T\d{6}Z)")
+_ROW = re.compile(
+    r"([a-z0-9][a-z0-9+.-]+) ([A-Za-z0-9.+~:-]+) sha256:([0-9a-f]{64}) ([1-9]\d*) (main|security) (pool/[^\s]+\.deb)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Deb:
@@ -21,17 +27,6 @@ class Deb:
     size: int
     archive: str
     path: str
-
-
-_REMEDY = "Take it back with `git checkout`, or write it anew with `nox -s lock`."
-
-
-_HEAD = re.compile(r"# suite=([a-z]+) architecture=([a-z0-9]+) input=(sha256:[0-9a-f]{64}) snapshot=(\d{8}T\d{6}Z)")
-
-
-_ROW = re.compile(
-    r"([a-z0-9][a-z0-9+.-]+) ([A-Za-z0-9.+~:-]+) sha256:([0-9a-f]{64}) ([1-9]\d*) (main|security) (pool/[^\s]+\.deb)"
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HUB = "docker.io"
+LAYOUT = "oci:"  # before the folder of an OCI layout, where a reference could stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,3 @@ def parse(text: str) -> Reference:
     if not _NAME.fullmatch(rest):
         raise refuse(f"{rest!r} can't be a repository's name (registries know no capitals)")
     return Reference(registry, rest, tag, digest)
-
-
-LAYOUT = "oci:"

@@ -1,4 +1,4 @@
-"""What goes into the application's layers, and the cache that keeps layers by their inputs."""
+"""What goes into the layer of the release, and into that of the series."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The trees of an image: a Debian base from pinned packages, Python packages from pinned wheels."""
+"""The Debian base of an image: a tree from pinned packages, as a layer."""
 
 from __future__ import annotations
 

@@ -19,7 +19,6 @@ from webui_fork.oci.model import Layer, NamedLayer
 
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
-
 ROOMS = ("core", "config", "sources", "series", "oci", "image")  # that the bytes of an image come from
 
 

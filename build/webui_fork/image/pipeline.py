@@ -49,7 +49,9 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     """Build the image; its layers' blobs are in the cache.
 
     Raises:
-        ForkError: see the stages.
+        LockError, SeriesError, ApplyError: an input is odd, or a patch does not apply.
+        SourceError, DriftError: a pinned file can't be had. ToolError: a program is missing or fails.
+        ImageError: the image would not be what its description says. CacheError: the cache can't be written.
     """
     layers.check_compressor()
     source = release.obtain(settings, inputs.lock, ui)

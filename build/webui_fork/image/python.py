@@ -1,4 +1,4 @@
-"""What of an image comes from packages: the Debian base and the Python packages, each a layer."""
+"""The Python packages of an image: their lock, and their layer."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
-from uv import find_uv_bin
-
 from webui_fork.config import requirements_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
@@ -27,6 +25,9 @@ from webui_fork.core.settings import Settings
 from webui_fork.image import layers
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.image.layers import Entry
+
+# `#!/x/python`, or uv's form for paths that don't fit there
+_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 
 
 def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
@@ -52,10 +53,6 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
     return cache.get("python", key, make, "Installing the Python packages")
 
 
-# `#!/x/python`, or uv's form for paths that don't fit there
-_SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
-
-
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
     """Return the digest that `requirements.lock` records of what it was derived from."""
     without = "".join(f" -{name}" for name in spec.python.without)
@@ -70,6 +67,7 @@ def recorded_input(lock_text: str) -> str | None:
 
 
 def _uv() -> str:
+    from uv import find_uv_bin
 
     return find_uv_bin()
 

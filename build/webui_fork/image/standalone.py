@@ -40,7 +40,8 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
     """Build the image of `images/<name>/`; its layers' blobs are in the cache.
 
     Raises:
-        ForkError: see the stages.
+        ImageError, LockError: its description or a lock is odd. SourceError, DriftError: a pinned file can't be had.
+        ToolError: a program is missing or fails. CacheError: the cache can't be written.
     """
     layers.check_compressor()
     packaged = locked_image.read(image_toml.read(settings.root / "images" / name))

@@ -104,7 +104,8 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
     """Put the series on the base; nothing is pushed.
 
     Raises:
-        ImageError: the base is not of the release. RegistryError, SourceError, ApplyError, SeriesError: see the stages.
+        ImageError: the base is not of the release. RegistryError: its registry fails.
+        SourceError: the release can't be had. SeriesError, ApplyError: a patch breaks a rule, or does not apply.
     """
     commit = release.release_commit(settings, asked.lock, ui)
     repo = git.repository(settings)

@@ -26,7 +26,6 @@ from webui_fork.oci.model import (
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
-
 COSIGN = "dev.cosignproject.cosign/"
 
 

@@ -1,4 +1,4 @@
-"""OCI images as values: descriptors, configuration, manifest, index, and the layout on disk.
+"""OCI images as values: descriptors, configuration, manifest, index.
 
 Sources: OCI image-spec 1.1 (config.md, manifest.md, image-index.md, image-layout.md, annotations.md).
 """

@@ -58,7 +58,7 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
 
     Raises:
         UsageError: the checkout is dirty. ConflictError: another rebase is under way, or a patch needs a person.
-        GateError: a check failed. ForkError: see the stages.
+        GateError: a check failed. SourceError: no release can be had. ToolError: git fails.
     """
     if held := rebase_state.read(settings):
         raise ConflictError(

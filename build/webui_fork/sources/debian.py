@@ -1,4 +1,4 @@
-"""`debian.lock`: the exact Debian packages of a base, and getting them although mirrors forget.
+"""The exact Debian packages of a base: resolve them for `debian.lock`, and get them although mirrors forget.
 
 One package a line: name, version, sha256, size, archive, path. Only `nox -s lock` writes it.
 """

@@ -1,4 +1,4 @@
-"""Sign an image and attest what is known of it; skip what is there and verifies. Then record all of it in `out/`."""
+"""Sign an image and attest what is known of it; skip what is there and verifies."""
 
 from __future__ import annotations
 

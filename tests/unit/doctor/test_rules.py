@@ -13,20 +13,15 @@ from webui_fork.doctor.findings import Severity
 
 CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
 
-
 UP = Seen("http://w/health", "here", status=200, type="application/json", body='{"status": true}')
-
 
 LIST = Reply(200, {"data": [{"id": "m", "owned_by": "openai", "urlIdx": 0}]}, 0.1)
 
-
 GOOD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(200, {"data": [{"id": "m"}]}, 0.1))
-
 
 WELL = Facts(
     "http://w", UP, "0.12.4", config={"version": "0.12.4"}, role="admin", listing=LIST, connections=(GOOD,)
 )  # fmt: skip
-
 
 BAD = Connection("OpenAI", 0, "http://vllm:8000/v1", verified=Reply(500, {"detail": "Server Connection Error"}, 0.1))
 
@@ -116,7 +111,6 @@ def test_an_answer_of_any_shape_is_borne() -> None:
 ROOM = Room(
     Neighbour("w", "r/n", "running", "healthy", ()), {}, {"HTTP_PROXY": "http://p:3128"}, "", bypass_access=False
 )
-
 
 EMPTY = replace(LIST, body={"data": []})
 

@@ -72,7 +72,6 @@ def test_an_answer_that_never_ends_is_not_read_to_its_end(server: Server) -> Non
 
 DEEP = b"[" * 100_000
 
-
 HOSTILE = [
     b"{}", b"[]", b"5", b"null", b"", b"\xff", DEEP, b'{"config": 5}', b'{"manifests": 5}', b'{"manifests": [5]}',
     b'{"manifests": [{"digest": "sha256:/../../etc", "size": 1, "mediaType": "x"}]}',

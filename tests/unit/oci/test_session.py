@@ -14,7 +14,6 @@ from webui_fork.oci.registry import Registry
 
 ME = Credentials("me", Secret("pw"))
 
-
 BASIC = 'Basic realm="x"'
 
 
