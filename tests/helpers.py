@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import socket
 import tarfile
 import threading
@@ -12,10 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from git import Repo
 from packageurl import PackageURL
 
 from webui_fork.core import git
+from webui_fork.core.git import Repo
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout
 from webui_fork.oci.model import Image
@@ -141,8 +142,7 @@ def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tupl
     """Make a bare repository with one commit that stands for a release."""
     from webui_fork.sources import archive, release
 
-    repo = Repo.init(folder / "source.git", bare=True)
-    repo.git.update_environment(**git.HERMETIC)
+    repo = git.bare(folder / "source.git", os.environ)
     members = [archive.Member(path, data) for path, data in sorted((files or RELEASE).items())]
     commit = release._import(repo, members, "refs/releases/1.2.3/x", "Open WebUI 1.2.3\n", 1_700_000_000)
     return repo, commit

@@ -86,7 +86,7 @@ def replaced(real: Settings, inputs: image_inputs.Inputs, tree: apply.PatchedTre
     repo = git.repository(real)
     found: dict[str, str | None] = {}
     for path in ("package.json", *(change.path for change in apply.changes(repo, tree))):
-        data, placed = git.read_file(repo, tree.release, path), inputs.spec.place(path)
+        data, placed = repo.read_file(tree.release, path), inputs.spec.place(path)
         assert placed
         found[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     return found

@@ -65,7 +65,7 @@ def test_it_serves_its_page_with_the_release_s_own_assets(
     repo = git.repository(real)
     for name in ("favicon.png", "logo.png", "splash.png", "custom.css", "loader.js"):
         served = requests.get(f"{url(hardened)}/static/{name}", timeout=10)
-        released = git.read_file(repo, built.source.commit, f"static/static/{name}")
+        released = repo.read_file(built.source.commit, f"static/static/{name}")
         assert released is not None
         assert hashlib.sha256(served.content).digest() == hashlib.sha256(released).digest(), name
     assert requests.get(f"{url(hardened)}/static/swagger-ui/swagger-ui.css", timeout=10).ok

@@ -80,9 +80,9 @@ def test_the_secret_key_is_in_the_data_and_not_in_the_image(
 def test_licence_and_brand_are_the_release_s(real: Settings, built: pipeline.Built, webui: Container) -> None:
     repo = git.repository(real)
     for name in ("LICENSE", "LICENSE_HISTORY", "LICENSE_NOTICE"):
-        assert file_of(webui, f"/app/{name}") == git.read_file(repo, built.source.commit, name)
+        assert file_of(webui, f"/app/{name}") == repo.read_file(built.source.commit, name)
     for name in ("favicon.png", "logo.png", "splash.png", "site.webmanifest"):
-        released = git.read_file(repo, built.source.commit, f"static/static/{name}")
+        released = repo.read_file(built.source.commit, f"static/static/{name}")
         assert released
         for place in ("/app/build/static", "/app/backend/open_webui/static"):
             assert file_of(webui, f"{place}/{name}") == released, (place, name)

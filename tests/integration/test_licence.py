@@ -31,7 +31,7 @@ def released(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built)
     """Return what the licence protects in the release and its wheel: place in the image to sha256."""
     repo = git.repository(real)
     found = {}
-    for file in git.walk(repo, built.source.commit, branding.protected_path):
+    for file in repo.walk(built.source.commit, branding.protected_path):
         if placed := inputs.spec.place(file.path):
             found[placed] = sha(file.read())
     with zipfile.ZipFile(built.source.wheel) as wheel:
@@ -65,12 +65,12 @@ def test_the_lines_that_upstream_marks_are_unchanged(
     marked = 0
     for patch in inputs.patches:
         for path in patch.paths:
-            before = (git.read_file(repo, built.tree.release, path) or b"").decode()
-            after = (git.read_file(repo, built.tree.head, path) or b"").decode()
+            before = (repo.read_file(built.tree.release, path) or b"").decode()
+            after = (repo.read_file(built.tree.head, path) or b"").decode()
             assert branding.text_problem(path, before, after) == ""
             marked += len(branding.regions(before))
     assert marked, "no patched file has a mark: this test looks at nothing"
-    env = (git.read_file(repo, built.tree.head, "backend/open_webui/env.py") or b"").decode()
+    env = (repo.read_file(built.tree.head, "backend/open_webui/env.py") or b"").decode()
     assert "WEBUI_NAME += ' (Open WebUI)'" in env
 
 

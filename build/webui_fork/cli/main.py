@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from webui_fork.core import settings as core_settings
-from webui_fork.core.errors import ForkError, ToolError, from_os_error
+from webui_fork.core.errors import ForkError, from_os_error
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
 
@@ -63,13 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno is None:  # a library's, about the network
             return _report(ForkError("The network failed.", why=str(error), remedy="Run this again."), terminal)
         return _report(from_os_error(error, "use a file"), terminal)
-    except Exception as error:
-        if type(error).__name__ != "GitCommandError":  # comparing names spares every verb the import of git
-            raise
-        why = str(getattr(error, "stderr", "")).strip()
-        return _report(
-            ToolError("git failed.", why=why or str(error), remedy="Is the disk full, or the cache damaged?"), terminal
-        )
     except KeyboardInterrupt:
         print("Interrupted; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
         return 130

@@ -37,7 +37,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Carry the series from the pinned release to every release of a range; write out/matrix.{svg,md,json}.
 
     Raises:
-        UsageError: there is no such release. SourceError: a release can't be had. ApplyError: the series does not apply.
+        UsageError: there is no such release. SourceError: a release can't be had.
+        ApplyError: the series does not apply.
     """
     pinned = upstream_lock.read(settings.lock_file)
     _, patches = apply.read_series(settings.patches)

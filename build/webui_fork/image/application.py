@@ -6,21 +6,18 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
-from webui_fork.core import git
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
+from webui_fork.core.git import Repo
 from webui_fork.image import layers
 from webui_fork.image.layers import Entry, Lazy
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive
 from webui_fork.sources.release import Source
-
-if TYPE_CHECKING:
-    from git import Repo
 
 PATCHES = "usr/share/doc/webui-fork/patches"  # where an image has its own series, for whoever audits it
 
@@ -60,7 +57,7 @@ def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, he
 
 def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
     found = False
-    for file in git.walk(repo, commit, lambda path: copy.place(path) is not None):
+    for file in repo.walk(commit, lambda path: copy.place(path) is not None):
         found = True
         placed = copy.place(file.path)
         assert placed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from webui_fork.config import image_toml, locked_image, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
@@ -11,12 +10,10 @@ from webui_fork.config.locked_image import Packaged
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.series import apply, patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 IMAGE = "open-webui"
 
@@ -102,6 +99,6 @@ def check_series(
     Raises:
         SeriesError: with every problem at once.
     """
-    paths = set(repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit).split("\0"))
+    paths = set(repo.paths(commit))
     release = patch.Release(release_lock.version, paths.__contains__)
     apply.refuse(patch.lint(patches, release, lambda path: (settings.root / path).is_file()))

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import Placement
 from webui_fork.core import files, git
 from webui_fork.core.files import sha256_bytes
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import application as image_application
@@ -28,9 +28,6 @@ from webui_fork.series import apply, licence
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import release
 from webui_fork.sources.release import Source
-
-if TYPE_CHECKING:
-    from git import Repo
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
         tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
-        wanted = git.read_file(repo, source.commit, inputs.spec.python.requirements)
+        wanted = repo.read_file(source.commit, inputs.spec.python.requirements)
         packaged = inputs.packaged
         image_python.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from webui_fork.config import bases_lock, debian_lock, image_toml
 from webui_fork.config import upstream_lock as lock_module
@@ -14,15 +13,13 @@ from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.files import write_atomic
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import python, revision
 from webui_fork.image.variants import wanted
 from webui_fork.oci import connect
 from webui_fork.sources import debian, package_index, release
-
-if TYPE_CHECKING:
-    from git import Repo
 
 
 def _pin(settings: Settings, version: str | None) -> Lock:
@@ -113,7 +110,7 @@ def _plan_python(
     settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str
 ) -> dict[Path, str]:
     if spec.python.origin == "release":
-        wanted = git.read_file(repo, commit, spec.python.requirements)
+        wanted = repo.read_file(commit, spec.python.requirements)
     else:
         file = spec.folder / spec.python.requirements
         wanted = file.read_bytes() if file.is_file() else None

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
-from webui_fork.core import process
+from webui_fork.core import git
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
@@ -17,8 +17,7 @@ from webui_fork.image import inputs as image_inputs
 
 def committed(settings: Settings) -> Lock | None:
     """Return the lock of the checkout's last commit, or None where there is none that can be read."""
-    argv = ["git", "-C", str(settings.root), "show", "HEAD:./upstream.lock"]
-    done = process.run(argv, env=settings.environ, check=False)
+    done = git.in_checkout(settings, "show", "HEAD:./upstream.lock", check=False)
     try:
         return upstream_lock.parse(done.stdout) if done.code == 0 else None
     except LockError:

@@ -121,7 +121,7 @@ def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
         placed = asked.spec.place(path)
         if placed is None:
             raise ImageError(f"images/{asked.spec.folder.name} has no place for {path}.", remedy=_PLACES)
-        data = git.read_file(repo, commit, path)
+        data = repo.read_file(commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     with ui.step("base", f"Reading {asked.base}"), connect.connect(settings, asked.base) as registry:
         base = append.read(registry, asked.base.digest)

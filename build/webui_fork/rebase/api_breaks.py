@@ -5,16 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 from webui_fork.core import process
-from webui_fork.core.git import read_file
+from webui_fork.core.git import Repo
 from webui_fork.merge import signatures, tree
-
-if TYPE_CHECKING:
-    from git import Repo
-
-    from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Releases
 
 _ROOT = "backend/"
 # names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none
@@ -70,7 +65,7 @@ def _compiles(text: str) -> bool:
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:
-    return (read_file(repo, commit, path) or b"").decode("utf-8", errors="replace")
+    return (repo.read_file(commit, path) or b"").decode("utf-8", errors="replace")
 
 
 def _undefined(text: str, environ: Mapping[str, str]) -> frozenset[str]:
@@ -100,24 +95,14 @@ def _newly_used(repo: Repo, before: str, parent: str, names: Iterable[str]) -> l
 
 
 def _uses(repo: Repo, commit: str, name: str) -> int:
-    from git import GitCommandError
-
-    try:
-        return len(repo.git.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
-    except GitCommandError:  # nothing found
-        return 0
+    return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
 
 
 def _known(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
     """Return how the release's own functions of these names are defined."""
-    from git import GitCommandError
-
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
     known: signatures.Known = {}
-    try:
-        rows = repo.git.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
-    except GitCommandError:  # nothing found
-        return known
+    rows = repo.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
     paths = [row.partition(":")[2] for row in rows if row]
     for path in paths if len(paths) <= _MANY else ():
         for name, signature in signatures.signatures(_text(repo, commit, path), names):
@@ -127,9 +112,9 @@ def _known(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
 
 def _has(repo: Repo, commit: str, module: str, name: str) -> bool:
     stem = _ROOT + module.replace(".", "/")
-    if read_file(repo, commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
+    if repo.read_file(commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
         return True
-    texts = [read_file(repo, commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
+    texts = [repo.read_file(commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
     return any(signatures.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
 
 
@@ -149,12 +134,9 @@ def whereabouts(ends: Releases, before: str, parent: str, path: str) -> str:
     names = {node.name for _, node in tree.definitions(module)} if module else set()
     if not names:
         return "It was deleted."
-    from git import GitCommandError
-
     pattern = rf"^[ \t]*((async +)?def|class) +({'|'.join(sorted(names))})\b"
-    try:
-        listed = repo.git.grep("-c", "-E", pattern, parent, "--", f"{_ROOT}*.py").splitlines()
-    except GitCommandError:
+    listed = repo.grep("-c", "-E", pattern, parent, "--", f"{_ROOT}*.py").splitlines()
+    if not listed:
         return "It was deleted, and no other file defines any of its functions."
     best = max(listed, key=lambda row: int(row.rpartition(":")[2]))
     return f"It was deleted; {best.split(':')[1]} defines {best.rpartition(':')[2]} of its {len(names)} functions now."

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from webui_fork.core import process
+from webui_fork.core import git, process
 from webui_fork.core.errors import SeriesError
-from webui_fork.core.git import HERMETIC, read_file
+from webui_fork.core.git import Repo
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.three_way import Method
 from webui_fork.rebase import cherry_pick
@@ -27,9 +26,6 @@ from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Release, Releases
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +189,14 @@ def _judged(repo: Repo, carried: Carried, rows: Sequence[Expect]) -> tuple[str, 
 
 
 def _touched(repo: Repo, old: Release, new: Release, patch: Patch) -> bool:
-    return any(read_file(repo, old.commit, path) != read_file(repo, new.commit, path) for path in patch.paths)
+    return any(repo.read_file(old.commit, path) != repo.read_file(new.commit, path) for path in patch.paths)
 
 
 def judge(repo: Repo, commit: str, expected: Sequence[Expect]) -> str:
     """Hold a commit against the alternatives of what is expected; "" when one of them is met."""
     problems = []
     for one in expected:
-        data = read_file(repo, commit, one.path)
+        data = repo.read_file(commit, one.path)
         problems.append(one.problem(None if data is None else data.decode()))
     return "" if not problems or "" in problems else "; ".join(problems)
 
@@ -223,28 +219,28 @@ def _peers(
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as name:
         folder = Path(name)
         tree = folder / "tree"
-        env = {**environ, **HERMETIC, "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@fork.invalid",
+        env = {**environ, **git.HERMETIC, "GIT_COMMITTER_NAME": "x", "GIT_COMMITTER_EMAIL": "x@fork.invalid",
                "GIT_AUTHOR_NAME": "x", "GIT_AUTHOR_EMAIL": "x@fork.invalid"}  # fmt: skip
 
-        def git(*arguments: str, check: bool = True) -> process.Completed:
-            return process.run(["git", "-C", tree, *arguments], env=env, check=check)
+        def in_tree(*arguments: str, check: bool = True) -> process.Completed:
+            return git.run(tree, *arguments, env=env, check=check)
 
         tree.mkdir()
         (folder / "patch").write_bytes(data)
-        git("init", "--quiet")
-        (tree / ".git/objects/info/alternates").write_text(f"{repo.git_dir}/objects\n")
+        in_tree("init", "--quiet")
+        (tree / ".git/objects/info/alternates").write_text(f"{repo.folder}/objects\n")
         for path in stands.patch.paths:
-            content = read_file(repo, parent, path)
+            content = repo.read_file(parent, path)
             if content is not None:
                 (tree / path).parent.mkdir(parents=True, exist_ok=True)
                 (tree / path).write_bytes(content)
-        git("add", "--all")
-        git("commit", "--quiet", "--allow-empty", "-m", "release")
+        in_tree("add", "--all")
+        in_tree("commit", "--quiet", "--allow-empty", "-m", "release")
         results = []
-        done = git("am", "-3", str(folder / "patch"), check=False)
+        done = in_tree("am", "-3", str(folder / "patch"), check=False)
         results.append(("git am -3", _verdict(tree, rows) if done.code == 0 else "conflict"))
-        git("am", "--abort", check=False)
-        git("reset", "--quiet", "--hard", "HEAD" if done.code else "HEAD~1")
+        in_tree("am", "--abort", check=False)
+        in_tree("reset", "--quiet", "--hard", "HEAD" if done.code else "HEAD~1")
         if shutil.which("patch", path=environ.get("PATH")):
             argv: list[str | Path] = [
                 "patch",

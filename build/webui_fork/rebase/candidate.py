@@ -36,17 +36,17 @@ def prepare(settings: Settings, commit: str) -> None:
     """
     place = candidate(settings).root
     if (place / ".git").exists() and _is_gated(settings, commit):
-        dirty = git.git(settings, "status", "--porcelain", folder=place).stdout.rstrip()
+        dirty = git.in_checkout(settings, "status", "--porcelain", folder=place).stdout.rstrip()
         if dirty:
             raise ConflictError(
                 f"{place} has changes that are not committed.",
                 why=dirty,
                 remedy="Commit them there, or remove them, then `nox -s rebase -- --continue`.",
             )
-        if not git.git(settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place).code:
+        if not git.in_checkout(settings, "merge-base", "--is-ancestor", commit, "HEAD", check=False, folder=place).code:
             return
     remove(settings)
-    git.git(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
+    git.in_checkout(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), commit)
 
 
 def _is_gated(settings: Settings, commit: str) -> bool:
@@ -58,7 +58,7 @@ def remove(settings: Settings) -> None:
     """Remove the candidate; its commits stay in git until it collects its garbage."""
     place = candidate(settings).root
     if (place / ".git").exists():
-        git.git(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
+        git.in_checkout(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
     shutil.rmtree(place, ignore_errors=True)
 
 
@@ -105,7 +105,7 @@ def commit(
         _record(there)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"
         _commit(there, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
-    return git.git(there, "rev-parse", "HEAD").stdout.strip()
+    return git.in_checkout(there, "rev-parse", "HEAD").stdout.strip()
 
 
 def _reason(row: Carried, skipped: Sequence[str]) -> str:
@@ -147,18 +147,18 @@ def noted(text: str, line: str) -> str:
 
 def _commit(there: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    asked = [git.git(there, "config", key, check=False) for key in ("user.name", "user.email")]
+    asked = [git.in_checkout(there, "config", key, check=False) for key in ("user.name", "user.email")]
     known = all(done.stdout.strip() for done in asked)
     name, mail = AUTHOR
     who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
-    git.git(there, "add", "--all")
-    if git.git(there, "diff", "--cached", "--quiet", check=False).code:
-        git.git(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
+    git.in_checkout(there, "add", "--all")
+    if git.in_checkout(there, "diff", "--cached", "--quiet", check=False).code:
+        git.in_checkout(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
 
 
 def landed(settings: Settings, made: str) -> bool:
     """Tell whether the checkout has a commit already."""
-    return not git.git(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
+    return not git.in_checkout(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
 
 
 def land(settings: Settings) -> None:
@@ -168,8 +168,8 @@ def land(settings: Settings) -> None:
         ConflictError: the checkout has changed meanwhile.
     """
     place = candidate(settings).root
-    made = git.git(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
-    done = git.git(settings, "merge", "--quiet", "--ff-only", made, check=False)
+    made = git.in_checkout(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
+    done = git.in_checkout(settings, "merge", "--quiet", "--ff-only", made, check=False)
     if done.code:
         raise ConflictError(
             f"The checkout could not be moved to {made[:12]}.",

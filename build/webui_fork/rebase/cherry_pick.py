@@ -7,13 +7,11 @@ Nothing outside that repository is touched.
 from __future__ import annotations
 
 import enum
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from webui_fork.core.git import read_file
+from webui_fork.core.git import Repo
 from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import File, Method
@@ -22,9 +20,6 @@ from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 
 class Outcome(enum.StrEnum):
@@ -59,7 +54,7 @@ class Carried:
 
 def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
     """Return what merges files in the layout of a release."""
-    return Merger(environ, read_file(repo, release, "pyproject.toml"))
+    return Merger(environ, repo.read_file(release, "pyproject.toml"))
 
 
 def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: str, merge: Merger) -> Carried:
@@ -76,7 +71,7 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
     wanted = {path: None if text is None else text.encode() for path, text in contents.items()}
     if all(
-        read_file(ends.repo, parent, path) == data and modes[path] == _listed(ends.repo, parent, path)
+        ends.repo.read_file(parent, path) == data and modes[path] == _listed(ends.repo, parent, path)
         for path, data in wanted.items()
     ):
         why = f"all of it is in {ends.new[:12]} already"
@@ -118,7 +113,7 @@ def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
 
 
 def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
-    base, ours, theirs = (read_file(ends.repo, commit, path) for commit in (before, after, parent))
+    base, ours, theirs = (ends.repo.read_file(commit, path) for commit in (before, after, parent))
     if theirs is None and ours is None:
         return File(path, Method.NONE, three_way.GONE)
     if theirs is None and base is not None:
@@ -148,26 +143,23 @@ def commit_files(
         contents: text by path, None for a path that goes. modes: git's modes by path.
     """
     repo = ends.repo
-    with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
-        env = {"GIT_INDEX_FILE": f"{folder}/index", **apply.identity(patch, ends.epoch)}
-        repo.git.read_tree(parent, env=env)
+
+    def stage(folder: Path, env: Mapping[str, str]) -> None:
         rows = []
         for number, (path, text) in enumerate(contents.items()):
             if text is None:
                 rows.append(f"0 {'0' * 40}\t{path}\n")
                 continue
-            blob = Path(folder) / str(number)
+            blob = folder / str(number)
             blob.write_text(text, encoding="utf-8", newline="")
             name = repo.git.hash_object("-w", "--no-filters", str(blob))
             rows.append(f"{modes.get(path) or '100644'} {name}\t{path}\n")
-        index = Path(folder) / "rows"
+        index = folder / "rows"
         index.write_text("".join(rows))
         with index.open("rb") as stream:
             repo.git.update_index("--add", "--index-info", istream=stream, env=env)
-        tree = repo.git.write_tree(env=env)
-        message = Path(folder) / "message"
-        message.write_text(patch.message, encoding="utf-8")
-        return str(repo.git.commit_tree(tree, "-p", parent, "-F", str(message), env=env))
+
+    return repo.commit(parent, patch.message, apply.identity(patch, ends.epoch), stage)
 
 
 def upstreamed(patch: Patch, why: str) -> Carried:

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from webui_fork.core import process
+from webui_fork.core import git
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
-from webui_fork.core.git import HERMETIC, read_file
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.merge import guards, three_way
 from webui_fork.merge import tree as merge_tree
@@ -26,9 +25,6 @@ from webui_fork.rebase.releases import Release, Releases
 from webui_fork.series import apply, worktree
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 _MARKS = ("<<<<<<< ", "||||||| ", ">>>>>>> ")
 
@@ -73,7 +69,7 @@ def key(repo: Repo, patch: Patch, before: str, after: str, parent: str) -> str:
     digest = hashlib.sha256(patch.subject.encode())
     for path in patch.paths:
         for commit in (before, after, parent):
-            digest.update(path.encode() + b"\0" + (read_file(repo, commit, path) or b"\1") + b"\0")
+            digest.update(path.encode() + b"\0" + (repo.read_file(commit, path) or b"\1") + b"\0")
     return digest.hexdigest()
 
 
@@ -116,7 +112,7 @@ def _parts(text: str, names: set[str]) -> str:
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:
-    return (read_file(repo, commit, path) or b"").decode("utf-8", errors="replace")
+    return (repo.read_file(commit, path) or b"").decode("utf-8", errors="replace")
 
 
 def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
@@ -132,12 +128,12 @@ def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
     for file in conflict.carried.files:
         versions = {"base": conflict.before, "ours": conflict.after, "theirs": conflict.parent}
         for side, commit in versions.items():
-            data = read_file(repo, commit, file.path)
+            data = repo.read_file(commit, file.path)
             if data is not None:
                 write_atomic(place / file.path / side, data)
         _lay_out_file(settings, repo, conflict, file)
     write_atomic(place / "ours.patch", conflict.patch.data)
-    write_atomic(place / "laid-out", _tree_of(settings, conflict.patch, {**settings.environ, **HERMETIC}))
+    write_atomic(place / "laid-out", _tree_of(settings, conflict.patch, {**settings.environ, **git.HERMETIC}))
     if conflict.earlier:
         shutil.copyfile(conflict.earlier, place / "earlier.patch")
     text = words(settings, conflict)
@@ -156,8 +152,8 @@ def _lay_out_file(settings: Settings, repo: Repo, conflict: Conflict, file: File
         return
     if text is not None:
         write_atomic(place / "merged", text)
-    elif read_file(repo, conflict.before, file.path) is None:  # a file that the patch adds
-        text = (read_file(repo, conflict.after, file.path) or b"").decode("utf-8", errors="surrogateescape")
+    elif repo.read_file(conflict.before, file.path) is None:  # a file that the patch adds
+        text = (repo.read_file(conflict.after, file.path) or b"").decode("utf-8", errors="surrogateescape")
     if text is not None and not target.is_symlink():
         mode = (
             0o755 if (target.exists() and target.stat().st_mode & 0o100) or _is_script(repo, conflict, file) else 0o644
@@ -174,11 +170,11 @@ def _is_script(repo: Repo, conflict: Conflict, file: File) -> bool:
 def _tree_of(settings: Settings, patch: Patch, env: Mapping[str, str]) -> str:
     """Stage everything in the tree, also what the release's own .gitignore hides; return git's name of it."""
     here = tree(settings)
-    process.run(["git", "-C", here, "add", "--all"], env=env)
+    git.run(here, "add", "--all", env=env)
     hidden = [path for path in patch.paths if (here / path).exists()]
     if hidden:
-        process.run(["git", "-C", here, "add", "--force", "--", *hidden], env=env)
-    return process.run(["git", "-C", here, "write-tree"], env=env).stdout.strip()
+        git.run(here, "add", "--force", "--", *hidden, env=env)
+    return git.run(here, "write-tree", env=env).stdout.strip()
 
 
 def remove_tree(settings: Settings, repo: Repo) -> None:
@@ -231,17 +227,17 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
         ConflictError: the tree is gone, has conflict markers, is not Python, or nobody touched it.
     """
     here = tree(settings)
-    env = {**settings.environ, **HERMETIC, **apply.identity(patch, epoch)}
+    env = {**settings.environ, **git.HERMETIC, **apply.identity(patch, epoch)}
     if not (here / ".git").exists():
         raise ConflictError(
             f"{here} is gone.", remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered."
         )
 
-    def git(*arguments: str) -> str:
-        return process.run(["git", "-C", here, *arguments], env=env, doing=f"run git {arguments[0]}").stdout
+    def in_tree(*arguments: str) -> str:
+        return git.run(here, *arguments, env=env).stdout
 
     staged = _tree_of(settings, patch, env)
-    changed = [name for name in git("diff", "--cached", "--name-only", "-z", parent).split("\0") if name]
+    changed = [name for name in in_tree("diff", "--cached", "--name-only", "-z", parent).split("\0") if name]
     if not changed:
         raise ConflictError(f"Nothing is changed in {here}.", remedy="Make the change there, or drop it with --skip.")
     marked = [name for name in changed if (here / name).is_file() and _is_marked(here / name)]
@@ -257,11 +253,11 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
         )
     for name in changed:
         _check_python(here / name)
-    git("reset", "--quiet", "--soft", parent)
+    in_tree("reset", "--quiet", "--soft", parent)
     message = folder(settings) / "message"
     write_atomic(message, patch.message)
-    git("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-F", str(message))
-    commit = git("rev-parse", "HEAD").strip()
+    in_tree("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-F", str(message))
+    commit = in_tree("rev-parse", "HEAD").strip()
     (made,) = worktree.export(repo, [commit])
     return series_patch.parse(patch.name, made.data)
 
@@ -286,13 +282,13 @@ def take_earlier(settings: Settings, parent: str) -> None:
     patch = folder(settings) / "earlier.patch"
     if not patch.exists():
         raise ConflictError("No earlier resolution of this conflict is known.", remedy="Resolve it in the tree.")
-    env = {**settings.environ, **HERMETIC}
+    env = {**settings.environ, **git.HERMETIC}
     for arguments in (
         ["reset", "--quiet", "--hard", parent],
         ["clean", "-qfd"],
         ["apply", "--whitespace=nowarn", str(patch)],
     ):
-        done = process.run(["git", "-C", tree(settings), *arguments], env=env, check=False)
+        done = git.run(tree(settings), *arguments, env=env, check=False)
         if done.code:
             raise ConflictError("The earlier resolution does not fit.", why=done.tail(), remedy="Resolve it by hand.")
 

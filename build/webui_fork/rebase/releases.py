@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.errors import UsageError
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.sources import package_index, release
 
 if TYPE_CHECKING:
-    from git import Repo
     from packaging.version import Version
 
 

@@ -337,7 +337,7 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
 
 def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:
     newer = job.ends.new if job.new.time >= job.old.time else job.ends.old
-    text = (git.read_file(job.ends.repo, newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
+    text = (job.ends.repo.read_file(newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
     rows = {row.name: row for row in carried}
     return RebaseReport(
         old=job.old.version,

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
+from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, UsageError
 from webui_fork.core.files import write_atomic
-from webui_fork.core.git import git
 from webui_fork.core.settings import Settings
 
 _FILE = "webui-fork-rebase.json"
@@ -54,7 +54,7 @@ def file(settings: Settings) -> Path:
     Raises:
         UsageError: the checkout is not one of git.
     """
-    done = git(settings, "rev-parse", "--path-format=absolute", "--git-dir", check=False)
+    done = git.in_checkout(settings, "rev-parse", "--path-format=absolute", "--git-dir", check=False)
     if done.code:
         raise UsageError(
             f"{settings.root} is not a git checkout.",

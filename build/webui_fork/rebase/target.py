@@ -32,7 +32,8 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
 
 def _tag(settings: Settings, remote: str, version: str) -> str:
     """Return the commit of a release's tag on the git remote."""
-    done = git.git(settings, "ls-remote", "--tags", "--", remote, f"v{version}", f"v{version}^{{}}", check=False)
+    tag = f"v{version}"
+    done = git.in_checkout(settings, "ls-remote", "--tags", "--", remote, tag, f"{tag}^{{}}", check=False)
     rows = [line.split("\t") for line in done.stdout.splitlines() if "\t" in line]
     if done.code or not rows:
         raise SourceError(f"The git remote has no tag v{version}.", why=done.tail(), remedy="Name another with --to.")

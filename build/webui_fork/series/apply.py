@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parseaddr
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from webui_fork.core.errors import ApplyError, SeriesError
-from webui_fork.core.git import read_blob, read_file
+from webui_fork.core.errors import ApplyError, SeriesError, ToolError
+from webui_fork.core.git import Repo
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch, Problem
-
-if TYPE_CHECKING:
-    from git import Repo
 
 COMMITTER = {"GIT_COMMITTER_NAME": "webui_fork", "GIT_COMMITTER_EMAIL": "webui_fork@fork.invalid"}
 
@@ -141,7 +136,7 @@ def _check(repo: Repo, commit: str, patch: Patch) -> list[Problem]:
         why = "is not byte for byte its own export; `nox -s patches -- lint --write` puts it right"
         problems.append(Problem(where, "canonical", why))
     for path in patch.paths:
-        text = read_file(repo, commit, path) if path.endswith(".py") else None
+        text = repo.read_file(commit, path) if path.endswith(".py") else None
         try:
             if text is not None:
                 compile(text, path, "exec", dont_inherit=True)
@@ -163,26 +158,20 @@ def identity(patch: Patch, epoch: int) -> dict[str, str]:
 
 
 def _commit(repo: Repo, parent: str, patch: Patch, epoch: int) -> str:
-    from git import GitCommandError
-
-    with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
-        env = {"GIT_INDEX_FILE": f"{folder}/index", **identity(patch, epoch)}
-        file = Path(folder) / "patch"
+    def stage(folder: Path, env: Mapping[str, str]) -> None:
+        file = folder / "patch"
         file.write_bytes(patch.data)
-        repo.git.read_tree(parent, env=env)
         try:
             repo.git.apply("--cached", "--whitespace=nowarn", str(file), env=env)
-        except GitCommandError as error:
-            raise _explain(repo, parent, patch, str(error.stderr)) from error
-        tree = repo.git.write_tree(env=env)
-        message = Path(folder) / "message"
-        message.write_text(patch.message, encoding="utf-8")
-        return str(repo.git.commit_tree(tree, "-p", parent, "-F", str(message), env=env))
+        except ToolError as error:
+            raise _explain(repo, parent, patch, error.why) from error
+
+    return repo.commit(parent, patch.message, identity(patch, epoch), stage)
 
 
 def _explain(repo: Repo, parent: str, patch: Patch, stderr: str) -> ApplyError:
     """Say which hunk failed and what stands there now."""
-    said = [line.strip() for line in stderr.replace("stderr: '", "").splitlines() if "error:" in line]
+    said = [line.strip() for line in stderr.splitlines() if "error:" in line]
     remedy = (
         "Carry it over: `nox -s patches -- apply --upto-failure`, make the change in the tree it names, commit, "
         "then `nox -s patches -- export`."
@@ -193,7 +182,7 @@ def _explain(repo: Repo, parent: str, patch: Patch, stderr: str) -> ApplyError:
         return ApplyError(f"patches/{patch.name} does not apply.", why="\n".join(said), remedy=remedy)
     number, hunk = found
     path = match.group(1)
-    line, excerpt = series_patch.nearest(hunk, (read_file(repo, parent, path) or b"").decode(errors="replace"))
+    line, excerpt = series_patch.nearest(hunk, (repo.read_file(parent, path) or b"").decode(errors="replace"))
     wanted = "\n".join("       | " + str(row).rstrip("\n") for row in hunk if not row.is_added)
     return ApplyError(
         f"patches/{patch.name} does not apply: hunk {number} of {path} (at line {hunk.source_start}).",
@@ -208,14 +197,12 @@ def export(repo: Repo, commit: str) -> bytes:
     Raises:
         SeriesError: git can't format it.
     """
-    from git import GitCommandError
-
     try:
         data: bytes = repo.git.format_patch(
             *_FORMAT, "-1", commit, stdout_as_string=False, strip_newline_in_stdout=False
         )
-    except GitCommandError as error:
-        raise SeriesError(f"Commit {commit[:12]} can't be written as a patch.", why=str(error.stderr)) from error
+    except ToolError as error:
+        raise SeriesError(f"Commit {commit[:12]} can't be written as a patch.", why=error.why) from error
     return data
 
 
@@ -235,6 +222,6 @@ def changes(repo: Repo, tree: PatchedTree) -> tuple[Change, ...]:
     found = []
     for head, path in zip(parts[0::2], parts[1::2], strict=False):
         _, mode, _, name, status = head.split(" ")
-        data = None if status == "D" else read_blob(repo, name)
+        data = None if status == "D" else repo.read_blob(name)
         found.append(Change(path, int(mode, 8), data))
     return tuple(sorted(found, key=lambda change: change.path))

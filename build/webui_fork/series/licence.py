@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
-from webui_fork.core import git
 from webui_fork.core.errors import ImageError
+from webui_fork.core.git import Repo
 from webui_fork.series import apply, branding, patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 
 def check(repo: Repo, tree: apply.PatchedTree, spec: ImageSpec | RegistrySpec) -> None:
@@ -21,7 +16,7 @@ def check(repo: Repo, tree: apply.PatchedTree, spec: ImageSpec | RegistrySpec) -
     """
     problems = []
     for change in apply.changes(repo, tree):
-        before = git.read_file(repo, tree.release, change.path) or b""
+        before = repo.read_file(tree.release, change.path) or b""
         after = change.data or b""
         if branding.protected_path(change.path):
             problems.append(f"{change.path}: is a licence text or a brand asset")
@@ -30,7 +25,7 @@ def check(repo: Repo, tree: apply.PatchedTree, spec: ImageSpec | RegistrySpec) -
     apply.refuse([patch.Problem("patches/", "branding", why) for why in problems])
     if isinstance(spec, RegistrySpec):  # the base brings its own files and variables
         return
-    paths = repo.git.ls_tree("-r", "--name-only", "--full-tree", "-z", tree.release).split("\0")
+    paths = repo.paths(tree.release)
     found = branding.image_problems(
         filter(None, paths),
         spec.place,

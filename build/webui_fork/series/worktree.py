@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from webui_fork.core import process
+from webui_fork.core import git, process
 from webui_fork.core.errors import ApplyError, SeriesError
 from webui_fork.core.files import write_atomic
-from webui_fork.core.git import HERMETIC
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.series import apply as series_apply
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
-
-if TYPE_CHECKING:
-    from git import Repo
 
 AUTHOR = ("webui_fork maintainers", "maintainers@fork.invalid")
 _BASE = "refs/worktree/release"  # refs/worktree/ is the worktree's own
@@ -54,8 +50,7 @@ def pending(settings: Settings, folder: Path) -> tuple[str, ...]:
 
 def _git(settings: Settings, folder: Path, *arguments: str, check: bool = True) -> process.Completed:
     """Run git in a worktree, without the maintainer's own configuration."""
-    env = {**settings.environ, **HERMETIC}
-    return process.run(["git", "-C", str(folder), *arguments], env=env, check=check, doing=f"run git {arguments[0]}")
+    return git.run(folder, *arguments, env={**settings.environ, **git.HERMETIC}, check=check)
 
 
 def unexported(settings: Settings, folder: Path) -> bool:
@@ -66,16 +61,8 @@ def unexported(settings: Settings, folder: Path) -> bool:
         return True
     commits = _git(settings, folder, "rev-list", "--reverse", f"{_BASE}..HEAD", check=False).stdout.split()
     here = [path.read_bytes() for path in sorted(settings.patches.glob("*.patch"))]
-    repo = _open(folder)
-    return any(series_apply.export(repo, commit) not in here for commit in commits)
-
-
-def _open(folder: Path) -> Repo:
-    from git import Repo
-
     repo = Repo(folder)
-    repo.git.update_environment(**HERMETIC)
-    return repo
+    return any(series_apply.export(repo, commit) not in here for commit in commits)
 
 
 def apply(

@@ -10,19 +10,16 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from webui_fork.config.upstream_lock import Lock, PinnedFile
-from webui_fork.core import files, process, text
+from webui_fork.core import files, git, text
 from webui_fork.core.errors import SourceError
 from webui_fork.core.files import exclusive
-from webui_fork.core.git import repository, resolve
+from webui_fork.core.git import Repo, repository
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.sources import archive, download
-
-if TYPE_CHECKING:
-    from git import Repo
 
 AUTHOR = "Open WebUI release"
 EMAIL = "release@upstream.invalid"
@@ -104,11 +101,12 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
     assert lock.git is not None
     pin = lock.git
     where = text.redact(pin.remote)
-    if resolve(repo, pin.commit) is None:
+    if repo.resolve(pin.commit) is None:
         # the user's own git configuration, not ours: it has the credentials and the proxies
-        argv = ["git", "-C", str(repo.git_dir), "fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit]
+        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit)
+        env = {**settings.environ, "GIT_TERMINAL_PROMPT": "0"}
         with ui.step("source", f"Fetching {pin.commit[:12]} from {where}"):
-            done = process.run(argv, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
+            done = git.run(repo.folder, *fetch, env=env, check=False)
         if done.code:
             raise SourceError(
                 f"Could not fetch {pin.commit} from {where}.",
@@ -116,7 +114,7 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
                 remedy="Check [release.git] in upstream.lock; the server must serve single commits "
                 "(uploadpack.allowAnySHA1InWant) or have a branch or tag that holds it.",
             )
-    if resolve(repo, pin.commit) != pin.commit:
+    if repo.resolve(pin.commit) != pin.commit:
         raise SourceError(f"{where} has no commit {pin.commit}.", remedy="Check [release.git] in upstream.lock.")
     who = {"NAME": AUTHOR, "EMAIL": EMAIL, "DATE": f"{lock.epoch} +0000"}
     env = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
@@ -134,7 +132,7 @@ def release_commit(settings: Settings, lock: Lock, ui: Terminal) -> str:
     repo = repository(settings)
     key = lock.git.commit if lock.git else lock.sdist.sha256
     ref = f"refs/releases/{lock.version}/{key}"
-    commit = resolve(repo, ref)
+    commit = repo.resolve(ref)
     if commit is None:
         origin = f"git commit {lock.git.commit}" if lock.git else f"{lock.sdist.name} sha256:{lock.sdist.sha256}"
         message = f"Open WebUI {lock.version}\n\nFrom {origin}\n"

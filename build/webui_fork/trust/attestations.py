@@ -80,7 +80,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         return record.read_bytes()
     from webui_fork.trust import sbom
 
-    licence = git.read_file(git.repository(settings), built.source.commit, "LICENSE") or b""
+    licence = git.repository(settings).read_file(built.source.commit, "LICENSE") or b""
     material = sbom.Material(
         name=inputs.spec.name,
         tag=inputs.tag,

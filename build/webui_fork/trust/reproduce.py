@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from webui_fork.core import process
+from webui_fork.core import git, process
 from webui_fork.core.errors import ReproduceError, VerifyError
 from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp_folder
 from webui_fork.core.settings import Settings
@@ -93,9 +93,8 @@ def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
     """
     root = ensure_folder(work / "checkout")
     archive = work / "commit.tar"
-    git = ["git", "-C", str(settings.root), "archive", "--format=tar", f"--output={archive}", claim.commit]
-    known = claim.commit and not claim.dirty and not process.run(git, env=settings.environ, check=False).code
-    if known:
+    pack = ("archive", "--format=tar", f"--output={archive}", claim.commit)
+    if claim.commit and not claim.dirty and not git.in_checkout(settings, *pack, check=False).code:
         with tarfile.open(archive) as tar:
             tar.extractall(root, filter="data")
         if different := _different(root, claim):

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from webui_fork.config import tags, upstream_lock
-from webui_fork.core import process
+from webui_fork.core import git
 from webui_fork.core.errors import ForkError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
@@ -304,8 +304,7 @@ def _digests(patches: tuple[series_patch.Patch, ...]) -> tuple[tuple[str, str], 
 
 
 def _show(settings: Settings, commit: str, path: str) -> bytes | None:
-    argv = ["git", "-C", str(settings.root), "show", f"{commit}:{path}"]
-    done = process.run(argv, env=settings.environ, check=False)
+    done = git.in_checkout(settings, "show", f"{commit}:{path}", check=False)
     return done.stdout.encode() if done.code == 0 else None
 
 

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from git import Repo
 
 from helpers import HEADER, RELEASE, make_patch, release_repo
-from webui_fork.core import git
+from webui_fork.core.git import Repo
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
@@ -59,7 +58,7 @@ class World:
 
     def file(self, carried: Carried, path: str = CODE) -> str:
         assert carried.commit
-        return (git.read_file(self.repo, carried.commit, path) or b"").decode()
+        return (self.repo.read_file(carried.commit, path) or b"").decode()
 
 
 def edited(old: str, new: str, text: str = BASE) -> bytes:

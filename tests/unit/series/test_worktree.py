@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from git import Repo
 
 from helpers import RELEASE, make_patch, release_repo
 from webui_fork.core.errors import ApplyError, SeriesError
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.series import patch as series_patch
 from webui_fork.series import worktree
