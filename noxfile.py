@@ -29,7 +29,7 @@ def _install(session: nox.Session, lock: str) -> None:
 def _env(session: nox.Session) -> dict[str, str]:
     # byte code goes to the session's own folder: the checkout stays clean, and starting stays quick
     return {
-        "PYTHONPATH": os.pathsep.join((str(ROOT / "build"), str(ROOT / "tests"))),
+        "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("build", "tests", "tests/support")),
         "PYTHONDONTWRITEBYTECODE": "",
         "PYTHONPYCACHEPREFIX": str(Path(session.virtualenv.location) / "pycache"),
         "WEBUI_FORK_ROOT": str(ROOT),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import processes
+import tools
 from measuring import machine
 from processes import Provider, Site
 from sites import Connection, Listing
@@ -29,7 +30,6 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import unpack
-from webui_fork.sources import programs
 
 Sites = dict[str, Site]
 
@@ -165,7 +165,7 @@ def main() -> None:
         print(row, flush=True)
 
     with ExitStack() as held:
-        program = programs.find(real, "wrk", Terminal())
+        program = tools.find(real, "wrk", Terminal())
         laid = trees(real, held.enter_context(temp_folder(real.cache / "trees", "bench-")))
         provider = held.enter_context(processes.provider())
         with ExitStack() as running:

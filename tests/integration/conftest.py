@@ -14,6 +14,8 @@ from docker import DockerClient
 from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
+import throwaway
+import tools
 from conftest import BUILT
 from containers import GOOD, Site, provider, webui
 from sites import Connection
@@ -128,11 +130,11 @@ class Street:
 
 @pytest.fixture(scope="session")
 def street(client: DockerClient, vllm_image: str, patched: str) -> Iterator[Street]:
-    with engine.network(client) as network:
+    with throwaway.network(client) as network:
         aliases = {network: client.api.create_endpoint_config(aliases=["vllm"])}
         options: dict[str, Any] = {"network": network, "networking_config": aliases, "shm_size": "256m"}
         with (
-            engine.container(client, vllm_image, healthy=LOADING, **options) as vllm,
+            throwaway.container(client, vllm_image, healthy=LOADING, **options) as vllm,
             provider(client, patched, network) as faults,
         ):
             yield Street(network, vllm, served_model(client, patched, network), faults)
@@ -169,7 +171,7 @@ def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
 
 @pytest.fixture
 def page(real: Settings) -> Iterator[Page]:
-    program = programs.find(real, "chromium", Terminal())
+    program = tools.find(real, "chromium", Terminal())
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
         browser = playwright.chromium.launch_persistent_context(
             profile, executable_path=str(program), args=QUIET, headless=True, viewport={"width": 1200, "height": 800}

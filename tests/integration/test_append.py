@@ -15,6 +15,7 @@ import requests
 from docker import DockerClient
 
 import bases
+import throwaway
 from bases import image, layer
 from containers import START
 from registries import registry
@@ -25,7 +26,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.image import append, layers, pipeline
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image.layers import Entry
-from webui_fork.oci import engine, layout, model, transfer
+from webui_fork.oci import layout, model, transfer
 from webui_fork.oci.model import Layer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
@@ -250,7 +251,7 @@ def test_it_is_published_verified_and_runs(
     code, out, err = user.run("reproduce", f"{target}:latest-slim")
     assert code == 0, err + out
     assert "Identical." in out
-    with engine.container(client, pull(client, target, str(fixed)), healthy=START) as running:
+    with throwaway.container(client, pull(client, target, str(fixed)), healthy=START) as running:
         done = running.exec_run(["sh", "-c", "cat /usr/share/doc/webui-fork/patches/series | wc -l; uname -m"])
         assert isinstance(done.output, bytes)
         assert done.output.decode().split() == [str(len(inputs.patches)), "x86_64"]

@@ -9,7 +9,8 @@ from webui_fork.core.settings import CHECKOUT, Settings
 
 
 def test_the_bench_of_the_list_runs(real: Settings) -> None:
-    env = {**real.environ, "PYTHONPATH": f"{CHECKOUT / 'build'}:{CHECKOUT / 'tests'}", "WEBUI_FORK_ROOT": str(CHECKOUT)}
+    paths = ":".join(str(CHECKOUT / name) for name in ("build", "tests", "tests/support"))
+    env = {**real.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(CHECKOUT)}
     argv = [sys.executable, "tests/bench/listing.py", "--short"]
     done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=600)
     assert not done.returncode, done.stderr

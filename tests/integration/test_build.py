@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import layouts
 from users import User
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import pipeline
@@ -68,7 +69,7 @@ def test_another_folder_and_a_cold_cache_give_the_same_digest_after_a_killed_run
 
 
 def test_the_layout_holds_what_the_record_says(first_build: str, user: User) -> None:
-    layout.verify_layout(user.root / "out/image")
+    layouts.verify(user.root / "out/image")
     record = json.loads((user.root / "out/build.json").read_text())
     entry, *attached = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
     assert [row["annotations"]["kind"].rpartition("/")[2] for row in attached] == ["sigs", "atts"]

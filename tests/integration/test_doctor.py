@@ -19,6 +19,7 @@ import pytest
 import trustme
 from docker import DockerClient
 
+import throwaway
 from containers import GOOD, PROVIDER, Site, address, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
@@ -30,7 +31,7 @@ from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
 from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.image import pipeline
-from webui_fork.oci import engine, layout
+from webui_fork.oci import layout
 from webui_fork.oci.engine import Engine
 from webui_fork.trust import cosign as trust_cosign
 
@@ -124,7 +125,7 @@ def test_another_service(
     """What answers is an Ollama, or a web server; the Ollama is one by what it says, not the program."""
     aliases = {street.network: client.api.create_endpoint_config(aliases=["other"])}
     files = {"/provider.py": PROVIDER.read_bytes()}
-    with engine.container(
+    with throwaway.container(
         client, patched, entrypoint=["python3", *argv], command=[], user="0", files=files,
         network=street.network, networking_config=aliases, stop_signal="SIGKILL",
     ) as running:  # fmt: skip
@@ -172,7 +173,7 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
     client: DockerClient, site: Site, seeing: Settings, street: Street, vllm_image: str, request: pytest.FixtureRequest
 ) -> None:
     command = client.images.get(vllm_image).attrs["Config"]["Cmd"]
-    with engine.container(
+    with throwaway.container(
         client, vllm_image, command=[*command, "--api-key", "right"], network=street.network, shm_size="256m"
     ) as loading:
         site.connect([f"http://{loading.name}:8000/v1"])
@@ -181,14 +182,14 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
         assert str(loading.name) in finding.fix
         if "stock" not in request.node.name:
             return
-        engine.wait_healthy(loading, LOADING)
+        throwaway.wait_healthy(loading, LOADING)
         assert "--api-key" in found(diagnose(seeing, site), "api-key").fix
 
 
 def test_a_container_that_does_not_run(
     client: DockerClient, stock_site: Site, seeing: Settings, street: Street, stock: str
 ) -> None:
-    with engine.container(client, stock, entrypoint=["false"], network=street.network) as gone:
+    with throwaway.container(client, stock, entrypoint=["false"], network=street.network) as gone:
         gone.wait()
         stock_site.connect([f"http://{gone.name}:8000/v1"])
         assert f"docker logs {gone.name}" in found(diagnose(seeing, stock_site), "provider-stopped").fix
@@ -203,7 +204,7 @@ def test_a_certificate_that_nobody_trusts(
         "/tls_server.py": (ASSETS / "tls_server.py").read_bytes(),
     }
     aliases = {street.network: client.api.create_endpoint_config(aliases=["secure"])}
-    with engine.container(
+    with throwaway.container(
         client, patched, entrypoint=["python3", "/tls_server.py"], command=[], user="0", files=files,
         network=street.network, networking_config=aliases,
     ) as running:  # fmt: skip
@@ -247,7 +248,7 @@ def test_the_entry_that_was_advised_works_in_stock(
 def slow_names(client: DockerClient, image: str, network: str, target: str) -> Iterator[str]:
     """Run a name server that takes two seconds for each answer; yields its address."""
     files = {"/slow_dns.py": (ASSETS / "slow_dns.py").read_bytes()}
-    with engine.container(
+    with throwaway.container(
         client, image, entrypoint=["python3", "/slow_dns.py"], command=[target, "2"], user="0", files=files,
         network=network,
     ) as running:  # fmt: skip
@@ -331,7 +332,7 @@ def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, 
 
 def test_an_image_that_is_starting(client: DockerClient, seeing: Settings, stock: str) -> None:
     ports = {"8080/tcp": ("127.0.0.1", None)}
-    with engine.container(client, stock, ports=ports) as starting:
+    with throwaway.container(client, stock, ports=ports) as starting:
         request = examine.Request(url_of(starting))
         found(rules.diagnose(examine.run(seeing, request, Talk())), "webui-not-up")
 

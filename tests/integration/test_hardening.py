@@ -11,12 +11,12 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
+import throwaway
 from containers import START, wait_for, wait_for_log
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import Settings
 from webui_fork.image import pipeline
-from webui_fork.oci import engine
 
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -36,9 +36,9 @@ def run(running: Container, command: str) -> str:
 @pytest.fixture(scope="module")
 def hardened(client: DockerClient, patched: str) -> Iterator[Container]:
     """Any user of group 0, with a volume that the engine made from the image's own folder."""
-    with engine.volume(client) as data:
+    with throwaway.volume(client) as data:
         mounts = {data: {"bind": "/app/backend/data", "mode": "rw"}}
-        with engine.container(client, patched, healthy=START, user="12345", volumes=mounts, **HARDENED) as running:
+        with throwaway.container(client, patched, healthy=START, user="12345", volumes=mounts, **HARDENED) as running:
             running.reload()
             yield running
 
@@ -88,17 +88,17 @@ def test_it_remembers_across_a_restart(hardened: Container) -> None:
 
 def test_a_user_of_another_group_needs_only_a_folder_of_its_own(client: DockerClient, patched: str) -> None:
     options = {**HARDENED, "tmpfs": {"/tmp": "", "/app/backend/data": "uid=4242,gid=4242,mode=700"}}
-    with engine.container(client, patched, healthy=START, user="4242:4242", **options) as running:
+    with throwaway.container(client, patched, healthy=START, user="4242:4242", **options) as running:
         assert run(running, "awk '/^(Uid|Gid)/{print $2}' /proc/1/status").split() == ["4242", "4242"]
 
 
 def test_root_without_capabilities_is_told_what_to_do(client: DockerClient, patched: str) -> None:
-    with engine.volume(client) as data:
+    with throwaway.volume(client) as data:
         mounts = {data: {"bind": "/app/backend/data", "mode": "rw"}}
-        with engine.container(client, patched, volumes=mounts, user="777:0", **HARDENED) as before:
+        with throwaway.container(client, patched, volumes=mounts, user="777:0", **HARDENED) as before:
             before.reload()
             wait_for(url(before), before)  # the data is 777's now
-        bad = engine.container(client, patched, healthy=60, volumes=mounts, **HARDENED)
+        bad = throwaway.container(client, patched, healthy=60, volumes=mounts, **HARDENED)
         with pytest.raises(EngineError) as caught, bad:
             pass
     assert "Start with --user 1000:0" in caught.value.why
@@ -108,13 +108,13 @@ def test_a_secret_comes_as_a_file_that_only_root_may_read(client: DockerClient, 
     environment = {"OPENAI_API_KEY_FILE": "/run/secrets/key", "REDIS_URL_FILE": ""}
     files = {"/run/secrets/key": b"from a file\n"}
     ask = ["sh", "-c", 'printf \'%s|%s\' "$OPENAI_API_KEY" "${OPENAI_API_KEY_FILE-gone}"; id -u; sleep 60']
-    with engine.container(client, patched, command=ask, files=files, environment=environment) as running:
+    with throwaway.container(client, patched, command=ask, files=files, environment=environment) as running:
         wait_for_log(running, "1000")
         assert running.logs().decode().splitlines() == ["from a file|gone1000"]
 
 
 def test_a_secret_that_is_not_there_is_named(client: DockerClient, patched: str) -> None:
     environment = {"DATABASE_URL_FILE": "/run/secrets/none"}
-    with engine.container(client, patched, environment=environment) as running:
+    with throwaway.container(client, patched, environment=environment) as running:
         assert running.wait()["StatusCode"] == 1
         assert "DATABASE_URL_FILE: /run/secrets/none can't be read by uid 0" in running.logs().decode()

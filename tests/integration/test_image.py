@@ -13,13 +13,14 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
+import throwaway
 from containers import START, url_of, wait_for
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import application, pipeline
 from webui_fork.image import inputs as image_inputs
-from webui_fork.oci import content, engine, layout
+from webui_fork.oci import content, layout
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -31,7 +32,7 @@ def image(patched: str) -> str:
 
 @pytest.fixture(scope="module")
 def webui(client: DockerClient, image: str) -> Iterator[Container]:
-    with engine.container(client, image, healthy=START, ports=PORTS) as running:
+    with throwaway.container(client, image, healthy=START, ports=PORTS) as running:
         yield running
 
 
@@ -89,7 +90,7 @@ def test_licence_and_brand_are_the_release_s(real: Settings, built: pipeline.Bui
 
 
 def test_it_ends_at_once_on_sigterm_even_with_a_client_connected(client: DockerClient, image: str) -> None:
-    with engine.container(client, image, ports=PORTS) as running:
+    with throwaway.container(client, image, ports=PORTS) as running:
         wait_for(url_of(running), running)
         with requests.get(f"{url_of(running)}/ws/socket.io/?EIO=4&transport=polling", stream=True, timeout=10):
             start = time.monotonic()
@@ -101,7 +102,7 @@ def test_it_ends_at_once_on_sigterm_even_with_a_client_connected(client: DockerC
 
 @pytest.fixture
 def mounts(client: DockerClient) -> Iterator[dict[str, dict[str, str]]]:
-    with engine.volume(client) as name:
+    with throwaway.volume(client) as name:
         yield {name: {"bind": "/app/backend/data", "mode": "rw"}}
 
 
@@ -109,13 +110,13 @@ def test_a_volume_that_root_wrote_keeps_working(
     client: DockerClient, image: str, mounts: dict[str, dict[str, str]]
 ) -> None:
     # stock serves as root: the same start without our entry point
-    with engine.container(client, image, volumes=mounts, ports=PORTS, entrypoint=["bash", "start.sh"]) as stock:
+    with throwaway.container(client, image, volumes=mounts, ports=PORTS, entrypoint=["bash", "start.sh"]) as stock:
         wait_for(url_of(stock), stock)
         signup = {"name": "A", "email": "a@example.org", "password": "correct-horse-1"}
         requests.post(f"{url_of(stock)}/api/v1/auths/signup", json=signup, timeout=30).raise_for_status()
         assert shell(stock, "stat -c %u /app/backend/data/webui.db") == "0"
         stock.stop()
-    with engine.container(client, image, volumes=mounts, ports=PORTS) as ours:
+    with throwaway.container(client, image, volumes=mounts, ports=PORTS) as ours:
         wait_for(url_of(ours), ours)
         signin = {key: signup[key] for key in ("email", "password")}
         requests.post(f"{url_of(ours)}/api/v1/auths/signin", json=signin, timeout=30).raise_for_status()
@@ -123,7 +124,7 @@ def test_a_volume_that_root_wrote_keeps_working(
 
 
 def test_any_user_may_run_it(client: DockerClient, image: str) -> None:
-    with engine.container(client, image, user="12345:0", ports=PORTS) as running:
+    with throwaway.container(client, image, user="12345:0", ports=PORTS) as running:
         wait_for(url_of(running), running)
         assert shell(running, "awk '/^Uid/{print $2}' /proc/1/status") == "12345"
 
@@ -131,13 +132,13 @@ def test_any_user_may_run_it(client: DockerClient, image: str) -> None:
 def test_upstream_s_variables_keep_their_meaning(client: DockerClient, image: str) -> None:
     environment = {"PORT": "9999", "WEBUI_SECRET_KEY": "s3cret", "DATA_DIR": "/data"}
     ports = {"9999/tcp": ("127.0.0.1", None)}
-    with engine.container(client, image, healthy=START, environment=environment, ports=ports) as running:
+    with throwaway.container(client, image, healthy=START, environment=environment, ports=ports) as running:
         assert shell(running, "stat -c %u /data/webui.db") == "1000"
         assert shell(running, "test -e /app/backend/data/.webui_secret_key || echo none") == "none"
 
 
 def test_a_container_that_does_not_start_shows_its_log(client: DockerClient, image: str) -> None:
-    bad = engine.container(client, image, healthy=60, environment={"DATABASE_URL": "nonsense://"})
+    bad = throwaway.container(client, image, healthy=60, environment={"DATABASE_URL": "nonsense://"})
     with pytest.raises(EngineError, match="did not become healthy") as caught, bad:
         pass
     assert "DATABASE_URL" in caught.value.why
@@ -161,9 +162,9 @@ def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -
         return {str(thing.attrs.get("Id") or thing.attrs["Name"]) for thing in things}
 
     def interrupted() -> None:
-        with engine.network(client) as network, engine.volume(client) as name:
+        with throwaway.network(client) as network, throwaway.volume(client) as name:
             mounts = {name: {"bind": "/data", "mode": "rw"}}
-            with engine.container(client, image, network=network, volumes=mounts):
+            with throwaway.container(client, image, network=network, volumes=mounts):
                 assert len(everything() - before) == 3
                 raise KeyboardInterrupt
 

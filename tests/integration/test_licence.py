@@ -12,6 +12,7 @@ import pytest
 import requests
 from docker import DockerClient
 
+import throwaway
 from containers import Site, webui
 from helpers import members
 from users import User
@@ -19,7 +20,6 @@ from webui_fork.core import git
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
-from webui_fork.oci import engine
 from webui_fork.series import branding
 
 
@@ -92,7 +92,7 @@ def asked(site: Site) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["", "Acme"])
 def test_the_running_container_is_called_as_stock_is(client: DockerClient, stock: str, patched: str, name: str) -> None:
     env = {"WEBUI_NAME": name} if name else {}
-    with engine.network(client) as network:
+    with throwaway.network(client) as network:
         with webui(client, stock, network, env=env) as site:
             theirs = asked(site)
         with webui(client, patched, network, env=env) as site:

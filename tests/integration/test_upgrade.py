@@ -11,6 +11,7 @@ import pytest
 import requests
 from docker import DockerClient
 
+import throwaway
 from containers import Site, webui
 from helpers import Talk
 from integration.conftest import VLLM, Street
@@ -108,7 +109,7 @@ def check(site: Site, model: str) -> None:
 def test_to_this_image_and_back(
     client: DockerClient, old: str, stock: str, patched: str, street: Street, real: Settings, docker_engine: Engine
 ) -> None:
-    with engine.volume(client) as home:
+    with throwaway.volume(client) as home:
         with webui(client, old, street.network, auth=True, **options(home)) as site:
             password = site.password
             fill(site, street.model)
@@ -119,7 +120,7 @@ def test_to_this_image_and_back(
             assert [item.cause for item in found if item.cause == "version-old"] == ["version-old"]
             before = dump(site)
         # the new release's own migrations, without a patch: what ours has to leave as it is
-        with engine.volume(client) as other:
+        with throwaway.volume(client) as other:
             copied(client, stock, home, other)
             migrated = stage(client, stock, street, other, password)
         ours = stage(client, patched, street, home, password)

@@ -7,7 +7,6 @@ cache serves for as long as it is needed.
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import socket
@@ -15,8 +14,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +31,6 @@ from webui_fork.sources import programs
 
 if TYPE_CHECKING:
     from docker import DockerClient
-    from docker.models.containers import Container
 
 _START = 60.0
 _TIMEOUT = 600  # seconds: loading an image is one request
@@ -244,106 +241,3 @@ def _shared_layers(client: DockerClient, image: Image) -> int:
         has = other.attrs["RootFS"].get("Layers") or []
         most = max(most, next((n for n, (a, b) in enumerate(zip(wanted, has, strict=False)) if a != b), len(has)))
     return min(most, len(wanted))
-
-
-@contextmanager
-def network(client: DockerClient, subnet: str | None = None) -> Iterator[str]:
-    """Make a bridge network for as long as the context lasts; yields its name.
-
-    Args:
-        subnet: its addresses, as 10.77.0.0/24, where they have to be known; the first is this machine's.
-    """
-    from docker.errors import DockerException
-    from docker.types import IPAMConfig, IPAMPool
-
-    pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
-    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge", ipam=pool)
-    try:
-        yield str(made.name)
-    finally:
-        with suppress(DockerException):
-            made.remove()
-
-
-@contextmanager
-def volume(client: DockerClient) -> Iterator[str]:
-    """Make a volume for as long as the context lasts; yields its name."""
-    from docker.errors import DockerException
-
-    made = client.volumes.create(f"webui-fork-{uuid.uuid4().hex[:12]}")
-    try:
-        yield str(made.name)
-    finally:
-        with suppress(DockerException):
-            made.remove(force=True)
-
-
-@contextmanager
-def container(
-    client: DockerClient,
-    image: str,
-    *,
-    healthy: float | None = None,
-    files: Mapping[str, bytes] | None = None,
-    **options: Any,
-) -> Iterator[Container]:
-    """Run a container for as long as the context lasts; it and its anonymous volumes are removed.
-
-    Args:
-        image: name or id. healthy: seconds to wait for the image's healthcheck to pass.
-        files: put at these absolute paths before it starts.
-        options: of docker-py's `containers.create`.
-
-    Raises:
-        EngineError: it can't be started, ends, or does not become healthy; the end of its log is in it.
-    """
-    from docker.errors import DockerException
-
-    name = f"webui-fork-{uuid.uuid4().hex[:12]}"
-    made = None
-    try:
-        try:
-            made = client.containers.create(image, name=name, **options)
-            for path, data in (files or {}).items():
-                made.put_archive("/", _one_file(path, data))
-            made.start()
-        except DockerException as error:
-            raise EngineError(f"The container of {image} could not be started.", why=str(error)) from error
-        if healthy is not None:
-            wait_healthy(made, healthy)
-        yield made
-    finally:
-        if made is not None:
-            with suppress(DockerException):
-                made.remove(force=True, v=True)
-
-
-def _one_file(path: str, data: bytes) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        info = tarfile.TarInfo(path.lstrip("/"))
-        info.size, info.mode = len(data), 0o644
-        tar.addfile(info, io.BytesIO(data))
-    return out.getvalue()
-
-
-def wait_healthy(made: Container, seconds: float) -> None:
-    """Wait until a container's healthcheck passes.
-
-    Raises:
-        EngineError: it does not within these seconds, or it ends; the end of its log is in it.
-    """
-    deadline = time.monotonic() + seconds
-    state: dict[str, Any] = {}
-    while time.monotonic() < deadline:
-        made.reload()
-        state = made.attrs["State"]
-        if state.get("Health", {}).get("Status") == "healthy":
-            return
-        if state["Status"] in ("exited", "dead"):
-            break
-        time.sleep(0.2)
-    tail = made.logs(tail=25).decode(errors="replace")
-    raise EngineError(
-        f"The container did not become healthy within {seconds:g} s (it is {state.get('Status', 'gone')}).", why=tail
-    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from webui_fork.core.errors import ImageError
-from webui_fork.core.files import link_or_copy, sha256_file, write_atomic
+from webui_fork.core.files import link_or_copy, write_atomic
 from webui_fork.oci.model import (
     INDEX,
     SMALL,
@@ -179,25 +178,3 @@ def _small(root: Path, value: Any) -> Blob:
     if blob.digest != wanted.digest:
         raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
     return blob
-
-
-def verify_layout(root: Path) -> None:
-    """Check every blob of a layout against its digest.
-
-    Raises:
-        ImageError: one is missing, short or altered.
-    """
-
-    def checked(value: Any) -> Path:
-        wanted = descriptor(value)
-        path = blob_path(root, wanted.digest)
-        if not path.exists() or path.stat().st_size != wanted.size or sha256_file(path) != wanted.digest:
-            raise ImageError(
-                f"{path} is missing or is not what its name says.", remedy="Delete out/ and run `nox -s build` again."
-            )
-        return path
-
-    for entry in rows(Blob(INDEX, (root / "index.json").read_bytes())):
-        manifest = json.loads(checked(entry).read_bytes())
-        for part in (manifest["config"], *manifest["layers"]):
-            checked(part)

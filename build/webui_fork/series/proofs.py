@@ -43,11 +43,11 @@ def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options
     Args:
         root: the checkout.
         proof: its path there.
-        tree: the Open WebUI, a folder of :func:`webui_fork.unpack.tree`.
+        tree: the Open WebUI, a folder of :func:`webui_fork.oci.unpack.tree`.
         environ: the environment.
         options: more of pytest's.
     """
-    paths = ":".join(str(root / name) for name in ("build", "tests"))
+    paths = ":".join(str(root / name) for name in ("build", "tests", "tests/support"))
     env = {**environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:

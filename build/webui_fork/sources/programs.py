@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,24 +48,22 @@ TOOLS = {
     "dockerd": Tool(
         ("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"
     ),
-    # of the tests
-    "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
-    "tinyproxy": Tool(("tinyproxy",), "tinyproxy-bin", None, "apt: tinyproxy-bin; dnf: tinyproxy; brew: tinyproxy"),
-    "qemu-aarch64": Tool(
-        ("qemu-aarch64-static",), "qemu-user-static", None, "apt: qemu-user-static; dnf: qemu-user-static; brew: none"
-    ),
-    "wrk": Tool(("wrk",), "wrk", None, "apt: wrk; dnf: wrk; brew: wrk"),
-    "chromium": Tool(("chromium",), "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
 }
 
 
-def find(settings: Settings, name: str, ui: Terminal) -> Path:
+def find(settings: Settings, name: str, ui: Terminal, tools: Mapping[str, Tool] = TOOLS) -> Path:
     """Return the path of a program, getting it from the distribution if need be.
+
+    Args:
+        settings: PATH, and the cache.
+        name: of the program.
+        ui: says what is fetched.
+        tools: where the name is looked up.
 
     Raises:
         ToolError: it is missing and can't be got here; the remedy says what to install.
     """
-    tool = TOOLS[name]
+    tool = tools[name]
     if found := _on_path(settings, tool):
         return found
     kept = settings.cache / "tools" / tool.package

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import layouts
 from registries import image_of
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
@@ -49,9 +50,9 @@ def test_a_layout_verifies_and_forgets_old_blobs(tmp_path: Path) -> None:
     cache, root = tmp_path / "cache", tmp_path / "out"
     old, new = made(cache, b"old"), made(cache, b"new")
     layout.write_layout(root, "v1", old, cache)
-    layout.verify_layout(root)
+    layouts.verify(root)
     layout.write_layout(root, "v2", new, cache)
-    layout.verify_layout(root)
+    layouts.verify(root)
     assert json.loads((root / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     (entry,) = json.loads((root / "index.json").read_text())["manifests"]
     assert entry["digest"] == new.digest
@@ -73,7 +74,7 @@ def test_one_flipped_byte_is_found(tmp_path: Path, which: str) -> None:
     path.unlink()
     path.write_bytes(data)
     with pytest.raises(ImageError, match="not what its name says"):
-        layout.verify_layout(root)
+        layouts.verify(root)
 
 
 def altered(tmp_path: Path, change: Callable[[list[dict[str, object]]], object]) -> Path:

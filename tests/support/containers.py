@@ -14,10 +14,10 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
+import throwaway
 from sites import Connections, Session
-from webui_fork.oci import engine
 
-PROVIDER = Path(__file__).parent / "assets/provider.py"
+PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
 START = 120.0
 GOOD = "http://provider:8000/f/fine/v1"
 
@@ -75,7 +75,7 @@ def _signed_in(running: Container, *, auth: bool = False) -> Site:
 @contextmanager
 def provider(client: DockerClient, image: str, network: str, alias: str = "provider") -> Iterator[Container]:
     """Run the provider of every fault; any image with python3 will do."""
-    with engine.container(
+    with throwaway.container(
         client,
         image,
         entrypoint=["python3", "/provider.py"],
@@ -110,7 +110,7 @@ def webui(
     # the engine's user may have a proxy set for containers: a site has the one its test gives it
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"), "")
     environment = {**proxies, "WEBUI_AUTH": str(auth), "ENABLE_OLLAMA_API": "False", **(env or {})}
-    with engine.container(
+    with throwaway.container(
         client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}, **options
     ) as running:
         yield _signed_in(running, auth=auth) if signed else Site(container=running, url=_up(running), token="")
@@ -133,7 +133,7 @@ def site(
         options: of :func:`webui`.
     """
     with ExitStack() as held:
-        network = held.enter_context(engine.network(client))
+        network = held.enter_context(throwaway.network(client))
         faults = held.enter_context(provider(client, image, network))
         if dead_dns:
             options["dns"] = [address(faults)]

@@ -14,10 +14,10 @@ import yaml
 from docker import DockerClient
 from docker.models.containers import Container
 
+import throwaway
 from containers import START, Site, url_of
 from hosted import program, s3
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.oci import engine
 
 OVERLAY = CHECKOUT / "deploy/kubernetes/overlays/scaled"
 SUBNET, GATEWAY = "10.77.0.0/24", "10.77.0.1"
@@ -123,7 +123,7 @@ class Cluster:
             image, detach=True, environment=self.environment(self.pod, not stock), volumes=self.volumes(),
             **self.at(ADDRESSES[place], place), **self.pod.options,
         )  # fmt: skip
-        engine.wait_healthy(self.running[place], START)
+        throwaway.wait_healthy(self.running[place], START)
         self._route(self.leaving - {place})
 
     def stop(self, place: str, *, kill: bool = False) -> None:
@@ -167,7 +167,7 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
         backing: the image with the first two and nginx. folder: an empty one, for secrets and uploads.
     """
     with ExitStack() as held:
-        network = held.enter_context(engine.network(client, SUBNET))
+        network = held.enter_context(throwaway.network(client, SUBNET))
         words = {name: secrets.token_hex(16) for name in ("webui_secret_key", "postgres", "s3_secret_access_key")}
         kept = folder / "secrets"
         kept.mkdir()
@@ -192,7 +192,9 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
             ("nginx", {"volumes": config, "ports": {"8080/tcp": ("127.0.0.1", None)}}),
         ):
             made.backing[name] = held.enter_context(
-                engine.container(client, backing, healthy=60, command=[name], **made.at(BACKING[name], name), **options)
+                throwaway.container(
+                    client, backing, healthy=60, command=[name], **made.at(BACKING[name], name), **options
+                )
             )
         held.callback(made.close)
         yield made

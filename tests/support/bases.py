@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import tools
 from helpers import Talk
 from webui_fork.core import git, process
 from webui_fork.core.settings import Settings
@@ -121,9 +122,8 @@ def unpack(registry: Registry, made: Image, folder: Path) -> None:
 
 def run_arm64(settings: Settings, folder: Path, code: str) -> str:
     """Run Python in an unpacked arm64 image under qemu-user."""
-    from webui_fork.sources import programs
 
-    emulator = programs.find(settings, "qemu-aarch64", Talk())
+    emulator = tools.find(settings, "qemu-aarch64", Talk())
     shutil.copy2(emulator, folder / "emulator")
     argv = ["/emulator", "/usr/bin/python3.11", "-I", "-c", code]
     done = subprocess.run(

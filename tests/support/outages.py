@@ -17,10 +17,10 @@ from pathlib import Path
 
 import trustme
 
+import tools
 from processes import free_port
 from webui_fork.core import process, settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.sources import programs
 
 
 class Line:
@@ -78,7 +78,7 @@ class Line:
 @contextmanager
 def _redis_server(*options: str) -> Iterator[int]:
     """Run a real Redis that keeps nothing; yields its port."""
-    program, port = programs.find(settings.load(), "redis-server", Terminal()), free_port()
+    program, port = tools.find(settings.load(), "redis-server", Terminal()), free_port()
     folder = tempfile.TemporaryDirectory()  # where a replica puts what it gets
     argv = [program, *options, "--bind", "127.0.0.1", "--port", port, "--dir", folder.name, "--daemonize", "no"]
     child = subprocess.Popen(process.bound(argv), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

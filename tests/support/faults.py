@@ -28,7 +28,7 @@ _GROUPS = {
 
 
 def _table() -> list[str]:
-    spec = importlib.util.spec_from_file_location("provider", Path(__file__).parent / "assets/provider.py")
+    spec = importlib.util.spec_from_file_location("provider", Path(__file__).parents[1] / "assets/provider.py")
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from docker import DockerClient
 
+import tools
 from webui_fork.core import process
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.sources import programs
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _running(argv: list[str], host: str, port: int, env: Mapping[str, str] | Non
 @contextmanager
 def redis(real: Settings, host: str, port: int | None = None) -> Iterator[Hosted]:
     """Run a Redis that keeps nothing."""
-    program, port = programs.find(real, "redis-server", Terminal()), port or _free_port(host)
+    program, port = tools.find(real, "redis-server", Terminal()), port or _free_port(host)
     argv = [str(program), "--bind", host, "--port", str(port), "--protected-mode", "no", "--save", ""]
     with _running(argv, host, port) as running:
         yield running
@@ -88,7 +88,7 @@ def redis(real: Settings, host: str, port: int | None = None) -> Iterator[Hosted
 @contextmanager
 def tinyproxy(real: Settings, host: str, folder: Path) -> Iterator[Hosted]:
     """Run a proxy that connects to whatever it can look up."""
-    program, port = programs.find(real, "tinyproxy", Terminal()), _free_port(host)
+    program, port = tools.find(real, "tinyproxy", Terminal()), _free_port(host)
     config = folder / "tinyproxy.conf"
     config.write_text(f'Port {port}\nListen {host}\nTimeout 60\nMaxClients 50\nPidFile "{folder}/pid"\n')
     with _running([str(program), "-d", "-c", str(config)], host, port) as running:

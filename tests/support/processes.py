@@ -27,7 +27,7 @@ from sites import Connections, Session, fault
 from webui_fork.core import process
 from webui_fork.oci import unpack
 
-PROVIDER = Path(__file__).parent / "assets/provider.py"
+PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
 START = 90.0  # seconds
 PACKAGES = "usr/local/lib/python3.11/dist-packages"
 # upstream's own of a container, and nothing that reaches out
@@ -163,7 +163,7 @@ def webui(
     """Run the Open WebUI of a tree; its connections are set by `Site.connect`.
 
     Args:
-        tree: a folder of :func:`webui_fork.unpack.tree`.
+        tree: a folder of :func:`webui_fork.oci.unpack.tree`.
         env: settings beyond those of every test.
         auth: with accounts, of which the first is made.
         signed: False leaves signing in to the caller.

@@ -1,0 +1,25 @@
+"""Programs that only tests drive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.sources import programs
+from webui_fork.sources.programs import Tool
+
+TOOLS = {
+    "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
+    "tinyproxy": Tool(("tinyproxy",), "tinyproxy-bin", None, "apt: tinyproxy-bin; dnf: tinyproxy; brew: tinyproxy"),
+    "qemu-aarch64": Tool(
+        ("qemu-aarch64-static",), "qemu-user-static", None, "apt: qemu-user-static; dnf: qemu-user-static; brew: none"
+    ),
+    "wrk": Tool(("wrk",), "wrk", None, "apt: wrk; dnf: wrk; brew: wrk"),
+    "chromium": Tool(("chromium",), "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
+}
+
+
+def find(settings: Settings, name: str, ui: Terminal) -> Path:
+    """Return the path of a program, getting it from the distribution if need be."""
+    return programs.find(settings, name, ui, TOOLS)
