@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn, Protocol
 
 from webui_fork.config import reference
 from webui_fork.core.errors import VerifyError
@@ -18,48 +19,79 @@ from webui_fork.oci.model import SMALL, Blob, Descriptor
 from webui_fork.oci.registry import Registry
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
-    """An image's home: how people call it, its tag ("" by digest), its root manifest, and what cosign is told.
-
-    Just one of ``registry`` and ``layout`` is set.
-    """
+class Reader(Protocol):
+    """An image where it lives: how people call it, its tag ("" by digest), its root manifest, what cosign is told."""
 
     name: str
     tag: str
     root: Blob
     what: str
-    ca: str | None = None
-    registry: Registry | None = None
-    layout: Layout | None = None
+    ca: str | None
 
     def manifest(self, digest: str) -> Blob:
         """Return a manifest by digest.
 
         Raises:
-            RegistryError, ImageError: it is not there, or is another.
+            RegistryError, VerifyError: it is not there, or is another.
         """
-        if digest == self.root.digest:
-            return self.root
-        found = self.registry.manifest(digest) if self.registry else None
-        if found is None:
-            raise VerifyError(
-                f"{self.name} has no manifest {digest}.", remedy="It was pushed in part: publish it again."
-            )
-        return found
 
     def blob(self, digest: str, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes.
 
         Args:
+            digest: the blob's.
             limit: how many it may have; a byte more is given where there are more.
 
         Raises:
             RegistryError, VerifyError: it is not there, or (in a registry) is another, or larger.
         """
-        if self.registry:
-            return self.registry.blob(digest, limit=limit)
-        assert self.layout
+
+    def tags(self) -> tuple[str, ...]:
+        """Return the tags beside it; a layout has but one."""
+
+
+@dataclass(slots=True)
+class RegistryReader:
+    """An image in a registry."""
+
+    name: str
+    tag: str
+    root: Blob
+    what: str
+    ca: str | None
+    registry: Registry
+
+    def manifest(self, digest: str) -> Blob:
+        """Return a manifest by digest."""
+        manifest = self.root if digest == self.root.digest else self.registry.manifest(digest)
+        return manifest or _lacks(self, digest)
+
+    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
+        """Yield a blob's bytes."""
+        return self.registry.blob(digest, limit=limit)
+
+    def tags(self) -> tuple[str, ...]:
+        """Return the tags of its repository."""
+        return self.registry.tags()
+
+
+@dataclass(slots=True)
+class LayoutReader:
+    """An image in an OCI layout on disk."""
+
+    name: str
+    tag: str
+    root: Blob
+    what: str
+    layout: Layout
+    ca: str | None = None
+
+    def manifest(self, digest: str) -> Blob:
+        """Return its manifest."""
+        return self.root if digest == self.root.digest else _lacks(self, digest)
+
+    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
+        """Yield a blob's bytes."""
         path = oci_layout.blob_path(self.layout.root, digest)
         if not path.exists():
             raise VerifyError(f"{path} is missing.", remedy="`nox -s build` writes the layout anew.")
@@ -67,24 +99,29 @@ class Store:
             raise VerifyError(f"{path} is larger than the {limit} bytes that it should have.")
         return FileContent(path).read(0)
 
-    def small(self, wanted: Descriptor) -> Blob:
-        """Return a small blob whole, which is what its digest says.
-
-        Raises:
-            RegistryError, VerifyError: it is not.
-        """
-        blob = Blob(wanted.media_type, b"".join(self.blob(wanted.digest, min(wanted.size, SMALL))))
-        if blob.digest != wanted.digest:
-            raise VerifyError(f"{self.name} has other bytes than {wanted.digest}.")
-        return blob
-
     def tags(self) -> tuple[str, ...]:
-        """Return the tags beside it; a layout has but one."""
-        return self.registry.tags() if self.registry else (self.tag,)
+        """Return its one tag."""
+        return (self.tag,)
+
+
+def _lacks(reader: Reader, digest: str) -> NoReturn:
+    raise VerifyError(f"{reader.name} has no manifest {digest}.", remedy="It was pushed in part: publish it again.")
+
+
+def small(reader: Reader, wanted: Descriptor) -> Blob:
+    """Return a small blob whole, which is what its digest says.
+
+    Raises:
+        RegistryError, VerifyError: it is not.
+    """
+    blob = Blob(wanted.media_type, b"".join(reader.blob(wanted.digest, min(wanted.size, SMALL))))
+    if blob.digest != wanted.digest:
+        raise VerifyError(f"{reader.name} has other bytes than {wanted.digest}.")
+    return blob
 
 
 @contextmanager
-def opened(settings: Settings, text: str) -> Iterator[Store]:
+def opened(settings: Settings, text: str) -> Iterator[Reader]:
     """Open what a user names: `REGISTRY/NAME:TAG`, `REGISTRY/NAME@sha256:…`, `oci:FOLDER`, or a folder's path.
 
     Raises:
@@ -94,7 +131,7 @@ def opened(settings: Settings, text: str) -> Iterator[Store]:
     folder = text.removeprefix(reference.LAYOUT)
     if folder != text or (text.startswith((".", "/")) and Path(text).is_dir()):
         layout = oci_layout.read_layout(Path(folder))
-        yield Store(f"{folder}", layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout=layout)
+        yield LayoutReader(folder, layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout)
         return
     wanted = reference.parse(text)
     with connect.connect(settings, wanted) as registry:
@@ -105,4 +142,4 @@ def opened(settings: Settings, text: str) -> Iterator[Store]:
             )
         ca = connect.certificates(settings, wanted.registry)
         tag = "" if wanted.digest else wanted.target  # what is asked for by digest is not looked up by tag
-        yield Store(str(wanted), tag, root, wanted.at(root.digest).pinned, ca, registry)
+        yield RegistryReader(str(wanted), tag, root, wanted.at(root.digest).pinned, ca, registry)

@@ -24,12 +24,12 @@ from webui_fork.oci import connect, content, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci import registry as oci_registry
 from webui_fork.oci.model import Attached, Blob, Image, Layer
-from webui_fork.oci.reader import Store
+from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
 from webui_fork.publish import tested
 from webui_fork.sources import programs
-from webui_fork.trust import attestations, sign, verify
+from webui_fork.trust import attestations, build_record, sign, verify
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
 from webui_fork.trust.cosign import Signer
@@ -77,26 +77,23 @@ def candidate(settings: Settings) -> Candidate:
         ImageError: the layout is damaged.
     """
     remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
+    record = build_record.read(settings)
     try:
-        record = json.loads((settings.out / "build.json").read_bytes())
         said = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
     layout = oci_layout.read_layout(settings.out / "image")
-    if record.get("schema") != 2 or record["digest"] != layout.image.digest:
+    if record.digest != layout.image.digest:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
-    if (
-        dict(inputs.lock_inputs(settings)) != record["inputs"]
-        or record["tag"] != upstream_lock.read(settings.lock_file).tag
-    ):
+    if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != upstream_lock.read(settings.lock_file).tag:
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
-    if attestations.digests(said) != record["statements"]:
+    if attestations.digests(said) != record.statements:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
-    if record["drift"]:
+    if record.drift:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
-    _refuse_dirty(record["commit"], dirty=record["dirty"])
+    _refuse_dirty(record.commit, dirty=record.dirty)
     tested.check(settings, digest=layout.image.digest)
-    fixed = tags.parse(record["tag"])
+    fixed = tags.parse(record.tag)
     assert fixed  # a lock's tag is one
     return Candidate(
         fixed,
@@ -183,7 +180,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
             _take_along(settings, signer, registry, what)
             sign.seal(settings, signer, ref, what.said, work, target.name, ca)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
-            store = Store(ref, "", what.root, ref, ca, registry)
+            store = RegistryReader(ref, "", what.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
             checks = verify.run(settings, store, signer.verifier(settings), layers=False)
             if bad := [check for check in checks if check.verdict is verify.Verdict.BAD]:

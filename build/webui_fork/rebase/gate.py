@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
-from webui_fork.oci import unpack
+from webui_fork.oci import layout, unpack
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.report import Check
 from webui_fork.series import proofs
@@ -70,9 +69,8 @@ def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(said)[:120]))
-    record = there.out / "build.json"
-    digest = json.loads(record.read_text())["digest"] if record.exists() else ""
-    return tuple(checks), digest
+    image = there.out / "image"
+    return tuple(checks), layout.read_layout(image).image.digest if image.exists() else ""
 
 
 def _step(there: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:

@@ -1,11 +1,14 @@
-"""The record of a build, `out/build.json`, that later stages read."""
+"""`out/build.json`: what a build made, and of what. Written by the build, read by the stages after it."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
 
 from webui_fork.core import git
+from webui_fork.core.errors import PublishError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.image.inputs import Inputs
@@ -13,6 +16,36 @@ from webui_fork.image.pipeline import Built
 from webui_fork.oci import layout
 from webui_fork.trust import attestations
 from webui_fork.trust.sign import Sealed
+
+SCHEMA = 2
+_KINDS: dict[str, type | tuple[type, ...]] = {"dict": dict, "list": list, "str": str, "bool": bool, "int": int}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRecord:
+    """A build: its image, what it was made of, and who signed it.
+
+    ``head`` is the patched tree's commit, ``commit`` the checkout's ("": none), ``drift`` the Debian packages that are
+    not the locked ones, ``inputs`` and ``statements`` are digests by name, ``key`` is what the signature verifies with.
+    """
+
+    schema: int = SCHEMA
+    tag: str
+    digest: str
+    release: str
+    head: str
+    patches: list[str]
+    layers: list[dict[str, Any]]
+    drift: list[str]
+    inputs: dict[str, str]
+    statements: dict[str, str]
+    commit: str
+    dirty: bool
+    key: str
+
+
+def _file(settings: Settings) -> Path:
+    return settings.out / "build.json"
 
 
 def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> None:
@@ -28,19 +61,37 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
     write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
     commit, dirty = git.checkout(settings)
-    values = {
-        "schema": 2,
-        "tag": inputs.tag,
-        "digest": built.image.digest,
-        "release": built.tree.release,
-        "head": built.tree.head,
-        "patches": [patch.name for patch in inputs.patches],
-        "layers": [{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
-        "drift": built.drift,
-        "inputs": dict(inputs.digests),
-        "statements": attestations.digests(sealed.statements),
-        "commit": commit,
-        "dirty": dirty,
-        "key": sealed.key,
-    }
-    write_atomic(settings.out / "build.json", json.dumps(values, indent=2) + "\n")
+    values = BuildRecord(
+        tag=inputs.tag,
+        digest=built.image.digest,
+        release=built.tree.release,
+        head=built.tree.head,
+        patches=[patch.name for patch in inputs.patches],
+        layers=[{"name": item.name, **asdict(item.layer)} for item in built.image.layers],
+        drift=list(built.drift),
+        inputs=dict(inputs.digests),
+        statements=attestations.digests(sealed.statements),
+        commit=commit,
+        dirty=dirty,
+        key=sealed.key,
+    )
+    write_atomic(_file(settings), json.dumps(asdict(values), indent=2) + "\n")
+
+
+def read(settings: Settings) -> BuildRecord:
+    """Read what the last build left.
+
+    Raises:
+        PublishError: nothing was built, or by another version of this tool.
+    """
+    try:
+        values = json.loads(_file(settings).read_bytes())
+        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
+            raise ValueError(f"{_file(settings)} was not written by this version")
+        for field in fields(BuildRecord):
+            if not isinstance(values.get(field.name), _KINDS[str(field.type).partition("[")[0]]):
+                raise ValueError(f"{_file(settings)} has no sound {field.name!r}")
+        return BuildRecord(**values)
+    except (OSError, ValueError, TypeError) as error:
+        remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
+        raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

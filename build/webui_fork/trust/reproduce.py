@@ -16,9 +16,9 @@ from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout as oci_layout
-from webui_fork.oci import model
+from webui_fork.oci import model, reader
 from webui_fork.oci.model import Blob, Image
-from webui_fork.oci.reader import Store
+from webui_fork.oci.reader import Reader
 from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.trust import compare, cosign, provenance, verify
 from webui_fork.trust.cosign import Verifier
@@ -49,7 +49,7 @@ class Outcome:
         return self.published == self.rebuilt
 
 
-def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> Outcome:
+def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> Outcome:
     """Rebuild an image and compare it with the published one.
 
     What was downloaded before is used again, for its digest is checked; everything that is made is made anew.
@@ -75,7 +75,7 @@ def run(settings: Settings, ui: Terminal, store: Store, verifier: Verifier) -> O
     return Outcome(store.root.digest, rebuilt.digest, where, found)
 
 
-def _claim(settings: Settings, store: Store, verifier: Verifier) -> Claim:
+def _claim(settings: Settings, store: Reader, verifier: Verifier) -> Claim:
     if why := cosign.verification_error(settings, verifier, store.what, store.root.digest):
         raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
     found = cosign.attested(settings, verifier, store.what, cosign.PROVENANCE, store.root.digest)
@@ -153,7 +153,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
         raise ReproduceError("It could not be built again.", why=done.tail(), remedy="The error is the build's own.")
 
 
-def _differences(store: Store, rebuilt: Blob, layout: Path, work: Path) -> Iterator[str]:
+def _differences(store: Reader, rebuilt: Blob, layout: Path, work: Path) -> Iterator[str]:
     """Yield what differs: fields of the roots, then of each platform's image, then the entries of its layers."""
     pairs = [(store.root, rebuilt)]
     if store.root.media_type in (model.INDEX, DOCKER_INDEX):
@@ -169,14 +169,14 @@ def _differences(store: Store, rebuilt: Blob, layout: Path, work: Path) -> Itera
             for one, other in zip(there, here, strict=True)
         ]
     for published, made in pairs:
-        one = model.image_of(published, store.small(model.descriptor(published.parsed().get("config"))))
+        one = model.image_of(published, reader.small(store, model.descriptor(published.parsed().get("config"))))
         wanted = model.descriptor(made.parsed().get("config"))
         other = model.image_of(made, oci_layout.read_small(layout, wanted.digest))
         yield from compare.images(one, other)
         yield from _layers(store, one, other, layout, work)
 
 
-def _layers(store: Store, published: Image, rebuilt: Image, layout: Path, work: Path) -> Iterator[str]:
+def _layers(store: Reader, published: Image, rebuilt: Image, layout: Path, work: Path) -> Iterator[str]:
     names = [named.name for named in published.layers], [named.name for named in rebuilt.layers]
     if names[0] != names[1]:
         yield f"layers: published {', '.join(names[0])}; rebuilt {', '.join(names[1])}"

@@ -20,10 +20,10 @@ from webui_fork.core.errors import ForkError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.image.application import PATCHES
-from webui_fork.oci import model
+from webui_fork.oci import model, reader
 from webui_fork.oci.content import read_entries
 from webui_fork.oci.model import INDEX, Blob
-from webui_fork.oci.reader import Store
+from webui_fork.oci.reader import Reader
 from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
@@ -62,7 +62,7 @@ class _Image:
     image: model.Image
 
 
-def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = True) -> tuple[Check, ...]:
+def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool = True) -> tuple[Check, ...]:
     """Check an image.
 
     Args:
@@ -93,13 +93,13 @@ def run(settings: Settings, store: Store, verifier: Verifier, *, layers: bool = 
     return tuple(found)
 
 
-def _images(store: Store) -> Iterator[_Image]:
+def _images(store: Reader) -> Iterator[_Image]:
     root = store.root
     manifests = [root]
     if root.media_type in (INDEX, DOCKER_INDEX):
         manifests = [store.manifest(model.descriptor(row).digest) for row in model.rows(root)]
     for manifest in manifests:
-        config = store.small(model.descriptor(manifest.parsed().get("config")))
+        config = reader.small(store, model.descriptor(manifest.parsed().get("config")))
         yield _Image(manifest, config, model.image_of(manifest, config))
 
 
@@ -148,7 +148,7 @@ def _document(document: Any, digest: str, claim: Claim | None) -> Check:
     return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
 
 
-def _layers(store: Store, images: tuple[_Image, ...]) -> str | int:
+def _layers(store: Reader, images: tuple[_Image, ...]) -> str | int:
     """Hash every layer; return the number of bytes, or what is wrong."""
     total = 0
     done: set[str] = set()
@@ -177,7 +177,7 @@ def _held(read: str | int) -> Check:
     return Check("layers", Verdict.OK, f"{read / 1e6:.1f} MB hashed, every one is what its digest says")
 
 
-def check_tag(store: Store, claim: Claim) -> Check:
+def check_tag(store: Reader, claim: Claim) -> Check:
     """Hold the tag against the signed one: an older image under a newer tag is a replay."""
     fixed = tags.parse(claim.tag + (f"-{claim.variant}" if claim.variant else ""))
     if fixed is None:
@@ -236,7 +236,7 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
     )
 
 
-def _patches(settings: Settings, store: Store, images: tuple[_Image, ...], claim: Claim) -> Check:
+def _patches(settings: Settings, store: Reader, images: tuple[_Image, ...], claim: Claim) -> Check:
     """Hold the patches of the provenance against those in the image, and against the tag's series here."""
     for item in images:
         if inside := _inside(settings, store, item):
@@ -261,13 +261,13 @@ def _differing(known: tuple[tuple[str, str], ...], claim: Claim) -> str:
     return ", ".join(names) or "their order"
 
 
-def _inside(settings: Settings, store: Store, item: _Image) -> tuple[tuple[str, str], ...] | str:
+def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str, str], ...] | str:
     """Return the series that the last layer holds, in order; what is wrong with the layer in words."""
     layer = item.image.layers[-1].layer
     if layer.size > _PATCH_LAYER:
         return "its last layer is too large to be one of patches"
     try:
-        blob = store.small(model.Descriptor(model.LAYER, layer.digest, layer.size))
+        blob = reader.small(store, model.Descriptor(model.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:
             (work / "layer").write_bytes(blob.data)
             held = {

@@ -119,7 +119,7 @@ def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings
     data[len(data) // 2] ^= 255
     blob.unlink()
     blob.write_bytes(data)
-    found = reader.Store(str(root), "v1", read.image.manifest, f"oci:{root}", layout=read)
+    found = reader.LayoutReader(str(root), "v1", read.image.manifest, f"oci:{root}", read)
     said = verify._inside(private_settings, found, next(verify._images(found)))
     assert isinstance(said, str)
     assert "can't be read" in said

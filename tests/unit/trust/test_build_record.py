@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from webui_fork.core.errors import PublishError
+from webui_fork.core.settings import Settings
+from webui_fork.trust import build_record
+from webui_fork.trust.build_record import BuildRecord
+
+RECORD = BuildRecord(
+    tag="v1.2.3-p1",
+    digest=f"sha256:{'0' * 64}",
+    release="1" * 40,
+    head="2" * 40,
+    patches=["a.patch"],
+    layers=[{"name": "base"}],
+    drift=[],
+    inputs={"series": f"sha256:{'3' * 64}"},
+    statements={},
+    commit="",
+    dirty=True,
+    key="cosign.pub",
+)
+
+
+def write(settings: Settings, values: Any) -> None:
+    settings.out.mkdir(parents=True, exist_ok=True)
+    (settings.out / "build.json").write_text(values if isinstance(values, str) else json.dumps(values))
+
+
+def test_what_is_written_is_read(private_settings: Settings) -> None:
+    write(private_settings, asdict(RECORD))
+    assert build_record.read(private_settings) == RECORD
+
+
+@pytest.mark.parametrize("name", list(asdict(RECORD)))
+def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings: Settings, name: str) -> None:
+    for change in ({name: None}, {name: 1.5}):
+        write(private_settings, {**asdict(RECORD), **change})
+        with pytest.raises(PublishError, match="Nothing was built"):
+            build_record.read(private_settings)
+    write(private_settings, {key: value for key, value in asdict(RECORD).items() if key != name})
+    with pytest.raises(PublishError, match="Nothing was built"):
+        build_record.read(private_settings)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 2}', json.dumps({**asdict(RECORD), "schema": 1})])
+def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> None:
+    write(private_settings, text)
+    with pytest.raises(PublishError, match="Nothing was built"):
+        build_record.read(private_settings)
+
+
+def test_a_record_of_a_later_version_is_refused(private_settings: Settings) -> None:
+    write(private_settings, {**asdict(RECORD), "more": 1})
+    with pytest.raises(PublishError, match="Nothing was built"):
+        build_record.read(private_settings)
+    (private_settings.out / "build.json").unlink()
+    with pytest.raises(PublishError, match="Nothing was built"):
+        build_record.read(private_settings)
