@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from webui_fork.core.errors import ToolError
+from webui_fork.core.text import without_credentials
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,7 @@ def run(
     command = [str(part) for part in argv]
     name = Path(command[0]).name
     doing = doing or f"run {name}"
+    start = time.monotonic()
     try:
         child = subprocess.Popen(
             bound(command) if build else command,
@@ -81,6 +88,8 @@ def run(
         _end(child, signal.SIGINT, group=group)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
+    shown = without_credentials(shlex.join(command))
+    log.debug("%s: exit code %d after %.2f s", shown, done.code, time.monotonic() - start)
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done

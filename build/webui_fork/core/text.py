@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
@@ -66,6 +67,12 @@ def redact(url: str) -> str:
     """Return a URL without user name, password and query, fit for a log."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_credentials(text: str) -> str:
+    """Return text without the user names and passwords, and without the queries, of the URLs in it."""
+    text = re.sub(r"(?<=://)[^/@\s]*@", "", text)
+    return re.sub(r"(/[^\s?\"']*)\?[^\s\"']*", r"\1?…", text)
 
 
 def redact_text(text: str, url: str) -> str:

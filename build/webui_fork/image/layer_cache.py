@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -16,6 +17,8 @@ from webui_fork.image import layers
 from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer, NamedLayer
+
+log = logging.getLogger(__name__)
 
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
@@ -65,6 +68,7 @@ class LayerCache:
             blob = layout.blob_path(self.folder, known.digest)
             if blob.exists() and blob.stat().st_size == known.size:
                 return Made(NamedLayer(name, known), False)
+        log.debug("layer %s: no %s, of %s", name, record.name, key.decode())
         with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
             layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
             blob = layout.blob_path(self.folder, layer.digest)

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import argparse
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import requests
 
+import webui_fork
+from helpers import Server, reply
 from webui_fork.cli import build, main
+from webui_fork.core import process
 from webui_fork.core.errors import UsageError
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.terminal import Terminal
 
 
 def test_a_user_s_mistake_is_words_and_a_code(
@@ -43,3 +53,46 @@ def test_an_error_is_one_red_line_and_its_remedy_below(capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "\033[31merror: It is off.\033[0m\n  Because.\n  Do this.\n"
     main._report(error, terminal=False)
     assert "\033" not in capsys.readouterr().err
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"webui-fork {webui_fork.__version__}\n"
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
+    assert project["version"] == webui_fork.__version__
+    assert project["scripts"] == {"webui-fork": "webui_fork.cli.main:main"}
+
+
+def test_a_verb_imports_no_other() -> None:
+    code = "import sys; from webui_fork.cli import main; main.parser(['serve']); print(*sys.modules)"
+    env = {"PYTHONPATH": str(CHECKOUT / "build")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    modules = {name for name in done.stdout.split() if name.startswith("webui_fork.cli.")}
+    assert modules == {"webui_fork.cli.main", "webui_fork.cli.serve"}
+
+
+def test_a_verb_that_tells_everything_tells_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], server: Server
+) -> None:
+    def asks(settings: Settings, _ui: Terminal, _arguments: argparse.Namespace) -> int:
+        process.run(["true", "https://me:hunter1@host/path?token=hunter2"], env=settings.environ)
+        requests.get(f"{server.url}/blob?signature=hunter3", timeout=5)
+        return 7
+
+    server.answer = lambda handler: reply(handler, 200)
+    monkeypatch.setenv("WEBUI_FORK_ROOT", str(tmp_path))
+    monkeypatch.setattr(build, "run", asks)
+    assert main.main(["build"]) == 7
+    assert "debug: " not in capsys.readouterr().err
+    assert main.main(["build", "--verbose"]) == 7
+    told = capsys.readouterr().err
+    assert "debug: true 'https://host/path?…': exit code 0 after 0." in told
+    assert '"GET /blob?… HTTP/1.1" 200' in told
+    assert "hunter" not in told
+
+
+@pytest.mark.parametrize("words", [["patches", "-v", "list"], ["patches", "list", "-v"], ["lock", "--verbose"]])
+def test_everything_is_told_wherever_it_is_asked(words: list[str]) -> None:
+    assert main.parser(words).parse_args(words).verbose is True
