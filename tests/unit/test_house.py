@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
+import pytest
+
 from webui_fork.core.settings import CHECKOUT
 
 # Modules that only integration tests reach. The list gets shorter, never longer.
@@ -28,3 +33,19 @@ def test_a_room_is_its_modules_and_a_sentence() -> None:
         files = list(room.glob("[a-z]*.py"))
         assert len(files) <= 13 or room.name == "cli", room  # which has one a verb
         assert sum(len(file.read_text().splitlines()) for file in files) <= 2300, room
+
+
+VAGUE = {"found", "made", "there", "here", "said", "asked", "held", "wanted", "known"}
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.glob("*/*.py")), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_a_name_says_what_a_thing_is(file: Path) -> None:
+    """A vague name may live for three lines, where one sees what it is."""
+    for function in ast.walk(ast.parse(file.read_text())):
+        if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        lines: dict[str, list[int]] = {}
+        for node in ast.walk(function):
+            if isinstance(node, (ast.Name, ast.arg)):
+                lines.setdefault(node.id if isinstance(node, ast.Name) else node.arg, []).append(node.lineno)
+        assert not [name for name in VAGUE & lines.keys() if max(lines[name]) - min(lines[name]) >= 3], function.name

@@ -101,19 +101,25 @@ def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> N
         ForkError: see :mod:`webui_fork.image.variants`.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        made = variants.make(settings, variants.request(settings, ui, name, variant), ui)
-        asked, appended = made.request, made.appended
-        folder = f"{name}-{asked.variant.name}"
-        layout.write_root(settings.out / folder, appended.root, appended.images, [made.layer.layer], settings.cache)
-        write_atomic(settings.out / folder / "provenance.json", attestations.of_variant(settings, made).provenance)
-    rows = [("tag", str(asked.fixed)), ("base", str(asked.base)), ("digest", appended.digest)]
+        variant_image = variants.make(settings, variants.request(settings, ui, name, variant), ui)
+        request, appended = variant_image.request, variant_image.appended
+        folder = f"{name}-{request.variant.name}"
+        layout.write_root(
+            settings.out / folder, appended.root, appended.images, [variant_image.layer.layer], settings.cache
+        )
+        write_atomic(
+            settings.out / folder / "provenance.json", attestations.of_variant(settings, variant_image).provenance
+        )
+    rows = [("tag", str(request.fixed)), ("base", str(request.base)), ("digest", appended.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
-    rows += [("layer", f"patches, {text.human_size(made.layer.layer.size)}  {made.layer.layer.digest}")]
     rows += [
-        ("read", f"{text.human_size(made.received)} of the base"),
+        ("layer", f"patches, {text.human_size(variant_image.layer.layer.size)}  {variant_image.layer.layer.digest}")
+    ]
+    rows += [
+        ("read", f"{text.human_size(variant_image.received)} of the base"),
         ("layout", f"out/{folder} (without the base's layers)"),
     ]
-    command = f"nox -s publish -- REGISTRY/NAME --image {name} --variant {asked.variant.name}"
+    command = f"nox -s publish -- REGISTRY/NAME --image {name} --variant {request.variant.name}"
     print(f"{text.table(rows)}\n\nNext: {command}")
 
 
@@ -124,16 +130,16 @@ def _run_standalone(settings: Settings, ui: Terminal, name: str, *, locked: bool
         ForkError: see :func:`webui_fork.image.standalone.build`. EngineError: Docker can't load it.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        made = standalone.build(settings, name, ui, locked=locked)
+        built = standalone.build(settings, name, ui, locked=locked)
         with ui.step("layout"):
-            layout.write_layout(settings.out / made.name, made.tag, made.image, settings.cache)
+            layout.write_layout(settings.out / built.name, built.tag, built.image, settings.cache)
         if load:
             from webui_fork.oci import engine
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
-                engine.load(docker.client, made.image, settings.cache, f"{made.name}:{made.tag}")
-    rows = [("image", f"{made.name}:{made.tag}"), ("digest", made.image.digest), ("layout", f"out/{made.name}")]
-    rows += [("layer", f"{item.name:<12}{text.human_size(item.layer.size):>10}") for item in made.image.layers]
+                engine.load(docker.client, built.image, settings.cache, f"{built.name}:{built.tag}")
+    rows = [("image", f"{built.name}:{built.tag}"), ("digest", built.image.digest), ("layout", f"out/{built.name}")]
+    rows += [("layer", f"{item.name:<12}{text.human_size(item.layer.size):>10}") for item in built.image.layers]
     print(text.table(rows))
 
 

@@ -67,15 +67,15 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         with ui.step("image", f"Verifying {request.image}"):
             known = partial(signer.verifier, settings, arguments, ui)
             facts = replace(facts, image=verified(settings, request.image, known))
-    found = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
+    diagnosis = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
     if arguments.json:
-        document = findings.document(facts.url, about, found, facts.unchecked)
+        document = findings.document(facts.url, about, diagnosis, facts.unchecked)
         print(json.dumps(document, indent=1, ensure_ascii=False))
     else:
         colour = settings.terminal and sys.stdout.isatty()
-        print(findings.text(facts.url, about, found, facts.unchecked, colour=colour))
-    return _EXIT[findings.worst(found)]
+        print(findings.text(facts.url, about, diagnosis, facts.unchecked, colour=colour))
+    return _EXIT[findings.worst(diagnosis)]
 
 
 def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> Image:

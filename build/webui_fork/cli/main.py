@@ -56,11 +56,11 @@ class _Redacted(logging.Formatter):
 
 
 @contextmanager
-def _debug_lines(*, wanted: bool) -> Iterator[None]:
+def _debug_lines(*, on: bool) -> Iterator[None]:
     """Write what is logged for debugging to the standard error, if it is wanted."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Redacted("debug: %(message)s"))
-    loggers = [logging.getLogger(name) for name in ("webui_fork", "urllib3.connectionpool")] if wanted else []
+    loggers = [logging.getLogger(name) for name in ("webui_fork", "urllib3.connectionpool")] if on else []
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
         logger.addHandler(handler)
@@ -94,7 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = core_settings.load()
         terminal = settings.terminal
-        with _debug_lines(wanted=getattr(arguments, "verbose", False)):
+        with _debug_lines(on=getattr(arguments, "verbose", False)):
             code: int | None = arguments.run(settings, Terminal(rich=settings.terminal), arguments)
         return code or 0
     except ForkError as error:

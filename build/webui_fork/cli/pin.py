@@ -35,11 +35,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         VerifyError: it does not verify. ForkError: see :mod:`webui_fork.publish.deploy`.
     """
     named = pinning.name_of(arguments.ref, arguments.alias)
-    known = signer.verifier(settings, arguments, ui)
-    with reader.opened(settings, arguments.ref) as found:
+    verifier = signer.verifier(settings, arguments, ui)
+    with reader.opened(settings, arguments.ref) as image:
         with ui.step("verify", f"Verifying {arguments.ref}"):
-            checks = verifying.run(settings, found, known)
-        digest, tag = found.root.digest, found.tag or "by digest"
+            checks = verifying.run(settings, image, verifier)
+        digest, tag = image.root.digest, image.tag or "by digest"
     verify.refuse(arguments.ref, checks)
     done = pinning.write(settings, named, digest, tag)
     rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]

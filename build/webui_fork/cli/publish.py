@@ -37,12 +37,12 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ForkError: see :mod:`webui_fork.publish.promote`.
     """
     target = publishing.target_of(arguments.target)
-    with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as held:
+    with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings)
         else:
             made = variants.make(settings, variants.request(settings, ui, arguments.image, arguments.variant), ui)
-            source = held.enter_context(connect.connect(settings, made.request.base))
+            source = stack.enter_context(connect.connect(settings, made.request.base))
             what = publishing.of_variant(settings, made, source)
         done = publishing.run(settings, ui, what, target)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]

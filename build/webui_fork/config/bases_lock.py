@@ -18,7 +18,7 @@ def read(file: Path) -> dict[str, tuple[str, str]]:
     Raises:
         LockError: a line is odd.
     """
-    found = {}
+    bases = {}
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     for number, line in enumerate(lines, 1):
         if line.startswith("#") or not line.strip():
@@ -28,8 +28,8 @@ def read(file: Path) -> dict[str, tuple[str, str]]:
             raise LockError(
                 f"{file}:{number}: is not `variant reference digest`.", remedy="Run `nox -s lock -- --bases`."
             )
-        found[match.group(1)] = (match.group(2), match.group(3))
-    return found
+        bases[match.group(1)] = (match.group(2), match.group(3))
+    return bases
 
 
 def dump(rows: Iterable[tuple[str, str, str]]) -> str:

@@ -219,14 +219,14 @@ def _python(table: Table) -> Python:
 
 def _folder(table: Table) -> Folder:
     mode = table.string("mode", pattern=re.compile(r"[0-7]{3,4}"))
-    made = Folder(
+    folder = Folder(
         table.string("path", pattern=_ABSOLUTE),
         int(mode, 8),
         table.integer("uid", 0, 65534),
         table.integer("gid", 0, 65534),
     )
     table.done()
-    return made
+    return folder
 
 
 def _run(table: Table) -> dict[str, Any]:
@@ -290,10 +290,10 @@ def kind(folder: Path) -> str:
 
     def ask(document: Table) -> str:
         base = document.table("base")
-        found = base.string("kind")
-        if found not in ("packages", "registry"):
-            raise base.fail("kind", f"{found!r} is not one of packages, registry")
-        return found
+        kind_name = base.string("kind")
+        if kind_name not in ("packages", "registry"):
+            raise base.fail("kind", f"{kind_name!r} is not one of packages, registry")
+        return kind_name
 
     return str(toml.peek(folder / "image.toml", ImageError, REMEDY, ask))
 

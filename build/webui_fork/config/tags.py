@@ -49,11 +49,11 @@ def covers(tag: str, fixed: Fixed) -> bool:
     return tag == str(fixed) or tag in moving(fixed)
 
 
-def newer(fixed: Fixed, tag: str, there: tuple[str, ...]) -> Fixed | None:
+def newer(fixed: Fixed, tag: str, present: tuple[str, ...]) -> Fixed | None:
     """Return the newest published revision that a moving tag should name instead of this one, or None.
 
     Args:
-        fixed: what it names. tag: the moving tag. there: every tag of the repository.
+        fixed: what it names. tag: the moving tag. present: every tag of the repository.
     """
-    others = [other for name in there if (other := parse(name)) and covers(tag, other) and other.order > fixed.order]
+    others = [other for name in present if (other := parse(name)) and covers(tag, other) and other.order > fixed.order]
     return max(others, key=lambda other: other.order, default=None)

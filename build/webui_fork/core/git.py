@@ -103,10 +103,10 @@ class _Commands:
             try:
                 return getattr(self._commands, name)(*arguments, **options)
             except GitCommandError as error:
-                said = str(error.stderr).strip().removeprefix("stderr: '").removesuffix("'")
+                stderr = str(error.stderr).strip().removeprefix("stderr: '").removesuffix("'")
                 raise ToolError(
                     f"git {name.replace('_', '-')} failed.",
-                    why=said or str(error),
+                    why=stderr or str(error),
                     remedy="Is the disk full, or the cache damaged?",
                 ) from error
 
@@ -172,14 +172,14 @@ class Repo:
         listed: str = self.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit)
         return [path for path in listed.split("\0") if path]
 
-    def walk(self, commit: str, wanted: Callable[[str], bool]) -> Iterable[TreeFile]:
+    def walk(self, commit: str, selects: Callable[[str], bool]) -> Iterable[TreeFile]:
         """Yield the files of a commit whose path is wanted, in path order."""
         listed: str = self.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, strip_newline_in_stdout=False)
         for row in listed.split("\0"):
             if row:
                 head, _, path = row.partition("\t")
                 mode, _, name, size = head.split()
-                if wanted(path):
+                if selects(path):
                     yield TreeFile(path, int(mode, 8), int(size), partial(self.read_blob, name))
 
     def commit(self, parent: str, message: str, identity: Identity, stage: Stage) -> str:

@@ -24,12 +24,12 @@ def printable(text: str) -> str:
 
 def table(rows: Iterable[tuple[str, ...]]) -> str:
     """Return rows as aligned columns."""
-    held = [tuple(row) for row in rows]
-    if not held:
+    lines = [tuple(row) for row in rows]
+    if not lines:
         return ""
-    widths = [max(len(row[i]) for row in held if i < len(row)) for i in range(max(map(len, held)))]
+    widths = [max(len(row[i]) for row in lines if i < len(row)) for i in range(max(map(len, lines)))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in held
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip() for row in lines
     )
 
 

@@ -36,12 +36,12 @@ def findings(facts: Facts) -> Iterator[Finding]:
 
 def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
     rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
-    found = next(filter(None, (rule(facts, item) for rule in rules)), None)
+    finding = next(filter(None, (rule(facts, item) for rule in rules)), None)
     if item.slot == "OpenAI" and item.index in facts.working and (not item.manual or _answers(item)):
-        if found:
-            yield replace(found, severity=_INFO)  # this fork's image forgives it
-    elif found:
-        yield found
+        if finding:
+            yield replace(finding, severity=_INFO)  # this fork's image forgives it
+    elif finding:
+        yield finding
     elif item.slot == "OpenAI" and item.verified and item.verified.status != 200:
         yield _unexplained(item)
 
@@ -95,11 +95,11 @@ def _url(_facts: Facts, item: Connection) -> Finding | None:
 
 def _proxy(facts: Facts, item: Connection) -> Finding | None:
     """Find a proxy between them, as Python (and so aiohttp) reads the variables."""
-    seen, said = item.base, str(item.verified.body if item.verified else "")
+    seen, answer = item.base, str(item.verified.body if item.verified else "")
     status = item.verified.status if item.verified else 0
     # a proxy of this machine's is not the server's: only what was seen from inside counts
     passed = seen.proxied if seen and facts.room else None
-    named = re.search(r"(?i)tinyproxy|squid|privoxy", said) and status in (403, 407, 500, 502, 503, 504)
+    named = re.search(r"(?i)tinyproxy|squid|privoxy", answer) and status in (403, 407, 500, 502, 503, 504)
     looks = bool(named) and (facts.room is None or bool(facts.room.proxies))
     between = passed is not None and (is_private(item.host) or not (seen and seen.trouble))
     # as good or bad as without it (401: the key is not shown to it): then it is not the cause
@@ -145,10 +145,10 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
     behind = item.behind or (facts.server.behind if facts.server and _same(facts, item) else None)
     if item.base and item.base.status:
         return None
-    found = behind and _still_loading(behind)
-    if not behind or not found:
+    container = behind and _still_loading(behind)
+    if not behind or not container:
         return None
-    return _loading_words(item.name, behind, found, _seen(item.base))
+    return _loading_words(item.name, behind, container, _seen(item.base))
 
 
 def _same(facts: Facts, item: Connection) -> bool:

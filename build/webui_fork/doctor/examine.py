@@ -216,13 +216,13 @@ def _openai(config: dict[str, Any]) -> tuple[Connection, ...]:
         return ()
     urls = config.get("OPENAI_API_BASE_URLS") or []
     keys = config.get("OPENAI_API_KEYS") or []
-    made = []
+    connections = []
     for index, url in enumerate(urls):
         own = _config_of(config.get("OPENAI_API_CONFIGS"), index, url)
         if url and own.get("enable", True):
             keyed = index < len(keys) and bool(keys[index])
-            made.append(Connection("OpenAI", index, str(url), tuple(own.get("model_ids") or ()), keyed))
-    return tuple(made)
+            connections.append(Connection("OpenAI", index, str(url), tuple(own.get("model_ids") or ()), keyed))
+    return tuple(connections)
 
 
 def _ollama(config: dict[str, Any]) -> tuple[Connection, ...]:
@@ -271,13 +271,13 @@ def _probed(item: Connection, key: Secret, container: Container | None) -> Conne
         # as it is written; with what may be missing; and without what may be too much, or what answers at all
         urls = [f"{url}/models", f"{base}/v1/models", f"{base}/models" if url != base else root]
     headers = {"Authorization": f"Bearer {key.reveal()}"} if key.reveal() else {}
-    wanted: list[dict[str, Any]] = [{"url": asked, "headers": headers, "timeout": _STEP} for asked in urls]
-    seen = inside.ask(container, wanted) if container else None
+    probes: list[dict[str, Any]] = [{"url": asked, "headers": headers, "timeout": _STEP} for asked in urls]
+    seen = inside.ask(container, probes) if container else None
     if seen is None:
         if container is None and is_loopback(item.host):
             return item  # would be this machine's own
         # from here the name may be another server's: the stored key stays where it is
-        seen = [Seen.of(probe.probe(request["url"], timeout=_STEP), HERE) for request in wanted]
+        seen = [Seen.of(probe.probe(request["url"], timeout=_STEP), HERE) for request in probes]
         if seen[0].dns and is_private(item.host):
             return item  # a name of a network that this machine is not on: no evidence
     return replace(item, base=seen[0], at_v1=seen[1] if item.slot == "OpenAI" else None, root=seen[2])

@@ -31,12 +31,12 @@ _LOG = 200  # lines
 @contextmanager
 def looking(settings: Settings) -> Iterator[DockerClient | None]:
     """Yield a client of the engine that answers on this machine, or None; none is started."""
-    found = engine.answering(settings)
+    existing = engine.answering(settings)
     try:
-        yield found.client if found else None
+        yield existing.client if existing else None
     finally:
-        if found:
-            found.client.close()
+        if existing:
+            existing.client.close()
 
 
 def find(client: DockerClient, url: str, name: str | None) -> Container | None:
@@ -126,16 +126,16 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
     """Probe URLs from inside a container; None where it has no Python, or does not run."""
     from docker.errors import DockerException
 
-    wanted = list(requests)
+    questions = list(requests)
     code = Path(probe.__file__).read_text(encoding="utf-8")
     for python in ("python3", "python"):
         try:
-            out = _run(container, [python, "-c", code], json.dumps(wanted).encode())
+            out = _run(container, [python, "-c", code], json.dumps(questions).encode())
             answers = json.loads(out)
         except (DockerException, ValueError, OSError):
             continue
         where = f"in {container.name}"
-        pairs = zip(wanted, answers, strict=True)
+        pairs = zip(questions, answers, strict=True)
         return [Seen.of(answer or {"url": asked["url"], "http": "timeout"}, where) for asked, answer in pairs]
     return None
 
@@ -155,7 +155,7 @@ def _run(container: Container, argv: list[str], text: bytes) -> bytes:
         frames: Iterator[tuple[int, bytes]] = frames_iter(opened, tty=False)  # type: ignore[no-untyped-call]
         return b"".join(data for stream, data in frames if stream == 1)
     finally:
-        for held in (getattr(opened, "_response", None), opened, raw):  # docker-py leaves all three open
-            if held is not None:
+        for response in (getattr(opened, "_response", None), opened, raw):  # docker-py leaves all three open
+            if response is not None:
                 with suppress(ValueError, OSError):
-                    held.close()
+                    response.close()

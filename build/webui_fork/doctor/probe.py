@@ -27,12 +27,12 @@ PATIENCE = 15.0  # seconds for a whole answer
 
 def _look_up(host: str, port: int, timeout: float, out: dict[str, Any]) -> list[Any]:
     """Resolve a name; in a thread, since nothing else bounds it."""
-    found: list[Any] = []
+    addresses: list[Any] = []
     failed: list[str] = []
 
     def look_up() -> None:
         try:
-            found.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            addresses.extend(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as error:
             failed.append(str(error))
 
@@ -41,9 +41,9 @@ def _look_up(host: str, port: int, timeout: float, out: dict[str, Any]) -> list[
     worker.start()
     worker.join(timeout)
     out["dns_seconds"] = round(time.monotonic() - start, 3)
-    if not found:
+    if not addresses:
         out["dns"] = failed[0] if failed else f"no answer within {timeout:g} s"
-    return found
+    return addresses
 
 
 def _open(found: list[Any], timeout: float, out: dict[str, Any]) -> socket.socket | None:
@@ -112,20 +112,22 @@ def _proxy_of(scheme: str, host: str) -> str:
 def _through(proxy: str, url: str, host: str, port: int, headers: dict[str, str], timeout: float) -> dict[str, Any]:
     parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     target = urlsplit(url)
-    asked = headers if target.scheme == "https" else {}  # a key is not shown to a proxy
+    sent_headers = headers if target.scheme == "https" else {}  # a key is not shown to a proxy
     url = target._replace(netloc=target.netloc.rpartition("@")[2]).geturl()
     if parts.username:  # the proxy's own name and password, as aiohttp sends them
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        asked = {**asked, "Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
+        sent_headers = {**sent_headers, "Proxy-Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
     try:
         where = (parts.hostname or "", parts.port or 80)
         if target.scheme == "https":
             tunnel = http.client.HTTPSConnection(*where, timeout=timeout)
-            tunnel.set_tunnel(host, port, {key: asked.pop(key) for key in ("Proxy-Authorization",) if key in asked})
+            tunnel.set_tunnel(
+                host, port, {key: sent_headers.pop(key) for key in ("Proxy-Authorization",) if key in sent_headers}
+            )
             with contextlib.closing(tunnel):
-                return _read(tunnel, target.path or "/", asked)
+                return _read(tunnel, target.path or "/", sent_headers)
         with contextlib.closing(http.client.HTTPConnection(*where, timeout=timeout)) as plain:
-            return _read(plain, url, asked)
+            return _read(plain, url, sent_headers)
     except (OSError, ValueError) as error:
         return {
             "status": 0,
@@ -180,13 +182,13 @@ def probe(
 
 def main() -> None:
     """Probe each request of a JSON list on standard input; print the answers as a JSON list."""
-    asked = json.load(sys.stdin)
-    answers: list[Any] = [None] * len(asked)
+    questions = json.load(sys.stdin)
+    answers: list[Any] = [None] * len(questions)
 
     def one(index: int, request: dict[str, Any]) -> None:
         answers[index] = probe(**request)
 
-    workers = [threading.Thread(target=one, args=item, daemon=True) for item in enumerate(asked)]
+    workers = [threading.Thread(target=one, args=item, daemon=True) for item in enumerate(questions)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -19,16 +19,16 @@ _CRITICAL, _WARNING, _INFO = Severity
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Return what is wrong, the worst first, and each once."""
-    if found := tuple(_unreachable(facts)):
-        return found
+    if findings := tuple(_unreachable(facts)):
+        return findings
     rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
         _token, _redis, _database, _disabled, connections.findings, _functions, _broken_list, _names, _hidden, _empty,
         _slow, _version, _image,
     )  # fmt: skip
-    found = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
-    causes = [item for item in found if item.cause not in _SYMPTOMS]
+    findings = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
+    causes = [item for item in findings if item.cause not in _SYMPTOMS]
     # a symptom is only worth a line where nothing explains it
-    return tuple(causes) if worst(causes) is Severity.CRITICAL else found
+    return tuple(causes) if worst(causes) is Severity.CRITICAL else findings
 
 
 def _unreachable(facts: Facts) -> Iterator[Finding]:
@@ -72,12 +72,12 @@ def _token(facts: Facts) -> Iterator[Finding]:
 
 def _redis(facts: Facts) -> Iterator[Finding]:
     seen, ready = facts.redis, facts.ready
-    said = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
+    detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
     away = seen is not None and seen.trouble and not seen.http
-    if not away and "Redis" not in said:
+    if not away and "Redis" not in detail:
         return
     where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "what REDIS_URL names"
-    evidence = [f"/ready answers {ready.status}: {said}"] if ready and said else []
+    evidence = [f"/ready answers {ready.status}: {detail}"] if ready and detail else []
     if seen is not None and away:
         evidence.append(f"{where}: {seen.words}")
     fix = (

@@ -93,31 +93,31 @@ def _is_image(row: Mapping[str, Any]) -> bool:
 
 
 def _manifest(registry: Registry, digest: str) -> Blob:
-    found = registry.manifest(digest)
-    if found is None:
+    manifest = registry.manifest(digest)
+    if manifest is None:
         raise ImageError(
             f"{registry.name} has no {digest}.",
             remedy="Was the base removed there? `nox -s lock -- --bases` pins anew.",
         )
-    return found
+    return manifest
 
 
 def _platform(registry: Registry, row: Mapping[str, Any], manifest: Blob) -> Platform:
     return Platform(row, manifest, registry.small_blob(model.descriptor(manifest.parsed().get("config"))))
 
 
-def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say: Callable[[str], None]) -> None:
+def check(registry: Registry, base: Base, expected: Mapping[str, str | None], say: Callable[[str], None]) -> None:
     """Hold the files that the series replaces against the base's own, platform by platform.
 
     Args:
-        wanted: path in the image to the sha256 (bare) of the release's file; None where there must be none.
+        expected: path in the image to the sha256 (bare) of the release's file; None where there must be none.
         say: told what is read.
 
     Raises:
         ImageError: the base is of another release: names platform and files.
     """
-    known: dict[str, dict[str, str | None]] = {}
-    needed = {path for path, sha256 in wanted.items() if sha256 is not None}
+    files_of_layer: dict[str, dict[str, str | None]] = {}
+    needed = {path for path, sha256 in expected.items() if sha256 is not None}
     if not needed:
         raise ImageError("Nothing of the release would be compared with the base.")
     for platform in base.platforms:
@@ -127,18 +127,18 @@ def check(registry: Registry, base: Base, wanted: Mapping[str, str | None], say:
             if needed <= seen.keys():
                 break
             digest = named.layer.digest
-            if digest not in known:
+            if digest not in files_of_layer:
                 say(f"Reading {digest[:19]}… of {platform.name}, {named.layer.size / 1e6:.1f} MB, for its files")
-                known[digest] = _files(registry, named.layer, rows[digest], frozenset(wanted))
-            seen = {**known[digest], **seen}
-        _refuse_other(base, platform, wanted, seen)
+                files_of_layer[digest] = _files(registry, named.layer, rows[digest], frozenset(expected))
+            seen = {**files_of_layer[digest], **seen}
+        _refuse_other(base, platform, expected, seen)
 
 
 def _refuse_other(
-    base: Base, platform: Platform, wanted: Mapping[str, str | None], seen: Mapping[str, str | None]
+    base: Base, platform: Platform, expected: Mapping[str, str | None], seen: Mapping[str, str | None]
 ) -> None:
     wrong = []
-    for path, sha256 in wanted.items():
+    for path, sha256 in expected.items():
         if seen.get(path) == sha256:
             continue
         wrong.append(f"/{path} is {'not there' if seen.get(path) is None else 'another file'}")
@@ -170,7 +170,7 @@ class _Stream(io.RawIOBase):
         return count
 
 
-def _files(registry: Registry, layer: Layer, media_type: str, wanted: frozenset[str]) -> dict[str, str | None]:
+def _files(registry: Registry, layer: Layer, media_type: str, paths: frozenset[str]) -> dict[str, str | None]:
     """Return the wanted paths that a layer holds with their sha256, and those that it removes (None)."""
     digest = layer.digest
     if media_type.endswith("zstd"):
@@ -179,7 +179,7 @@ def _files(registry: Registry, layer: Layer, media_type: str, wanted: frozenset[
     # tarfile's own reader of gzip stops at the end of a stream's first member; our layers have many
     packed = source.peek(2)[:2] == b"\x1f\x8b"
     plain = cast("IO[bytes]", gzip.GzipFile(fileobj=source) if packed else source)
-    held: dict[str, str | None] = {}
+    digests: dict[str, str | None] = {}
     gone: set[str] = set()
     try:
         with tarfile.open(fileobj=plain, mode="r|") as tar:
@@ -189,15 +189,17 @@ def _files(registry: Registry, layer: Layer, media_type: str, wanted: frozenset[
                     gone.add(path.parent.as_posix())
                 elif path.name.startswith(_WHITEOUT):
                     gone.add((path.parent / path.name.removeprefix(_WHITEOUT)).as_posix())
-                elif path.as_posix() in wanted:
+                elif path.as_posix() in paths:
                     file = tar.extractfile(info) if info.isreg() else None
-                    held[path.as_posix()] = hashlib.file_digest(cast("Any", file), "sha256").hexdigest() if file else ""
+                    digests[path.as_posix()] = (
+                        hashlib.file_digest(cast("Any", file), "sha256").hexdigest() if file else ""
+                    )
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ImageError(f"The base's layer {digest[:19]} can't be read.", why=str(error)) from error
     while source.read(1 << 20):  # to its end: only then is its digest checked
         pass
-    removed = {one for one in wanted for top in gone if one == top or one.startswith(top + "/")}
-    return {**dict.fromkeys(removed), **held}  # a layer's own files stand, whatever it removes below
+    removed = {one for one in paths for top in gone if one == top or one.startswith(top + "/")}
+    return {**dict.fromkeys(removed), **digests}  # a layer's own files stand, whatever it removes below
 
 
 def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Appended:
@@ -210,14 +212,14 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
     images = tuple(_with_layer(platform, layer, annotations, created) for platform in base.platforms)
     if not base.indexed:
         return Appended(images[0].manifest, images)
-    said = base.root.parsed()
+    parsed = base.root.parsed()
     rows = []
     for platform, image in zip(base.platforms, images, strict=True):
         row = {key: value for key, value in platform.descriptor.items() if key in ("platform", "artifactType")}
         rows.append(image.manifest.descriptor(**row))
-    index = {**said, "manifests": rows}
+    index = {**parsed, "manifests": rows}
     if base.root.media_type == INDEX:
-        index["annotations"] = {**(said.get("annotations") or {}), **annotations}
+        index["annotations"] = {**(parsed.get("annotations") or {}), **annotations}
     return Appended(Blob(base.root.media_type, model.canonical_json(index)), images)
 
 

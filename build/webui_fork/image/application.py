@@ -33,18 +33,18 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
     }
 
 
-def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, held: ExitStack) -> Iterator[Entry]:
+def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, stack: ExitStack) -> Iterator[Entry]:
     """Yield the pristine application as upstream lays it out, and what the image's folder adds.
 
     Args:
-        held: keeps the wheel open until the entries are written.
+        stack: keeps the wheel open until the entries are written.
 
     Raises:
         ImageError: the release lacks what `image.toml` takes from it. ArchiveError: the wheel is bad.
     """
     for copy in spec.copies:
         if copy.origin == "wheel":
-            for file in held.enter_context(archive.wheel_files(source.wheel, wheel_name, copy.path)):
+            for file in stack.enter_context(archive.wheel_files(source.wheel, wheel_name, copy.path)):
                 if placed := copy.place(f"{copy.path}/{file.path}"):
                     yield layers.file_entry(placed, Lazy(file.size, file.read))
         elif copy.origin == "image":
@@ -56,9 +56,9 @@ def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, he
 
 
 def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
-    found = False
+    any_file = False
     for file in repo.walk(commit, lambda path: copy.place(path) is not None):
-        found = True
+        any_file = True
         placed = copy.place(file.path)
         assert placed
         if file.mode == 0o120000:
@@ -66,7 +66,7 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
             continue
         entry = layers.file_entry(placed, Lazy(file.size, file.read), executable=bool(file.mode & 0o100))
         yield replace(entry, mode=entry.mode | 0o020) if copy.writable(file.path) else entry
-    if not found:
+    if not any_file:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
 

@@ -83,13 +83,13 @@ def base_entries(
             raise
         remedy = "Run this as root (in a container, say), or set up user namespaces for mmdebstrap (package uidmap)."
         raise ToolError(error.what, why=error.why, remedy=remedy) from error
-    found = [
+    entries = [
         _unprivileged(entry)
         for entry in layers.from_tar(tar)
         if not _LEFT_OUT.fullmatch(entry.path) and not any(fnmatch(f"/{entry.path}", each) for each in spec.base.remove)
     ]
-    _check_installed(found, fetched.debs)
-    yield from found
+    _check_installed(entries, fetched.debs)
+    yield from entries
 
 
 def _unprivileged(entry: Entry) -> Entry:

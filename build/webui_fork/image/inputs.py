@@ -50,10 +50,10 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
         SeriesError: the series can't be read.
     """
     files = files or apply.read_series(settings.patches)[0]
-    found = {"series": upstream_lock.series_digest(files)}
+    digests = {"series": upstream_lock.series_digest(files)}
     for path in sorted((settings.root / "images").glob("*/*.lock")):
-        found[path.relative_to(settings.root).as_posix()] = sha256_bytes(path.read_bytes())
-    return tuple(sorted(found.items()))
+        digests[path.relative_to(settings.root).as_posix()] = sha256_bytes(path.read_bytes())
+    return tuple(sorted(digests.items()))
 
 
 def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:

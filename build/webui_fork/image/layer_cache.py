@@ -64,10 +64,10 @@ class LayerCache:
         key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest(*ROOMS), **inputs})
         record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
         if record.exists():
-            known = Layer(**json.loads(record.read_bytes()))
-            blob = layout.blob_path(self.folder, known.digest)
-            if blob.exists() and blob.stat().st_size == known.size:
-                return Made(NamedLayer(name, known), False)
+            cached = Layer(**json.loads(record.read_bytes()))
+            blob = layout.blob_path(self.folder, cached.digest)
+            if blob.exists() and blob.stat().st_size == cached.size:
+                return Made(NamedLayer(name, cached), False)
         log.debug("layer %s: no %s, of %s", name, record.name, key.decode())
         with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
             layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)

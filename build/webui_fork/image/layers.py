@@ -160,11 +160,11 @@ def check_compressor() -> None:
     Raises:
         ImageError: it is another version, or miscompiled.
     """
-    found = hashlib.sha256(_compress(_probe_input())).hexdigest()[:16]
-    if found != _PROBE:
+    probe_digest = hashlib.sha256(_compress(_probe_input())).hexdigest()[:16]
+    if probe_digest != _PROBE:
         raise ImageError(
             "The compressor of this environment writes other bytes than the pinned one.",
-            why=f"Its probe gave {found}, not {_PROBE}; the image would have another digest.",
+            why=f"Its probe gave {probe_digest}, not {_PROBE}; the image would have another digest.",
             remedy="Install the locked packages: `pip install --require-hashes -r requirements/tool.lock`.",
         )
 

@@ -128,16 +128,16 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
     return f"{head}# input={requirements_input(text, spec)}\n{body}"
 
 
-def check_requirements(text: str, wanted: bytes | None, spec: ImageSpec, file: Path) -> None:
+def check_requirements(text: str, expected: bytes | None, spec: ImageSpec, file: Path) -> None:
     """Check that `requirements.lock` was made from the requirements that `image.toml` names, and has hashes.
 
     Raises:
         LockError: it was made from others, or a requirement lacks a hash.
     """
     remedy = "Run `nox -s lock` and review the change."
-    if wanted is None:
+    if expected is None:
         raise LockError(f"The release has no {spec.python.requirements}.", remedy="Check [python] in image.toml.")
-    if recorded_input(text) != requirements_input(wanted, spec):
+    if recorded_input(text) != requirements_input(expected, spec):
         raise LockError(f"{file} was not made from {spec.python.requirements}.", remedy=remedy)
     for number, line in enumerate(text.splitlines(), 1):
         if "==" in line and not line.rstrip().endswith("\\"):

@@ -110,18 +110,18 @@ def _plan_python(
     settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str
 ) -> dict[Path, str]:
     if spec.python.origin == "release":
-        wanted = repo.read_file(commit, spec.python.requirements)
+        requirements_text = repo.read_file(commit, spec.python.requirements)
     else:
         file = spec.folder / spec.python.requirements
-        wanted = file.read_bytes() if file.is_file() else None
-    if wanted is None:
+        requirements_text = file.read_bytes() if file.is_file() else None
+    if requirements_text is None:
         raise LockError(
             f"The {spec.python.origin} has no {spec.python.requirements}.", remedy="Check [python] in image.toml."
         )
     requirements = spec.folder / "requirements.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
         options = package_index.configured(settings).uv_variables()
-        return {requirements: python.lock_requirements(settings, spec, wanted, requirements, options)}
+        return {requirements: python.lock_requirements(settings, spec, requirements_text, requirements, options)}
 
 
 def _write(settings: Settings, file: Path, text: str) -> list[str]:
@@ -145,10 +145,10 @@ def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
     """
     rows = []
     for variant in spec.variants:
-        asked = wanted(variant, pinned)
-        with connect.connect(settings, asked) as registry:
-            found = registry.manifest(asked.target)
-        if found is None:
-            raise ImageError(f"{asked} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
-        rows.append((variant.name, str(asked), found.digest))
+        base = wanted(variant, pinned)
+        with connect.connect(settings, base) as registry:
+            manifest = registry.manifest(base.target)
+        if manifest is None:
+            raise ImageError(f"{base} is not there.", remedy=f"Check [[variant]] {variant.name} in image.toml.")
+        rows.append((variant.name, str(base), manifest.digest))
     return bases_lock.dump(rows)

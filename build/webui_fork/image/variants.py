@@ -88,57 +88,57 @@ def wanted(variant: Variant, pinned: Lock) -> Reference:
 
 
 def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
-    asked = wanted(variant, pinned)
-    if asked.digest:
-        return asked
-    found = bases_lock.read(spec.folder / "bases.lock").get(variant.name)
-    if found is None or found[0] != str(asked):
+    base = wanted(variant, pinned)
+    if base.digest:
+        return base
+    row = bases_lock.read(spec.folder / "bases.lock").get(variant.name)
+    if row is None or row[0] != str(base):
         raise LockError(
-            f"The digest of {asked} is not pinned.",
+            f"The digest of {base} is not pinned.",
             remedy="`nox -s lock -- --bases` asks its registry and writes images/*/bases.lock; review it.",
         )
-    return asked.at(found[1])
+    return base.at(row[1])
 
 
-def make(settings: Settings, asked: Request, ui: Terminal) -> Made:
+def make(settings: Settings, request: Request, ui: Terminal) -> Made:
     """Put the series on the base; nothing is pushed.
 
     Raises:
         ImageError: the base is not of the release. RegistryError: its registry fails.
         SourceError: the release can't be had. SeriesError, ApplyError: a patch breaks a rule, or does not apply.
     """
-    commit = release.release_commit(settings, asked.lock, ui)
+    commit = release.release_commit(settings, request.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
-        inputs.check_series(settings, repo, asked.lock, asked.patches, commit)
-        tree = apply.apply(repo, commit, asked.patches, asked.lock.epoch)
-        licence.check(repo, tree, asked.spec)
+        inputs.check_series(settings, repo, request.lock, request.patches, commit)
+        tree = apply.apply(repo, commit, request.patches, request.lock.epoch)
+        licence.check(repo, tree, request.spec)
         changes = apply.changes(repo, tree)
-    cache = LayerCache(settings.cache, asked.lock.epoch, ui)
-    layer = pipeline.patch_layer(asked.spec, asked.patches, cache, repo, tree).layer
+    cache = LayerCache(settings.cache, request.lock.epoch, ui)
+    layer = pipeline.patch_layer(request.spec, request.patches, cache, repo, tree).layer
     files: dict[str, str | None] = {}
     for path in (_VERSION, *(change.path for change in changes)):
-        placed = asked.spec.place(path)
+        placed = request.spec.place(path)
         if placed is None:
-            raise ImageError(f"images/{asked.spec.folder.name} has no place for {path}.", remedy=_PLACES)
+            raise ImageError(f"images/{request.spec.folder.name} has no place for {path}.", remedy=_PLACES)
         data = repo.read_file(commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
-    with ui.step("base", f"Reading {asked.base}"), connect.connect(settings, asked.base) as registry:
-        base = append.read(registry, asked.base.digest)
+    with ui.step("base", f"Reading {request.base}"), connect.connect(settings, request.base) as registry:
+        base = append.read(registry, request.base.digest)
         append.check(registry, base, files, ui.say)
         received = registry.received
-    appended = append.append(base, layer.layer, _annotations(asked, tree.head), asked.lock.created)
-    return Made(asked, appended, layer, tree.head, received)
+    appended = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
+    return Made(request, appended, layer, tree.head, received)
 
 
-def _annotations(asked: Request, head: str) -> dict[str, str]:
-    words = {"version": asked.lock.version, "commit": head, "patches": str(len(asked.patches))}
-    words |= {"home": asked.spec.home, "variant": asked.variant.name}
+def _annotations(request: Request, head: str) -> dict[str, str]:
+    words = {"version": request.lock.version, "commit": head, "patches": str(len(request.patches))}
+    words |= {"home": request.spec.home, "variant": request.variant.name}
     return {
-        **{key: pipeline.filled(value, words) for key, value in asked.spec.annotations},
-        "org.opencontainers.image.version": str(asked.fixed).removeprefix("v"),
+        **{key: pipeline.filled(value, words) for key, value in request.spec.annotations},
+        "org.opencontainers.image.version": str(request.fixed).removeprefix("v"),
         "org.opencontainers.image.revision": head,
-        "org.opencontainers.image.created": asked.lock.created,
-        "org.opencontainers.image.base.name": str(wanted(asked.variant, asked.lock)).partition("@")[0],
-        "org.opencontainers.image.base.digest": asked.base.digest,
+        "org.opencontainers.image.created": request.lock.created,
+        "org.opencontainers.image.base.name": str(wanted(request.variant, request.lock)).partition("@")[0],
+        "org.opencontainers.image.base.digest": request.base.digest,
     }

@@ -28,23 +28,23 @@ def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
 
 def binds(trees: Iterable[ast.AST]) -> set[str]:
     """Return the names that statements bind; what may change an object (`x.y = …`, `x.append(…)`) binds its name."""
-    found: set[str] = set()
+    names: set[str] = set()
     for part in (part for tree in trees for part in ast.walk(tree)):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
-            found.add(part.id)
+            names.add(part.id)
         elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
-            found |= _root(part)
+            names |= _root(part)
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
-            found |= _root(part.func) - _LOGS
+            names |= _root(part.func) - _LOGS
         elif isinstance(part, _DEFINITIONS):
-            found.add(part.name)
+            names.add(part.name)
         elif isinstance(part, ast.alias):
-            found.add((part.asname or part.name).partition(".")[0])
+            names.add((part.asname or part.name).partition(".")[0])
         elif isinstance(part, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and part.name:
-            found.add(part.name)
+            names.add(part.name)
         elif isinstance(part, ast.MatchMapping) and part.rest:
-            found.add(part.rest)
-    return found
+            names.add(part.rest)
+    return names
 
 
 def assigns(tree: ast.AST) -> set[str]:

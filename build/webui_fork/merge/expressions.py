@@ -67,8 +67,8 @@ def _merge_lists(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]
 
 def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
     """Merge what a statement imports: a set, whose order has no meaning."""
-    was, is_now, there = ({merge_tree.dump(item) for item in items} for items in (base, ours, theirs))
-    if not (was - is_now) <= there:
+    was, is_now, in_theirs = ({merge_tree.dump(item) for item in items} for items in (base, ours, theirs))
+    if not (was - is_now) <= in_theirs:
         raise UncertainError("both change one import")
     kept = [item for item in theirs if merge_tree.dump(item) not in was - is_now]
-    return kept + [item for item in ours if merge_tree.dump(item) not in was | there]
+    return kept + [item for item in ours if merge_tree.dump(item) not in was | in_theirs]

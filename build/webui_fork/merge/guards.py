@@ -43,23 +43,23 @@ def delta(old: str, new: str, *, scoped: bool = True) -> Delta:
 
 def _places(module: Module, count: int) -> list[tuple[str, ...]]:
     """Return for each line the functions and the heads of the blocks that it is in."""
-    found: list[tuple[str, ...]] = [()] * count
+    places: list[tuple[str, ...]] = [()] * count
 
     def visit(node: Node, place: tuple[str, ...]) -> None:
         for key, block in node.blocks.items():
             inner = (*place, node.name or f"{node.head} {key}") if node is not module else place
             # what stands between the blocks of a statement (an `else:`, comments) counts with the block below it
             first = block[0].start
-            while first > node.start + 1 and not found[first - 1][len(place) :] and not _is_in(block, first - 1):
+            while first > node.start + 1 and not places[first - 1][len(place) :] and not _is_in(block, first - 1):
                 if module.lines[first - 1].strip()[:1] not in ("", "#") and not _is_clause(module.lines[first - 1]):
                     break
                 first -= 1
-            found[first : block[-1].end] = [inner] * (block[-1].end - first)
+            places[first : block[-1].end] = [inner] * (block[-1].end - first)
             for child in block:
                 visit(child, inner)
 
     visit(module, ())
-    return found
+    return places
 
 
 def _is_in(block: Sequence[Node], line: int) -> bool:
@@ -120,23 +120,23 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
         Counter((homes.get(node, ""), node.dump) for node in side.walk())
         for side, homes in ((base, _homes(base)), (theirs, homes))
     )
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for edit in edits:  # a clause goes to a statement that only its head tells from others
         if isinstance(edit, transplant.Clause) and _siblings(base, edit.old) != _siblings(theirs, edit.old, base):
-            found[f"another statement like: {base.lines[edit.old.start].strip()}"] = None
+            reasons[f"another statement like: {base.lines[edit.old.start].strip()}"] = None
     for site in _sites(edits, base):
         old = site.node
         for node in fresh:
             near = homes.get(node, "") == site.home
             enough = LIKE if site.changed and near else LIKE_ELSEWHERE
             if (near and _same_head(old, node)) or (not before[node.dump] and _share(old, node) >= enough):
-                found[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
+                reasons[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
         many = now[old.dump] > before[old.dump] and old.tokens.total() >= _SMALL // 2 and not _is_log(old)
         here = site.home, old.dump
         tied = site.changed and near_before[here] > 1 and near_now[here] != near_before[here]
         if many or tied:
-            found[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
-    return list(found)
+            reasons[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
+    return list(reasons)
 
 
 def _siblings(module: Module, node: Node, home: Module | None = None) -> int:
@@ -164,27 +164,27 @@ def _sites(edits: Iterable[transplant.Edit], base: Module) -> Iterator[_Site]:
 
 def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list[str]:
     """Name what both sides add to one function or class, and the result therefore has more often than ours."""
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     sides = [_by_scope(side) for side in (base, ours, theirs, result)]
     for scope in sides[1].keys() & sides[2].keys():
         was, mine, other, made = (side.get(scope, Counter()) for side in sides)
         for what in (mine - was) & (other - was):
             if made[what] > mine[what] and not (what.startswith(_VALUE) and was[what]):
-                found[f"both add {what} to {scope or 'the module'}"] = None
-    return list(found)
+                reasons[f"both add {what} to {scope or 'the module'}"] = None
+    return list(reasons)
 
 
 @lru_cache(maxsize=64)
 def _by_scope(module: Module) -> dict[str, Counter[str]]:
     """Count what each function and class has itself: statements without blocks, names it gives values, decorators."""
-    found: dict[str, Counter[str]] = {}
+    by_scope: dict[str, Counter[str]] = {}
     for scope, node in (("", module), *tree.definitions(module)):
         plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
         counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
         counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
         counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
-        found[scope] = counts
-    return found
+        by_scope[scope] = counts
+    return by_scope
 
 
 def dead_code(theirs: Module, result: Module) -> bool:
@@ -209,10 +209,10 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
     for edit in transplant.edits(base, ours):
         site = edit.owner if isinstance(edit, transplant.Gap) else edit.old
         key = edit.block if isinstance(edit, transplant.Gap) else ""
-        there = mapping.get(site)
-        if there is None:
+        counterpart = mapping.get(site)
+        if counterpart is None:
             continue
-        chain, other = _chain(site, key, before), _chain(there, key, now)
+        chain, other = _chain(site, key, before), _chain(counterpart, key, now)
         if chain != other:
             return base.lines[site.start].strip()
     return ""
@@ -224,14 +224,14 @@ def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
 
 def _chain(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[str]:
     """Return the heads of the blocks around a place, up to its function."""
-    found: list[str] = []
+    scopes: list[str] = []
     owner: Node | None = node if key else None
     if owner is None:
         owner, key = parents.get(node, (None, ""))
     while owner is not None and not owner.name and owner.kind != "Module":
-        found.append(f"{owner.head} {key}")
+        scopes.append(f"{owner.head} {key}")
         owner, key = parents.get(owner, (None, ""))
-    return found
+    return scopes
 
 
 def _is_import(node: Node) -> bool:

@@ -51,11 +51,11 @@ def _names(node: Node) -> list[str]:
 
 
 def _froms(module: Module) -> dict[str, list[Node]]:
-    found: dict[str, list[Node]] = {}
+    nodes_by_module: dict[str, list[Node]] = {}
     for node in module.blocks["body"]:
         if isinstance(node.tree, ast.ImportFrom):
-            found.setdefault(origin(node), []).append(node)
-    return found
+            nodes_by_module.setdefault(origin(node), []).append(node)
+    return nodes_by_module
 
 
 def without(base: str, ours: str) -> tuple[str, list[Change]]:
@@ -63,13 +63,13 @@ def without(base: str, ours: str) -> tuple[str, list[Change]]:
     one, two = tree.parse(base), tree.parse(ours)
     if one is None or two is None:
         return ours, []
-    there = {key(node) for node in one.blocks["body"] if origin(node)}
+    keys = {key(node) for node in one.blocks["body"] if origin(node)}
     before, after = _froms(one), _froms(two)
     lines, changes, behind = list(two.lines), list[Change](), ""
     splices: list[tuple[Node, str]] = []
     for node in two.blocks["body"]:
         where = origin(node)
-        if where and key(node) not in there:
+        if where and key(node) not in keys:
             if where not in before:
                 changes.append(Added(two.text(node.start, node.end), behind))
                 splices.append((node, ""))
@@ -95,12 +95,12 @@ def put_back(text: str, changes: list[Change]) -> str | None:
     """
     for change in changes:
         module = tree.parse(text)
-        made = None
+        changed = None
         if module is not None:
-            made = _add(module, change) if isinstance(change, Added) else _edit(module, change)
-        if made is None:
+            changed = _add(module, change) if isinstance(change, Added) else _edit(module, change)
+        if changed is None:
             return None
-        text = made
+        text = changed
     return text
 
 

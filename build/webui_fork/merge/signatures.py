@@ -77,11 +77,11 @@ class Signature:
 
 def signatures(text: str, names: Iterable[str]) -> Iterator[tuple[str, Signature]]:
     """Yield how functions of these names are defined in a file."""
-    wanted = set(names)
+    name_set = set(names)
     module = merge_tree.parse(text)
     for dotted, node in merge_tree.definitions(module) if module else ():
         tree = node.tree
-        if node.name not in wanted or not isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
+        if node.name not in name_set or not isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         arguments = tree.args
         positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
@@ -107,18 +107,18 @@ Known = dict[str, list[Signature]]
 
 def broken_calls(calls: Iterable[Call], before: Known, now: Known) -> list[str]:
     """Name the calls the patch adds whose function the new release defines in a way they don't fit."""
-    found = []
+    problems = []
     for call in calls:
         old, new = before.get(call.name, []), now.get(call.name, [])
         if not old or sorted(map(repr, old)) == sorted(map(repr, new)):
             continue
         if not new:
-            found.append(f"{call.name}() is gone")
+            problems.append(f"{call.name}() is gone")
         elif {s.asynchronous for s in old} != {s.asynchronous for s in new}:
-            found.append(f"{call.name}() is {'now' if new[0].asynchronous else 'no longer'} async")
+            problems.append(f"{call.name}() is {'now' if new[0].asynchronous else 'no longer'} async")
         elif any(s.takes(call) for s in old) and not any(s.takes(call) for s in new):
-            found.append(f"{call.name}() takes other arguments")
-    return sorted(set(found))
+            problems.append(f"{call.name}() takes other arguments")
+    return sorted(set(problems))
 
 
 def redefined(base: Module, ours: Module) -> tuple[str, ...]:
@@ -151,12 +151,12 @@ def defines(text: str, name: str) -> bool:
     module = merge_tree.parse(text)
     if module is None:
         return name in text
-    found: set[str] = set()
+    defined: set[str] = set()
     for node in merge_tree.own(module):
         if node.name:
-            found.add(node.name)
+            defined.add(node.name)
         elif isinstance(node.tree, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.tree.names}
+            defined |= {(alias.asname or alias.name).partition(".")[0] for alias in node.tree.names}
         else:
-            found |= assigns(node.tree)
-    return name in found or "*" in found
+            defined |= assigns(node.tree)
+    return name in defined or "*" in defined

@@ -95,13 +95,13 @@ class Merger:
         Args:
             tokens: where the lines of a function conflict, merge its tokens.
         """
-        laid_out, found = imports.without(*(self.formatted(text) for text in (base, ours)))
+        laid_out, changes = imports.without(*(self.formatted(text) for text in (base, ours)))
         trees = [merge_tree.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
         sides = [_Side.of(tree) for tree in trees if tree]
-        held = [side for side in sides if side]
-        if len(held) < 3:
+        present = [side for side in sides if side]
+        if len(present) < 3:
             return None
-        one, two, three = held
+        one, two, three = present
         if any(
             two.parts[name] != text and name not in three.parts for name, text in one.parts.items() if name in two.parts
         ):
@@ -115,11 +115,11 @@ class Merger:
                 merged.append(line)
                 continue
             name = line.strip().removeprefix(_HOLE)
-            text = self._function(*(side.parts.get(name) for side in held), tokens=tokens)
+            text = self._function(*(side.parts.get(name) for side in present), tokens=tokens)
             if text is None:
                 return None
             merged.append(text)
-        whole = imports.put_back("".join(merged), found)
+        whole = imports.put_back("".join(merged), changes)
         return None if whole is None else self._back(whole, theirs)
 
     def _function(self, base: str | None, ours: str | None, theirs: str | None, *, tokens: bool) -> str | None:
@@ -180,27 +180,27 @@ class _Token:
 
 def _tokens(text: str) -> list[_Token] | None:
     lines = text.splitlines(keepends=True)
-    found: list[_Token] = []
+    tokens: list[_Token] = []
     row, column = 1, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type in (tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENDMARKER):
                 # a change of depth is a token of its own; where it stands is not
                 if token.type in (tokenize.INDENT, tokenize.DEDENT):
-                    found.append(_Token((token.type, ""), ""))
+                    tokens.append(_Token((token.type, ""), ""))
                 continue
             start, end = token.start, token.end
             if start[0] > row:
                 gap = lines[row - 1][column:] + "".join(lines[row : start[0] - 1]) + lines[start[0] - 1][: start[1]]
             else:
                 gap = lines[row - 1][column : start[1]]
-            found.append(_Token((token.type, token.string), gap))
+            tokens.append(_Token((token.type, token.string), gap))
             row, column = end
             if token.type == tokenize.NEWLINE:
                 row, column = row + 1, 0
     except (tokenize.TokenError, SyntaxError, IndexError):
         return None
-    return found
+    return tokens
 
 
 def merge_tokens(base: str, ours: str, theirs: str) -> str | None:

@@ -80,14 +80,14 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     if None in trees:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
     text, method = (marked, Method.LINES) if clean else _finer(merger, base, ours, theirs)
-    found = _decide(merger, path, (base, ours, theirs), text, method)
-    if found.text is not None:
+    file = _decide(merger, path, (base, ours, theirs), text, method)
+    if file.text is not None:
         b, o, t = (tree for tree in trees if tree)
-        if why := _doubts(b, o, t, found.text):
-            found = replace(found, method=Method.PERSON, text=None, why=why, proposal=found.text)
+        if why := _doubts(b, o, t, file.text):
+            file = replace(file, method=Method.PERSON, text=None, why=why, proposal=file.text)
         elif head := guards.another_context(b, o, t):
-            found = replace(found, needs_proof=True, why=f"the new release has other conditions around {head!r}")
-    return found if found.text is not None else replace(found, marked=marked)
+            file = replace(file, needs_proof=True, why=f"the new release has other conditions around {head!r}")
+    return file if file.text is not None else replace(file, marked=marked)
 
 
 def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> str:
@@ -125,10 +125,10 @@ def _finer(merger: Merger, base: str, ours: str, theirs: str) -> tuple[str | Non
 
 def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str | None, method: Method) -> File:
     theirs = versions[2]
-    base, ours, there = (merger.formatted(version) for version in versions)
-    made, doubt = None, ""
+    base, ours, their_module = (merger.formatted(version) for version in versions)
+    merged, doubt = None, ""
     try:
-        made = transplant.transplant(base, ours, theirs, merger.formatted)
+        merged = transplant.transplant(base, ours, theirs, merger.formatted)
     except ContestedError as error:
         return File(path, Method.PERSON, None, str(error), proposal=text)
     except UncertainError as error:
@@ -136,18 +136,18 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
     if text is not None and merge_tree.parse(text) is None:
         text, doubt = None, doubt or "the merged lines are no longer Python"
     if text is None:
-        if made is None:
+        if merged is None:
             return File(path, Method.PERSON, None, f"both change the same lines, and {doubt}")
-        if not guards.complete(base, ours, there, merger.formatted(made.text)):
+        if not guards.complete(base, ours, their_module, merger.formatted(merged.text)):
             why = "the lines conflict, and the merge of the syntax tree would lose some"
-            return File(path, Method.PERSON, None, why, proposal=made.text)
-        return File(path, Method.TRANSPLANT, made.text, needs_proof=True)
-    if made is not None:
-        if not guards.same_tree(text, made.text):
+            return File(path, Method.PERSON, None, why, proposal=merged.text)
+        return File(path, Method.TRANSPLANT, merged.text, needs_proof=True)
+    if merged is not None:
+        if not guards.same_tree(text, merged.text):
             why = "the merge of the lines and that of the syntax tree disagree"
-            return File(path, Method.PERSON, None, why, proposal=made.text)
-        return File(path, method, text, needs_proof=bool(made.moved))
+            return File(path, Method.PERSON, None, why, proposal=merged.text)
+        return File(path, method, text, needs_proof=bool(merged.moved))
     # tokens that no tree vouches for may have gone to another one of several equal places
-    if method is not Method.TOKENS and guards.same_change(base, ours, there, merger.formatted(text)):
+    if method is not Method.TOKENS and guards.same_change(base, ours, their_module, merger.formatted(text)):
         return File(path, method, text)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

@@ -60,9 +60,9 @@ def edits(base: Module, ours: Module) -> tuple[Edit, ...]:
     return tuple(found)
 
 
-def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
+def _edits(base: Node, ours: Node, edits: list[Edit]) -> None:
     if set(base.blocks) != set(ours.blocks):
-        found.append(Clause(base, ours))
+        edits.append(Clause(base, ours))
     for key, left in base.blocks.items():
         if key not in ours.blocks:
             continue
@@ -78,19 +78,19 @@ def _edits(base: Node, ours: Node, found: list[Edit]) -> None:
             else:
                 stays = left[i] if i is not None and i >= 0 else None
                 if removed or added:
-                    found.append(Gap(base, key, before, stays, tuple(removed), tuple(added)))
+                    edits.append(Gap(base, key, before, stays, tuple(removed), tuple(added)))
                 removed, added, before = [], [], stays
                 if stays and j is not None and stays.dump != right[j].dump:
-                    _pair(stays, right[j], found)
+                    _pair(stays, right[j], edits)
 
 
-def _pair(old: Node, new: Node, found: list[Edit]) -> None:
+def _pair(old: Node, new: Node, edits: list[Edit]) -> None:
     if not old.blocks or not new.blocks:
-        found.append(Rewrite(old, new))
+        edits.append(Rewrite(old, new))
         return
     if old.head != new.head:
-        found.append(Rewrite(old, new))
-    _edits(old, new, found)
+        edits.append(Rewrite(old, new))
+    _edits(old, new, edits)
 
 
 @dataclass
@@ -197,12 +197,12 @@ def _rewrite(edit: Rewrite, mapping: Mapping, splices: _Splices, ours: Module, f
     splices.replace(target.start, end, _indented(text, edit.new.indent, target.indent))
 
 
-def _merged(edit: Rewrite, target: Node, there: str, form: Callable[[str], str]) -> str:
+def _merged(edit: Rewrite, target: Node, their_source: str, form: Callable[[str], str]) -> str:
     """Merge a statement that both sides change, expression by expression."""
     if edit.old.blocks:
         raise UncertainError(f"both change the head of the statement at line {target.start + 1} of the new release")
     tree = merge_trees(edit.old.tree, edit.new.tree, target.tree)
-    if "#" in there:
+    if "#" in their_source:
         raise UncertainError(f"both change the statement at line {target.start + 1}, which has a comment in it")
     text = ast.unparse(ast.fix_missing_locations(tree))
     laid_out = form(text + "\n")
@@ -214,16 +214,16 @@ def _imports(edit: Gap, mapping: Mapping, splices: _Splices, form: Callable[[str
     new = [node.tree for node in edit.added]
     if edit.removed or edit.owner.kind != "Module" or not all(isinstance(t, ast.Import | ast.ImportFrom) for t in new):
         return False
-    there = [n for n in splices.theirs.blocks["body"] if isinstance(n.tree, ast.Import | ast.ImportFrom)]
-    if not there or any(isinstance(t, ast.ImportFrom) and t.module == "__future__" for t in new):
+    their_imports = [n for n in splices.theirs.blocks["body"] if isinstance(n.tree, ast.Import | ast.ImportFrom)]
+    if not their_imports or any(isinstance(t, ast.ImportFrom) and t.module == "__future__" for t in new):
         return False
     anchor = mapping.get(edit.before) if edit.before else None
-    if anchor is None or anchor not in there:
+    if anchor is None or anchor not in their_imports:
         after = mapping.get(edit.after) if edit.after else None
-        if after is not None and after in there:
+        if after is not None and after in their_imports:
             splices.replace(after.start, after.start, _import_text(edit.added, form))
             return True
-        anchor = there[-1]
+        anchor = their_imports[-1]
     splices.replace(anchor.end, anchor.end, _import_text(edit.added, form))
     return True
 
@@ -239,20 +239,20 @@ def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: fr
     block = owner.blocks.get(edit.block, ())
     if any(node.chained for node in (*edit.removed, *edit.added, *block)):
         raise UncertainError("an `elif` comes or goes")
-    there = [mapping.get(node) for node in edit.removed]
-    for old, new in zip(edit.removed, there, strict=True):
+    counterparts = [mapping.get(node) for node in edit.removed]
+    for old, new in zip(edit.removed, counterparts, strict=True):
         if new is None or new.dump != old.dump:
             raise UncertainError(f"what it removes at line {old.start + 1} has changed in the new release")
     text = _with_comments(edit.added, ours, added)
     if edit.removed:
-        held = [node for node in there if node]
-        places = [block.index(node) if node in block else -1 for node in held]
-        if places[0] < 0 or places != list(range(places[0], places[0] + len(held))):
+        kept = [node for node in counterparts if node]
+        places = [block.index(node) if node in block else -1 for node in kept]
+        if places[0] < 0 or places != list(range(places[0], places[0] + len(kept))):
             raise UncertainError("the new release has other statements between those that it removes")
-        if not edit.added and len(held) == len(block):
+        if not edit.added and len(kept) == len(block):
             raise UncertainError("it would empty a block")
-        text = _indented(text, edit.added[0].indent, held[0].indent) if edit.added else ""
-        splices.replace(held[0].start, held[-1].end, text)
+        text = _indented(text, edit.added[0].indent, kept[0].indent) if edit.added else ""
+        splices.replace(kept[0].start, kept[-1].end, text)
         return
     place = _place(edit, mapping, block)
     if place:

@@ -56,13 +56,13 @@ class Node:
     @cached_property
     def tokens(self) -> Counter[str]:
         """Names, constants and operators in it, counted."""
-        found: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for part in ast.walk(self.tree):
-            found[type(part).__name__] += 1
+            counts[type(part).__name__] += 1
             for _, value in ast.iter_fields(part):
                 if isinstance(value, str | int | float | bytes):
-                    found[repr(value)] += 1
-        return found
+                    counts[repr(value)] += 1
+        return counts
 
     @cached_property
     def values(self) -> Counter[str]:
@@ -141,10 +141,10 @@ def _node(tree: ast.AST, *, chained: bool) -> Node | None:
         if getattr(inner[0], "lineno", 0) == start:
             blocks = {}  # `if x: y` on one line is taken as a whole
             break
-        made = _block(inner, chained=key == "orelse" and _elif(tree))
-        if made is None:
+        block = _block(inner, chained=key == "orelse" and _elif(tree))
+        if block is None:
             return None
-        blocks[key] = made
+        blocks[key] = block
     for decorator in getattr(tree, "decorator_list", []):
         start = min(start, decorator.lineno)
     name = getattr(tree, "name", "") if isinstance(tree, _DEFINITIONS) else ""
@@ -162,17 +162,17 @@ def _elif(tree: ast.AST) -> bool:
 
 def scopes(module: Module) -> tuple[str, ...]:
     """Return for each line the dotted name of the innermost function or class it is in ("" for the module)."""
-    found = [""] * len(module.lines)
+    scope_of_line = [""] * len(module.lines)
 
     def visit(node: Node, scope: str) -> None:
         for child in node.children:
             inner = f"{scope}.{child.name}".lstrip(".") if child.name else scope
             if child.name:
-                found[child.start : child.end] = [inner] * (child.end - child.start)
+                scope_of_line[child.start : child.end] = [inner] * (child.end - child.start)
             visit(child, inner)
 
     visit(module, "")
-    return tuple(found)
+    return tuple(scope_of_line)
 
 
 def own(node: Node) -> Iterator[Node]:
@@ -280,12 +280,12 @@ def match(left: Module, right: Module) -> Mapping:
     for name, node in free.items():
         last.setdefault(name.rpartition(".")[2], []).append(node)
     for _, node in definitions(left):
-        found = last.get(node.name, [])
-        if node not in of and len(found) == 1 and found[0] not in taken:
-            of[node] = found[0]
-            taken.add(found[0])
+        candidates = last.get(node.name, [])
+        if node not in of and len(candidates) == 1 and candidates[0] not in taken:
+            of[node] = candidates[0]
+            taken.add(candidates[0])
             moved.add(node)
-            _match(node, found[0], of, moved)
+            _match(node, candidates[0], of, moved)
     return Mapping(of, frozenset(moved))
 
 
@@ -308,9 +308,9 @@ def _by_name(left: Iterable[Node], right: Iterable[Node], of: dict[Node, Node], 
     """Pair functions and classes that changed their order in a block."""
     rest = list(right)
     for node in left:
-        found = [other for other in rest if node.name and other.name == node.name]
-        if len(found) == 1:
-            of[node] = found[0]
-            rest.remove(found[0])
+        namesakes = [other for other in rest if node.name and other.name == node.name]
+        if len(namesakes) == 1:
+            of[node] = namesakes[0]
+            rest.remove(namesakes[0])
             moved.add(node)
-            _match(node, found[0], of, moved)
+            _match(node, namesakes[0], of, moved)

@@ -55,18 +55,18 @@ def of(settings: Settings, registry: str) -> Credentials | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that a helper is missing becomes an error below
             config = auth.load_config(str(file), credstore_env=dict(settings.environ))
-            found = config.resolve_authconfig(None if registry == HUB else registry)
+            entry = config.resolve_authconfig(None if registry == HUB else registry)
     except (DockerException, StoreError, ValueError, TypeError, AttributeError, OSError) as error:
         raise RegistryError(
             f"The credentials for {registry} can't be read.",
             why=f"{file}: {type(error).__name__}: {error}",
             remedy=f"`docker login {registry}` writes them anew.",
         ) from error
-    if not found:
+    if not entry:
         return None
-    user = found.get("username") or found.get("Username") or ""
-    secret = found.get("password") or found.get("Password") or ""
-    token = found.get("identitytoken") or found.get("IdentityToken")
+    user = entry.get("username") or entry.get("Username") or ""
+    secret = entry.get("password") or entry.get("Password") or ""
+    token = entry.get("identitytoken") or entry.get("IdentityToken")
     if not (user or token):
         return None
     return Credentials(user, Secret(secret), Secret(token) if token else None)
@@ -122,32 +122,34 @@ class Authenticator:
             parts = urlsplit("")
         if parts.scheme != "https" and not (self._here and loopback(parts.netloc)):
             raise RegistryError(f"The token server of {self._registry} is not under https: credentials stay here.")
-        wanted = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
-        each = {**wanted, "scope": wanted["scope"].split()}  # a parameter for each scope
-        known = self._credentials
+        query = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
+        each = {**query, "scope": query["scope"].split()}  # a parameter for each scope
+        credentials = self._credentials
         try:
-            if known and known.token:
+            if credentials and credentials.token:
                 form = {
-                    **wanted,
+                    **query,
                     "grant_type": "refresh_token",
-                    "refresh_token": known.token.reveal(),
+                    "refresh_token": credentials.token.reveal(),
                     "client_id": "webui-fork",
                 }
                 # a redirect would carry them on to whoever it names
                 answer = http.post(realm, data=form, timeout=timeout, allow_redirects=False, stream=True)
             else:
-                headers = {"Authorization": _basic(known)} if known else {}
+                headers = {"Authorization": _basic(credentials)} if credentials else {}
                 answer = http.get(
                     realm, params=each, headers=headers, timeout=timeout, allow_redirects=False, stream=True
                 )
-            found = json.loads(_body(answer)) if answer.status_code == 200 else {}
+            answered = json.loads(_body(answer)) if answer.status_code == 200 else {}
         except (requests.RequestException, ValueError, RecursionError) as error:
             raise RegistryError(
                 f"The token server of {self._registry} can't be reached.", why=type(error).__name__, remedy="Try again."
             ) from error
-        token = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None
+        token = (answered.get("token") or answered.get("access_token")) if isinstance(answered, dict) else None
         if not isinstance(token, str):
-            raise denied(self._registry, f"its token server answered HTTP {answer.status_code}", known is not None)
+            raise denied(
+                self._registry, f"its token server answered HTTP {answer.status_code}", credentials is not None
+            )
         return token
 
 
@@ -167,11 +169,11 @@ def _basic(credentials: Credentials) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def denied(registry: str, why: str, known: bool) -> RegistryError:
+def denied(registry: str, why: str, logged_in: bool) -> RegistryError:
     """Return the error of a registry that does not let us in."""
     remedy = (
         f"Check that the account of `docker login {registry}` may do this."
-        if known
+        if logged_in
         else f"No credentials for {registry} are in the Docker configuration: `docker login {registry}`, then again."
     )
     return RegistryError(f"The registry {registry} does not let us in.", why=f"It says: {why}.", remedy=remedy)

@@ -22,17 +22,17 @@ def certificates(settings: Settings, registry: str) -> str | None:
         UsageError: the file that the environment names can't be read.
     """
     places = ("/etc/docker/certs.d", f"{settings.environ.get('HOME', '')}/.docker/certs.d")
-    found = next((file for place in places if (file := Path(place) / registry / "ca.crt").exists()), None)
+    ca = next((file for place in places if (file := Path(place) / registry / "ca.crt").exists()), None)
     named = settings.environ.get("SSL_CERT_FILE") or settings.environ.get("REQUESTS_CA_BUNDLE")
-    if found is None and not named:
+    if ca is None and not named:
         return None
     from certifi import where
 
     try:
-        own = (found or Path(str(named))).read_bytes()
+        own = (ca or Path(str(named))).read_bytes()
     except OSError as error:
         raise UsageError(
-            f"The certificates {found or named} can't be read.", why=str(error), remedy="Check SSL_CERT_FILE."
+            f"The certificates {ca or named} can't be read.", why=str(error), remedy="Check SSL_CERT_FILE."
         ) from error
     both = Path(where()).read_bytes() + b"\n" + own
     bundle = settings.cache / "certificates" / f"{sha256_bytes(both).removeprefix('sha256:')}.pem"

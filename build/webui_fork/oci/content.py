@@ -72,17 +72,17 @@ def checked(path: Path, digest: str) -> FileContent:
 
 
 def read_entries(
-    path: Path, wanted: Callable[[str], bool] = lambda _path: True, limit: int = 1 << 30
+    path: Path, selects: Callable[[str], bool] = lambda _path: True, limit: int = 1 << 30
 ) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
     """Yield each member of a layer with its content; files that are not wanted are passed over.
 
     Args:
-        path: the layer's blob. wanted: tells whether a file's path is. limit: bytes that a wanted file may have.
+        path: the layer's blob. selects: tells whether a file's path is. limit: bytes that a wanted file may have.
     """
     with gzip.open(path, "rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
         for info in tar:
             if info.isreg():
-                if wanted(info.name) and (file := tar.extractfile(info)):
+                if selects(info.name) and (file := tar.extractfile(info)):
                     if info.size > limit:
                         raise ImageError(f"/{info.name} has {info.size} bytes, more than the {limit} it may have.")
                     yield info, file.read()

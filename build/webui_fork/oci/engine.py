@@ -235,9 +235,9 @@ def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
 
 def _shared_layers(client: DockerClient, image: Image) -> int:
     """Return how many of an image's lowest layers the engine has in another image."""
-    wanted = [item.layer.diff_id for item in image.layers]
+    diff_ids = [item.layer.diff_id for item in image.layers]
     most = 0
     for other in client.images.list():
         has = other.attrs["RootFS"].get("Layers") or []
-        most = max(most, next((n for n, (a, b) in enumerate(zip(wanted, has, strict=False)) if a != b), len(has)))
-    return min(most, len(wanted))
+        most = max(most, next((n for n, (a, b) in enumerate(zip(diff_ids, has, strict=False)) if a != b), len(has)))
+    return min(most, len(diff_ids))

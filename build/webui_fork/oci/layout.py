@@ -60,22 +60,22 @@ def write_layout(root: Path, tag: str, image: Image, cache: Path, attached: Iter
         DiskFullError, CacheError: it can't be written.
     """
     attached = tuple(attached)
-    wanted: set[Path] = set()
+    current: set[Path] = set()
     for named in image.layers:
         path = blob_path(root, named.layer.digest)
         if not path.exists() or path.stat().st_size != named.layer.size:
             link_or_copy(blob_path(cache, named.layer.digest), path)
-        wanted.add(path)
+        current.add(path)
     small = [image.config, image.manifest, *(blob for item in attached for blob in (item.manifest, *item.blobs))]
     for blob in small:
         path = blob_path(root, blob.digest)
         if not path.exists():
             write_atomic(path, blob.data)
-        wanted.add(path)
+        current.add(path)
     write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
     write_atomic(root / "index.json", index(tag, image, attached).data)
     for path in (root / "blobs" / "sha256").iterdir():
-        if path not in wanted:
+        if path not in current:
             path.unlink()
 
 
@@ -170,11 +170,11 @@ def read_small(root: Path, digest: str) -> Blob:
 
 
 def _small(root: Path, value: Any) -> Blob:
-    wanted = descriptor(value)
-    path = blob_path(root, wanted.digest)
+    described = descriptor(value)
+    path = blob_path(root, described.digest)
     if path.stat().st_size > SMALL:
         raise ImageError(f"{path} is larger than a manifest or an attestation may be.")
-    blob = Blob(wanted.media_type, path.read_bytes())
-    if blob.digest != wanted.digest:
+    blob = Blob(described.media_type, path.read_bytes())
+    if blob.digest != described.digest:
         raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
     return blob

@@ -131,11 +131,11 @@ def rows(root: Blob) -> tuple[dict[str, Any], ...]:
 def media_type(data: bytes) -> str:
     """Return what a manifest is: by its own word, else by its shape, but not by a registry's header."""
     try:
-        said = Blob("", data).parsed()
+        document = Blob("", data).parsed()
     except ImageError:
         return MANIFEST
-    own = said.get("mediaType")
-    return own if isinstance(own, str) else INDEX if "manifests" in said else MANIFEST
+    own = document.get("mediaType")
+    return own if isinstance(own, str) else INDEX if "manifests" in document else MANIFEST
 
 
 def canonical_json(value: Any) -> bytes:
@@ -197,18 +197,18 @@ def image_of(manifest: Blob, config: Blob) -> Image:
     Raises:
         ImageError: they are malformed, or do not belong together.
     """
-    said, settings = manifest.parsed(), config.parsed()
+    parsed, settings = manifest.parsed(), config.parsed()
     try:
-        if descriptor(said["config"]).digest != config.digest:
+        if descriptor(parsed["config"]).digest != config.digest:
             raise ImageError(f"The configuration {config.digest[:19]} is not the one of {manifest.digest[:19]}.")
-        found = [descriptor(row) for row in said["layers"]]
+        descriptors = [descriptor(row) for row in parsed["layers"]]
         diff_ids = settings["rootfs"]["diff_ids"]
         history = [row for row in settings.get("history", ()) if not row.get("empty_layer")]
         names = [row.get("created_by", "").partition("webui_fork: ")[2] for row in history]
-        names += [""] * (len(found) - len(names))
+        names += [""] * (len(descriptors) - len(names))
         layers = tuple(
             NamedLayer(name or f"layer {number}", Layer(row.digest, row.size, str(diff_id)))
-            for number, (name, row, diff_id) in enumerate(zip(names, found, diff_ids, strict=True), 1)
+            for number, (name, row, diff_id) in enumerate(zip(names, descriptors, diff_ids, strict=True), 1)
         )
         return Image(config, manifest, layers, (str(settings["os"]), str(settings["architecture"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:

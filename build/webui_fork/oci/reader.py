@@ -108,15 +108,15 @@ def _lacks(reader: Reader, digest: str) -> NoReturn:
     raise VerifyError(f"{reader.name} has no manifest {digest}.", remedy="It was pushed in part: publish it again.")
 
 
-def small(reader: Reader, wanted: Descriptor) -> Blob:
+def small(reader: Reader, described: Descriptor) -> Blob:
     """Return a small blob whole, which is what its digest says.
 
     Raises:
         RegistryError, VerifyError: it is not.
     """
-    blob = Blob(wanted.media_type, b"".join(reader.blob(wanted.digest, min(wanted.size, SMALL))))
-    if blob.digest != wanted.digest:
-        raise VerifyError(f"{reader.name} has other bytes than {wanted.digest}.")
+    blob = Blob(described.media_type, b"".join(reader.blob(described.digest, min(described.size, SMALL))))
+    if blob.digest != described.digest:
+        raise VerifyError(f"{reader.name} has other bytes than {described.digest}.")
     return blob
 
 
@@ -133,13 +133,13 @@ def opened(settings: Settings, text: str) -> Iterator[Reader]:
         layout = oci_layout.read_layout(Path(folder))
         yield LayoutReader(folder, layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout)
         return
-    wanted = reference.parse(text)
-    with connect.connect(settings, wanted) as registry:
-        root = registry.manifest(wanted.target)
+    target = reference.parse(text)
+    with connect.connect(settings, target) as registry:
+        root = registry.manifest(target.target)
         if root is None:
             raise VerifyError(
-                f"{wanted.name} has no {wanted.target}.", remedy="Check the name; `docker login` if it is private."
+                f"{target.name} has no {target.target}.", remedy="Check the name; `docker login` if it is private."
             )
-        ca = connect.certificates(settings, wanted.registry)
-        tag = "" if wanted.digest else wanted.target  # what is asked for by digest is not looked up by tag
-        yield RegistryReader(str(wanted), tag, root, wanted.at(root.digest).pinned, ca, registry)
+        ca = connect.certificates(settings, target.registry)
+        tag = "" if target.digest else target.target  # what is asked for by digest is not looked up by tag
+        yield RegistryReader(str(target), tag, root, target.at(root.digest).pinned, ca, registry)

@@ -50,7 +50,7 @@ class Registry(Wire):
 
     def tags(self) -> tuple[str, ...]:
         """List the tags of the repository; a repository that is not there has none."""
-        found: list[str] = []
+        names: list[str] = []
         url, seen = f"{self._base}tags/list", set[str]()
         while url:
             if url in seen or len(seen) > _PAGES:
@@ -60,10 +60,10 @@ class Registry(Wire):
             if answer.status == 404:
                 break
             listed = answer.parsed().get("tags") or []
-            found += [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
+            names += [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
             after = _NEXT.search(answer.headers.get("Link", ""))
             url = self._next(url, after.group(1)) if after else ""
-        return tuple(found)
+        return tuple(names)
 
     def _next(self, url: str, link: str) -> str:
         try:
@@ -142,17 +142,17 @@ class Registry(Wire):
         def resumed() -> Answer | None:
             """Ask how far a broken upload came; None to go on, else what to make of it."""
             nonlocal place, offset
-            said = self._ask("GET", place)
-            if said.status in RETRIED:
-                return said
-            match = _RANGE.match(said.headers.get("Range", "")) if said.status == 204 else None
+            answer = self._ask("GET", place)
+            if answer.status in RETRIED:
+                return answer
+            match = _RANGE.match(answer.headers.get("Range", "")) if answer.status == 204 else None
             if not match:
                 place = ""
                 # it may have ended, and only its answer was lost
                 return self._ask("HEAD", f"{self._base}blobs/{digest}")
             # a registry that took nothing says 0-0, as one that took a single byte
             offset = int(match.group(1)) + 1 if match.group(1) != "0" else 0
-            place = urljoin(self._base, said.headers.get("Location", place)) if offset <= size else ""
+            place = urljoin(self._base, answer.headers.get("Location", place)) if offset <= size else ""
             return None
 
         def once() -> Answer:
@@ -287,14 +287,14 @@ class Registry(Wire):
         self._try(f"give the blob {digest[:19]}", once, frozenset({200, 206}))
         return opened[-1]
 
-    def small_blob(self, wanted: Descriptor) -> Blob:
+    def small_blob(self, described: Descriptor) -> Blob:
         """Return a small blob whole.
 
         Raises:
             RegistryError: it is not there, is larger than it should be, or the registry lies.
         """
-        limit = min(wanted.size, SMALL)
-        return Blob(wanted.media_type, b"".join(self.blob(wanted.digest, limit=limit)))
+        limit = min(described.size, SMALL)
+        return Blob(described.media_type, b"".join(self.blob(described.digest, limit=limit)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ class Wire:
         url: str,
         repository: str,
         pause: float = 0.2,
-        known: auth.Credentials | None = None,
+        credentials: auth.Credentials | None = None,
         ca: str | None = None,
         registry: str = "",
     ) -> None:
@@ -89,12 +89,12 @@ class Wire:
         self._http.verify = ca or True
         # a session cookie would make some registries ask for a browser's token
         self._http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        here = loopback(host)
-        if not here:
+        on_loopback = loopback(host)
+        if not on_loopback:
             self._http.proxies = requests.utils.get_environ_proxies(url)
         self._http.headers["User-Agent"] = "webui-fork"
-        self._auth = Authenticator(self._registry, known, here=here)
-        self._known = known is not None
+        self._auth = Authenticator(self._registry, credentials, here=on_loopback)
+        self._known = credentials is not None
         self.received = 0  # bytes of blobs and manifests, for a summary
 
     def __enter__(self) -> Self:
@@ -198,11 +198,11 @@ def _origin(url: str) -> tuple[str, str, int]:
 
 def _patience(answer: Answer, wait: float) -> float:
     """Return how many seconds to wait: what the answer's Retry-After says (RFC 9110, 10.2.3), else as planned."""
-    asked = answer.headers.get("Retry-After", "")
-    if re.fullmatch(r"[0-9]{1,6}", asked):
-        return min(float(asked), MAX_WAIT)
+    retry_after = answer.headers.get("Retry-After", "")
+    if re.fullmatch(r"[0-9]{1,6}", retry_after):
+        return min(float(retry_after), MAX_WAIT)
     try:
-        until = parsedate_to_datetime(asked).timestamp()
+        until = parsedate_to_datetime(retry_after).timestamp()
     except (ValueError, TypeError, OverflowError):
         return wait
     return min(max(until - time.time(), 0.0), MAX_WAIT)

@@ -96,7 +96,7 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
     Raises:
         RegistryError: it keeps failing, or lies. ImageError: it is malformed.
     """
-    found = []
+    attachments = []
     for kind in ("sig", "att"):
         manifest = registry.manifest(layout.attached_tag(digest, kind))
         if manifest:
@@ -104,8 +104,8 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
             layers = said.get("layers")
             rows = [said.get("config"), *(layers if isinstance(layers, list) else ())]
             parts = tuple(registry.small_blob(model.descriptor(row)) for row in rows)
-            found.append(Attached(kind, manifest, parts))
-    return tuple(found)
+            attachments.append(Attached(kind, manifest, parts))
+    return tuple(attachments)
 
 
 def attach(registry: Registry, digest: str, item: Attached) -> None:

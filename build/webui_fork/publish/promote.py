@@ -79,7 +79,7 @@ def candidate(settings: Settings) -> Candidate:
     remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
     record = build_record.read(settings)
     try:
-        said = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
+        statements = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
     except OSError as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
     layout = oci_layout.read_layout(settings.out / "image")
@@ -87,7 +87,7 @@ def candidate(settings: Settings) -> Candidate:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
     if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != upstream_lock.read(settings.lock_file).tag:
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
-    if attestations.digests(said) != record.statements:
+    if attestations.digests(statements) != record.statements:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
     if record.drift:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
@@ -100,7 +100,7 @@ def candidate(settings: Settings) -> Candidate:
         layout.image.manifest,
         (layout.image,),
         transfer.in_cache(layout.root),
-        said,
+        statements,
         layout.attached,
         f"{reference.LAYOUT}{layout.root}",
     )
@@ -119,7 +119,7 @@ def _refuse_dirty(commit: str, *, dirty: bool) -> None:
         )
 
 
-def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
+def of_variant(settings: Settings, variant_image: Made, source: Registry) -> Candidate:
     """Return a variant as something to publish, if its series passed the tests.
 
     Args:
@@ -130,17 +130,24 @@ def of_variant(settings: Settings, made: Made, source: Registry) -> Candidate:
     """
     commit, dirty = git.checkout(settings)
     _refuse_dirty(commit, dirty=dirty)
-    tested.check(settings, head=made.head)
-    own = made.layer.layer
+    tested.check(settings, head=variant_image.head)
+    own = variant_image.layer.layer
 
     def find(layer: Layer) -> content.Content:
         if layer == own:
             return content.checked(oci_layout.blob_path(settings.cache, layer.digest), layer.digest)
         return oci_registry.BlobContent(source, layer.digest, layer.size)
 
-    said = attestations.of_variant(settings, made)
-    base = made.request.base
-    return Candidate(made.request.fixed, made.appended.root, made.appended.images, find, said, mount_from=base)
+    statements = attestations.of_variant(settings, variant_image)
+    base = variant_image.request.base
+    return Candidate(
+        variant_image.request.fixed,
+        variant_image.appended.root,
+        variant_image.appended.images,
+        find,
+        statements,
+        mount_from=base,
+    )
 
 
 def target_of(text: str) -> Reference:
@@ -149,12 +156,12 @@ def target_of(text: str) -> Reference:
     Raises:
         UsageError: it is no name, or has a tag or digest, which are not the user's to choose.
     """
-    found = reference.parse(text)
-    if found.tag or found.digest:
+    target = reference.parse(text)
+    if target.tag or target.digest:
         raise UsageError(
             f"{text} has a tag or digest.", remedy="Name only REGISTRY/NAME: the tags follow from upstream.lock."
         )
-    return found
+    return target
 
 
 def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) -> Published:
@@ -199,15 +206,15 @@ def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Bl
     Raises:
         PublishError: it names another image.
     """
-    there = registry.manifest(str(what.fixed))
-    if there and there.digest != what.root.digest:
+    existing = registry.manifest(str(what.fixed))
+    if existing and existing.digest != what.root.digest:
         raise PublishError(
             f"{target.name}:{what.fixed} stands, and names another image.",
-            why=f"There: {there.digest}\nHere:  {what.root.digest}",
+            why=f"There: {existing.digest}\nHere:  {what.root.digest}",
             remedy="A published tag never moves. `nox -s lock -- --revise` takes the next revision; commit it, then "
             "build, test and publish that.",
         )
-    return there
+    return existing
 
 
 def _content(registry: Registry, what: Candidate, target: Reference, ui: Terminal) -> tuple[int, int, int]:
@@ -247,14 +254,14 @@ def _name(
     if _refuse_moving(registry, what, target) is None:  # what it just saw decides
         registry.put_manifest(fixed, what.root)
     try:
-        there = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
+        published_tags = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
     except RegistryError:
-        there = ()  # not everybody who may push may list
+        published_tags = ()  # not everybody who may push may list
     refs, left = [f"{target.name}:{fixed}"], []
     for tag in tags.moving(what.fixed):
-        if fixed not in there:
+        if fixed not in published_tags:
             left.append((tag, "the registry does not list its tags, so whether it is the newest is unknown"))
-        elif later := tags.newer(what.fixed, tag, there):
+        elif later := tags.newer(what.fixed, tag, published_tags):
             left.append((tag, f"{later} is newer"))
         else:
             now = registry.manifest(tag)

@@ -60,17 +60,17 @@ def check(settings: Settings, *, digest: str = "", head: str = "") -> Proven:
     Raises:
         PublishError: it did not.
     """
-    found = read(settings)
-    if digest and found.digest != digest:
+    proven = read(settings)
+    if digest and proven.digest != digest:
         raise PublishError(
             "The image that would be published is not the one that passed the tests.",
-            why=f"Built: {digest}\nTested: {found.digest}",
+            why=f"Built: {digest}\nTested: {proven.digest}",
             remedy=_REMEDY,
         )
-    if head and found.head != head:
+    if head and proven.head != head:
         raise PublishError(
             "The series that would be published is not the one that passed the tests.",
-            why=f"This series makes the tree {head[:12]}, tested was {found.head[:12]}.",
+            why=f"This series makes the tree {head[:12]}, tested was {proven.head[:12]}.",
             remedy=_REMEDY,
         )
-    return found
+    return proven

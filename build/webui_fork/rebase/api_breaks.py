@@ -29,31 +29,31 @@ def broken(
         ToolError: the linter is missing.
     """
     repo = ends.repo
-    found: list[str] = []
+    problems: list[str] = []
     calls: dict[signatures.Call, None] = {}
     for path in paths:
         if not path.endswith(".py"):
             continue
         was, now = _text(repo, parent, path), _text(repo, commit, path)
         if now and not _compiles(now) and (not was or _compiles(was)):
-            found.append(f"{path} does not compile any more")
+            problems.append(f"{path} does not compile any more")
             continue
         if now:
-            found += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
+            problems += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
         base, ours = (tree.parse(_text(repo, at, path)) for at in (before, after))
         if base is None or ours is None:
             continue
         calls |= dict.fromkeys(signatures.added_calls(base, ours))
-        found += _newly_used(repo, before, parent, signatures.redefined(base, ours))
-        found += [
+        problems += _newly_used(repo, before, parent, signatures.redefined(base, ours))
+        problems += [
             f"{path} imports {name} from {module}, which is gone"
             for module, name in signatures.added_imports(base, ours)
             if not _has(repo, commit, module, name)
         ]
     names = {call.name for call in calls if call.name}
     if names:
-        found += signatures.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
-    return "; ".join(found)
+        problems += signatures.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
+    return "; ".join(problems)
 
 
 def _compiles(text: str) -> bool:
@@ -101,13 +101,13 @@ def _uses(repo: Repo, commit: str, name: str) -> int:
 def _known(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
     """Return how the release's own functions of these names are defined."""
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
-    known: signatures.Known = {}
+    definitions: signatures.Known = {}
     rows = repo.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
     paths = [row.partition(":")[2] for row in rows if row]
     for path in paths if len(paths) <= _MANY else ():
         for name, signature in signatures.signatures(_text(repo, commit, path), names):
-            known.setdefault(name, []).append(signature)
-    return known
+            definitions.setdefault(name, []).append(signature)
+    return definitions
 
 
 def _has(repo: Repo, commit: str, module: str, name: str) -> bool:

@@ -160,7 +160,7 @@ def replay(
     for old, new in pairwise(releases):
         ends = Releases(repo, old.commit, new.commit, new.epoch, new.version)
         merge = cherry_pick.merger(repo, new.commit, environ)
-        parent, held = new.commit, []
+        parent, kept = new.commit, []
         for stands in standing:
             carried = cherry_pick.carry_patch(ends, stands.patch, stands.before, stands.after, parent, merge)
             touched = _touched(repo, old, new, stands.patch)
@@ -173,9 +173,9 @@ def replay(
                 yield Row(name, stands.patch.name, old.version, new.version, *ways, verdict, why, others)
             if commit and not judge(repo, commit, rows):
                 patch = carried.patch or stands.patch
-                held.append(_Standing(patch, parent, commit))
+                kept.append(_Standing(patch, parent, commit))
                 parent = commit
-        standing = held
+        standing = kept
 
 
 def _judged(repo: Repo, carried: Carried, rows: Sequence[Expect]) -> tuple[str, str]:

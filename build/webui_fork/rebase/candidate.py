@@ -62,50 +62,55 @@ def remove(settings: Settings) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def relock(there: Settings, ui: Terminal, version: str) -> None:
+def relock(candidate: Settings, ui: Terminal, version: str) -> None:
     """Pin the release in the candidate, and resolve its package locks anew.
 
     Raises:
         LockError, SourceError, ToolError: see :mod:`webui_fork.image.refresh_locks`.
     """
-    old = upstream_lock.read(there.lock_file)
+    old = upstream_lock.read(candidate.lock_file)
     if old.version != version:
-        refresh_locks.refresh(there, ui, version)
+        refresh_locks.refresh(candidate, ui, version)
 
 
 def commit(
-    there: Settings, old: Lock, new: Lock, patches: Sequence[Patch], carried: Sequence[Carried], skipped: Sequence[str]
+    candidate: Settings,
+    old: Lock,
+    new: Lock,
+    patches: Sequence[Patch],
+    carried: Sequence[Carried],
+    skipped: Sequence[str],
 ) -> str:
     """Commit the bump, the carried patches, and each dropped patch, in this order; return the last commit.
 
     Args:
-        there: the candidate's settings; it has the new locks already.
+        candidate: the candidate's settings; it has the new locks already.
     """
-    pinned = upstream_lock.read(there.lock_file)
+    pinned = upstream_lock.read(candidate.lock_file)
     if new.git:
-        upstream_lock.write(there.lock_file, replace(pinned, git=new.git))
-    _documents(there, old, pinned)
-    _commit(there, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
+        upstream_lock.write(candidate.lock_file, replace(pinned, git=new.git))
+    _documents(candidate, old, pinned)
+    _commit(candidate, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
     gone = [row for row in carried if row.patch is None]
     rows = {row.name: row for row in carried}
     # patches that go stay in this commit as they were, so that each goes by itself
     stay = [rows[patch.name].patch or patch for patch in patches]
-    worktree.write(there, stay)
-    _record(there)
+    worktree.write(candidate, stay)
+    _record(candidate)
     outcomes = [f"{row.name}: {row.why or f'{row.outcome} ({row.method.word})'}" for row in carried if row.patch]
-    _commit(there, f"Carry the series to {new.version}", "\n".join(outcomes))
+    _commit(candidate, f"Carry the series to {new.version}", "\n".join(outcomes))
     for row in gone:
         stay = [patch for patch in stay if patch.name != row.name]
-        (there.patches / row.name).unlink()
-        worktree.write_order(there, [patch.name for patch in stay])
+        (candidate.patches / row.name).unlink()
+        worktree.write_order(candidate, [patch.name for patch in stay])
         patch = next(patch for patch in patches if patch.name == row.name)
-        proof = there.root / patch.field("Proof")
+        proof = candidate.root / patch.field("Proof")
         if patch.field("Proof").startswith("tests/proofs/"):
             proof.unlink(missing_ok=True)
-        _record(there)
+        _record(candidate)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"
-        _commit(there, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
-    return git.in_checkout(there, "rev-parse", "HEAD").stdout.strip()
+        _commit(candidate, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
+    return git.in_checkout(candidate, "rev-parse", "HEAD").stdout.strip()
 
 
 def _reason(row: Carried, skipped: Sequence[str]) -> str:
@@ -117,16 +122,16 @@ def _record(there: Settings) -> None:
     upstream_lock.write(there.lock_file, replace(upstream_lock.read(there.lock_file), inputs=inputs.lock_inputs(there)))
 
 
-def _documents(there: Settings, old: Lock, new: Lock) -> None:
+def _documents(candidate: Settings, old: Lock, new: Lock) -> None:
     """Name the new release where the READMEs and docs/ name the pinned one; what was measured of the old one stays."""
     words = [(f"Open WebUI {old.version}", f"Open WebUI {new.version}"), (old.tag, new.tag)]
-    for path in sorted([*there.root.glob("README*.md"), *(there.root / "docs").glob("*.md")]):
-        text = made = path.read_text(encoding="utf-8")
+    for path in sorted([*candidate.root.glob("README*.md"), *(candidate.root / "docs").glob("*.md")]):
+        text = updated = path.read_text(encoding="utf-8")
         for one, other in words:
-            made = re.sub(rf"{re.escape(one)}(?![\w.]*\d)", other, made)
-        if made != text:
-            write_atomic(path, made)
-    path = there.root / "CHANGELOG.md"
+            updated = re.sub(rf"{re.escape(one)}(?![\w.]*\d)", other, updated)
+        if updated != text:
+            write_atomic(path, updated)
+    path = candidate.root / "CHANGELOG.md"
     if path.is_file():
         write_atomic(path, noted(path.read_text(encoding="utf-8"), f"- Open WebUI {new.version} (was {old.version})."))
 
@@ -145,15 +150,15 @@ def noted(text: str, line: str) -> str:
     return head + mark + section + end + after
 
 
-def _commit(there: Settings, subject: str, body: str) -> None:
+def _commit(candidate: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    asked = [git.in_checkout(there, "config", key, check=False) for key in ("user.name", "user.email")]
+    asked = [git.in_checkout(candidate, "config", key, check=False) for key in ("user.name", "user.email")]
     known = all(done.stdout.strip() for done in asked)
     name, mail = AUTHOR
     who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
-    git.in_checkout(there, "add", "--all")
-    if git.in_checkout(there, "diff", "--cached", "--quiet", check=False).code:
-        git.in_checkout(there, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
+    git.in_checkout(candidate, "add", "--all")
+    if git.in_checkout(candidate, "diff", "--cached", "--quiet", check=False).code:
+        git.in_checkout(candidate, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
 
 
 def landed(settings: Settings, made: str) -> bool:
@@ -168,11 +173,11 @@ def land(settings: Settings) -> None:
         ConflictError: the checkout has changed meanwhile.
     """
     place = candidate(settings).root
-    made = git.in_checkout(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
-    done = git.in_checkout(settings, "merge", "--quiet", "--ff-only", made, check=False)
+    head = git.in_checkout(settings, "rev-parse", "HEAD", folder=place).stdout.strip()
+    done = git.in_checkout(settings, "merge", "--quiet", "--ff-only", head, check=False)
     if done.code:
         raise ConflictError(
-            f"The checkout could not be moved to {made[:12]}.",
+            f"The checkout could not be moved to {head[:12]}.",
             why=done.tail(),
             remedy="Put the checkout right, then `nox -s rebase -- --continue`.",
         )

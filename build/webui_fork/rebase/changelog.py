@@ -35,15 +35,15 @@ def between(text: str, old: str, new: str) -> tuple[tuple[str, str], ...]:
     low, high = sorted((Version(old), Version(new)))
     marks = list(_RELEASE.finditer(text))
     ends = [*(mark.start() for mark in marks[1:]), len(text)][: len(marks)]
-    found = []
+    entries = []
     for mark, end in zip(marks, ends, strict=True):
         try:
             version = Version(mark[1])
         except InvalidVersion:
             continue
         if low < version <= high:
-            found.append((mark[1], text[mark.end() : end]))
-    return tuple(found)
+            entries.append((mark[1], text[mark.end() : end]))
+    return tuple(entries)
 
 
 def notes(text: str, old: str, new: str) -> tuple[Note, ...]:

@@ -69,10 +69,10 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
     contents = {file.path: None if file.text == three_way.GONE else file.text for file in files}
     modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
-    wanted = {path: None if text is None else text.encode() for path, text in contents.items()}
+    encoded = {path: None if text is None else text.encode() for path, text in contents.items()}
     if all(
         ends.repo.read_file(parent, path) == data and modes[path] == _listed(ends.repo, parent, path)
-        for path, data in wanted.items()
+        for path, data in encoded.items()
     ):
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
@@ -178,7 +178,7 @@ def by_hand(ends: Releases, patch: Patch, data: bytes, parent: str) -> Carried:
     Raises:
         ApplyError: it was made for another state of the series.
     """
-    made = series_patch.admitting(series_patch.parse(patch.name, data), ends.version)
-    (commit,) = apply.apply(ends.repo, parent, [made], ends.epoch).commits
+    resolved = series_patch.admitting(series_patch.parse(patch.name, data), ends.version)
+    (commit,) = apply.apply(ends.repo, parent, [resolved], ends.epoch).commits
     why = "a person carried it"
-    return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, made, commit, (), why)
+    return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, resolved, commit, (), why)

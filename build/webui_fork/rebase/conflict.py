@@ -82,10 +82,10 @@ def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, aft
     """Find the first release in between to which the patch alone can't be carried, and what it changed there."""
     for old, new in pairwise(between):
         ends = Releases(repo, between[0].commit, new.commit, new.epoch, new.version)
-        found = cherry_pick.carry_patch(ends, patch, before, after, new.commit, merge)
-        paths = [file.path for file in found.files if file.text is None] or patch.paths
+        row = cherry_pick.carry_patch(ends, patch, before, after, new.commit, merge)
+        paths = [file.path for file in row.files if file.text is None] or patch.paths
         diff = "\n".join(_regions(repo, old, new, paths, before, after))
-        if new is between[-1] or (found.outcome is Outcome.CONFLICT and diff):
+        if new is between[-1] or (row.outcome is Outcome.CONFLICT and diff):
             return Cause(old.version, new.version, diff)
     return None
 
@@ -169,12 +169,12 @@ def _is_script(repo: Repo, conflict: Conflict, file: File) -> bool:
 
 def _tree_of(settings: Settings, patch: Patch, env: Mapping[str, str]) -> str:
     """Stage everything in the tree, also what the release's own .gitignore hides; return git's name of it."""
-    here = tree(settings)
-    git.run(here, "add", "--all", env=env)
-    hidden = [path for path in patch.paths if (here / path).exists()]
+    worktree_folder = tree(settings)
+    git.run(worktree_folder, "add", "--all", env=env)
+    hidden = [path for path in patch.paths if (worktree_folder / path).exists()]
     if hidden:
-        git.run(here, "add", "--force", "--", *hidden, env=env)
-    return git.run(here, "write-tree", env=env).stdout.strip()
+        git.run(worktree_folder, "add", "--force", "--", *hidden, env=env)
+    return git.run(worktree_folder, "write-tree", env=env).stdout.strip()
 
 
 def remove_tree(settings: Settings, repo: Repo) -> None:
@@ -187,13 +187,13 @@ def remove_tree(settings: Settings, repo: Repo) -> None:
 def words(settings: Settings, conflict: Conflict) -> str:
     """Return the report of a conflict, in Markdown."""
     patch, carried = conflict.patch, conflict.carried
-    here = tree(settings).relative_to(settings.root)
-    there = folder(settings).relative_to(settings.root)
+    worktree_folder = tree(settings).relative_to(settings.root)
+    reports = folder(settings).relative_to(settings.root)
     rows = [f"# `patches/{patch.name}` needs a person", "", "**What it is for.** " + patch.field("Description"), ""]
     rows += ["**Why it stopped.**", "", *(f"- {line}" for line in carried.why.splitlines()), ""]
     rows += ["| file | base, ours, theirs, merged |", "|---|---|"]
     stuck = [file for file in carried.files if file.text is None] or carried.files
-    rows += [f"| `{file.path}` | `{there}/{file.path}/` |" for file in stuck]
+    rows += [f"| `{file.path}` | `{reports}/{file.path}/` |" for file in stuck]
     if conflict.cause:
         found = conflict.cause
         rows += ["", f"**What upstream changed** (between {found.old} and {found.new}):", ""]
@@ -201,7 +201,7 @@ def words(settings: Settings, conflict: Conflict) -> str:
         rows += (
             ["```diff", *shown, "```"] if shown else ["Nothing in these files: what the patch relies on is elsewhere."]
         )
-    rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {here}/{file.path}" for file in stuck)]
+    rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {worktree_folder}/{file.path}" for file in stuck)]
     rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]
     rows += ["nox -s rebase -- --continue --accept    # take the tree as it was laid out, when that is right"]
     if conflict.earlier:
@@ -210,7 +210,7 @@ def words(settings: Settings, conflict: Conflict) -> str:
     if conflict.earlier:
         rows += [
             "",
-            f"The same conflict was resolved before: `{there}/earlier.patch`. Read it; it is not applied by itself.",
+            f"The same conflict was resolved before: `{reports}/earlier.patch`. Read it; it is not applied by itself.",
         ]
     if any(file.proposal for file in carried.files):
         rows += ["", "`proposal` beside a file is what the syntax tree suggests. Nothing has checked it."]
@@ -226,33 +226,37 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     Raises:
         ConflictError: the tree is gone, has conflict markers, is not Python, or nobody touched it.
     """
-    here = tree(settings)
+    worktree_folder = tree(settings)
     env = {**settings.environ, **git.HERMETIC, **apply.identity(patch, epoch)}
-    if not (here / ".git").exists():
+    if not (worktree_folder / ".git").exists():
         raise ConflictError(
-            f"{here} is gone.", remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered."
+            f"{worktree_folder} is gone.",
+            remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered.",
         )
 
     def in_tree(*arguments: str) -> str:
-        return git.run(here, *arguments, env=env).stdout
+        return git.run(worktree_folder, *arguments, env=env).stdout
 
     staged = _tree_of(settings, patch, env)
     changed = [name for name in in_tree("diff", "--cached", "--name-only", "-z", parent).split("\0") if name]
     if not changed:
-        raise ConflictError(f"Nothing is changed in {here}.", remedy="Make the change there, or drop it with --skip.")
-    marked = [name for name in changed if (here / name).is_file() and _is_marked(here / name)]
+        raise ConflictError(
+            f"Nothing is changed in {worktree_folder}.", remedy="Make the change there, or drop it with --skip."
+        )
+    marked = [name for name in changed if (worktree_folder / name).is_file() and _is_marked(worktree_folder / name)]
     if marked:
         raise ConflictError(
-            f"{here} has conflict markers in {', '.join(marked)}.", remedy="Resolve them, then --continue again."
+            f"{worktree_folder} has conflict markers in {', '.join(marked)}.",
+            remedy="Resolve them, then --continue again.",
         )
     laid_out = folder(settings) / "laid-out"
     if not accept and laid_out.exists() and laid_out.read_text() == staged:
         raise ConflictError(
-            f"Nobody changed {here} since it was laid out, and what stands there was doubted.",
+            f"Nobody changed {worktree_folder} since it was laid out, and what stands there was doubted.",
             remedy="Where it is right as it is, say so: `nox -s rebase -- --continue --accept`.",
         )
     for name in changed:
-        _check_python(here / name)
+        _check_python(worktree_folder / name)
     in_tree("reset", "--quiet", "--soft", parent)
     message = folder(settings) / "message"
     write_atomic(message, patch.message)

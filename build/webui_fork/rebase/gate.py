@@ -45,7 +45,7 @@ STEPS = (
 )
 
 
-def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
+def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
     """Run every check in the candidate; those after the first failure do not run.
 
     Returns:
@@ -54,10 +54,10 @@ def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
     Raises:
         ToolError: Python itself could not be started.
     """
-    paths = ":".join(str(there.root / name) for name in ("build", "tests"))
-    env = {**there.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(there.root)}
-    if there.cosign_password:  # the build signs
-        env["COSIGN_PASSWORD"] = there.cosign_password.reveal()
+    paths = ":".join(str(candidate.root / name) for name in ("build", "tests"))
+    env = {**candidate.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(candidate.root)}
+    if candidate.cosign_password:  # the build signs
+        env["COSIGN_PASSWORD"] = candidate.cosign_password.reveal()
     checks: list[Check] = []
     for step in STEPS:
         if checks and not checks[-1].passed:
@@ -65,52 +65,52 @@ def run(there: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
             continue
         start = time.monotonic()
         with ui.step(step.name, f"Gate: {step.name}"):
-            done = _step(there, step, env)
+            done = _step(candidate, step, env)
         said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(said)[:120]))
-    image = there.out / "image"
+    image = candidate.out / "image"
     return tuple(checks), layout.read_layout(image).image.digest if image.exists() else ""
 
 
-def _step(there: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:
+def _step(candidate: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:
     argv = [sys.executable, *step.argv]
     try:
-        return process.run(argv, env=env, cwd=there.root, check=False, timeout=_LIMIT, group=True)
+        return process.run(argv, env=env, cwd=candidate.root, check=False, timeout=_LIMIT, group=True)
     except ToolError as error:  # it hangs
         return process.Completed(1, "", str(error))
 
 
 @contextmanager
-def _tree(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
+def _tree(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
     """Lay out the candidate's release with some patches, for a while."""
-    inputs = image_inputs.read_inputs(there, ui, locked=False)
-    built = pipeline.build(there, replace(inputs, patches=tuple(patches)), ui, locked=False)
-    with temp_folder(there.cache / "trees", "proof-") as work:
-        yield unpack.tree(built.image, there.cache, work / "tree")
+    inputs = image_inputs.read_inputs(candidate, ui, locked=False)
+    built = pipeline.build(candidate, replace(inputs, patches=tuple(patches)), ui, locked=False)
+    with temp_folder(candidate.cache / "trees", "proof-") as work:
+        yield unpack.tree(built.image, candidate.cache, work / "tree")
 
 
 GREEN, UNCLEAR = "green", "unclear"
 
 
-def stock(there: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, tuple[str, str]]:
+def stock(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[str, tuple[str, str]]:
     """Run every proof on the pristine new release; return verdict and evidence for those that are not red there.
 
     Raises:
         ForkError: the image could not be built.
     """
-    found: dict[str, tuple[str, str]] = {}
+    outcomes: dict[str, tuple[str, str]] = {}
     with (
-        _tree(there, ui, ()) as tree,
+        _tree(candidate, ui, ()) as tree,
         ui.step("stock", f"Running {len(patches)} proofs on the pristine release"),
         ThreadPoolExecutor(2) as pool,  # each has servers of its own, and mostly waits for them
     ):
-        for patch, done in zip(patches, pool.map(lambda p: _run(there, p, tree), patches), strict=True):
+        for patch, done in zip(patches, pool.map(lambda p: _run(candidate, p, tree), patches), strict=True):
             if done.green:
-                found[patch.name] = (GREEN, f"its proof is green on the pristine release ({done.ran} tests)")
+                outcomes[patch.name] = (GREEN, f"its proof is green on the pristine release ({done.ran} tests)")
             elif not done.red:
-                found[patch.name] = (UNCLEAR, "its proof does not run on the pristine release")
-    return found
+                outcomes[patch.name] = (UNCLEAR, "its proof does not run on the pristine release")
+    return outcomes
 
 
 def _run(there: Settings, patch: Patch, tree: Path) -> ProofRun:
@@ -121,11 +121,11 @@ _PROVED = "its proof is red on the pristine release and green with it"
 
 
 def proved(
-    there: Settings,
+    candidate: Settings,
     ui: Terminal,
     carried: Sequence[Carried],
     unclear: Mapping[str, tuple[str, str]],
-    known: tuple[str, ...],
+    proved_before: tuple[str, ...],
 ) -> tuple[list[Carried], tuple[str, ...]]:
     """Prove what only the syntax tree could place: red on the pristine release (already seen), green with it.
 
@@ -133,7 +133,7 @@ def proved(
 
     Args:
         unclear: the patches whose proof is not red on the pristine release.
-        known: digests of the patches that were proved before, up to and with each.
+        proved_before: digests of the patches that were proved before, up to and with each.
 
     Returns:
         The rows, and what is known now.
@@ -144,25 +144,25 @@ def proved(
             rows.append(row)
             continue
         digest = sha256_bytes(b"".join(one.patch.data for one in (*rows, row) if one.patch))
-        if digest in known:
+        if digest in proved_before:
             rows.append(replace(row, why=_PROVED))
             continue
         if row.name in unclear:
             rows.append(refused(row, f"only its proof could say whether it is right, and {unclear[row.name][1]}"))
-            return rows, known
+            return rows, proved_before
         patches = [one.patch for one in (*rows, row) if one.patch]
         with (
-            _tree(there, ui, patches) as tree,
+            _tree(candidate, ui, patches) as tree,
             ui.step("proof", f"Proving {row.name}, which only the syntax tree could place"),
         ):
-            done = _run(there, row.patch, tree)
+            done = _run(candidate, row.patch, tree)
         if done.green:
             rows.append(replace(row, why=_PROVED))
-            known = (*known, digest)
+            proved_before = (*proved_before, digest)
             continue
         rows.append(refused(row, f"its proof fails with it: {''.join(done.said.strip().splitlines()[-1:])}"))
-        return rows, known
-    return rows, known
+        return rows, proved_before
+    return rows, proved_before
 
 
 def refused(row: Carried, why: str) -> Carried:

@@ -41,12 +41,12 @@ def of_range(settings: Settings, ui: Terminal, first: str, last: str | None) -> 
     low, high = version(first), version(last) if last else None
     where = package_index.configured(settings)
     listed, _ = package_index.listing(where, package_index.session(where))
-    wanted = [one for one in listed if low <= version(one.version) and (high is None or version(one.version) <= high)]
-    if len(wanted) < 2:
+    in_range = [one for one in listed if low <= version(one.version) and (high is None or version(one.version) <= high)]
+    if len(in_range) < 2:
         raise UsageError(
             f"The index has fewer than two stable releases from {first} on.", remedy="Try an older --from."
         )
-    locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in wanted]
+    locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in in_range]
     with ui.step("releases", f"Having {len(locks)} releases at hand"):
         return [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
 

@@ -179,11 +179,11 @@ def page(report: RebaseReport) -> str:
     for row in report.rows:
         after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
         tag = f"<span class=tag style='background:{COLORS.get(row.outcome, '#6e7781')}'>{row.outcome}</span>"
-        said = html.escape("\n".join(part for part in (row.review, row.why) if part)).replace("\n", "<br>")
+        words = html.escape("\n".join(part for part in (row.review, row.why) if part)).replace("\n", "<br>")
         if row.interdiff:
-            said += f"<details><summary>interdiff</summary><pre>{_colored(row.interdiff)}</pre></details>"
+            words += f"<details><summary>interdiff</summary><pre>{_colored(row.interdiff)}</pre></details>"
         name, before = html.escape(row.name), f"+{row.before[0]} −{row.before[1]}"
-        out.append(f"<tr><td>{name}<td>{tag}<td>{row.method}<td>{before}<td>{after}<td>{said}</tr>")
+        out.append(f"<tr><td>{name}<td>{tag}<td>{row.method}<td>{before}<td>{after}<td>{words}</tr>")
     out.append("</table>")
     if report.checks:
         out.append("<h2>Gate</h2><table><tr><th>check<th>result<th>seconds<th></tr>")

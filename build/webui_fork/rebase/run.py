@@ -60,10 +60,10 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
         UsageError: the checkout is dirty. ConflictError: another rebase is under way, or a patch needs a person.
         GateError: a check failed. SourceError: no release can be had. ToolError: git fails.
     """
-    if held := rebase_state.read(settings):
+    if under_way := rebase_state.read(settings):
         raise ConflictError(
-            f"A rebase to {held.lock.version} is under way"
-            + (f"; it waits for a person at patches/{held.conflict}." if held.conflict else "."),
+            f"A rebase to {under_way.lock.version} is under way"
+            + (f"; it waits for a person at patches/{under_way.conflict}." if under_way.conflict else "."),
             remedy="Go on with `nox -s rebase -- --continue`, or take it back with `nox -s rebase -- --abort`.",
         )
     head = git.require_clean(settings)
@@ -116,11 +116,11 @@ def _decided(settings: Settings, ui: Terminal, state: State, *, skip: bool, earl
     if earlier:
         rebase_conflict.take_earlier(settings, state.parent)
     accept = accept or earlier  # it was a person's decision once
-    made = rebase_conflict.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch, accept=accept)
-    cherry_pick.by_hand(job.ends, patch, made.data, state.parent)  # what can't go on is not remembered either
+    resolution = rebase_conflict.resolution(settings, job.ends.repo, patch, state.parent, job.new.epoch, accept=accept)
+    cherry_pick.by_hand(job.ends, patch, resolution.data, state.parent)  # what can't go on is not remembered either
     name = rebase_conflict.key(job.ends.repo, patch, before, job.tree.commits[number], state.parent)
-    write_atomic(rebase_conflict.remembered(settings, name), made.data)
-    return replace(clean, resolved=(*state.resolved, (patch.name, made.data.decode())))
+    write_atomic(rebase_conflict.remembered(settings, name), resolution.data)
+    return replace(clean, resolved=(*state.resolved, (patch.name, resolution.data.decode())))
 
 
 def abort(settings: Settings) -> str:
@@ -294,10 +294,10 @@ def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried]
     parent = done[-1] if done else job.ends.new
     merge = cherry_pick.merger(job.ends.repo, job.ends.new, settings.environ)
     with ui.step("cause", "Looking for the release that brought the conflict"):
-        found = rebase_conflict.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
+        cause = rebase_conflict.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
     known = rebase_conflict.remembered(settings, rebase_conflict.key(job.ends.repo, patch, before, after, parent))
     earlier = known if known.exists() else None
-    conflict = rebase_conflict.Conflict(patch, row, before, after, parent, found, earlier)
+    conflict = rebase_conflict.Conflict(patch, row, before, after, parent, cause, earlier)
     words = rebase_conflict.lay_out(settings, job.ends.repo, conflict)
     rebase_state.write(settings, replace(job.state, conflict=row.name, parent=parent))
     _write(settings, replace(_report(job, carried, "conflict", ui), conflict=words))
@@ -329,10 +329,10 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
         if len(inner) > _MANY:
             return ends
         locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in inner]
-        found = [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
+        releases = [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
     except SourceError:
         return ends
-    return [ends[0], *found, ends[1]]
+    return [ends[0], *releases, ends[1]]
 
 
 def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:

@@ -21,13 +21,13 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
     where = package_index.configured(settings)
     with ui.step("index", "Asking the index for releases"):
         releases, _ = package_index.listing(where, package_index.session(where))
-    found = package_index.pick(releases, version)
-    if found.version == old.version or (version is None and Version(found.version) < Version(old.version)):
+    picked = package_index.pick(releases, version)
+    if picked.version == old.version or (version is None and Version(picked.version) < Version(old.version)):
         return None
     pin = None
     if old.git:
-        pin = GitPin(old.git.remote, _tag(settings, old.git.remote, found.version))
-    return Lock(found.version, found.time, found.sdist, found.wheel, pin, ())
+        pin = GitPin(old.git.remote, _tag(settings, old.git.remote, picked.version))
+    return Lock(picked.version, picked.time, picked.sdist, picked.wheel, pin, ())
 
 
 def _tag(settings: Settings, remote: str, version: str) -> str:

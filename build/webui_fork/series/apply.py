@@ -109,19 +109,19 @@ def apply(repo: Repo, release: str, patches: Sequence[Patch], epoch: int, *, che
         SeriesError: a patch is not in canonical form.
     """
     listed = repo.git.for_each_ref("refs/stack", format="%(refname:lstrip=2) %(objectname)")
-    known = dict(line.split(" ") for line in listed.splitlines())
+    applied_before = dict(line.split(" ") for line in listed.splitlines())
     parent, key = release, release
     commits: list[str] = []
     problems: list[Problem] = []
     for patch in patches:
         key = _key(key, patch)
-        commit = known.get(key)
+        commit = applied_before.get(key)
         if commit is None:
             commit = _commit(repo, parent, patch, epoch)
-            found = _check(repo, commit, patch)
-            if not found:  # only a good commit is remembered
+            breaches = _check(repo, commit, patch)
+            if not breaches:  # only a good commit is remembered
                 repo.git.update_ref(f"refs/stack/{key}", commit)
-            problems += found if check else []
+            problems += breaches if check else []
         commits.append(commit)
         parent = commit
     refuse(problems)
@@ -171,22 +171,22 @@ def _commit(repo: Repo, parent: str, patch: Patch, epoch: int) -> str:
 
 def _explain(repo: Repo, parent: str, patch: Patch, stderr: str) -> ApplyError:
     """Say which hunk failed and what stands there now."""
-    said = [line.strip() for line in stderr.splitlines() if "error:" in line]
+    errors = [line.strip() for line in stderr.splitlines() if "error:" in line]
     remedy = (
         "Carry it over: `nox -s patches -- apply --upto-failure`, make the change in the tree it names, commit, "
         "then `nox -s patches -- export`."
     )
     match = _FAILED.search(stderr)
-    found = series_patch.failing_hunk(patch, match.group(1), int(match.group(2))) if match else None
-    if not match or not found:
-        return ApplyError(f"patches/{patch.name} does not apply.", why="\n".join(said), remedy=remedy)
-    number, hunk = found
+    failing = series_patch.failing_hunk(patch, match.group(1), int(match.group(2))) if match else None
+    if not match or not failing:
+        return ApplyError(f"patches/{patch.name} does not apply.", why="\n".join(errors), remedy=remedy)
+    number, hunk = failing
     path = match.group(1)
     line, excerpt = series_patch.nearest(hunk, (repo.read_file(parent, path) or b"").decode(errors="replace"))
-    wanted = "\n".join("       | " + str(row).rstrip("\n") for row in hunk if not row.is_added)
+    expected = "\n".join("       | " + str(row).rstrip("\n") for row in hunk if not row.is_added)
     return ApplyError(
         f"patches/{patch.name} does not apply: hunk {number} of {path} (at line {hunk.source_start}).",
-        why=f"It expects:\n{wanted}\nNearest lines of the file, from line {line}:\n{excerpt}",
+        why=f"It expects:\n{expected}\nNearest lines of the file, from line {line}:\n{excerpt}",
         remedy=remedy,
     )
 
@@ -219,9 +219,9 @@ def changes(repo: Repo, tree: PatchedTree) -> tuple[Change, ...]:
     """Return what the series as a whole changes in the release, in path order."""
     listed = repo.git.diff_tree("-r", "-z", "--no-renames", tree.release, tree.head, strip_newline_in_stdout=False)
     parts = listed.split("\0")
-    found = []
+    changed = []
     for head, path in zip(parts[0::2], parts[1::2], strict=False):
         _, mode, _, name, status = head.split(" ")
         data = None if status == "D" else repo.read_blob(name)
-        found.append(Change(path, int(mode, 8), data))
-    return tuple(sorted(found, key=lambda change: change.path))
+        changed.append(Change(path, int(mode, 8), data))
+    return tuple(sorted(changed, key=lambda change: change.path))

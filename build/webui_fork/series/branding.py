@@ -33,12 +33,12 @@ def protected_line(line: str) -> bool:
 def regions(text: str) -> tuple[str, ...]:
     """Return what upstream marks as covered by its licence: each mark with the lines up to the next blank one."""
     lines = text.splitlines()
-    found = []
+    ranges = []
     for start, line in enumerate(lines):
         if _MARK in line:
             end = next((i for i in range(start, len(lines)) if not lines[i].strip()), len(lines))
-            found.append("\n".join(lines[start : min(end, start + _REGION)]))
-    return tuple(found)
+            ranges.append("\n".join(lines[start : min(end, start + _REGION)]))
+    return tuple(ranges)
 
 
 def text_problem(path: str, before: str, after: str) -> str:

@@ -26,16 +26,16 @@ def check(repo: Repo, tree: apply.PatchedTree, spec: ImageSpec | RegistrySpec) -
     if isinstance(spec, RegistrySpec):  # the base brings its own files and variables
         return
     paths = repo.paths(tree.release)
-    found = branding.image_problems(
+    broken = branding.image_problems(
         filter(None, paths),
         spec.place,
         [copy.path for copy in spec.copies if copy.origin == "release"],
         [copy.to.strip("/") for copy in spec.copies if copy.origin == "image"],
         [item.partition("=")[0] for item in spec.run["Env"]],
     )
-    if found:
+    if broken:
         raise ImageError(
             f"{spec.folder / 'image.toml'} touches Open WebUI's branding, which its licence (clause 4) forbids.",
-            why="\n".join(found),
+            why="\n".join(broken),
             remedy="Take that out of image.toml.",
         )

@@ -69,7 +69,7 @@ def overview(patches: Sequence[Patch]) -> str:
 def pages(patches: Sequence[Patch], blob: str) -> dict[str, str]:
     """Return the pages of a series by their path below docs/."""
     hooks = hook_lines(patches)
-    made = {
+    by_path = {
         f"patches/{patch.name.removesuffix('.patch')}.md": page(patch, hooks[patch.name], blob) for patch in patches
     }
-    return {"patches/index.md": overview(patches), **made}
+    return {"patches/index.md": overview(patches), **by_path}

@@ -99,7 +99,7 @@ def order(text: str, present: Iterable[str]) -> tuple[tuple[str, ...], list[Prob
     """
     names: list[str] = []
     problems: list[Problem] = []
-    there = set(present)
+    files = set(present)
     for number, raw in enumerate(text.splitlines(), 1):
         name = raw.split("#")[0].strip()
         if not name:
@@ -109,12 +109,12 @@ def order(text: str, present: Iterable[str]) -> tuple[tuple[str, ...], list[Prob
             problems.append(Problem(where, "name", f"{name!r} is not a name like trim-base-url.patch"))
         elif name in names:
             problems.append(Problem(where, "listed-once", f"{name} is listed twice"))
-        elif name not in there:
+        elif name not in files:
             problems.append(Problem(where, "missing", f"{name} is listed, but patches/{name} does not exist"))
         else:
             names.append(name)
     unlisted = "is not in patches/series: add its line there, or delete the file"
-    problems += [Problem(f"patches/{name}", "unlisted", unlisted) for name in sorted(there - set(names))]
+    problems += [Problem(f"patches/{name}", "unlisted", unlisted) for name in sorted(files - set(names))]
     return tuple(names), problems
 
 
@@ -183,15 +183,15 @@ def admitting(patch: Patch, version: str) -> Patch:
 
 
 def _fields(body: str) -> tuple[tuple[str, str], ...]:
-    found: list[tuple[str, str]] = []
+    fields: list[tuple[str, str]] = []
     for line in body.splitlines():
         match = _FIELD.fullmatch(line)
         if match:
-            found.append((match.group(1), match.group(2).strip()))
-        elif line.startswith(" ") and found:
-            key, value = found[-1]
-            found[-1] = (key, (value + "\n" + ("" if line.strip() == "." else line[1:])).strip("\n"))
-    return tuple(found)
+            fields.append((match.group(1), match.group(2).strip()))
+        elif line.startswith(" ") and fields:
+            key, value = fields[-1]
+            fields[-1] = (key, (value + "\n" + ("" if line.strip() == "." else line[1:])).strip("\n"))
+    return tuple(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,17 +291,17 @@ def nearest(hunk: Hunk, text: str) -> tuple[int, str]:
     Returns:
         The line number (from 1) and an excerpt with line numbers; (0, "") for an empty file.
     """
-    wanted = [line.value.strip() for line in hunk if not line.is_added]
+    expected = [line.value.strip() for line in hunk if not line.is_added]
     lines = text.splitlines()
-    if not lines or not wanted:
+    if not lines or not expected:
         return 0, ""
-    targets = {value for value in wanted if len(value) > 3}
+    targets = {value for value in expected if len(value) > 3}
     best, best_score = 0, (-1.0, 0)
-    for start in range(max(1, len(lines) - len(wanted) + 1)):
-        window = [line.strip() for line in lines[start : start + len(wanted)]]
-        in_place = sum(a == b for a, b in zip(window, wanted, strict=False))
+    for start in range(max(1, len(lines) - len(expected) + 1)):
+        window = [line.strip() for line in lines[start : start + len(expected)]]
+        in_place = sum(a == b for a, b in zip(window, expected, strict=False))
         score = (in_place + 0.5 * len(targets.intersection(window)), -abs(start + 1 - hunk.source_start))
         if score > best_score:
             best, best_score = start, score
-    shown = lines[best : best + len(wanted)]
+    shown = lines[best : best + len(expected)]
     return best + 1, "\n".join(f"{best + 1 + i:6d} | {line}" for i, line in enumerate(shown[:12]))

@@ -71,17 +71,17 @@ class Apt:
     env: Mapping[str, str]
     mirrors: Mirrors
 
-    def install_list(self, wanted: list[str]) -> list[Deb]:
+    def install_list(self, names: list[str]) -> list[Deb]:
         """Resolve packages and all they depend on, on an empty system, without recommendations.
 
         Args:
-            wanted: package names or apt patterns.
+            names: package names or apt patterns.
 
         Raises:
             ToolError: they can't be resolved.
         """
-        asked = ["apt-get", "install", "--print-uris", "-qq", "--yes", *wanted]
-        listed = process.run(asked, env=self.env, doing="resolve the Debian packages").stdout
+        argv = ["apt-get", "install", "--print-uris", "-qq", "--yes", *names]
+        listed = process.run(argv, env=self.env, doing="resolve the Debian packages").stdout
         archives: dict[tuple[str, str], str] = {}
         for uri, file in _URI.findall(listed):
             in_security = self.mirrors.security is not None and uri.startswith(self.mirrors.security + "/")
@@ -90,12 +90,12 @@ class Apt:
         if not archives:
             raise ToolError("apt resolved no package.", why=listed[-500:])
         # what --print-uris gives as checksum differs between versions of apt
-        asked = ["apt-cache", "show", *(f"{name}={version}" for name, version in archives)]
-        found = []
-        for stanza in process.run(asked, env=self.env).stdout.split("\n\n"):
+        argv = ["apt-cache", "show", *(f"{name}={version}" for name, version in archives)]
+        debs = []
+        for stanza in process.run(argv, env=self.env).stdout.split("\n\n"):
             field = dict(re.findall(r"^(Package|Version|SHA256|Size|Filename): (.+)$", stanza, re.MULTILINE))
             if archive := archives.pop((field.get("Package", ""), field.get("Version", "")), None):
-                found.append(
+                debs.append(
                     Deb(
                         field["Package"],
                         field["Version"],
@@ -107,7 +107,7 @@ class Apt:
                 )
         if archives:
             raise ToolError(f"apt knows no checksum of {', '.join(name for name, _ in archives)}.")
-        return sorted(found, key=lambda deb: deb.name)
+        return sorted(debs, key=lambda deb: deb.name)
 
     def download(self, package: str, folder: Path) -> Path:
         """Download one package, checked by apt against the archive's signature; return the file.

@@ -152,7 +152,7 @@ def wheel_files(path: Path, name: str, under: str) -> Iterator[list[WheelFile]]:
     prefix = under.rstrip("/") + "/"
     try:
         with zipfile.ZipFile(path) as wheel:
-            found = []
+            files = []
             for info in wheel.infolist():
                 if info.is_dir() or not info.filename.startswith(prefix):
                     continue
@@ -161,9 +161,9 @@ def wheel_files(path: Path, name: str, under: str) -> Iterator[list[WheelFile]]:
                 if kind not in (0, 0o100000):
                     raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
                 budget.spend(inside, info.file_size)
-                found.append(WheelFile(inside, info.file_size, partial(wheel.read, info)))
-            if not found:
+                files.append(WheelFile(inside, info.file_size, partial(wheel.read, info)))
+            if not files:
                 raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")
-            yield found
+            yield files
     except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
         raise ArchiveError(f"{name} is damaged or not a wheel.", why=str(error), remedy=_REMEDY) from error

@@ -74,10 +74,10 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
     Raises:
         DriftError: a package is gone and ``locked`` is true. SourceError: no mirror answers.
     """
-    found = _fetch_all(settings, lock, ui)
-    gone = [deb for deb, file in found.items() if file is None]
+    fetched = _fetch_all(settings, lock, ui)
+    gone = [deb for deb, file in fetched.items() if file is None]
     if not gone:
-        return Fetched(lock.debs, tuple(file for file in found.values() if file), ())
+        return Fetched(lock.debs, tuple(file for file in fetched.values() if file), ())
     names = ", ".join(f"{deb.name} {deb.version}" for deb in gone)
     if locked:
         raise DriftError(
@@ -102,13 +102,13 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
 
 
 def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, Path | None]:
-    found: dict[Deb, Path | None] = {}
+    files: dict[Deb, Path | None] = {}
     for deb in lock.debs:
         path = download.cached(settings.cache, deb.sha256)
-        found[deb] = path if path.exists() else None
-    missing = [deb for deb, path in found.items() if path is None]
+        files[deb] = path if path.exists() else None
+    missing = [deb for deb, path in files.items() if path is None]
     if not missing:
-        return found
+        return files
     import requests
 
     roots = _roots(settings, lock)
@@ -121,8 +121,8 @@ def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, 
             return path
 
         with ThreadPoolExecutor(4) as pool:
-            found.update(zip(missing, pool.map(one, missing), strict=True))
-    return found
+            files.update(zip(missing, pool.map(one, missing), strict=True))
+    return files
 
 
 def _roots(settings: Settings, lock: DebianLock) -> dict[str, list[str]]:

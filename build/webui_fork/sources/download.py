@@ -74,7 +74,7 @@ def checked_sha256(text: str) -> str:
 
 
 def download(
-    session: requests.Session, wanted: Wanted, cache: Path, ui: Terminal, *, pause: float = 1.0, quiet: bool = False
+    session: requests.Session, file: Wanted, cache: Path, ui: Terminal, *, pause: float = 1.0, quiet: bool = False
 ) -> Path:
     """Return the path of a file with the wanted digest, downloading what the cache lacks.
 
@@ -88,25 +88,25 @@ def download(
         SourceError: the server can't be reached or keeps failing.
         CacheError, DiskFullError: the cache can't be written.
     """
-    target = cached(cache, wanted.sha256)
-    if target.exists() and (wanted.size is None or target.stat().st_size == wanted.size):
+    target = cached(cache, file.sha256)
+    if target.exists() and (file.size is None or target.stat().st_size == file.size):
         return target
     ensure_folder(target.parent)
     part = target.with_name(target.name + ".part")
-    with exclusive(cache / "locks" / wanted.sha256, f"the download of {wanted.name}", ui.say):
-        if target.exists() and (wanted.size is None or target.stat().st_size == wanted.size):
+    with exclusive(cache / "locks" / file.sha256, f"the download of {file.name}", ui.say):
+        if target.exists() and (file.size is None or target.stat().st_size == file.size):
             return target
         resumed = part.exists()
-        _fill(session, wanted, part, ui, pause, quiet)
-        if resumed and sha256_file(part) != "sha256:" + wanted.sha256:
+        _fill(session, file, part, ui, pause, quiet)
+        if resumed and sha256_file(part) != "sha256:" + file.sha256:
             part.unlink()  # the old half may have been another file's: once more from the start
-            _fill(session, wanted, part, ui, pause, quiet)
-        found = sha256_file(part)
-        if found != "sha256:" + wanted.sha256:
+            _fill(session, file, part, ui, pause, quiet)
+        digest = sha256_file(part)
+        if digest != "sha256:" + file.sha256:
             part.unlink()
             raise DigestError(
-                f"{wanted.name} is not the pinned file.",
-                why=f"Pinned sha256:{wanted.sha256}, downloaded {found} from {redact(wanted.url)}.",
+                f"{file.name} is not the pinned file.",
+                why=f"Pinned sha256:{file.sha256}, downloaded {digest} from {redact(file.url)}.",
                 remedy="Do not use this mirror before you know why. If upstream's own file really changed, "
                 "review it and run `nox -s lock`.",
             )
@@ -114,42 +114,42 @@ def download(
     return target
 
 
-def _fill(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal, pause: float, quiet: bool) -> None:
+def _fill(session: requests.Session, file: Wanted, part: Path, ui: Terminal, pause: float, quiet: bool) -> None:
     why = ""
     for attempt in range(TRIES):
         try:
-            _attempt(session, wanted, part, ui, quiet)
+            _attempt(session, file, part, ui, quiet)
             return
         except _TransientError as error:
             why = str(error)
             if attempt + 1 < TRIES:
                 wait = min(error.wait if error.wait is not None else pause * 2**attempt, MAX_WAIT)
-                ui.say(f"{wanted.name}: {why}; trying again in {wait:g} s")
+                ui.say(f"{file.name}: {why}; trying again in {wait:g} s")
                 time.sleep(wait)
     raise SourceError(
-        f"Could not download {wanted.name} from {redact(wanted.url)}.",
+        f"Could not download {file.name} from {redact(file.url)}.",
         why=f"{why} ({TRIES} tries)",
         remedy="Check the network, the proxy variables and the index; the next run goes on where this one stopped.",
     )
 
 
-def _attempt(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal, quiet: bool) -> None:
+def _attempt(session: requests.Session, file: Wanted, part: Path, ui: Terminal, quiet: bool) -> None:
     import requests
 
     have = part.stat().st_size if part.exists() else 0
-    if wanted.size is not None:
-        if have == wanted.size:
+    if file.size is not None:
+        if have == file.size:
             return
-        if have > wanted.size:
+        if have > file.size:
             part.unlink()
             have = 0
     # identity: a proxy must not hand us the file compressed
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     try:
-        with session.get(wanted.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        with session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             status = response.status_code
             if status in (404, 410):
-                raise NotFoundError(f"{redact(wanted.url)} does not exist (HTTP {status}).")
+                raise NotFoundError(f"{redact(file.url)} does not exist (HTTP {status}).")
             if status in _RETRIED:
                 raise _TransientError(f"the server answered HTTP {status}", _retry_after(response))
             if status == 416:
@@ -157,33 +157,33 @@ def _attempt(session: requests.Session, wanted: Wanted, part: Path, ui: Terminal
                 raise _TransientError("the server refused to resume", 0.0)
             if status not in (200, 206):
                 raise SourceError(
-                    f"Could not download {wanted.name}: {redact(wanted.url)} answered HTTP {status}.",
+                    f"Could not download {file.name}: {redact(file.url)} answered HTTP {status}.",
                     remedy="Check the index or mirror that your pip/uv settings name, and its credentials.",
                 )
             appending = status == 206
-            total = wanted.size or int(response.headers.get("Content-Length") or 0)
+            total = file.size or int(response.headers.get("Content-Length") or 0)
             with ExitStack() as stack:
                 advance: Advance = ignore
                 if not quiet:
-                    advance = stack.enter_context(ui.bar(f"Downloading {wanted.name}", total))
+                    advance = stack.enter_context(ui.bar(f"Downloading {file.name}", total))
                 advance(have if appending else 0)
-                _write(response, part, appending, wanted, advance)
+                _write(response, part, appending, file, advance)
     except (requests.RequestException, ConnectionError) as error:
-        raise _TransientError(type(error).__name__ + ": " + redact_text(str(error), wanted.url)) from error
+        raise _TransientError(type(error).__name__ + ": " + redact_text(str(error), file.url)) from error
 
 
-def _write(response: requests.Response, part: Path, appending: bool, wanted: Wanted, advance: Advance) -> None:
+def _write(response: requests.Response, part: Path, appending: bool, expected: Wanted, advance: Advance) -> None:
     written = part.stat().st_size if appending else 0
     try:
         with part.open("ab" if appending else "wb") as file:
             for chunk in response.iter_content(_CHUNK):
                 written += len(chunk)
-                if wanted.size is not None and written > wanted.size:
+                if expected.size is not None and written > expected.size:
                     file.close()
                     part.unlink()
                     raise DigestError(
-                        f"{wanted.name} is longer than the pinned {wanted.size} bytes.",
-                        why=f"{redact(wanted.url)} kept sending; nothing of it was kept.",
+                        f"{expected.name} is longer than the pinned {expected.size} bytes.",
+                        why=f"{redact(expected.url)} kept sending; nothing of it was kept.",
                         remedy="The mirror or a proxy in between is broken or hostile: use another one.",
                     )
                 file.write(chunk)
@@ -192,8 +192,8 @@ def _write(response: requests.Response, part: Path, appending: bool, wanted: Wan
         if isinstance(error, ConnectionError) or error.errno is None:
             raise  # the network's, not the disk's (requests' errors are OSErrors too)
         raise from_os_error(error, f"write {part}") from error
-    if wanted.size is not None and written < wanted.size:
-        raise _TransientError(f"the connection ended after {written} of {wanted.size} bytes", 0.0)
+    if expected.size is not None and written < expected.size:
+        raise _TransientError(f"the connection ended after {written} of {expected.size} bytes", 0.0)
 
 
 def _retry_after(response: requests.Response) -> float | None:

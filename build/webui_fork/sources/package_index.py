@@ -39,13 +39,13 @@ class Index:
 
     def uv_variables(self) -> dict[str, str]:
         """Return the variables that make uv look where pip would: URLs have passwords, so no arguments."""
-        found = {"UV_DEFAULT_INDEX": self.url} if self.url else {}
+        variables = {"UV_DEFAULT_INDEX": self.url} if self.url else {}
         # uv takes no local folder for an index
         if extra := [url for url in self.extra if not url.startswith("file:")]:
-            found |= {"UV_INDEX": " ".join(extra), "UV_INDEX_STRATEGY": "unsafe-best-match"}
+            variables |= {"UV_INDEX": " ".join(extra), "UV_INDEX_STRATEGY": "unsafe-best-match"}
         if self.find_links:
-            found["UV_FIND_LINKS"] = ",".join(self.find_links)
-        return found
+            variables["UV_FIND_LINKS"] = ",".join(self.find_links)
+        return variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +72,16 @@ def _pip_config(environ: Mapping[str, str]) -> dict[str, str]:
         listed = process.run([sys.executable, "-m", "pip", "config", "list"], env=environ, timeout=30).stdout
     except ToolError:
         return {}
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         section, _, option = key.partition(".")
         # pip: environment over [install] over [global]
         rank = {"global": 0, "install": 1, ":env:": 2}.get(section)
-        if rank is not None and rank >= int(found.get("rank " + option, "0")):
-            found[option] = value.strip().strip("'").replace("\\n", " ")
-            found["rank " + option] = str(rank)
-    return found
+        if rank is not None and rank >= int(values.get("rank " + option, "0")):
+            values[option] = value.strip().strip("'").replace("\\n", " ")
+            values["rank " + option] = str(rank)
+    return values
 
 
 def configured(settings: Settings) -> Index:
@@ -109,16 +109,16 @@ def session(index: Index) -> requests.Session:
     """
     import requests
 
-    made = requests.Session()
+    http = requests.Session()
     if index.ca_bundle:
         if not Path(index.ca_bundle).exists():
             raise UsageError(
                 f"The CA bundle {index.ca_bundle} does not exist.",
                 remedy="Check SSL_CERT_FILE, REQUESTS_CA_BUNDLE and pip's `cert`.",
             )
-        made.verify = index.ca_bundle
-    made.headers["User-Agent"] = "webui-fork"
-    return made
+        http.verify = index.ca_bundle
+    http.headers["User-Agent"] = "webui-fork"
+    return http
 
 
 def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:

@@ -140,7 +140,7 @@ def _install(settings: Settings, name: str, tool: Tool, ui: Terminal) -> Path:
                 process.run(install, env=env)
             except ToolError as error:
                 raise _missing(name, tool, error.why) from error
-    found = _on_path(settings, tool)
-    if not found:
+    program = _on_path(settings, tool)
+    if not program:
         raise _missing(name, tool, f"the package {tool.package} did not bring it")
-    return found
+    return program

@@ -33,9 +33,9 @@ class Source:
     wheel: Path
 
 
-def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[Path]:
+def _pinned(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> list[Path]:
     """Return cached files, asking the index only for those that are missing."""
-    missing = [f for f in wanted if not download.cached(settings.cache, f.sha256).exists()]
+    missing = [f for f in pins if not download.cached(settings.cache, f.sha256).exists()]
     if missing:
         from webui_fork.sources import package_index
 
@@ -50,7 +50,7 @@ def _pinned(settings: Settings, wanted: list[PinnedFile], ui: Terminal) -> list[
                 )
             asked = download.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
             download.download(http, asked, settings.cache, ui)
-    return [download.cached(settings.cache, f.sha256) for f in wanted]
+    return [download.cached(settings.cache, f.sha256) for f in pins]
 
 
 def _quoted(path: str) -> bytes:

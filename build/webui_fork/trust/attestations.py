@@ -56,14 +56,16 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     )
 
 
-def of_variant(settings: Settings, made: Made) -> Statements:
+def of_variant(settings: Settings, variant_image: Made) -> Statements:
     """Write the provenance of a variant: its base, by digest, stands for all that is in it, so there is no SBOM."""
-    request, base = made.request, made.request.base
+    request, base = variant_image.request, variant_image.request.base
     base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
     others = (base_input, *files(settings, request.spec))
     parameters = (("variant", request.variant.name), ("base", str(base)))
-    known = facts(settings, request.spec, request.lock, request.patches, made.appended.images, others, parameters)
-    return Statements(None, provenance.write(known))
+    claims = facts(
+        settings, request.spec, request.lock, request.patches, variant_image.appended.images, others, parameters
+    )
+    return Statements(None, provenance.write(claims))
 
 
 def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
@@ -165,7 +167,7 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
     locked = {
         _key(name, number): sha256 for name, number, sha256 in requirements_lock.pins(inputs.packaged.requirements)
     }
-    found: list[Package] = []
+    packages: list[Package] = []
     strangers: list[str] = []
     target = inputs.spec.python.target.strip("/")
     for named in built.image.layers:
@@ -177,10 +179,10 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
             installed = package.kind == "deb" or any(path.count("/") == target.count("/") + 2 for path in package.paths)
             if not sha256 and installed and package.kind != "npm":
                 strangers.append(f"{package.name} {package.version}")
-            found.append(replace(package, sha256=sha256))
+            packages.append(replace(package, sha256=sha256))
     if strangers:
         raise ImageError("The image has packages that no lock names.", why=", ".join(strangers))
-    return tuple(found)
+    return tuple(packages)
 
 
 def _key(name: str, number: str) -> tuple[str, str]:

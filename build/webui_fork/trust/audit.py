@@ -58,43 +58,43 @@ class Finding:
 
 def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
     """Return what OSV can be asked about an SBOM's components: Debian's source packages, and Python distributions."""
-    found = set()
+    queried = set()
     for purl in _purls(sbom.get("components"), "purl"):
         qualifiers: dict[str, str] = {**purl.qualifiers}  # its stubs allow a string, its parser gives a mapping
         if purl.type == "pypi":
-            found.add(Queried("PyPI", purl.name, str(purl.version)))
+            queried.add(Queried("PyPI", purl.name, str(purl.version)))
         elif purl.type == "npm":
             name = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name
-            found.add(Queried("npm", name, str(purl.version)))
+            queried.add(Queried("npm", name, str(purl.version)))
         elif purl.type == "deb":
             source, _, version = qualifiers.get("upstream", purl.name).partition("@")
             release = qualifiers.get("distro", "").removeprefix("debian-")
             # a binary rebuild (+b1) has its source's version
-            found.add(Queried(f"Debian:{release}", source, version or re.sub(r"\+b\d+$", "", str(purl.version))))
-    return tuple(sorted(found, key=lambda item: (item.ecosystem, item.name, item.version)))
+            queried.add(Queried(f"Debian:{release}", source, version or re.sub(r"\+b\d+$", "", str(purl.version))))
+    return tuple(sorted(queried, key=lambda item: (item.ecosystem, item.name, item.version)))
 
 
 def _purls(rows: object, key: str) -> list[PackageURL]:
     """Return the purls of some rows; what has none is passed over."""
-    found = []
+    purls = []
     for row in rows if isinstance(rows, list) else ():
         value = row.get(key) if isinstance(row, dict) else None
         if isinstance(value, str) and value.startswith("pkg:"):
             with suppress(ValueError):
-                found.append(PackageURL.from_string(value))
-    return found
+                purls.append(PackageURL.from_string(value))
+    return purls
 
 
-def look_up(http: requests.Session, url: str, wanted: Iterable[Queried]) -> tuple[Finding, ...]:
+def look_up(http: requests.Session, url: str, packages: Iterable[Queried]) -> tuple[Finding, ...]:
     """Ask OSV about packages.
 
     Raises:
         AuditError: it can't be reached, or answers something else.
     """
-    asked = tuple(wanted)
+    queried = tuple(packages)
     hits: list[tuple[Queried, str]] = []
-    for start in range(0, len(asked), _BATCH):
-        part = asked[start : start + _BATCH]
+    for start in range(0, len(queried), _BATCH):
+        part = queried[start : start + _BATCH]
         pending = [(item, "") for item in part]
         for _page in range(_PAGES):
             if not pending:
@@ -169,11 +169,11 @@ def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding,
         vex: a CycloneDX document whose vulnerabilities have an analysis, and name the packages they affect by purl.
     """
     rows = vex.get("vulnerabilities")
-    known = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    statements = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     judged = []
     for finding in findings:
         words = ""
-        for row in known:
+        for row in statements:
             analysis = row.get("analysis")
             covered = any(_covers(purl, finding.package) for purl in _purls(row.get("affects"), "ref"))
             if covered and isinstance(analysis, dict) and row.get("id") in (finding.id, *finding.aliases):
@@ -201,11 +201,11 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...
 
     sbom = _document(settings.out / "sbom.cdx.json", "Run `nox -s build` first.")
     vex = _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
-    wanted = packages(sbom)
-    if not wanted:
+    queried = packages(sbom)
+    if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
-    with ui.step("osv", f"Asking about {len(wanted)} packages"), requests.Session() as http:
-        return judge(look_up(http, (url or OSV).rstrip("/"), wanted), vex)
+    with ui.step("osv", f"Asking about {len(queried)} packages"), requests.Session() as http:
+        return judge(look_up(http, (url or OSV).rstrip("/"), queried), vex)
 
 
 def _document(file: Path, remedy: str) -> dict[str, Any]:

@@ -36,11 +36,11 @@ def images(published: Image, rebuilt: Image) -> Iterator[str]:
     """Yield a line for each field of manifest and configuration that differs, layers' digests left out."""
     for name in ("manifest", "config"):
         pair = [getattr(image, name).parsed() for image in (published, rebuilt)]
-        for said in pair:
-            said.pop("layers", None)
-            said.pop("rootfs", None)
+        for document in pair:
+            document.pop("layers", None)
+            document.pop("rootfs", None)
             if name == "manifest":
-                said.pop("config", None)
+                document.pop("config", None)
         for line in values(*pair):
             yield f"{name}: {line}"
 
@@ -69,9 +69,9 @@ def layers(name: str, published: Path, rebuilt: Path) -> Iterator[str]:
 
 
 def _entries(path: Path) -> Mapping[str, Row]:
-    found: dict[str, Row] = {}
+    rows: dict[str, Row] = {}
     for info, data in read_entries(path):
-        found[info.name.rstrip("/")] = {
+        rows[info.name.rstrip("/")] = {
             "kind": _KINDS.get(info.type, str(info.type)),
             "mode": f"{info.mode:04o}",
             "owner": f"{info.uid}:{info.gid}",
@@ -80,4 +80,4 @@ def _entries(path: Path) -> Mapping[str, Row]:
             "size": info.size,
             "content": f"sha256:{hashlib.sha256(data).hexdigest()[:16]}…" if info.isreg() else "",
         }
-    return found
+    return rows

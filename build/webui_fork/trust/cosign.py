@@ -78,14 +78,14 @@ class Verifier:
     def arguments(self, what: str) -> list[str]:
         """Return cosign's arguments for verifying a reference or a layout (`oci:FOLDER`)."""
         if self.key:
-            found = ["--key", self.key, "--insecure-ignore-tlog=true"]
+            options = ["--key", self.key, "--insecure-ignore-tlog=true"]
         else:
-            found = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
+            options = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
         if self.major >= 3:
-            found.append("--new-bundle-format=false")
+            options.append("--new-bundle-format=false")
         if what.startswith(LAYOUT):
-            return [*found, "--local-image", what.removeprefix(LAYOUT)]
-        return [*found, *_registry_arguments(what, self.ca), what]
+            return [*options, "--local-image", what.removeprefix(LAYOUT)]
+        return [*options, *_registry_arguments(what, self.ca), what]
 
 
 def major(settings: Settings, cosign: Path) -> int:
@@ -265,7 +265,7 @@ def verification_error(settings: Settings, verifier: Verifier, what: str, digest
     Raises:
         SigningError: cosign can't be run.
     """
-    wanted = digest or _digest_of(what)
+    expected = digest or _digest_of(what)
     done = _verify(settings, verifier, ["verify"], what)
     if done.code:
         return _said(done)
@@ -273,7 +273,7 @@ def verification_error(settings: Settings, verifier: Verifier, what: str, digest
         signed = {row["critical"]["image"]["docker-manifest-digest"] for row in json.loads(done.stdout)}
     except (ValueError, KeyError, TypeError):
         return "cosign verified something that is no signature of an image"
-    return "" if wanted in signed else f"the signature is of {', '.join(sorted(map(str, signed)))}"
+    return "" if expected in signed else f"the signature is of {', '.join(sorted(map(str, signed)))}"
 
 
 def _digest_of(what: str) -> str:
@@ -299,14 +299,14 @@ def attested(settings: Settings, verifier: Verifier, what: str, kind: str, diges
     Raises:
         SigningError: cosign can't be run.
     """
-    wanted = (digest or _digest_of(what)).removeprefix("sha256:")
+    expected = (digest or _digest_of(what)).removeprefix("sha256:")
     done = _verify(settings, verifier, ["verify-attestation", "--type", kind], what)
     if done.code != 0:
         return Attested((), _said(done))
     try:
         envelopes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         statements = [json.loads(base64.b64decode(envelope["payload"])) for envelope in envelopes]
-        about = [row for row in statements if wanted in {subject["digest"]["sha256"] for subject in row["subject"]}]
+        about = [row for row in statements if expected in {subject["digest"]["sha256"] for subject in row["subject"]}]
         return Attested(
             tuple(row["predicate"] for row in about), "" if about else "the statements are of another image"
         )

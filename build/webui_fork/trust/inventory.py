@@ -58,22 +58,22 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
 
 def read(path: Path) -> tuple[Package, ...]:
     """Read a layer's blob; the packages come in a fixed order."""
-    found = _Found()
+    gathered = _Found()
     for info, content in oci_content.read_entries(path, _wanted):
         name = info.name.rstrip("/")
         if info.issym():
-            _alias(found, name, info.linkname)
+            _alias(gathered, name, info.linkname)
         elif name == _STATUS:
-            found.packages += _debian(content.decode())
+            gathered.packages += _debian(content.decode())
         elif match := _COPYRIGHT.fullmatch(name):
-            found.copyrights[match.group(1)] = copyright_licenses(content.decode(errors="replace"))
+            gathered.copyrights[match.group(1)] = copyright_licenses(content.decode(errors="replace"))
         elif _METADATA.fullmatch(name):
-            found.packages += _python(name, content.decode(errors="replace"))
+            gathered.packages += _python(name, content.decode(errors="replace"))
         elif name.endswith(".whl"):
-            found.packages += _wheel(name, content)
+            gathered.packages += _wheel(name, content)
         else:
-            found.packages += _npm(name, content)
-    ready = [_licensed(package, found) if package.kind == "deb" else package for package in found.packages]
+            gathered.packages += _npm(name, content)
+    ready = [_licensed(package, gathered) if package.kind == "deb" else package for package in gathered.packages]
     return tuple(sorted(ready, key=lambda package: (package.kind, package.name, package.version, package.paths)))
 
 
@@ -83,11 +83,11 @@ def _wanted(path: str) -> bool:
     return bool(whole or _COPYRIGHT.fullmatch(path) or _METADATA.fullmatch(path))
 
 
-def _alias(found: _Found, name: str, target: str) -> None:
+def _alias(gathered: _Found, name: str, target: str) -> None:
     """Remember that a package's documentation is another package's."""
     parts = PurePosixPath(name).parts
     if parts[:3] == ("usr", "share", "doc") and len(parts) == 4:
-        found.aliases[parts[3]] = PurePosixPath(target).name
+        gathered.aliases[parts[3]] = PurePosixPath(target).name
 
 
 def _debian(text: str) -> Iterable[Package]:
@@ -104,12 +104,12 @@ def _debian(text: str) -> Iterable[Package]:
             )
 
 
-def _licensed(package: Package, found: _Found) -> Package:
+def _licensed(package: Package, gathered: _Found) -> Package:
     name, seen = package.name, {package.name}
-    while name not in found.copyrights and (target := found.aliases.get(name)) and target not in seen:
+    while name not in gathered.copyrights and (target := gathered.aliases.get(name)) and target not in seen:
         seen.add(target)
         name = target
-    return Package(**{**asdict(package), "licenses": found.copyrights.get(name, ())})
+    return Package(**{**asdict(package), "licenses": gathered.copyrights.get(name, ())})
 
 
 def copyright_licenses(text: str) -> tuple[str, ...]:

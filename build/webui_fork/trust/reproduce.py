@@ -78,10 +78,10 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
 def _claim(settings: Settings, store: Reader, verifier: Verifier) -> Claim:
     if why := cosign.verification_error(settings, verifier, store.what, store.root.digest):
         raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
-    found = cosign.attested(settings, verifier, store.what, cosign.PROVENANCE, store.root.digest)
-    claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
+    attestation = cosign.attested(settings, verifier, store.what, cosign.PROVENANCE, store.root.digest)
+    claims = [claim for predicate in attestation.predicates if (claim := provenance.read(predicate))]
     if not claims:
-        raise VerifyError(f"{store.name} has no provenance that verifies.", why=found.why)
+        raise VerifyError(f"{store.name} has no provenance that verifies.", why=attestation.why)
     return claims[-1]
 
 
@@ -157,8 +157,8 @@ def _differences(store: Reader, rebuilt: Blob, layout: Path, work: Path) -> Iter
     """Yield what differs: fields of the roots, then of each platform's image, then the entries of its layers."""
     pairs = [(store.root, rebuilt)]
     if store.root.media_type in (model.INDEX, DOCKER_INDEX):
-        there, here = model.rows(store.root), model.rows(rebuilt)
-        if [row.get("platform") for row in there] != [row.get("platform") for row in here]:
+        published_rows, rebuilt_rows = model.rows(store.root), model.rows(rebuilt)
+        if [row.get("platform") for row in published_rows] != [row.get("platform") for row in rebuilt_rows]:
             yield "index: other platforms, or in another order"
             return
         pairs = [
@@ -166,12 +166,12 @@ def _differences(store: Reader, rebuilt: Blob, layout: Path, work: Path) -> Iter
                 store.manifest(model.descriptor(one).digest),
                 oci_layout.read_small(layout, model.descriptor(other).digest),
             )
-            for one, other in zip(there, here, strict=True)
+            for one, other in zip(published_rows, rebuilt_rows, strict=True)
         ]
-    for published, made in pairs:
+    for published, ours in pairs:
         one = model.image_of(published, reader.small(store, model.descriptor(published.parsed().get("config"))))
-        wanted = model.descriptor(made.parsed().get("config"))
-        other = model.image_of(made, oci_layout.read_small(layout, wanted.digest))
+        wanted = model.descriptor(ours.parsed().get("config"))
+        other = model.image_of(ours, oci_layout.read_small(layout, wanted.digest))
         yield from compare.images(one, other)
         yield from _layers(store, one, other, layout, work)
 

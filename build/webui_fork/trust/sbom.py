@@ -196,7 +196,7 @@ def _packages(material: Material) -> Iterable[Component]:
 
 def _licenses(words: Iterable[str]) -> list[License]:
     """Return licences as found; an expression stands alone, as CycloneDX has it."""
-    made = [LicenseFactory().make_from_string(word) for word in words]
-    if len(made) == 1:
-        return made
-    return [DisjunctiveLicense(name=item.value) if isinstance(item, LicenseExpression) else item for item in made]
+    licenses = [LicenseFactory().make_from_string(word) for word in words]
+    if len(licenses) == 1:
+        return licenses
+    return [DisjunctiveLicense(name=item.value) if isinstance(item, LicenseExpression) else item for item in licenses]

@@ -47,7 +47,7 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     """
     cosign, program = programs.find(settings, "cosign", ui), programs.find(settings, "registry", ui)
     signer = trust_cosign.signer(settings, cosign, ui)
-    said = attestations.of_build(settings, inputs, built, ui)
+    statements = attestations.of_build(settings, inputs, built, ui)
 
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Pushing the layer {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
@@ -55,26 +55,26 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        ExitStack() as held,
+        ExitStack() as stack,
     ):
         with ui.step("registry start"):
-            url = held.enter_context(local_registry.running(program, settings.cache / "registry", work))
-        registry = held.enter_context(Registry(url, inputs.spec.name))
+            url = stack.enter_context(local_registry.running(program, settings.cache / "registry", work))
+        registry = stack.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
             pushed = transfer.push(registry, built.image, inputs.tag, settings.cache, sending)
         with ui.step("cosign"):
-            made = seal(settings, signer, pushed.ref, said, work, inputs.spec.name)
+            changed = seal(settings, signer, pushed.ref, statements, work, inputs.spec.name)
         attached = transfer.attached(registry, built.image.digest)
     verifier = signer.verifier(settings)
     ref = f"{inputs.spec.name}@{built.image.digest}"
-    return Sealed(ref, verifier.who, made or pushed.new, said, attached)
+    return Sealed(ref, verifier.who, changed or pushed.new, statements, attached)
 
 
 def seal(
     settings: Settings,
     signer: Signer,
     ref: str,
-    said: Statements,
+    statements: Statements,
     work: Path,
     name: str,
     ca: str | None = None,
@@ -82,7 +82,7 @@ def seal(
     """Have a reference signed and attested; what is there and verifies is left alone.
 
     Args:
-        ref: by digest. said: the predicates. work: a folder for their files. name: what the signature calls the image.
+        ref: by digest. statements: the predicates. work: a folder for their files. name: what the signature calls the image.
         ca: certificates for the registry.
 
     Returns:
@@ -101,8 +101,8 @@ def seal(
         return True
 
     def attested() -> bool:  # one after the other: both are kept in one manifest
-        made = False
-        for kind, predicate in _predicates(said):
+        changed = False
+        for kind, predicate in _predicates(statements):
             if same(settings, verifier, ref, kind, predicate):
                 continue
             file = work / f"{kind}.json"
@@ -112,8 +112,8 @@ def seal(
                 _verified(
                     trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate", ref, verifier.who
                 )
-            made = True
-        return made
+            changed = True
+        return changed
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.submit(signed), pool.submit(attested)
@@ -134,10 +134,10 @@ def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: s
 
 def _told(predicate: Any) -> Any:
     """Return what a predicate says of the image, without which run said it."""
-    said = plain(predicate)
-    if isinstance(said, dict) and isinstance(said.get("runDetails"), dict):
-        said["runDetails"].pop("metadata", None)
-    return said
+    document = plain(predicate)
+    if isinstance(document, dict) and isinstance(document.get("runDetails"), dict):
+        document["runDetails"].pop("metadata", None)
+    return document
 
 
 def plain(value: Any) -> Any:

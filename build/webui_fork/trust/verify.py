@@ -77,20 +77,20 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
         signature = pool.submit(cosign.verification_error, settings, verifier, store.what, digest)
         proven = pool.submit(cosign.attested, settings, verifier, store.what, cosign.PROVENANCE, digest)
         listed = pool.submit(cosign.attested, settings, verifier, store.what, cosign.SBOM, digest)
-        found = [_signature(signature.result(), verifier)]
+        checks = [_signature(signature.result(), verifier)]
         claim, check = _provenance(proven.result())
-        found.append(check)
+        checks.append(check)
         if claim is None or not claim.variant:  # upstream's own image has no SBOM of ours
-            found.append(_sbom(listed.result(), digest, claim))
+            checks.append(_sbom(listed.result(), digest, claim))
     if claim is None:  # nothing more is read of what nobody we trust made
-        return (*found, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
+        return (*checks, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
     images = tuple(_images(store))
     if not images or not all(item.image.layers for item in images):
-        return (*found, Check("contents", Verdict.BAD, "it has no image, or one without a layer"))
-    found.append(_held(_layers(store, images)) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
-    found += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
-    found += [_patches(settings, store, images, claim), _release(settings, claim)]
-    return tuple(found)
+        return (*checks, Check("contents", Verdict.BAD, "it has no image, or one without a layer"))
+    checks.append(_held(_layers(store, images)) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
+    checks += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
+    checks += [_patches(settings, store, images, claim), _release(settings, claim)]
+    return tuple(checks)
 
 
 def _images(store: Reader) -> Iterator[_Image]:
@@ -109,10 +109,10 @@ def _signature(why: str, verifier: Verifier) -> Check:
     return Check("signature", Verdict.OK, f"made with {verifier.who}")
 
 
-def _provenance(found: cosign.Attested) -> tuple[Claim | None, Check]:
-    if not found.predicates:
-        return None, Check("provenance", Verdict.BAD, f"no attestation that verifies: {found.why}")
-    claims = [claim for predicate in found.predicates if (claim := provenance.read(predicate))]
+def _provenance(attestation: cosign.Attested) -> tuple[Claim | None, Check]:
+    if not attestation.predicates:
+        return None, Check("provenance", Verdict.BAD, f"no attestation that verifies: {attestation.why}")
+    claims = [claim for predicate in attestation.predicates if (claim := provenance.read(predicate))]
     if not claims:
         return None, Check("provenance", Verdict.BAD, "the attestation is not of a build of this tool")
     claim = claims[-1]
@@ -122,11 +122,11 @@ def _provenance(found: cosign.Attested) -> tuple[Claim | None, Check]:
     return claim, Check("provenance", Verdict.OK, f"{claim.tag}, built by {claim.builder}{commit}")
 
 
-def _sbom(found: cosign.Attested, digest: str, claim: Claim | None) -> Check:
+def _sbom(attestation: cosign.Attested, digest: str, claim: Claim | None) -> Check:
     """Look for the tool's SBOM among the attested ones; a scanner's may stand beside it."""
-    if not found.predicates:
-        return Check("sbom", Verdict.BAD, f"no attestation that verifies: {found.why}")
-    checks = [_document(document, digest, claim) for document in found.predicates]
+    if not attestation.predicates:
+        return Check("sbom", Verdict.BAD, f"no attestation that verifies: {attestation.why}")
+    checks = [_document(document, digest, claim) for document in attestation.predicates]
     return next((check for check in checks if check.verdict is Verdict.OK), checks[-1])
 
 
@@ -191,27 +191,27 @@ def check_tag(store: Reader, claim: Claim) -> Check:
     if store.tag == str(fixed):
         return Check("tag", Verdict.OK, f"{store.tag} is {fixed}")
     try:
-        there = store.tags()
+        present = store.tags()
     except ForkError as error:
         return Check(
             "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; if there is a newer one is unknown: {error.what}"
         )
-    if later := tags.newer(fixed, store.tag, there):
+    if later := tags.newer(fixed, store.tag, present):
         return Check("tag", Verdict.BAD, f"{store.tag} names {fixed}, but {later} is there: an older image replayed")
-    if str(fixed) not in there:
+    if str(fixed) not in present:
         return Check("tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; the registry lists no tags to hold that against")
     return Check("tag", Verdict.OK, f"{store.tag} is {fixed}, the newest that is listed")
 
 
 def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
-    there = [named.layer.digest for item in images for named in item.image.layers]
-    if strangers := [digest for digest in there if digest not in claim.layers]:
+    layer_digests = [named.layer.digest for item in images for named in item.image.layers]
+    if strangers := [digest for digest in layer_digests if digest not in claim.layers]:
         return Check(
             "provenance of layers", Verdict.BAD, f"the provenance does not name the layer {strangers[0][:19]}…"
         )
-    if missing := [digest for digest in claim.layers if digest not in there]:
+    if missing := [digest for digest in claim.layers if digest not in layer_digests]:
         return Check("provenance of layers", Verdict.BAD, f"the image lacks the layer {missing[0][:19]}…")
-    return Check("provenance of layers", Verdict.OK, f"{len(set(there))} layers, the ones in the provenance")
+    return Check("provenance of layers", Verdict.OK, f"{len(set(layer_digests))} layers, the ones in the provenance")
 
 
 def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
@@ -248,11 +248,11 @@ def _patches(settings: Settings, store: Reader, images: tuple[_Image, ...], clai
                 )
         elif claim.patches:
             return Check("patches", Verdict.BAD, "the image does not hold the patches that the provenance names")
-    known, where = _series(settings, claim)
-    if known is None:
+    expected, where = _series(settings, claim)
+    if expected is None:
         return Check("patches", Verdict.UNKNOWN, f"{len(claim.patches)}, as signed; {where}")
-    if known != claim.patches:
-        return Check("patches", Verdict.BAD, f"not those of {where}: {_differing(known, claim)}")
+    if expected != claim.patches:
+        return Check("patches", Verdict.BAD, f"not those of {where}: {_differing(expected, claim)}")
     return Check("patches", Verdict.OK, f"{len(claim.patches)}, the same in provenance, image and {where}")
 
 
@@ -270,15 +270,15 @@ def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str,
         blob = reader.small(store, model.Descriptor(model.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:
             (work / "layer").write_bytes(blob.data)
-            held = {
+            files = {
                 info.name.removeprefix(PATCHES + "/"): data
                 for info, data in read_entries(work / "layer", lambda path: path.startswith(PATCHES + "/"))
                 if info.isreg()
             }
     except (ForkError, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
         return f"the patch layer can't be read: {error}"
-    order = held.get("series", b"").decode(errors="replace").split()
-    return tuple((name, sha256_bytes(held.get(name, b"")).removeprefix("sha256:")) for name in order)
+    order = files.get("series", b"").decode(errors="replace").split()
+    return tuple((name, sha256_bytes(files.get(name, b"")).removeprefix("sha256:")) for name in order)
 
 
 def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:

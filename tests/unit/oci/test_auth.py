@@ -98,7 +98,7 @@ def guarded(server: Server, challenge: str, good: str, token: bytes = b"{}") -> 
 
 def test_basic(server: Server) -> None:
     guarded(server, 'Basic realm="x"', "Basic " + pair("me:pw"))
-    with Registry(server.url, "x", pause=0, known=ME) as registry:
+    with Registry(server.url, "x", pause=0, credentials=ME) as registry:
         assert registry.manifest("v1") is None
         assert registry.manifest("v1") is None
     assert len(server.requests) == 3  # the first answer is kept
@@ -107,7 +107,7 @@ def test_basic(server: Server) -> None:
 def test_a_token_is_fetched_for_the_scope_that_is_asked_for(server: Server) -> None:
     challenge = f'Bearer realm="{server.url}/token",service="registry",scope="repository:x:pull"'
     asked = guarded(server, challenge, "Bearer T", b'{"access_token": "T"}')
-    with Registry(server.url, "x", pause=0, known=ME) as registry:
+    with Registry(server.url, "x", pause=0, credentials=ME) as registry:
         assert registry.manifest("v1") is None
     assert asked == [f"/token?service=registry&scope=repository%3Ax%3Apull Basic {pair('me:pw')} "]
 
@@ -116,7 +116,7 @@ def test_an_identity_token_is_exchanged_and_stays_out_of_the_url(server: Server)
     challenge = f'Bearer realm="{server.url}/token",service="registry"'
     asked = guarded(server, challenge, "Bearer T", b'{"token": "T"}')
     known = Credentials("", Secret(""), Secret("identity"))
-    with Registry(server.url, "x", pause=0, known=known) as registry:
+    with Registry(server.url, "x", pause=0, credentials=known) as registry:
         assert registry.manifest("v1") is None
     assert "refresh_token=identity" in asked[0]
     assert "identity" not in asked[0].split()[0]
@@ -135,7 +135,7 @@ def test_nobody_is_told_to_log_in(server: Server) -> None:
 
 def test_wrong_credentials_are_not_tried_again(server: Server) -> None:
     guarded(server, 'Basic realm="x"', "Basic other")
-    with Registry(server.url, "x", pause=0, known=ME) as registry, pytest.raises(RegistryError) as caught:
+    with Registry(server.url, "x", pause=0, credentials=ME) as registry, pytest.raises(RegistryError) as caught:
         registry.manifest("v1")
     assert len(server.requests) == 2
     assert "pw" not in str(caught.value)
@@ -144,7 +144,7 @@ def test_wrong_credentials_are_not_tried_again(server: Server) -> None:
 def test_credentials_never_go_to_a_token_server_in_the_clear(server: Server) -> None:
     guarded(server, 'Bearer realm="http://tokens.example.org/token"', "Bearer T")
     with (
-        Registry(server.url, "x", pause=0, known=ME) as registry,
+        Registry(server.url, "x", pause=0, credentials=ME) as registry,
         pytest.raises(RegistryError, match="not under https"),
     ):
         registry.manifest("v1")

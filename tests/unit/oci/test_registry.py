@@ -28,7 +28,7 @@ def test_a_mount_that_may_not_be_is_none(server: Server) -> None:
             reply(handler, 401, WWW_Authenticate=f'Bearer realm="{server.url}/token"')
 
     server.answer = answer
-    with Registry(server.url, "x", pause=0, known=ME) as registry:
+    with Registry(server.url, "x", pause=0, credentials=ME) as registry:
         assert not registry.mount("sha256:" + "0" * 64, "other")
 
 

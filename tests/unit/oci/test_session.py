@@ -37,7 +37,7 @@ def test_credentials_go_to_the_registry_and_nowhere_else(server: Server) -> None
                 reply(handler, 307, Location=f"{other.url}/elsewhere")
 
         server.answer = answer
-        with Registry(server.url, "x", pause=0, known=ME) as registry:
+        with Registry(server.url, "x", pause=0, credentials=ME) as registry:
             with pytest.raises(RegistryError, match="lead elsewhere"):
                 registry.tags()
             with pytest.raises(RegistryError):
@@ -78,7 +78,7 @@ def test_a_token_may_come_in_pieces_and_for_several_scopes(server: Server) -> No
             reply(handler, 401, WWW_Authenticate=challenge)
 
     server.answer = answer
-    with Registry(server.url, "x", pause=0, known=ME) as registry:
+    with Registry(server.url, "x", pause=0, credentials=ME) as registry:
         assert registry.manifest("v1") is None
     (asked,) = [path for _, path, _ in server.requests if path.startswith("/token")]
     assert asked.count("scope=") == 2
@@ -103,6 +103,6 @@ def test_a_token_server_that_redirects_gets_nobody_s_secret_carried_on(server: S
 
         server.answer = answer
         known = Credentials("", Secret(""), Secret("identity"))
-        with Registry(server.url, "x", pause=0, known=known) as registry, pytest.raises(RegistryError):
+        with Registry(server.url, "x", pause=0, credentials=known) as registry, pytest.raises(RegistryError):
             registry.manifest("v1")
         assert other.requests == []
