@@ -128,7 +128,7 @@ def peer(real: Settings, client: DockerClient, url: str, signer: trust_cosign.Si
         rows = list(client.images.push(name, tag=str(number), stream=True, decode=True))
         digest = next(row["aux"]["Digest"] for row in rows if "aux" in row)
         trust_cosign.sign(real, signer, f"{name}@{digest}")
-        assert not trust_cosign.verification_error(real, signer.verifier(real), f"{name}@{digest}")
+        assert trust_cosign.verify(real, signer.verifier(real), f"{name}@{digest}").verified
 
     return timed(work)
 

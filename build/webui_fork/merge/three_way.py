@@ -83,25 +83,26 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     file = _decide(merger, path, (base, ours, theirs), text, method)
     if file.text is not None:
         b, o, t = (tree for tree in trees if tree)
-        if why := _doubts(b, o, t, file.text):
-            file = replace(file, method=Method.PERSON, text=None, why=why, proposal=file.text)
+        if doubts := _doubts(b, o, t, file.text):
+            file = replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)
         elif head := guards.another_context(b, o, t):
             file = replace(file, needs_proof=True, why=f"the new release has other conditions around {head!r}")
     return file if file.text is not None else replace(file, marked=marked)
 
 
-def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> str:
-    """Say what is doubtful about a result; "" where nothing is."""
+def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> tuple[str, ...]:
+    """Return what is doubtful about a result, in words."""
     if alike := guards.look_alikes(base, ours, theirs):
-        return "the new release has added what looks like a place that the patch changes: " + "; ".join(alike[:3])
+        places = "; ".join(alike[:3])
+        return (f"the new release has added what looks like a place that the patch changes: {places}",)
     try:
         compile(text, "result", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
-        return f"the result does not compile: {error}"
+        return (f"the result does not compile: {error}",)
     result = merge_tree.parse(text)
     if result is None or guards.dead_code(theirs, result):
-        return "the new release leaves the block before what the patch adds is reached"
-    return "; ".join(guards.contests(base, ours, theirs, result)[:3])
+        return ("the new release leaves the block before what the patch adds is reached",)
+    return tuple(guards.contests(base, ours, theirs, result)[:3])
 
 
 def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marked: str) -> File:

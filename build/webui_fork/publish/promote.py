@@ -239,7 +239,7 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
     """Take the signature and attestations along that the build made, if they are ours and the target has none."""
     if not what.attached:
         return
-    if trust_cosign.verification_error(settings, signer.verifier(settings), what.layout, what.root.digest):
+    if not trust_cosign.verify(settings, signer.verifier(settings), what.layout, what.root.digest).verified:
         return  # made with another key: the target gets one of ours
     for item in what.attached:
         if registry.manifest(oci_layout.attached_tag(what.root.digest, item.kind)) is None:

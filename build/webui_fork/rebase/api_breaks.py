@@ -17,10 +17,10 @@ _RULES = "F811,F821,F822,F601,F602,B025,PIE794,F704,F706,PLE0117,PLE1142"
 _MANY = 25  # a name that this many files define says nothing
 
 
-def broken(
+def breaks(
     ends: Releases, before: str, after: str, parent: str, commit: str, paths: Iterable[str], environ: Mapping[str, str]
-) -> str:
-    """Say what no longer holds of a carried patch; "" where nothing does.
+) -> tuple[str, ...]:
+    """Return what no longer holds of a carried patch, in words.
 
     Args:
         before, after: without and with the patch on the old release. parent, commit: the same on the new one.
@@ -53,7 +53,7 @@ def broken(
     names = {call.name for call in calls if call.name}
     if names:
         problems += signatures.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
-    return "; ".join(problems)
+    return tuple(problems)
 
 
 def _compiles(text: str) -> bool:

@@ -79,7 +79,8 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     admitting = series_patch.admitting(patch, ends.version)
     commit = commit_files(ends, parent, admitting, contents, modes)
     carried = series_patch.parse(patch.name, apply.export(ends.repo, commit))
-    if why := api_breaks.broken(ends, before, after, parent, commit, patch.paths, merge.environ):
+    if gone := api_breaks.breaks(ends, before, after, parent, commit, patch.paths, merge.environ):
+        why = "; ".join(gone)
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
     needs = any(file.needs_proof for file in files)

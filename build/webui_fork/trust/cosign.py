@@ -253,14 +253,19 @@ def _identity(settings: Settings) -> tuple[str, str]:
     return identity, issuer
 
 
-def verification_error(settings: Settings, verifier: Verifier, what: str, digest: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether a signature verifies; where none does, why not, in cosign's words."""
+
+    verified: bool
+    why: str = ""
+
+
+def verify(settings: Settings, verifier: Verifier, what: str, digest: str = "") -> Verification:
     """Verify the signature of a reference by digest, or of a layout (`oci:FOLDER`).
 
     Args:
         digest: what must have been signed; by default the reference's own. cosign and we might look at two things.
-
-    Returns:
-        "" where a signature verifies, else what cosign said.
 
     Raises:
         SigningError: cosign can't be run.
@@ -268,12 +273,14 @@ def verification_error(settings: Settings, verifier: Verifier, what: str, digest
     expected = digest or _digest_of(what)
     done = _verify(settings, verifier, ["verify"], what)
     if done.code:
-        return _said(done)
+        return Verification(False, _said(done))
     try:
         signed = {row["critical"]["image"]["docker-manifest-digest"] for row in json.loads(done.stdout)}
     except (ValueError, KeyError, TypeError):
-        return "cosign verified something that is no signature of an image"
-    return "" if expected in signed else f"the signature is of {', '.join(sorted(map(str, signed)))}"
+        return Verification(False, "cosign verified something that is no signature of an image")
+    if expected not in signed:
+        return Verification(False, f"the signature is of {', '.join(sorted(map(str, signed)))}")
+    return Verification(True)
 
 
 def _digest_of(what: str) -> str:

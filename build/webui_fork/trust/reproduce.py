@@ -76,8 +76,9 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
 
 
 def _claim(settings: Settings, store: Reader, verifier: Verifier) -> Claim:
-    if why := cosign.verification_error(settings, verifier, store.what, store.root.digest):
-        raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=why)
+    signature = cosign.verify(settings, verifier, store.what, store.root.digest)
+    if not signature.verified:
+        raise VerifyError(f"{store.name} is not signed by {verifier.who}.", why=signature.why)
     attestation = cosign.attested(settings, verifier, store.what, cosign.PROVENANCE, store.root.digest)
     claims = [claim for predicate in attestation.predicates if (claim := provenance.read(predicate))]
     if not claims:

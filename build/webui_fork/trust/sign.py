@@ -94,10 +94,12 @@ def seal(
     verifier = replace(signer.verifier(settings), ca=ca)
 
     def signed() -> bool:
-        if not trust_cosign.verification_error(settings, verifier, ref):
+        if trust_cosign.verify(settings, verifier, ref).verified:
             return False
         trust_cosign.sign(settings, signer, ref, name, ca)
-        _verified(trust_cosign.verification_error(settings, verifier, ref), ref, verifier.who)
+        signature = trust_cosign.verify(settings, verifier, ref)
+        if not signature.verified:
+            raise _refuted(ref, verifier.who, signature.why)
         return True
 
     def attested() -> bool:  # one after the other: both are kept in one manifest
@@ -109,9 +111,8 @@ def seal(
             file.write_bytes(predicate)
             trust_cosign.attest(settings, signer, ref, kind, file, ca)
             if not same(settings, verifier, ref, kind, predicate):
-                _verified(
-                    trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate", ref, verifier.who
-                )
+                why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
+                raise _refuted(ref, verifier.who, why)
             changed = True
         return changed
 
@@ -148,10 +149,9 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _verified(why: str, ref: str, who: str) -> None:
-    if why:
-        raise SigningError(
-            f"{ref} was signed, but {who} does not verify it.",
-            why=why,
-            remedy="Is the public key beside the private one its other half?",
-        )
+def _refuted(ref: str, who: str, why: str) -> SigningError:
+    return SigningError(
+        f"{ref} was signed, but {who} does not verify it.",
+        why=why,
+        remedy="Is the public key beside the private one its other half?",
+    )

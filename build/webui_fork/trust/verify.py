@@ -16,7 +16,7 @@ from typing import Any
 
 from webui_fork.config import tags, upstream_lock
 from webui_fork.core import git
-from webui_fork.core.errors import ForkError
+from webui_fork.core.errors import ForkError, VerifyError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.image.application import PATCHES
@@ -74,7 +74,7 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
     verifier = replace(verifier, ca=store.ca)
     digest = store.root.digest
     with ThreadPoolExecutor(3) as pool:
-        signature = pool.submit(cosign.verification_error, settings, verifier, store.what, digest)
+        signature = pool.submit(cosign.verify, settings, verifier, store.what, digest)
         proven = pool.submit(cosign.attested, settings, verifier, store.what, cosign.PROVENANCE, digest)
         listed = pool.submit(cosign.attested, settings, verifier, store.what, cosign.SBOM, digest)
         checks = [_signature(signature.result(), verifier)]
@@ -87,7 +87,7 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
     images = tuple(_images(store))
     if not images or not all(item.image.layers for item in images):
         return (*checks, Check("contents", Verdict.BAD, "it has no image, or one without a layer"))
-    checks.append(_held(_layers(store, images)) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
+    checks.append(_layers(store, images) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
     checks += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
     checks += [_patches(settings, store, images, claim), _release(settings, claim)]
     return tuple(checks)
@@ -103,9 +103,9 @@ def _images(store: Reader) -> Iterator[_Image]:
         yield _Image(manifest, config, model.image_of(manifest, config))
 
 
-def _signature(why: str, verifier: Verifier) -> Check:
-    if why:
-        return Check("signature", Verdict.BAD, f"{verifier.who} did not sign this digest: {why}")
+def _signature(signature: cosign.Verification, verifier: Verifier) -> Check:
+    if not signature.verified:
+        return Check("signature", Verdict.BAD, f"{verifier.who} did not sign this digest: {signature.why}")
     return Check("signature", Verdict.OK, f"made with {verifier.who}")
 
 
@@ -148,8 +148,12 @@ def _document(document: Any, digest: str, claim: Claim | None) -> Check:
     return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
 
 
-def _layers(store: Reader, images: tuple[_Image, ...]) -> str | int:
-    """Hash every layer; return the number of bytes, or what is wrong."""
+def _hash_layers(store: Reader, images: tuple[_Image, ...]) -> int:
+    """Hash every layer; return the number of bytes.
+
+    Raises:
+        VerifyError: one can't be read, or is not what its digest says.
+    """
     total = 0
     done: set[str] = set()
     for item in images:
@@ -164,17 +168,19 @@ def _layers(store: Reader, images: tuple[_Image, ...]) -> str | int:
                     hashed.update(piece)
                     size += len(piece)
             except ForkError as error:
-                return f"the layer {named.name} ({digest[:19]}…): {error.what}"
+                raise VerifyError(f"the layer {named.name} ({digest[:19]}…): {error.what}") from error
             if "sha256:" + hashed.hexdigest() != digest or size != named.layer.size:
-                return f"the layer {named.name} is not what its digest {digest[:19]}… says"
+                raise VerifyError(f"the layer {named.name} is not what its digest {digest[:19]}… says")
             total += size
     return total
 
 
-def _held(read: str | int) -> Check:
-    if isinstance(read, str):
-        return Check("layers", Verdict.BAD, read)
-    return Check("layers", Verdict.OK, f"{read / 1e6:.1f} MB hashed, every one is what its digest says")
+def _layers(store: Reader, images: tuple[_Image, ...]) -> Check:
+    try:
+        size = _hash_layers(store, images)
+    except VerifyError as error:
+        return Check("layers", Verdict.BAD, error.what)
+    return Check("layers", Verdict.OK, f"{size / 1e6:.1f} MB hashed, every one is what its digest says")
 
 
 def check_tag(store: Reader, claim: Claim) -> Check:
@@ -239,14 +245,14 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
 def _patches(settings: Settings, store: Reader, images: tuple[_Image, ...], claim: Claim) -> Check:
     """Hold the patches of the provenance against those in the image, and against the tag's series here."""
     for item in images:
-        if inside := _inside(settings, store, item):
-            if isinstance(inside, str):
-                return Check("patches", Verdict.BAD, inside)
-            if inside != claim.patches:
-                return Check(
-                    "patches", Verdict.BAD, f"the image holds other patches than signed: {_differing(inside, claim)}"
-                )
-        elif claim.patches:
+        try:
+            inside = _inside(settings, store, item)
+        except VerifyError as error:
+            return Check("patches", Verdict.BAD, error.what)
+        if inside and inside != claim.patches:
+            words = f"the image holds other patches than signed: {_differing(inside, claim)}"
+            return Check("patches", Verdict.BAD, words)
+        if claim.patches and not inside:
             return Check("patches", Verdict.BAD, "the image does not hold the patches that the provenance names")
     expected, where = _series(settings, claim)
     if expected is None:
@@ -261,11 +267,15 @@ def _differing(known: tuple[tuple[str, str], ...], claim: Claim) -> str:
     return ", ".join(names) or "their order"
 
 
-def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str, str], ...] | str:
-    """Return the series that the last layer holds, in order; what is wrong with the layer in words."""
+def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str, str], ...]:
+    """Return the series that the last layer holds, in order.
+
+    Raises:
+        VerifyError: the layer can't be one of patches, or can't be read.
+    """
     layer = item.image.layers[-1].layer
     if layer.size > _PATCH_LAYER:
-        return "its last layer is too large to be one of patches"
+        raise VerifyError("its last layer is too large to be one of patches")
     try:
         blob = reader.small(store, model.Descriptor(model.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:
@@ -276,7 +286,7 @@ def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str,
                 if info.isreg()
             }
     except (ForkError, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
-        return f"the patch layer can't be read: {error}"
+        raise VerifyError(f"the patch layer can't be read: {error}") from error
     order = files.get("series", b"").decode(errors="replace").split()
     return tuple((name, sha256_bytes(files.get(name, b"")).removeprefix("sha256:")) for name in order)
 

@@ -88,7 +88,7 @@ def test_a_malformed_manifest_is_an_error_in_words(
 ) -> None:
     """Also if it were signed: what is read must stand on its own."""
     claim = provenance.Claim("1.2.3", "v1.2.3-p1", "", "x", "0" * 64, (), (), (), "", False, "")
-    monkeypatch.setattr(cosign, "verification_error", lambda *_: "")
+    monkeypatch.setattr(cosign, "verify", lambda *_: cosign.Verification(True))
     monkeypatch.setattr(cosign, "attested", lambda *_: Attested(({},)))
     monkeypatch.setattr(provenance, "read", lambda _: claim)
     server.answer = lambda handler: reply(handler, 200, body)

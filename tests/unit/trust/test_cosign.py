@@ -61,7 +61,7 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
     cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
     cosign.chmod(0o755)
     with pytest.raises(SigningError, match="ended by signal 9"):
-        trust_cosign.verification_error(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
+        trust_cosign.verify(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
 
 
 def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:

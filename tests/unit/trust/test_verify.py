@@ -19,12 +19,11 @@ def test_a_signature_of_something_else_in_the_layout_does_not_count(private_sett
     )
     cosign.chmod(0o755)
     who = Verifier(cosign, 2, "key")
-    assert "the signature is of sha256:other" in trust_cosign.verification_error(
-        private_settings, who, "oci:x", "sha256:this"
-    )
-    assert trust_cosign.verification_error(private_settings, who, "oci:x", "sha256:other") == ""
+    another = trust_cosign.verify(private_settings, who, "oci:x", "sha256:this")
+    assert another == trust_cosign.Verification(False, "the signature is of sha256:other")
+    assert trust_cosign.verify(private_settings, who, "oci:x", "sha256:other").verified
     with pytest.raises(SigningError, match="which digest"):
-        trust_cosign.verification_error(private_settings, who, "oci:x")
+        trust_cosign.verify(private_settings, who, "oci:x")
 
 
 @pytest.mark.parametrize(
