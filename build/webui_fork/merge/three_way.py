@@ -34,7 +34,12 @@ class Method(enum.IntEnum):
         return _WORDS[self]
 
 
-GONE = "\0"  # the text of a file that is deleted
+class Deleted(enum.Enum):
+    """In place of a file's text: the file is deleted."""
+
+    DELETED = "deleted"
+
+
 _WORDS = {
     Method.NONE: "nothing to do",
     Method.LINES: "3-way",
@@ -56,11 +61,11 @@ class File:
 
     path: str
     method: Method
-    text: str | None
+    text: str | Deleted | None
     why: str = ""
     marked: str = ""
     needs_proof: bool = False
-    proposal: str | None = None
+    proposal: str | Deleted | None = None
 
 
 def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
@@ -81,7 +86,7 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
     text, method = (marked, Method.LINES) if clean else _finer(merger, base, ours, theirs)
     file = _decide(merger, path, (base, ours, theirs), text, method)
-    if file.text is not None:
+    if isinstance(file.text, str):
         b, o, t = (tree for tree in trees if tree)
         if doubts := _doubts(b, o, t, file.text):
             file = replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)

@@ -204,9 +204,10 @@ def judge(repo: Repo, commit: str, expected: Sequence[Expect]) -> str:
 def _proposed(ends: Releases, carried: Carried, patch: Patch, parent: str, rows: Sequence[Expect]) -> str | None:
     if carried.outcome is not Outcome.CONFLICT or not rows:
         return None
-    texts = {file.path: file.proposal or file.text for file in carried.files}
-    if None in texts.values():
+    proposed = {file.path: file.proposal or file.text for file in carried.files}
+    if None in proposed.values():
         return None
+    texts = {path: text if isinstance(text, str) else None for path, text in proposed.items()}
     commit = cherry_pick.commit_files(ends, parent, patch, texts, {})
     return None if judge(ends.repo, commit, rows) else commit
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from webui_fork.core.git import Repo
 from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
-from webui_fork.merge.three_way import File, Method
+from webui_fork.merge.three_way import Deleted, File, Method
 from webui_fork.rebase import api_breaks
 from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply
@@ -67,7 +67,7 @@ def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: s
     if doubts := [file for file in files if file.text is None and file.method is Method.PERSON]:
         why = "\n".join(f"{file.path}: {file.why}" for file in doubts)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
-    contents = {file.path: None if file.text == three_way.GONE else file.text for file in files}
+    contents = {file.path: None if isinstance(file.text, Deleted) else file.text for file in files}
     modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
     encoded = {path: None if text is None else text.encode() for path, text in contents.items()}
     if all(
@@ -116,7 +116,7 @@ def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
 def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
     base, ours, theirs = (ends.repo.read_file(commit, path) for commit in (before, after, parent))
     if theirs is None and ours is None:
-        return File(path, Method.NONE, three_way.GONE)
+        return File(path, Method.NONE, Deleted.DELETED)
     if theirs is None and base is not None:
         why = f"the new release has no {path}. {api_breaks.whereabouts(ends, before, parent, path)}"
         return File(path, Method.PERSON, None, why)
@@ -124,7 +124,7 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
         return File(path, Method.PERSON, None, f"the patch adds {path}, which the new release has, with other content")
     if ours is None:
         if theirs == base:
-            return File(path, Method.NONE, three_way.GONE)
+            return File(path, Method.NONE, Deleted.DELETED)
         return File(path, Method.PERSON, None, f"the patch deletes {path}, which the new release changes")
     try:
         one, two, three = ((data or b"").decode("utf-8") for data in (base, ours, theirs))

@@ -15,10 +15,10 @@ from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
-from webui_fork.merge import guards, three_way
+from webui_fork.merge import guards
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.text import Merger
-from webui_fork.merge.three_way import File
+from webui_fork.merge.three_way import Deleted, File
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Release, Releases
@@ -144,10 +144,10 @@ def lay_out(settings: Settings, repo: Repo, conflict: Conflict) -> str:
 def _lay_out_file(settings: Settings, repo: Repo, conflict: Conflict, file: File) -> None:
     """Write a file of a conflict: the proposal, the merge, and what stands in the tree to begin with."""
     place, target = folder(settings) / file.path, tree(settings) / file.path
-    if file.proposal not in (None, three_way.GONE):
-        write_atomic(place / "proposal", file.proposal or "")
+    if isinstance(file.proposal, str):
+        write_atomic(place / "proposal", file.proposal)
     text = file.text if file.text is not None else file.marked or file.proposal
-    if text == three_way.GONE:
+    if isinstance(text, Deleted):
         target.unlink(missing_ok=True)
         return
     if text is not None:

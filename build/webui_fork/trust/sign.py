@@ -82,7 +82,8 @@ def seal(
     """Have a reference signed and attested; what is there and verifies is left alone.
 
     Args:
-        ref: by digest. statements: the predicates. work: a folder for their files. name: what the signature calls the image.
+        ref: by digest. statements: the predicates. work: a folder for their files.
+        name: what the signature calls the image.
         ca: certificates for the registry.
 
     Returns:
