@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from webui_fork.core import git
 from webui_fork.core.errors import UsageError
@@ -23,10 +22,6 @@ from webui_fork.rebase.backtest import Row
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release
 from webui_fork.series import apply
-
-if TYPE_CHECKING:
-    pass
-
 
 PROVED = "right, by the syntax tree (needs the proof)"
 KINDS = {

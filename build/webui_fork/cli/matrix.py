@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from webui_fork.config import upstream_lock
 from webui_fork.core import git
@@ -18,9 +17,6 @@ from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Releases
 from webui_fork.series import apply
 from webui_fork.sources import release as sources_release
-
-if TYPE_CHECKING:
-    pass
 
 
 def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

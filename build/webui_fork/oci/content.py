@@ -7,13 +7,10 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from webui_fork.core import files
 from webui_fork.core.errors import ImageError
-
-if TYPE_CHECKING:
-    pass
 
 CHUNK = 1 << 20
 

@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin
 
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes
-from webui_fork.oci import model
-from webui_fork.oci.content import CHUNK, Body, Content
+from webui_fork.oci import model, upload
+from webui_fork.oci.auth import Credentials
+from webui_fork.oci.content import CHUNK, Content
 from webui_fork.oci.model import INDEX, MANIFEST, SMALL, Blob, Descriptor
-from webui_fork.oci.session import RETRIED, TRIES, Answer, Wire
+from webui_fork.oci.session import TRIES, Answer, RegistrySession
 
 if TYPE_CHECKING:
     import requests
@@ -29,21 +30,47 @@ if TYPE_CHECKING:
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
-_LOST = frozenset({404, 416})  # of an upload under way
 _STREAMED = 4 << 20  # bytes: from here on an upload can go on where it stopped
 _PAGES = 1000  # of a list of tags
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 
 
-class Registry(Wire):
-    """One repository of a registry."""
+class Registry:
+    """One repository of a registry.
+
+    Args:
+        url: as http://127.0.0.1:5000.
+        repository: as open-webui.
+        pause: seconds before the first retry; doubles with each.
+        credentials: ours; None: nobody's.
+        ca: a file of certificates to trust, all of them.
+        registry: what people call it, where that is not the URL's host.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        repository: str,
+        pause: float = 0.2,
+        credentials: Credentials | None = None,
+        ca: str | None = None,
+        registry: str = "",
+    ) -> None:
+        self.session = RegistrySession(url, repository, pause, credentials, ca, registry)
+        self.repository, self.name = repository, self.session.name
+        self.received = 0  # bytes of blobs and manifests, for a summary
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.session.close()
 
     def has(self, kind: str, reference: str) -> bool:
         """Tell whether it has a blob or manifest (``kind``: blobs or manifests)."""
-        response = self._try(
+        response = self.session.attempt(
             f"look up {reference[:19]}",
-            lambda: self._ask("HEAD", f"{self._base}{kind}/{reference}", headers={"Accept": ACCEPT}),
+            lambda: self.session.ask("HEAD", f"{self.session.base}{kind}/{reference}", headers={"Accept": ACCEPT}),
             frozenset({200, 404}),
         )
         return response.status == 200
@@ -51,12 +78,12 @@ class Registry(Wire):
     def tags(self) -> tuple[str, ...]:
         """List the tags of the repository; a repository that is not there has none."""
         names: list[str] = []
-        url, seen = f"{self._base}tags/list", set[str]()
+        url, seen = f"{self.session.base}tags/list", set[str]()
         while url:
             if url in seen or len(seen) > _PAGES:
                 raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
             seen.add(url)
-            answer = self._try("list its tags", partial(self._ask, "GET", url), frozenset({200, 404}))
+            answer = self.session.attempt("list its tags", partial(self.session.ask, "GET", url), frozenset({200, 404}))
             if answer.status == 404:
                 break
             listed = answer.parsed().get("tags") or []
@@ -68,15 +95,11 @@ class Registry(Wire):
     def _next(self, url: str, link: str) -> str:
         try:
             found = urljoin(url, link)
-            if self._own(found):
+            if self.session.own(found):
                 return found
         except ValueError:
             pass
         raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
-
-    def _start(self, digest: str, mount_from: str = "") -> Answer:
-        query = f"?mount={digest}&from={mount_from}" if mount_from else ""
-        return self._ask("POST", f"{self._base}blobs/uploads/{query}", headers={"Content-Length": "0"})
 
     def mount(self, digest: str, repository: str) -> bool:
         """Have the registry take a blob over from another of its repositories; return whether it did."""
@@ -85,12 +108,16 @@ class Registry(Wire):
         # a registry may also not know how, or not let us read there: then the blob is sent
         good = frozenset({201, 202, 400, 401, 403, 404, 405})
         try:
-            answer = self._try(f"mount the blob {digest[:19]}", lambda: self._start(digest, repository), good)
+            answer = self.session.attempt(
+                f"mount the blob {digest[:19]}", lambda: upload.start(self.session, digest, repository), good
+            )
         except RegistryError:
             return False  # also what its token server refuses; if all is broken, sending says so
         if answer.status == 202 and (place := answer.headers.get("Location")):
             with suppress(requests.RequestException, RegistryError, ValueError):
-                self._ask("DELETE", urljoin(self._base, place))  # it began an upload instead: that is not needed
+                self.session.ask(
+                    "DELETE", urljoin(self.session.base, place)
+                )  # it began an upload instead: that is not needed
         return answer.status == 201
 
     def put(self, digest: str, content: Content, advance: Callable[[int], None] = lambda _count: None) -> None:
@@ -109,7 +136,7 @@ class Registry(Wire):
             self._small(digest, data)
             advance(size)
         else:
-            self._large(digest, content, size, advance)
+            upload.LargeUpload(self.session, digest, content, advance).send()
 
     def _check(self, digest: str, data: bytes) -> None:
         if sha256_bytes(data) != digest:
@@ -125,73 +152,12 @@ class Registry(Wire):
 
     def _small(self, digest: str, data: bytes) -> None:
         def once() -> Answer:
-            started = self._start(digest)
-            return self._finish(started.headers["Location"], digest, data) if started.status == 202 else started
+            started = upload.start(self.session, digest)
+            if started.status != 202:
+                return started
+            return upload.finish(self.session, started.headers["Location"], digest, data)
 
-        self._try(f"take the blob {digest[:19]}", once, frozenset({201}))
-
-    def _finish(self, location: str, digest: str, data: bytes = b"") -> Answer:
-        place = urljoin(self._base, location)
-        url = f"{place}{'&' if '?' in place else '?'}digest={digest}"
-        return self._ask("PUT", url, body=data, headers={"Content-Type": "application/octet-stream"})
-
-    def _large(self, digest: str, content: Content, size: int, advance: Callable[[int], None]) -> None:
-        """Send a blob in one stream; after a fault ask how far it came, and go on from there."""
-        place, offset, shown = "", 0, 0
-
-        def resumed() -> Answer | None:
-            """Ask how far a broken upload came; None to go on, else what to make of it."""
-            nonlocal place, offset
-            answer = self._ask("GET", place)
-            if answer.status in RETRIED:
-                return answer
-            match = _RANGE.match(answer.headers.get("Range", "")) if answer.status == 204 else None
-            if not match:
-                place = ""
-                # it may have ended, and only its answer was lost
-                return self._ask("HEAD", f"{self._base}blobs/{digest}")
-            # a registry that took nothing says 0-0, as one that took a single byte
-            offset = int(match.group(1)) + 1 if match.group(1) != "0" else 0
-            place = urljoin(self._base, answer.headers.get("Location", place)) if offset <= size else ""
-            return None
-
-        def once() -> Answer:
-            nonlocal place, offset
-            if place and (there := resumed()) and there.status != 404:
-                return there
-            if not place:
-                started = self._start(digest)
-                if started.status != 202:
-                    return started
-                place, offset = urljoin(self._base, started.headers["Location"]), 0
-            if offset < size:
-                sent = self._stream(place, content, offset, size, lambda done: show(offset + done))
-                if sent.status not in (201, 202, 204):
-                    if sent.status in _LOST:
-                        place = ""  # it forgot the upload, or counts otherwise: from the start
-                    return sent
-                place = urljoin(self._base, sent.headers.get("Location", place))
-            return self._finish(place, digest)
-
-        def show(done: int) -> None:
-            nonlocal shown
-            advance(max(done - shown, 0))
-            shown = max(shown, done)
-
-        self._try(f"take the blob {digest[:19]}", once, frozenset({200, 201}), RETRIED | _LOST)
-
-    def _stream(self, place: str, content: Content, offset: int, size: int, show: Callable[[int], None]) -> Answer:
-        def pieces() -> Iterator[bytes]:
-            done = 0
-            for piece in content.read(offset):
-                yield piece
-                done += len(piece)
-                show(done)
-
-        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(size - offset)}
-        if offset:
-            headers["Content-Range"] = f"{offset}-{size - 1}"
-        return self._ask("PATCH", place, body=lambda: Body(pieces(), size - offset), headers=headers)
+        self.session.attempt(f"take the blob {digest[:19]}", once, frozenset({201}))
 
     def put_manifest(self, reference: str, blob: Blob) -> None:
         """Put a manifest under a tag or its digest, and check what the registry says it stored.
@@ -199,10 +165,13 @@ class Registry(Wire):
         Raises:
             RegistryError: it refuses, keeps failing, or stored something else.
         """
-        response = self._try(
+        response = self.session.attempt(
             f"take the manifest {reference}",
-            lambda: self._ask(
-                "PUT", f"{self._base}manifests/{reference}", body=blob.data, headers={"Content-Type": blob.media_type}
+            lambda: self.session.ask(
+                "PUT",
+                f"{self.session.base}manifests/{reference}",
+                body=blob.data,
+                headers={"Content-Type": blob.media_type},
             ),
             frozenset({201}),
         )
@@ -216,9 +185,9 @@ class Registry(Wire):
         Raises:
             RegistryError: it keeps failing, or lies.
         """
-        answer = self._try(
+        answer = self.session.attempt(
             f"give the manifest {reference}",
-            lambda: self._ask("GET", f"{self._base}manifests/{reference}", headers={"Accept": ACCEPT}),
+            lambda: self.session.ask("GET", f"{self.session.base}manifests/{reference}", headers={"Accept": ACCEPT}),
             frozenset({200, 404}),
         )
         if answer.status == 404:
@@ -267,7 +236,7 @@ class Registry(Wire):
                         why=type(error).__name__,
                         remedy="Run this again.",
                     ) from error
-            time.sleep(self._pause * 2**broken)
+            time.sleep(self.session.pause * 2**broken)
         if not start and "sha256:" + hashed.hexdigest() != digest:
             raise RegistryError(f"The registry {self.name} gave other bytes than {digest}.")
 
@@ -277,14 +246,14 @@ class Registry(Wire):
         opened: list[requests.Response] = []
 
         def once() -> Answer:
-            response = self._open("GET", f"{self._base}blobs/{digest}", headers=headers)
+            response = self.session.open("GET", f"{self.session.base}blobs/{digest}", headers=headers)
             if response.status_code in (200, 206):
                 opened.append(response)
                 return Answer(response.status_code, response.headers, b"")
             with closing(response):
                 return Answer(response.status_code, response.headers, next(response.iter_content(CHUNK), b""))
 
-        self._try(f"give the blob {digest[:19]}", once, frozenset({200, 206}))
+        self.session.attempt(f"give the blob {digest[:19]}", once, frozenset({200, 206}))
         return opened[-1]
 
     def small_blob(self, described: Descriptor) -> Blob:

@@ -10,7 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from webui_fork.config.reference import loopback
@@ -56,12 +56,12 @@ class Answer:
         return printable(text or self.data[:400].decode(errors="replace").strip())[:300]
 
 
-class Wire:
+class RegistrySession:
     """Requests to one repository of a registry.
 
     Args:
         url: as http://127.0.0.1:5000. repository: as open-webui.
-        known: whose credentials. ca: a file of certificates to trust, all of them.
+        credentials: whose they are. ca: a file of certificates to trust, all of them.
         pause: seconds before the first retry; doubles with each.
         registry: what people call it, where that is not the URL's host.
     """
@@ -80,9 +80,9 @@ class Wire:
         self.url, self.repository = url.rstrip("/"), repository
         host = urlsplit(self.url).netloc
         self._registry = registry or host
-        self._base = f"{self.url}/v2/{repository}/"
+        self.base = f"{self.url}/v2/{repository}/"
         self.name = f"{self._registry}/{repository}"
-        self._pause = pause
+        self.pause = pause
         self._http = requests.Session()
         # loopback never goes through a proxy; .netrc is not where registries' credentials are
         self._http.trust_env = False
@@ -95,19 +95,16 @@ class Wire:
         self._http.headers["User-Agent"] = "webui-fork"
         self._auth = Authenticator(self._registry, credentials, here=on_loopback)
         self._known = credentials is not None
-        self.received = 0  # bytes of blobs and manifests, for a summary
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
+    def close(self) -> None:
+        """Close its connections."""
         self._http.close()
 
-    def _own(self, url: str) -> bool:
+    def own(self, url: str) -> bool:
         """Tell whether a URL is the registry's own."""
         return _origin(url) == _origin(self.url)
 
-    def _open(self, method: str, url: str, **options: Any) -> requests.Response:
+    def open(self, method: str, url: str, **options: Any) -> requests.Response:
         """Send one request; its body is left to read. Our credentials go to the registry itself, and nowhere else."""
         headers = options.pop("headers", {})
         body = options.pop("body", None)
@@ -115,14 +112,14 @@ class Wire:
             response = self._http.request(
                 method,
                 url,
-                headers={**headers, **(self._auth.headers() if self._own(url) else {})},
+                headers={**headers, **(self._auth.headers() if self.own(url) else {})},
                 data=body() if callable(body) else body,
                 timeout=TIMEOUT if body is None else SENDING,
                 stream=True,
                 **options,
             )
             # a redirect's target may ask for a password, too, and gets none
-            if response.status_code != 401 or last or response.history or not self._own(url):
+            if response.status_code != 401 or last or response.history or not self.own(url):
                 return response
             scope = f"repository:{self.repository}:{'pull' if method in ('GET', 'HEAD') else 'pull,push'}"
             if not self._auth.answer(self._http, response, scope, TIMEOUT):
@@ -130,9 +127,9 @@ class Wire:
             response.close()
         raise AssertionError("not reached")
 
-    def _ask(self, method: str, url: str, **options: Any) -> Answer:
+    def ask(self, method: str, url: str, **options: Any) -> Answer:
         """Send one request and read its answer, which must be small."""
-        with closing(self._open(method, url, **options)) as response:
+        with closing(self.open(method, url, **options)) as response:
             data = bytearray()
             for piece in response.iter_content(CHUNK):
                 data += piece
@@ -140,7 +137,7 @@ class Wire:
                     raise RegistryError(f"The registry {self.name} does not stop answering {method} {url[-80:]}.")
             return Answer(response.status_code, response.headers, bytes(data))
 
-    def _try(
+    def attempt(
         self,
         doing: str,
         once: Callable[[], Answer],
@@ -154,7 +151,7 @@ class Wire:
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(wait)
-            wait = self._pause * 2**attempt
+            wait = self.pause * 2**attempt
             try:
                 answer = once()
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
@@ -31,9 +30,6 @@ from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import package_index, release
-
-if TYPE_CHECKING:
-    pass
 
 _MANY = 12  # releases in between that are fetched to find the one that brought a conflict
 

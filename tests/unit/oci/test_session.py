@@ -57,7 +57,7 @@ def test_credentials_go_to_the_registry_and_nowhere_else(server: Server) -> None
 )  # fmt: skip
 def test_the_registry_s_own_address_has_several_forms(url: str, own: bool) -> None:
     with Registry("https://Reg.example", "x") as registry:
-        assert registry._own(url) is own
+        assert registry.session.own(url) is own
 
 
 def test_a_token_may_come_in_pieces_and_for_several_scopes(server: Server) -> None:
