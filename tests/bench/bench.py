@@ -60,9 +60,9 @@ def run(root: Path, env: dict[str, str], *arguments: str) -> tuple[float, dict[s
     """Run a command of ours; return its seconds, those of its steps, and its peak memory in bytes."""
     peak, done = 0, threading.Event()
     start = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "webui_fork", *arguments], cwd=root, env=env, stdout=said, stderr=said
+            [sys.executable, "-m", "webui_fork", *arguments], cwd=root, env=env, stdout=log, stderr=log
         )
 
         def watch() -> None:
@@ -76,9 +76,9 @@ def run(root: Path, env: dict[str, str], *arguments: str) -> tuple[float, dict[s
         seconds = time.perf_counter() - start
         done.set()
         watcher.join()
-        said.seek(0)
+        log.seek(0)
         if code:
-            raise SystemExit(said.read().decode())
+            raise SystemExit(log.read().decode())
     return seconds, json.loads((root / "out/times.json").read_text()), peak
 
 

@@ -56,12 +56,12 @@ def trees(real: Settings, folder: Path) -> dict[str, Path]:
         AssertionError: they are the same, and the bench would compare an image with itself.
     """
     inputs = image_inputs.read_inputs(real, Terminal(), locked=True)
-    made = {
+    folders = {
         name: pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True).image
         for name, patches in (("stock", ()), ("patched", inputs.patches))
     }
-    assert made["stock"].digest != made["patched"].digest
-    laid = {name: unpack.tree(image, real.cache, folder / name) for name, image in made.items()}
+    assert folders["stock"].digest != folders["patched"].digest
+    laid = {name: unpack.tree(image, real.cache, folder / name) for name, image in folders.items()}
     name = "backend/open_webui/utils/models.py"
     assert (laid["stock"] / name).read_bytes() != (laid["patched"] / name).read_bytes()
     return laid
@@ -74,12 +74,12 @@ def load(program: Path, site: Site, clients: int, seconds: int) -> dict[str, flo
         script.write(f'wrk.headers["Authorization"] = "Bearer {site.token}"\n')
         script.flush()
         argv += ["-s", script.name, f"{site.url}/api/models"]
-        said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-    assert "Non-2xx" not in said, said
+        output = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    assert "Non-2xx" not in output, output
     units = {"us": 1e-3, "ms": 1.0, "s": 1e3}
     return {
         name: float(value) * units[unit]
-        for name, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$", said, re.MULTILINE)
+        for name, value, unit in re.findall(r"^\s+(50|99)%\s+([\d.]+)(us|ms|s)\s*$", output, re.MULTILINE)
     }
 
 
@@ -164,10 +164,10 @@ def main() -> None:
         rows.append(row)
         print(row, flush=True)
 
-    with ExitStack() as held:
+    with ExitStack() as stack:
         program = tools.find(real, "wrk", Terminal())
-        laid = trees(real, held.enter_context(temp_folder(real.cache / "trees", "bench-")))
-        provider = held.enter_context(processes.provider())
+        laid = trees(real, stack.enter_context(temp_folder(real.cache / "trees", "bench-")))
+        provider = stack.enter_context(processes.provider())
         with ExitStack() as running:
             sites = {name: running.enter_context(processes.webui(tree)) for name, tree in laid.items()}
             for row in healthy(program, sites, provider, size):

@@ -84,16 +84,16 @@ def run(user: User, *arguments: str) -> str:
 def replaced(real: Settings, inputs: image_inputs.Inputs, tree: apply.PatchedTree) -> dict[str, str | None]:
     """Return the files of the release that the series replaces, by their place, with their sha256."""
     repo = git.repository(real)
-    found: dict[str, str | None] = {}
+    digests: dict[str, str | None] = {}
     for path in ("package.json", *(change.path for change in apply.changes(repo, tree))):
         data, placed = repo.read_file(tree.release, path), inputs.spec.place(path)
         assert placed
-        found[placed] = None if data is None else hashlib.sha256(data).hexdigest()
-    return found
+        digests[placed] = None if data is None else hashlib.sha256(data).hexdigest()
+    return digests
 
 
 def appended(
-    root: model.Blob, host: str, number: int, layer: model.NamedLayer, cache: Path, wanted: dict[str, str | None]
+    root: model.Blob, host: str, number: int, layer: model.NamedLayer, cache: Path, expected: dict[str, str | None]
 ) -> tuple[float, int]:
     """Time the append itself, in this process and unsigned: read and check the base, mount, push.
 
@@ -106,12 +106,12 @@ def appended(
         Registry(f"http://{host}", f"bare/run-{number}") as target,
     ):
         base = append.read(source, root.digest)
-        append.check(source, base, wanted, lambda line: None)
-        made = append.append(base, layer.layer, {"n": str(number)}, bases.CREATED)
-        for one in made.images:
+        append.check(source, base, expected, lambda line: None)
+        result = append.append(base, layer.layer, {"n": str(number)}, bases.CREATED)
+        for one in result.images:
             transfer.send(target, one, transfer.in_cache(cache), transfer.quiet, [source.repository])
             target.put_manifest(one.digest, one.manifest)
-        target.put_manifest("v1", made.root)
+        target.put_manifest("v1", result.root)
         read = source.received + target.received
     return time.perf_counter() - start, read
 
@@ -168,7 +168,7 @@ def main() -> None:
     real, ui = settings.load(), Terminal()
     inputs = image_inputs.read_inputs(real, ui, locked=False)
     built = pipeline.build(real, inputs, ui, locked=False)
-    wanted = replaced(real, inputs, built.tree)
+    expected = replaced(real, inputs, built.tree)
     program = programs.find(real, "registry", ui)
     top = built.image.layers[-1]
     patch = oci_layout.blob_path(real.cache, top.layer.digest)
@@ -181,14 +181,14 @@ def main() -> None:
             reads: list[int] = []
 
             def bare(number: int) -> float:
-                seconds, read = appended(root, host, number, top, real.cache, wanted)
+                seconds, read = appended(root, host, number, top, real.cache, expected)
                 reads.append(read)
                 return seconds
 
             unsigned = several(bare)
             whole = several(lambda n: timed(lambda: run(user, "publish", f"{host}/me/run-{n}", "--image", "upstream")))
             again = several(lambda n: timed(lambda: run(user, "publish", f"{host}/me/run-1", "--image", "upstream")))
-            said = run(user, "publish", f"{host}/me/run-1", "--image", "upstream")
+            published = run(user, "publish", f"{host}/me/run-1", "--image", "upstream")
             ui.say("docker pull + build + push …")
             tag = f"v{inputs.lock.version}-slim"
             theirs = several(lambda n: docker_s_way(docker.client, host, tag, patch, n), 3)
@@ -200,7 +200,7 @@ def main() -> None:
     def ratio(seconds: list[float]) -> str:
         return f"{statistics.median(seconds) / statistics.median(theirs):.3f}"
 
-    sent_line = next(line for line in said.splitlines() if line.startswith("sent "))
+    sent_line = next(line for line in published.splitlines() if line.startswith("sent "))
     rows: list[tuple[str, ...]] = [
         ("docker pull + build + push, one platform, unsigned, base not local", median(theirs), "1", ""),
         (

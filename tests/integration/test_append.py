@@ -37,7 +37,7 @@ WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
 
 
 @pytest.fixture
-def there(program: Path, tmp_path: Path) -> Iterator[Registry]:
+def registry_of_bases(program: Path, tmp_path: Path) -> Iterator[Registry]:
     with registry(program, tmp_path / "registry") as host, Registry(f"http://{host}", "upstream/x", pause=0) as made:
         yield made
 
@@ -46,31 +46,31 @@ def files(**contents: bytes) -> list[Entry]:
     return [layers.file_entry(f"app/{name}.py", data) for name, data in contents.items()]
 
 
-def pushed(there: Registry, cache: Path, *stacks: list[list[Entry]], docker: bool = False) -> append.Base:
+def pushed(registry_of_bases: Registry, cache: Path, *stacks: list[list[Entry]], docker: bool = False) -> append.Base:
     names = ("amd64", "arm64")
     images = [image([layer(cache, part) for part in stack], names[i]) for i, stack in enumerate(stacks)]
-    root = bases.push(there, "v1", images, cache, docker=docker)
-    return append.read(there, root.digest)
+    root = bases.push(registry_of_bases, "v1", images, cache, docker=docker)
+    return append.read(registry_of_bases, root.digest)
 
 
 def top(cache: Path) -> Layer:
     return layer(cache, files(one=b"patched\n"))
 
 
-def test_a_layer_is_put_on_each_platform_and_the_rest_stays(there: Registry, tmp_path: Path) -> None:
-    base = pushed(there, tmp_path, [files(zero=b"0"), files(one=ONE)], [files(one=ONE, arm=b"1")])
+def test_a_layer_is_put_on_each_platform_and_the_rest_stays(registry_of_bases: Registry, tmp_path: Path) -> None:
+    base = pushed(registry_of_bases, tmp_path, [files(zero=b"0"), files(one=ONE)], [files(one=ONE, arm=b"1")])
     assert [platform.name for platform in base.platforms] == ["linux/amd64", "linux/arm64"]
-    append.check(there, base, WANTED, lambda line: None)
-    made = append.append(
+    append.check(registry_of_bases, base, WANTED, lambda line: None)
+    result = append.append(
         base, top(tmp_path), {"org.opencontainers.image.title": "ours", "k": "v"}, "2027-01-01T00:00:00Z"
     )
-    index = made.root.parsed()
+    index = result.root.parsed()
     assert [row["platform"] for row in index["manifests"]] == [
         {"os": "linux", "architecture": "amd64"},
         {"os": "linux", "architecture": "arm64", "variant": "v8"},
     ]
     assert index["annotations"]["k"] == "v"
-    for platform, image_, row in zip(base.platforms, made.images, index["manifests"], strict=True):
+    for platform, image_, row in zip(base.platforms, result.images, index["manifests"], strict=True):
         assert row["digest"] == image_.digest
         before, after = platform.manifest.parsed(), image_.manifest.parsed()
         assert after["layers"][:-1] == before["layers"]
@@ -85,22 +85,22 @@ def test_a_layer_is_put_on_each_platform_and_the_rest_stays(there: Registry, tmp
     )
 
 
-def test_docker_s_own_media_types_stay_docker_s(there: Registry, tmp_path: Path) -> None:
-    base = pushed(there, tmp_path, [files(one=ONE)], [files(one=ONE)], docker=True)
-    made = append.append(base, top(tmp_path), {"k": "v"}, "2027-01-01T00:00:00Z")
-    assert made.root.media_type == DOCKER_INDEX
-    assert "annotations" not in made.root.parsed()
-    for image_ in made.images:
+def test_docker_s_own_media_types_stay_docker_s(registry_of_bases: Registry, tmp_path: Path) -> None:
+    base = pushed(registry_of_bases, tmp_path, [files(one=ONE)], [files(one=ONE)], docker=True)
+    result = append.append(base, top(tmp_path), {"k": "v"}, "2027-01-01T00:00:00Z")
+    assert result.root.media_type == DOCKER_INDEX
+    assert "annotations" not in result.root.parsed()
+    for image_ in result.images:
         said = image_.manifest.parsed()
         assert image_.manifest.media_type == said["mediaType"] == DOCKER_MANIFEST
         assert {row["mediaType"] for row in said["layers"]} == {append.DOCKER_LAYER}
         assert image_.config.parsed()["config"]["Labels"]["k"] == "v"
 
 
-def test_an_image_of_one_platform_stays_one(there: Registry, tmp_path: Path) -> None:
+def test_an_image_of_one_platform_stays_one(registry_of_bases: Registry, tmp_path: Path) -> None:
     made = image([layer(tmp_path, files(one=ONE))], "amd64")
-    transfer.push(there, made, "v1", tmp_path, transfer.quiet)
-    base = append.read(there, made.digest)
+    transfer.push(registry_of_bases, made, "v1", tmp_path, transfer.quiet)
+    base = append.read(registry_of_bases, made.digest)
     assert not base.indexed
     appended = append.append(base, top(tmp_path), {}, "2027-01-01T00:00:00Z")
     assert appended.root == appended.images[0].manifest
@@ -130,31 +130,33 @@ OPAQUE = layers.file_entry("app/.wh..wh..opq", b"")
     ],
 )
 def test_a_base_of_another_release_is_refused(
-    there: Registry, tmp_path: Path, stacks: list[list[list[Entry]]], words: str
+    registry_of_bases: Registry, tmp_path: Path, stacks: list[list[list[Entry]]], words: str
 ) -> None:
-    base = pushed(there, tmp_path, *stacks)
+    base = pushed(registry_of_bases, tmp_path, *stacks)
     with pytest.raises(ImageError) as caught:
-        append.check(there, base, WANTED, lambda line: None)
+        append.check(registry_of_bases, base, WANTED, lambda line: None)
     assert re.search(words, str(caught.value)), str(caught.value)
 
 
-def test_what_a_layer_removes_below_it_and_brings_itself_is_its_own(there: Registry, tmp_path: Path) -> None:
+def test_what_a_layer_removes_below_it_and_brings_itself_is_its_own(
+    registry_of_bases: Registry, tmp_path: Path
+) -> None:
     opaque = [files(one=TWO, new=b""), [OPAQUE, *files(one=ONE)]]
-    base = pushed(there, tmp_path, opaque, [files(new=b""), [gone("new"), *files(one=ONE)]])
-    append.check(there, base, WANTED, lambda line: None)
+    base = pushed(registry_of_bases, tmp_path, opaque, [files(new=b""), [gone("new"), *files(one=ONE)]])
+    append.check(registry_of_bases, base, WANTED, lambda line: None)
 
 
-def test_a_check_that_compares_nothing_is_none(there: Registry, tmp_path: Path) -> None:
-    base = pushed(there, tmp_path, [files(one=ONE)])
+def test_a_check_that_compares_nothing_is_none(registry_of_bases: Registry, tmp_path: Path) -> None:
+    base = pushed(registry_of_bases, tmp_path, [files(one=ONE)])
     with pytest.raises(ImageError, match="Nothing of the release"):
-        append.check(there, base, {"app/new.py": None}, lambda line: None)
+        append.check(registry_of_bases, base, {"app/new.py": None}, lambda line: None)
 
 
-def test_what_lies_under_a_layer_that_has_the_files_is_not_read(there: Registry, tmp_path: Path) -> None:
-    base = pushed(there, tmp_path, [files(big=os.urandom(3 << 20)), files(one=ONE)])
-    before = there.received
-    append.check(there, base, WANTED, lambda line: None)
-    assert there.received - before < 10_000
+def test_what_lies_under_a_layer_that_has_the_files_is_not_read(registry_of_bases: Registry, tmp_path: Path) -> None:
+    base = pushed(registry_of_bases, tmp_path, [files(big=os.urandom(3 << 20)), files(one=ONE)])
+    before = registry_of_bases.received
+    append.check(registry_of_bases, base, WANTED, lambda line: None)
+    assert registry_of_bases.received - before < 10_000
 
 
 # --- the real thing: an amd64 image that runs, an arm64 one under emulation
@@ -180,8 +182,8 @@ def street(
     amd64 = image([*(named.layer for named in built.image.layers[:2]), front, back], "amd64", run)
     arm64 = image([bases.arm64_python(real, cache, folder), back], "arm64", run)
     with registry(program, folder / "registry") as host:
-        with Registry(f"http://{host}", "upstream/open-webui") as there:
-            root = bases.push(there, f"v{inputs.lock.version}-slim", [amd64, arm64], cache)
+        with Registry(f"http://{host}", "upstream/open-webui") as registry_of_bases:
+            root = bases.push(registry_of_bases, f"v{inputs.lock.version}-slim", [amd64, arm64], cache)
         yield host, root.digest
 
 
@@ -194,22 +196,22 @@ def user(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> User:
     """A checkout whose upstream image is the stand-in, pinned by the tool."""
-    made = User(tmp_path_factory.mktemp("user"), real, warm=True)
-    file = made.root / "images/upstream/image.toml"
+    new_user = User(tmp_path_factory.mktemp("user"), real, warm=True)
+    file = new_user.root / "images/upstream/image.toml"
     file.write_text(file.read_text().replace("ghcr.io/open-webui", f"{street[0]}/upstream"))
     text = file.read_text()
     rest = [part for part in text.split("[[variant]]")[1:] if 'name = "slim"' not in part]
     for part in rest:  # the stand-in has one
         text = text.replace("[[variant]]" + part.partition("\n\n")[0] + "\n\n", "")
     file.write_text(text)
-    code, _, err = made.run("lock", "--bases")
+    code, _, err = new_user.run("lock", "--bases")
     assert code == 0, err
-    assert street[1] in (made.root / "images/upstream/bases.lock").read_text()
-    made.commit()
-    (made.root / "out").mkdir(exist_ok=True)
-    own = Settings(made.root, made.cache, made.root, False)
+    assert street[1] in (new_user.root / "images/upstream/bases.lock").read_text()
+    new_user.commit()
+    (new_user.root / "out").mkdir(exist_ok=True)
+    own = Settings(new_user.root, new_user.cache, new_user.root, False)
     tested.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
-    return made
+    return new_user
 
 
 def test_a_variant_is_built_without_reading_the_base(user: User, street: tuple[str, str]) -> None:
@@ -274,15 +276,15 @@ def test_the_arm64_image_starts_under_emulation(
     host, _ = street
     code, _, err = user.run("publish", f"{host}/me/open-webui", "--image", "upstream")
     assert code == 0, err
-    with Registry(f"http://{host}", "me/open-webui") as there:
-        root = there.manifest("latest-slim")
+    with Registry(f"http://{host}", "me/open-webui") as registry_of_bases:
+        root = registry_of_bases.manifest("latest-slim")
         assert root
         row = next(row for row in root.parsed()["manifests"] if row["platform"]["architecture"] == "arm64")
-        manifest = there.manifest(row["digest"])
+        manifest = registry_of_bases.manifest(row["digest"])
         assert manifest
-        config = there.small_blob(model.descriptor(manifest.parsed()["config"]))
+        config = registry_of_bases.small_blob(model.descriptor(manifest.parsed()["config"]))
         made = model.image_of(manifest, config)
-        bases.unpack(there, made, tmp_path)
+        bases.unpack(registry_of_bases, made, tmp_path)
     paths = [placed for patch in inputs.patches for path in patch.paths if (placed := inputs.spec.place(path))]
     code_ = (
         "import os\n"
@@ -324,8 +326,8 @@ def test_a_real_base_of_another_release_is_refused(
     host, _ = street
     path = "app/package.json"
     made = image([layer(tmp_path, [layers.file_entry(path, b"# of another release\n")])], "amd64")
-    with Registry(f"http://{host}", "upstream/open-webui") as there:
-        bases.push(there, f"v{inputs.lock.version}-slim", [made], tmp_path)
+    with Registry(f"http://{host}", "upstream/open-webui") as registry_of_bases:
+        bases.push(registry_of_bases, f"v{inputs.lock.version}-slim", [made], tmp_path)
     kept = (user.root / "images/upstream/bases.lock").read_text()
     assert user.run("lock", "--bases")[0] == 0
     code, _, err = user.run("build", "--image", "upstream")

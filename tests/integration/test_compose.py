@@ -168,10 +168,10 @@ def test_the_volume_for_weights_is_the_servers(folder: Path, env: dict[str, str]
         compose(folder, own, "run", "--rm", "models")
         volume = {f"{own['COMPOSE_PROJECT_NAME']}_models": {"bind": "/models", "mode": "rw"}}
         code = "import os; open('/models/x', 'w'); print(os.stat('/models').st_uid)"
-        said = client.containers.run(
+        output = client.containers.run(
             env["WEBUI_IMAGE"], ["python3", "-c", code], user="1000:0", volumes=volume, remove=True, cap_drop=["ALL"]
         )
-        assert said == b"1000\n"
+        assert output == b"1000\n"
     finally:
         compose(folder, own, "down", "--volumes")
 

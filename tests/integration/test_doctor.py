@@ -71,7 +71,7 @@ def diagnose(settings: Settings, site: Site, **options: Any) -> tuple[Finding, .
     return rules.diagnose(examine.run(settings, request, Talk()))
 
 
-def found(findings: tuple[Finding, ...], cause: str) -> Finding:
+def finding_of(findings: tuple[Finding, ...], cause: str) -> Finding:
     """Return the first finding, which has to be this cause, with evidence and a remedy."""
     assert findings, "nothing found"
     assert findings[0].cause == cause, findings
@@ -107,7 +107,7 @@ def test_a_connection(site: Site, seeing: Settings, street: Street, name: str, r
     if "patched" in request.node.name and name == "no-v1":  # forgiven, and still said
         assert [(item.cause, item.severity) for item in diagnose(seeing, site)] == [(cause, Severity.INFO)]
         return
-    finding = found(diagnose(seeing, site), cause)
+    finding = finding_of(diagnose(seeing, site), cause)
     assert words in f"{finding.what} {finding.fix}"
 
 
@@ -132,12 +132,12 @@ def test_another_service(
         time.sleep(1)
         running.reload()
         site.connect([url])
-        found(diagnose(seeing, site), cause)
+        finding_of(diagnose(seeing, site), cause)
 
 
 def test_a_slash_too_many(stock_site: Site, seeing: Settings) -> None:
     stock_site.connect([VLLM + "/"])
-    assert VLLM in found(diagnose(seeing, stock_site), "base-url-slash").fix
+    assert VLLM in finding_of(diagnose(seeing, stock_site), "base-url-slash").fix
 
 
 def test_an_ollama_that_is_not_there(site: Site, seeing: Settings) -> None:
@@ -148,25 +148,25 @@ def test_an_ollama_that_is_not_there(site: Site, seeing: Settings) -> None:
 
 def test_a_vllm_where_an_ollama_should_be(site: Site, seeing: Settings) -> None:
     site.connect([VLLM], ["http://vllm:8000"])
-    assert "OpenAI API" in found(diagnose(seeing, site), "wrong-service-ollama-slot").fix
+    assert "OpenAI API" in finding_of(diagnose(seeing, site), "wrong-service-ollama-slot").fix
 
 
 def test_no_way_there(site: Site, seeing: Settings, street: Street, client: DockerClient) -> None:
     (config,) = client.networks.get(street.network).attrs["IPAM"]["Config"]
     nobody = str(ipaddress.ip_network(config["Subnet"])[-2])
     site.connect([f"http://{nobody}:8000/v1"])
-    found(diagnose(seeing, site), "unreachable")
+    finding_of(diagnose(seeing, site), "unreachable")
 
 
 def test_everything_is_switched_off(site: Site, seeing: Settings) -> None:
     site.connect()
-    found(diagnose(seeing, site), "api-disabled")
+    finding_of(diagnose(seeing, site), "api-disabled")
 
 
 def test_no_connection_is_set_up(site: Site, seeing: Settings) -> None:
     form: dict[str, Any] = {"ENABLE_OPENAI_API": True, "OPENAI_API_BASE_URLS": [], "OPENAI_API_KEYS": []}
     site.call("POST", "/openai/config/update", json={**form, "OPENAI_API_CONFIGS": {}}).raise_for_status()
-    found(diagnose(seeing, site), "no-connection")
+    finding_of(diagnose(seeing, site), "no-connection")
 
 
 def test_a_vllm_that_loads_and_then_wants_a_key(
@@ -178,12 +178,12 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
     ) as loading:
         site.connect([f"http://{loading.name}:8000/v1"])
         wait_for_log(loading, "INFO")
-        finding = found(diagnose(seeing, site), "vllm-loading")
+        finding = finding_of(diagnose(seeing, site), "vllm-loading")
         assert str(loading.name) in finding.fix
         if "stock" not in request.node.name:
             return
         throwaway.wait_healthy(loading, LOADING)
-        assert "--api-key" in found(diagnose(seeing, site), "api-key").fix
+        assert "--api-key" in finding_of(diagnose(seeing, site), "api-key").fix
 
 
 def test_a_container_that_does_not_run(
@@ -192,7 +192,7 @@ def test_a_container_that_does_not_run(
     with throwaway.container(client, stock, entrypoint=["false"], network=street.network) as gone:
         gone.wait()
         stock_site.connect([f"http://{gone.name}:8000/v1"])
-        assert f"docker logs {gone.name}" in found(diagnose(seeing, stock_site), "provider-stopped").fix
+        assert f"docker logs {gone.name}" in finding_of(diagnose(seeing, stock_site), "provider-stopped").fix
 
 
 def test_a_certificate_that_nobody_trusts(
@@ -210,7 +210,7 @@ def test_a_certificate_that_nobody_trusts(
     ) as running:  # fmt: skip
         wait_for_log(running, "ready")
         site.connect(["https://secure:8443/v1"])
-        assert "SSL_CERT_FILE" in found(diagnose(seeing, site), "tls-certificate").fix
+        assert "SSL_CERT_FILE" in finding_of(diagnose(seeing, site), "tls-certificate").fix
 
 
 @pytest.mark.parametrize("image", ["stock", "patched"])
@@ -227,10 +227,10 @@ def test_a_proxy_in_between(
             if image == "patched":
                 assert diagnose(seeing, site) == ()
                 return
-            finding = found(diagnose(seeing, site), "proxy")
+            finding = finding_of(diagnose(seeing, site), "proxy")
             assert "NO_PROXY=vllm,localhost,127.0.0.1" in finding.fix
             # without a view from the inside, the proxy's own words give it away
-            assert "NO_PROXY=vllm" in found(diagnose(blind, site), "proxy").fix
+            assert "NO_PROXY=vllm" in finding_of(diagnose(blind, site), "proxy").fix
 
 
 def test_the_entry_that_was_advised_works_in_stock(
@@ -282,7 +282,7 @@ def test_a_function_that_fails(
         with webui(client, image, street.network) as site:
             site.connect([VLLM])
             site.function("broken", code)
-            finding = found(diagnose(seeing, site), "function-fails")
+            finding = finding_of(diagnose(seeing, site), "function-fails")
             assert (finding.severity, "broken" in finding.fix) == (severity, True)
 
 
@@ -296,7 +296,7 @@ def test_redis_goes_away(
             site.connect([VLLM])
             running.child.kill()
             running.child.wait()
-            assert str(running.port) in found(diagnose(seeing, site), "redis").what
+            assert str(running.port) in finding_of(diagnose(seeing, site), "redis").what
 
 
 def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
@@ -304,13 +304,13 @@ def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, 
         admin.connect([VLLM])
         key = admin.call("POST", "/api/v1/auths/api_key").json()["api_key"]
         admin.connect(["http://nowhere:8000/v1"])
-        found(diagnose(seeing, admin, token=Secret(key)), "dns")
+        finding_of(diagnose(seeing, admin, token=Secret(key)), "dns")
         admin.connect([VLLM])
         assert diagnose(seeing, admin) == ()  # nobody is there to miss it
         user = admin.signed_up("reader")
         assert user.models().ids == []
-        assert street.model in found(diagnose(seeing, admin), "access-hidden").what
-        assert "Public" in found(diagnose(seeing, admin), "access-hidden").fix
+        assert street.model in finding_of(diagnose(seeing, admin), "access-hidden").what
+        assert "Public" in finding_of(diagnose(seeing, admin), "access-hidden").fix
         grant = {"principal_type": "user", "principal_id": "*", "permission": "read"}
         form = {"id": street.model, "name": "Shared", "meta": {}, "params": {}, "access_grants": [grant]}
         admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
@@ -324,9 +324,9 @@ def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, 
             "access_grants": [grant],
         }
         admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
-        assert "'gone'" in found(diagnose(seeing, admin), "base-model").what
-        found(diagnose(seeing, admin, token=Secret("wrong")), "token")
-        found(diagnose(seeing, admin, token=Secret(user.token)), "not-admin")
+        assert "'gone'" in finding_of(diagnose(seeing, admin), "base-model").what
+        finding_of(diagnose(seeing, admin, token=Secret("wrong")), "token")
+        finding_of(diagnose(seeing, admin, token=Secret(user.token)), "not-admin")
         assert diagnose(seeing, admin, token=None) == ()
 
 
@@ -334,15 +334,15 @@ def test_an_image_that_is_starting(client: DockerClient, seeing: Settings, stock
     ports = {"8080/tcp": ("127.0.0.1", None)}
     with throwaway.container(client, stock, ports=ports) as starting:
         request = examine.Request(url_of(starting))
-        found(rules.diagnose(examine.run(seeing, request, Talk())), "webui-not-up")
+        finding_of(rules.diagnose(examine.run(seeing, request, Talk())), "webui-not-up")
 
 
 def test_nobody_and_somebody_else_answers(blind: Settings, server: Server) -> None:
     nobody = examine.Request("http://127.0.0.1:9")
-    found(rules.diagnose(examine.run(blind, nobody, Talk())), "webui-unreachable")
+    finding_of(rules.diagnose(examine.run(blind, nobody, Talk())), "webui-unreachable")
     server.answer = lambda handler: reply(handler, 200, b"<html>Hello</html>", Content_Type="text/html")
     other = examine.Request(server.url)
-    found(rules.diagnose(examine.run(blind, other, Talk())), "not-open-webui")
+    finding_of(rules.diagnose(examine.run(blind, other, Talk())), "not-open-webui")
 
 
 def test_the_vllm_itself(
@@ -351,13 +351,13 @@ def test_the_vllm_itself(
     stock_site.connect([VLLM])
     url = f"http://{address(street.vllm)}:8000"
     assert diagnose(seeing, stock_site, vllm=url) == ()
-    found(diagnose(seeing, stock_site, vllm="http://127.0.0.1:9"), "vllm-unreachable")
+    finding_of(diagnose(seeing, stock_site, vllm="http://127.0.0.1:9"), "vllm-unreachable")
     server.answer = lambda handler: reply(handler, 200, b"<html></html>", Content_Type="text/html")
-    found(diagnose(seeing, stock_site, vllm=server.url), "vllm-other")
+    finding_of(diagnose(seeing, stock_site, vllm=server.url), "vllm-other")
     server.answer = lambda handler: reply(handler, 200, b'{"data": [{"id": "elsewhere"}]}')
-    found(diagnose(seeing, stock_site, vllm=server.url), "vllm-not-listed")
+    finding_of(diagnose(seeing, stock_site, vllm=server.url), "vllm-not-listed")
     server.answer = lambda handler: reply(handler, 401, b"{}")
-    found(diagnose(seeing, stock_site, vllm=server.url, vllm_key=Secret("no")), "vllm-key")
+    finding_of(diagnose(seeing, stock_site, vllm=server.url, vllm_key=Secret("no")), "vllm-key")
 
 
 def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:

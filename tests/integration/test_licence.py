@@ -30,24 +30,24 @@ def sha(data: bytes) -> str:
 def released(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> dict[str, str]:
     """Return what the licence protects in the release and its wheel: place in the image to sha256."""
     repo = git.repository(real)
-    found = {}
+    files = {}
     for file in repo.walk(built.source.commit, branding.protected_path):
         if placed := inputs.spec.place(file.path):
-            found[placed] = sha(file.read())
+            files[placed] = sha(file.read())
     with zipfile.ZipFile(built.source.wheel) as wheel:
         for name in wheel.namelist():
             if name.startswith("open_webui/frontend/") and branding.protected_path(name):
-                found["app/build/" + name.removeprefix("open_webui/frontend/")] = sha(wheel.read(name))
-    return found
+                files["app/build/" + name.removeprefix("open_webui/frontend/")] = sha(wheel.read(name))
+    return files
 
 
 def test_every_layer_has_the_release_s_licences_and_assets_and_no_others(
     real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
-    wanted = released(real, inputs, built)
-    assert {f"app/{name}" for name in branding.LICENSES} <= set(wanted)
-    assert {"app/build/favicon.png", "app/build/static/splash.png", "app/build/manifest.json"} <= set(wanted)
-    assert len(wanted) > 30
+    expected = released(real, inputs, built)
+    assert {f"app/{name}" for name in branding.LICENSES} <= set(expected)
+    assert {"app/build/favicon.png", "app/build/static/splash.png", "app/build/manifest.json"} <= set(expected)
+    assert len(expected) > 30
     seen: dict[str, str] = {}
     for layer, info, data in members(built.image, real.cache):
         if info.name.startswith("app/") and not info.isdir() and branding.protected_path(info.name):
@@ -55,7 +55,7 @@ def test_every_layer_has_the_release_s_licences_and_assets_and_no_others(
             assert info.name not in seen, f"{layer} covers /{info.name}"
             seen[info.name] = sha(data)
         assert ".wh." not in info.name or not branding.protected_path(info.name.replace(".wh.", "")), info.name
-    assert seen == wanted
+    assert seen == expected
 
 
 def test_the_lines_that_upstream_marks_are_unchanged(

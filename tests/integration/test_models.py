@@ -118,10 +118,10 @@ class TestOutages:
     @staticmethod
     def _is_stale(site: Site, model: str) -> None:
         for _ in range(3):
-            found = site.models()
-            assert found.status == 200
-            assert found.seconds < 2
-            entry = found.get(model)
+            listing = site.models()
+            assert listing.status == 200
+            assert listing.seconds < 2
+            entry = listing.get(model)
             assert entry
             assert entry["stale"] is True
             assert abs(entry["stale_since"] - time.time()) < 60
@@ -157,11 +157,11 @@ class TestProxies:
             with webui(client, patched, street.network, env=env, extra_hosts=hosts) as site:
                 far: list[Connection] = [("http://far.example.com:8000/f/fine/v1", {"prefix_id": "far"})]
                 site.connect([VLLM, *far])
-                found = site.models()
-                assert street.model in found.ids
+                listing = site.models()
+                assert street.model in listing.ids
                 assert chat(site, street.model, stream=True)
                 # the proxy can't look the name up, unless NO_PROXY spares us it
-                assert ("far.beside" in found.ids) is bool(no_proxy)
+                assert ("far.beside" in listing.ids) is bool(no_proxy)
                 if not no_proxy:
                     form = {"url": "http://far.example.com:8000/f/fine/v1", "key": "key"}
                     answer = site.call("POST", "/openai/verify", json=form)

@@ -33,19 +33,19 @@ Results = dict[str, tuple[Any, Any]]
 @pytest.fixture(scope="module")
 def trees(real: Settings, inputs: image_inputs.Inputs) -> Iterator[dict[str, Path]]:
     with temp_folder(real.cache / "trees", "no-harm-") as work:
-        made = {}
+        folders = {}
         for name, patches in (("stock", ()), ("ours", inputs.patches)):
             built = pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True)
-            made[name] = unpack.tree(built.image, real.cache, work / name)
-        yield made
+            folders[name] = unpack.tree(built.image, real.cache, work / name)
+        yield folders
 
 
 def run(tree: Path, name: str, rows: list[Row], provider: Provider) -> dict[str, Any]:
     """Run rows of one environment on one tree, one after the other."""
-    with ExitStack() as held:
+    with ExitStack() as stack:
         env = dict(rows[0].env)
-        line = held.enter_context(outages.redis()) if env.get("REDIS_URL") == "line" else None
-        sentinel = held.enter_context(outages.sentinel()) if env.get("REDIS_URL") == "sentinel" else None
+        line = stack.enter_context(outages.redis()) if env.get("REDIS_URL") == "line" else None
+        sentinel = stack.enter_context(outages.sentinel()) if env.get("REDIS_URL") == "sentinel" else None
         if line:
             env["REDIS_URL"] = f"redis://{line.host}/0"
         if sentinel:
@@ -57,9 +57,9 @@ def run(tree: Path, name: str, rows: list[Row], provider: Provider) -> dict[str,
         if "OPENAI_API_BASE_URLS" in env:
             env["OPENAI_API_BASE_URLS"] = provider.good
         auth = rows[0].auth
-        site, other = held.enter_context(processes.webui(tree, env=env, auth=auth)), None
+        site, other = stack.enter_context(processes.webui(tree, env=env, auth=auth)), None
         if two:
-            other = held.enter_context(processes.webui(tree, env=env, auth=auth, data=site.data, signed=False))
+            other = stack.enter_context(processes.webui(tree, env=env, auth=auth, data=site.data, signed=False))
             other = replace(other, token=site.token)
         fail_over = sentinel.fail_over if sentinel else None
         case = Case(site, provider, name, "", redis=line, fail_over=fail_over, other=other)

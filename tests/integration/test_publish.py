@@ -219,18 +219,18 @@ def test_whatever_request_fails_it_ends_whole_or_as_it_was(
     total, broken = proxy.count, 0
     assert total > 40
     for number in range(1, total + 1, step):
-        there = replace(shop, name=f"me/run-{number}")
-        old = old_tags(there)
+        own_shop = replace(shop, name=f"me/run-{number}")
+        old = old_tags(own_shop)
         proxy.count, proxy.fail = 0, kind(number)
         try:
-            there.publish(what, proxy.host)
-            assert whole_or_old(there, old, what.root.digest)
+            own_shop.publish(what, proxy.host)
+            assert whole_or_old(own_shop, old, what.root.digest)
         except ForkError:
             broken += 1
-            whole_or_old(there, old, what.root.digest)
+            whole_or_old(own_shop, old, what.root.digest)
             proxy.fail = lambda count, handler: False
-            there.publish(what, proxy.host)  # again, and it goes on from there
-            assert whole_or_old(there, old, what.root.digest)
+            own_shop.publish(what, proxy.host)  # again, and it goes on from there
+            assert whole_or_old(own_shop, old, what.root.digest)
     assert broken if kind is onwards else broken < total // 2
 
 
@@ -338,10 +338,10 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     said = json.loads(what.said.provenance)
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
     again = replace(what, said=trust_attestations.Statements(what.said.sbom, model.canonical_json(said)))
-    with Registry(f"http://{shop.host}", shop.name) as there:
-        before = transfer.attached(there, what.root.digest)
+    with Registry(f"http://{shop.host}", shop.name) as registry:
+        before = transfer.attached(registry, what.root.digest)
         shop.publish(again)
-        assert transfer.attached(there, what.root.digest) == before
+        assert transfer.attached(registry, what.root.digest) == before
 
 
 def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Path, tmp_path: Path) -> None:
@@ -349,12 +349,14 @@ def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Pat
     shutil.copytree(CHECKOUT / "deploy", root / "deploy", ignore=shutil.ignore_patterns(".env", "secrets"))
     before = (root / "deploy/.env.example").read_text()
     done = shop.publish(small.candidate(shop.settings))
-    asked = argparse.Namespace(ref=shop.ref(TAG), alias="ghcr.io/me/open-webui", key=None, identity=None, issuer=None)
+    arguments = argparse.Namespace(
+        ref=shop.ref(TAG), alias="ghcr.io/me/open-webui", key=None, identity=None, issuer=None
+    )
     other = small.shop(shop.settings, tmp_path / "other", shop.host, cosign)  # somebody with another key
     shutil.copytree(root / "deploy", other.settings.root / "deploy")
     with pytest.raises(VerifyError):
-        pin.run(other.settings, Talk(), asked)
+        pin.run(other.settings, Talk(), arguments)
     assert (other.settings.root / "deploy/.env.example").read_text() == before
-    pin.run(shop.settings, Talk(), asked)
+    pin.run(shop.settings, Talk(), arguments)
     line = f"WEBUI_IMAGE=ghcr.io/me/open-webui@{done.digest} # {TAG}"
     assert line in (root / "deploy/.env.example").read_text().splitlines()

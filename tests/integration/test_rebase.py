@@ -29,12 +29,12 @@ OLD = CHECKOUT / "tests/assets/ours/0.11.4"
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
     """A user with a clone of this checkout, at one commit."""
-    made = User(tmp_path / "user", real, warm=True)
-    made.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
-    made.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
-    git(made, "init", "--quiet", "--initial-branch", "main")
-    commit(made, "as it was")
-    return made
+    new_user = User(tmp_path / "user", real, warm=True)
+    new_user.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
+    new_user.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
+    git(new_user, "init", "--quiet", "--initial-branch", "main")
+    commit(new_user, "as it was")
+    return new_user
 
 
 def git(user: User, *arguments: str) -> str:
@@ -214,10 +214,10 @@ def test_two_at_once(user: User) -> None:
         user.start("rebase", "--to", BEFORE, "--no-gate") as one,
         user.start("rebase", "--to", BEFORE, "--no-gate") as two,
     ):
-        said = [child.communicate() for child in (one, two)]
-    assert [one.returncode, two.returncode] == [0, 0], said
-    assert sum("waiting for it to end" in err for _, err in said) == 1
-    assert sum("Nothing new" in out for out, _ in said) == 1
+        outputs = [child.communicate() for child in (one, two)]
+    assert [one.returncode, two.returncode] == [0, 0], outputs
+    assert sum("waiting for it to end" in err for _, err in outputs) == 1
+    assert sum("Nothing new" in out for out, _ in outputs) == 1
     assert len(git(user, "log", "--format=%s").splitlines()) == 3
 
 

@@ -44,7 +44,7 @@ def test_any_one_failing_request_is_tried_again(
     requests_of_a_push = proxy.count
     assert requests_of_a_push >= 8
     for number in range(1, requests_of_a_push + 1):
-        made = image_of(tmp_path, b"%d" % number, fault.__name__.encode())
+        image = image_of(tmp_path, b"%d" % number, fault.__name__.encode())
         proxy.count = 0
 
         def once(count: int, handler: BaseHTTPRequestHandler, number: int = number) -> bool:
@@ -54,9 +54,9 @@ def test_any_one_failing_request_is_tried_again(
 
         proxy.fail = once
         with Registry(server.url, "x", pause=0) as registry:
-            assert transfer.push(registry, made, "v1", tmp_path, QUIET).new
+            assert transfer.push(registry, image, "v1", tmp_path, QUIET).new
         with Registry(url, "x") as registry:
-            assert registry.manifest("v1") == made.manifest
+            assert registry.manifest("v1") == image.manifest
 
 
 @pytest.mark.parametrize("fault", [answers_500, hang_up])
@@ -87,10 +87,10 @@ def test_a_registry_that_keeps_failing_keeps_its_old_tag(
 
 
 def test_a_registry_that_lies_about_a_manifest_is_caught(server: Server, url: str, tmp_path: Path) -> None:
-    made = image_of(tmp_path, b"x")
+    image = image_of(tmp_path, b"x")
     server.answer = lambda handler: reply(handler, 200, b"{}")
     with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="other bytes"):
-        registry.manifest(made.digest)
+        registry.manifest(image.digest)
 
 
 def test_a_refusal_is_not_retried(server: Server, tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_only_what_is_new_is_sent(url: str, tmp_path: Path) -> None:
 
 
 def pushed_to(settings: Settings, name: str, tmp_path: Path) -> None:
-    made = image_of(tmp_path, b"who", b"are you")
-    with connect.connect(settings, reference.parse(name), pause=0) as there:
-        transfer.push(there, made, "v1", tmp_path, QUIET)
-        assert there.manifest("v1") == made.manifest
-        assert b"".join(there.blob(made.layers[0].layer.digest))
+    image = image_of(tmp_path, b"who", b"are you")
+    with connect.connect(settings, reference.parse(name), pause=0) as target:
+        transfer.push(target, image, "v1", tmp_path, QUIET)
+        assert target.manifest("v1") == image.manifest
+        assert b"".join(target.blob(image.layers[0].layer.digest))
 
 
 def as_user(settings: Settings, tmp_path: Path, host: str, **environ: str) -> Settings:
@@ -182,13 +182,13 @@ def test_a_private_ca_is_trusted_when_it_is_named_and_not_before(program: Path, 
 
 
 def test_a_blob_is_taken_over_from_another_repository_of_the_same_registry(url: str, tmp_path: Path) -> None:
-    made = image_of(tmp_path, b"base", b"top")
+    image = image_of(tmp_path, b"base", b"top")
     with Registry(url, "a") as one, Registry(url, "b") as other:
-        transfer.push(one, made, "v1", tmp_path, QUIET)
-        count, sent, mounted = transfer.send(other, made, transfer.in_cache(tmp_path), QUIET, ["nowhere", "a"])
+        transfer.push(one, image, "v1", tmp_path, QUIET)
+        count, sent, mounted = transfer.send(other, image, transfer.in_cache(tmp_path), QUIET, ["nowhere", "a"])
         assert (count, mounted) == (1, 2)  # the configuration is sent
-        assert sent == len(made.config.data)
-        assert b"".join(other.blob(made.layers[0].layer.digest))
+        assert sent == len(image.config.data)
+        assert b"".join(other.blob(image.layers[0].layer.digest))
 
 
 def test_an_upload_that_breaks_ends_whole(server: Server, url: str, tmp_path: Path) -> None:
@@ -275,11 +275,11 @@ def test_a_download_that_breaks_goes_on_where_it_stopped(server: Server, tmp_pat
 
 
 def test_a_registry_that_asks_for_patience_gets_it(server: Server, tmp_path: Path) -> None:
-    asked: list[float] = []
+    times: list[float] = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
-        asked.append(time.monotonic())
-        if len(asked) == 1:
+        times.append(time.monotonic())
+        if len(times) == 1:
             reply(handler, 429, b"slow down", Retry_After="1")
         else:
             reply(handler, 404)
@@ -287,7 +287,7 @@ def test_a_registry_that_asks_for_patience_gets_it(server: Server, tmp_path: Pat
     server.answer = answer
     with Registry(server.url, "x", pause=0) as registry_:
         assert registry_.manifest("v1") is None
-    assert asked[1] - asked[0] >= 0.9
+    assert times[1] - times[0] >= 0.9
 
 
 def test_bytes_that_are_not_the_digest_s_are_never_kept(url: str, tmp_path: Path) -> None:

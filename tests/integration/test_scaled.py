@@ -46,10 +46,10 @@ def backing(real: Settings, client: DockerClient) -> Iterator[str]:
 def cluster(
     client: DockerClient, real: Settings, backing: str, street: Street, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster]:
-    with scaled.cluster(client, real, backing, tmp_path_factory.mktemp("cluster")) as made:
-        network = client.networks.get(made.network)
+    with scaled.cluster(client, real, backing, tmp_path_factory.mktemp("cluster")) as new_cluster:
+        network = client.networks.get(new_cluster.network)
         network.connect(street.vllm, aliases=["vllm"])
-        yield made
+        yield new_cluster
         network.disconnect(street.vllm, force=True)
 
 
@@ -163,10 +163,10 @@ def test_each_replica_knows_what_the_other_was_told(replicas: Cluster, admin: Si
 
 
 def test_an_upload_goes_to_the_object_storage(replicas: Cluster, admin: Site) -> None:
-    here, there = (scaled.replica(replicas, admin, place) for place in scaled.ADDRESSES)
-    sent = here.call("POST", "/api/v1/files/?process=false", files={"file": ("note.txt", b"kept in S3")})
+    one, other = (scaled.replica(replicas, admin, place) for place in scaled.ADDRESSES)
+    sent = one.call("POST", "/api/v1/files/?process=false", files={"file": ("note.txt", b"kept in S3")})
     sent.raise_for_status()
-    assert there.call("GET", f"/api/v1/files/{sent.json()['id']}/content").content == b"kept in S3"
+    assert other.call("GET", f"/api/v1/files/{sent.json()['id']}/content").content == b"kept in S3"
     stored = [file for file in (replicas.folder.parent / "s3").rglob("*") if file.is_file()]
     assert [file.read_bytes() for file in stored] == [b"kept in S3"]
 

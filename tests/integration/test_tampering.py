@@ -111,10 +111,10 @@ def test_a_manifest_swapped_under_the_tag(shop: Shop, published: promote.Publish
 
 def test_a_signature_of_another_digest(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
-    with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
+    with opened(shop) as repository:
+        transfer.push(repository, other.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
-            transfer.attach(there, other.root.digest, item)
+            transfer.attach(repository, other.root.digest, item)
     bad = shop.bad(TAG)
     assert "did not sign this digest" in bad["signature"]
     assert "no attestation that verifies" in bad["provenance"]
@@ -123,10 +123,10 @@ def test_a_signature_of_another_digest(shop: Shop, published: promote.Published)
 def test_an_attestation_of_another_image(shop: Shop, published: promote.Published) -> None:
     """The image is signed by us, its attestations are those of another of ours."""
     other = small.candidate(shop.settings, b"something else")
-    with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
+    with opened(shop) as repository:
+        transfer.push(repository, other.images[0], TAG, shop.settings.cache, transfer.quiet)
         trust_cosign.sign(shop.settings, shop.signer, shop.ref(other.root.digest))
-        transfer.attach(there, other.root.digest, attached(shop, published.digest)["att"])
+        transfer.attach(repository, other.root.digest, attached(shop, published.digest)["att"])
     bad = shop.bad(TAG)
     assert "signature" not in bad
     assert "no attestation that verifies" in bad["provenance"]
@@ -200,11 +200,11 @@ def test_a_series_that_was_edited_after_publishing(shop: Shop, published: promot
 def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: promote.Published) -> None:
     small.pin(shop.settings, revision=2)
     newer = shop.publish(small.candidate(shop.settings, b"newer"))
-    with opened(shop) as there:
-        older = there.manifest(published.digest)
+    with opened(shop) as repository:
+        older = repository.manifest(published.digest)
         assert older
-        there.put_manifest("v0.12.4-p2", older)
-        there.put_manifest("latest", older)
+        repository.put_manifest("v0.12.4-p2", older)
+        repository.put_manifest("latest", older)
     bad = shop.bad("v0.12.4-p2")
     assert "v0.12.4-p2 names an image that was signed as v0.12.4-p1: a replay" in bad["tag"]
     assert "latest names v0.12.4-p1, but v0.12.4-p2 is there: an older image replayed" in shop.bad("latest")["tag"]
@@ -214,10 +214,10 @@ def test_an_older_signed_image_under_a_newer_tag(shop: Shop, published: promote.
 def test_a_reference_without_a_tag_is_latest_s(shop: Shop, published: promote.Published) -> None:
     small.pin(shop.settings, revision=2)
     shop.publish(small.candidate(shop.settings, b"newer"))
-    with opened(shop) as there:
-        older = there.manifest(published.digest)
+    with opened(shop) as repository:
+        older = repository.manifest(published.digest)
         assert older
-        there.put_manifest("latest", older)
+        repository.put_manifest("latest", older)
     with reader.opened(shop.settings, f"{shop.host}/{shop.name}") as found:
         checks = {check.name: check for check in verify.run(shop.settings, found, shop.verifier)}
     assert checks["tag"].verdict is Verdict.BAD
@@ -234,10 +234,10 @@ def test_a_registry_that_lists_no_tags_leaves_the_newest_unknown(
 
 
 def test_an_older_release_s_image_under_a_newer_release_s_tag(shop: Shop, published: promote.Published) -> None:
-    with opened(shop) as there:
-        older = there.manifest(published.digest)
+    with opened(shop) as repository:
+        older = repository.manifest(published.digest)
         assert older
-        there.put_manifest("v0.12.5", older)
+        repository.put_manifest("v0.12.5", older)
     assert "a replay" in shop.bad("v0.12.5")["tag"]
 
 
@@ -296,10 +296,10 @@ def test_a_mirror_without_referrers_that_has_all_tags(
 ) -> None:
     """docker-registry 2.8 knows no referrers API: signatures are kept as tags, and that is enough."""
     what = small.candidate(shop.settings)
-    with registry(program, tmp_path / "mirror") as mirror, Registry(f"http://{mirror}", shop.name) as there:
-        transfer.push(there, what.images[0], TAG, shop.settings.cache, transfer.quiet)
+    with registry(program, tmp_path / "mirror") as mirror, Registry(f"http://{mirror}", shop.name) as repository:
+        transfer.push(repository, what.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
-            transfer.attach(there, published.digest, item)
+            transfer.attach(repository, published.digest, item)
         assert (
             requests.get(f"http://{mirror}/v2/{shop.name}/referrers/{published.digest}", timeout=10).status_code == 404
         )
@@ -318,10 +318,10 @@ def test_the_command_s_exit_code_and_words(
     with opened(shop) as there:
         there.put_manifest("v0.12.4-p9", small.candidate(shop.settings).root)
     assert main(["verify", shop.ref("v0.12.4-p9")]) == 20
-    found = capsys.readouterr()
-    assert "BAD" in found.out
-    assert "error: " in found.err
-    assert "a replay" in found.err
+    output = capsys.readouterr()
+    assert "BAD" in output.out
+    assert "error: " in output.err
+    assert "a replay" in output.err
     assert main(["verify", shop.ref("v9.9.9")]) == 20
     assert "has no v9.9.9" in capsys.readouterr().err
     assert main(["verify", "--no-layers", "--strict", shop.ref("latest")]) == 20

@@ -24,12 +24,12 @@ from webui_fork.trust.attestations import Statements
 
 
 @pytest.fixture(scope="module")
-def said(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
+def statements(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
     return attestations.of_build(real, inputs, built, Talk())
 
 
 def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
-    real: Settings, built: pipeline.Built, said: Statements, tmp_path: Path
+    real: Settings, built: pipeline.Built, statements: Statements, tmp_path: Path
 ) -> None:
     layout.write_layout(tmp_path / "layout", "v", built.image, real.cache)
     syft = Path(sys.executable).parent / "syft"
@@ -37,23 +37,23 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "SYFT_CHECK_FOR_APP_UPDATE": "false"}
     done = subprocess.run(argv, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
-    found = set()
+    scanned = set()
     for artifact in json.loads(done.stdout)["artifacts"]:
         assert artifact["purl"], artifact
         purl = PackageURL.from_string(artifact["purl"])
         name = re.sub(r"[-_.]+", "-", purl.name).lower() if purl.type == "pypi" else purl.name
-        found.add((purl.type, "/".join(filter(None, (purl.namespace, name))), purl.version))
-    assert said.sbom
-    ours = purls(json.loads(said.sbom))
-    assert len(found) > 250
-    assert found - ours == set()
+        scanned.add((purl.type, "/".join(filter(None, (purl.namespace, name))), purl.version))
+    assert statements.sbom
+    ours = purls(json.loads(statements.sbom))
+    assert len(scanned) > 250
+    assert scanned - ours == set()
 
 
 def test_every_package_has_the_digest_of_what_it_was_installed_from(
-    inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
+    inputs: image_inputs.Inputs, built: pipeline.Built, statements: Statements
 ) -> None:
-    assert said.sbom
-    rows = {row["purl"]: row for row in json.loads(said.sbom)["components"]}
+    assert statements.sbom
+    rows = {row["purl"]: row for row in json.loads(statements.sbom)["components"]}
     debs = {row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:deb/")}
     assert debs == {deb.sha256 for deb in built.debs}
     hashes = {
@@ -65,9 +65,9 @@ def test_every_package_has_the_digest_of_what_it_was_installed_from(
 
 
 def test_the_provenance_names_every_input_by_digest(
-    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, statements: Statements
 ) -> None:
-    definition = json.loads(said.provenance)["buildDefinition"]
+    definition = json.loads(statements.provenance)["buildDefinition"]
     digests = {value for row in definition["resolvedDependencies"] for value in row["digest"].values()}
     wanted = {inputs.lock.sdist.sha256, inputs.lock.wheel.sha256, *(deb.sha256 for deb in built.debs)}
     wanted |= {sha256 for _, _, sha256 in requirements_lock.pins(inputs.packaged.requirements)}
@@ -78,11 +78,11 @@ def test_the_provenance_names_every_input_by_digest(
 
 
 def test_both_are_the_same_when_they_are_written_again(
-    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, said: Statements
+    real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built, statements: Statements
 ) -> None:
     for name in ("inventory", "sbom"):
         shutil.rmtree(real.cache / name)
-    assert attestations.of_build(real, inputs, built, Talk()) == said
+    assert attestations.of_build(real, inputs, built, Talk()) == statements
 
 
 # --- nothing in a layer that does not belong there
@@ -104,7 +104,7 @@ _PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\
 
 
 def test_no_secret_cache_compiler_or_package_manager_is_left_in_a_layer(real: Settings, built: pipeline.Built) -> None:
-    here = (str(real.root).encode(), str(real.cache).encode())
+    own_paths = (str(real.root).encode(), str(real.cache).encode())
     odd: list[str] = []
     seen = 0
     for layer, info, data in members(built.image, real.cache):
@@ -123,7 +123,9 @@ def test_no_secret_cache_compiler_or_package_manager_is_left_in_a_layer(real: Se
             odd.append(f"{where}: anybody may write to it")
         if _PRIVATE_KEY.search(data) and not _SELF_TEST.fullmatch(path):
             odd.append(f"{where}: holds a private key")
-        odd += [f"{where}: names a path of this machine" for word in here if word in data or word in info.name.encode()]
+        odd += [
+            f"{where}: names a path of this machine" for word in own_paths if word in data or word in info.name.encode()
+        ]
     assert seen > 20_000
     assert odd == []
 
@@ -134,11 +136,11 @@ def test_no_secret_cache_compiler_or_package_manager_is_left_in_a_layer(real: Se
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
     """A clone with a commit, and an image built and signed from it."""
-    made = User(tmp_path_factory.mktemp("user"), real, warm=True)
-    made.commit()
-    code, _, err = made.run("build", "--locked")
+    new_user = User(tmp_path_factory.mktemp("user"), real, warm=True)
+    new_user.commit()
+    code, _, err = new_user.run("build", "--locked")
     assert code == 0, err
-    return made
+    return new_user
 
 
 def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, built: pipeline.Built) -> None:

@@ -58,10 +58,10 @@ def test_a_silent_connection_costs_a_list_a_moment_and_later_ones_nothing(
 
 def test_a_slow_connection_is_in_the_first_list_and_never_stale(webui: Site, provider: Provider) -> None:
     webui.connect([provider.script("slow12", wait=1.2)])
-    for wanted in ((1.1, 1.9), (0.7, 1.1), (0.7, 1.1)):
+    for bounds in ((1.1, 1.9), (0.7, 1.1), (0.7, 1.1)):
         listing = webui.models()
         assert not stale(listing)
-        assert wanted[0] < listing.seconds < wanted[1]
+        assert bounds[0] < listing.seconds < bounds[1]
         time.sleep(0.6)
     assert "slow12" not in "".join(line for line in webui.log().splitlines() if "fails:" in line)
 
@@ -222,10 +222,10 @@ def test_every_user_has_the_answer_that_is_theirs(tree: Path, provider: Provider
         url = provider.script("of-a-user", "ollama", body=loaded, ps=loaded)
         admin.connect([], [(url, headers)])
         admin.models()
-        asked = {line.split()[1]: line.lower() for line in provider.asked() if "/f/of-a-user/" in line}
+        requests_by_path = {line.split()[1]: line.lower() for line in provider.asked() if "/f/of-a-user/" in line}
         for path in ("tags", "ps"):
-            assert "x-user: \r\n" not in asked[f"/f/of-a-user/api/{path}"]
-            assert "x-user: " in asked[f"/f/of-a-user/api/{path}"]
+            assert "x-user: \r\n" not in requests_by_path[f"/f/of-a-user/api/{path}"]
+            assert "x-user: " in requests_by_path[f"/f/of-a-user/api/{path}"]
         # nor is it on disk, where others would get it from
         for config in (headers, {"forward_cookies": True}, {"auth_type": "session"}, {"auth_type": "system_oauth"}):
             admin.connect([(provider.fault("fine"), config)])

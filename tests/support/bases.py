@@ -43,28 +43,28 @@ def image(stack: Iterable[Layer], architecture: str, run: Mapping[str, Any] | No
     )
 
 
-def as_docker(made: Image) -> Image:
+def as_docker(image: Image) -> Image:
     """Return an image in the media types of Docker's own manifests."""
-    config = Blob(DOCKER_CONFIG, made.config.data)
-    said = made.manifest.parsed()
-    said["mediaType"] = DOCKER_MANIFEST
-    said["config"] = config.descriptor()
-    said.pop("annotations")
-    for row in said["layers"]:
+    config = Blob(DOCKER_CONFIG, image.config.data)
+    parsed = image.manifest.parsed()
+    parsed["mediaType"] = DOCKER_MANIFEST
+    parsed["config"] = config.descriptor()
+    parsed.pop("annotations")
+    for row in parsed["layers"]:
         row["mediaType"] = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-    return Image(config, Blob(DOCKER_MANIFEST, model.canonical_json(said)), made.layers, made.platform)
+    return Image(config, Blob(DOCKER_MANIFEST, model.canonical_json(parsed)), image.layers, image.platform)
 
 
 def push(registry: Registry, tag: str, images: Iterable[Image], cache: Path, *, docker: bool = False) -> Blob:
     """Push an index of images, as buildx makes one: with an attestation of its own beside each."""
     rows = []
-    for made in images:
-        made = as_docker(made) if docker else made
-        transfer.send(registry, made, transfer.in_cache(cache), transfer.quiet)
-        registry.put_manifest(made.manifest.digest, made.manifest)
-        platform = {"os": made.platform[0], "architecture": made.platform[1]}
-        platform |= {"variant": "v8"} if made.platform[1] == "arm64" else {}
-        rows.append(made.manifest.descriptor(platform=platform))
+    for one in images:
+        one = as_docker(one) if docker else one
+        transfer.send(registry, one, transfer.in_cache(cache), transfer.quiet)
+        registry.put_manifest(one.manifest.digest, one.manifest)
+        platform = {"os": one.platform[0], "architecture": one.platform[1]}
+        platform |= {"variant": "v8"} if one.platform[1] == "arm64" else {}
+        rows.append(one.manifest.descriptor(platform=platform))
     if not docker:
         beside = image([layer(cache, [layers.file_entry("attestation", b"{}")])], "unknown")
         transfer.send(registry, beside, transfer.in_cache(cache), transfer.quiet)

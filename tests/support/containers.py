@@ -132,12 +132,12 @@ def site(
         dead_dns: its name server swallows what the engine itself can't answer.
         options: of :func:`webui`.
     """
-    with ExitStack() as held:
-        network = held.enter_context(throwaway.network(client))
-        faults = held.enter_context(provider(client, image, network))
+    with ExitStack() as stack:
+        network = stack.enter_context(throwaway.network(client))
+        faults = stack.enter_context(provider(client, image, network))
         if dead_dns:
             options["dns"] = [address(faults)]
-        running = held.enter_context(webui(client, image, network, **options))
+        running = stack.enter_context(webui(client, image, network, **options))
         running.connect(openai, ollama)
         yield running
 

@@ -371,11 +371,11 @@ def an_answer_in_latin_1(case: Case) -> bool:
 
 @row("more")
 def a_list_with_an_odd_status(case: Case) -> int:
-    found = 0
+    count = 0
     for status in ("203 Odd", "400 Bad Request", "500 Internal Server Error"):
         case.site.connect([case.url(f"status{status[:3]}", status=status)])
-        found += "beside" in case.ids()
-    return found
+        count += "beside" in case.ids()
+    return count
 
 
 @row("more")

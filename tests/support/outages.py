@@ -131,16 +131,16 @@ class Sentinel:
 @contextmanager
 def sentinel() -> Iterator[Sentinel]:
     """Run a Sentinel over two Redis."""
-    with ExitStack() as held:
-        folder = held.enter_context(tempfile.TemporaryDirectory())
-        master = held.enter_context(_redis_server("--save", ""))
-        held.enter_context(_redis_server("--save", "", "--replicaof", f"127.0.0.1 {master}"))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        master = stack.enter_context(_redis_server("--save", ""))
+        stack.enter_context(_redis_server("--save", "", "--replicaof", f"127.0.0.1 {master}"))
         config = Path(folder) / "sentinel.conf"
         config.write_text(
             f"sentinel monitor mymaster 127.0.0.1 {master} 1\n"
             "sentinel failover-timeout mymaster 2000\nsentinel down-after-milliseconds mymaster 1000\n"
         )
-        yield Sentinel(held.enter_context(_redis_server(str(config), "--sentinel")))
+        yield Sentinel(stack.enter_context(_redis_server(str(config), "--sentinel")))
 
 
 @contextmanager

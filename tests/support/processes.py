@@ -170,12 +170,12 @@ def webui(
         data: its data folder, which stays; without one it has a new one.
         before: a folder of modules that Python finds first, such as a `sitecustomize.py`.
     """
-    with ExitStack() as held:
-        folder = data or Path(held.enter_context(tempfile.TemporaryDirectory(prefix="webui-fork-data-")))
+    with ExitStack() as stack:
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="webui-fork-data-")))
         env = {**(env or {}), "WEBUI_AUTH": str(auth)}
         port = free_port()
         child = _launch(tree, folder, env, port, before)
-        held.callback(process.stop, child, grace=5)
+        stack.callback(process.stop, child, grace=5)
         site = Site(url=f"http://127.0.0.1:{port}", token="", child=child, data=folder)
         yield site.signed_in(auth=auth) if signed else site
 

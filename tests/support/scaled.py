@@ -51,12 +51,12 @@ def pod(objects: list[dict[str, Any]], name: str) -> Pod:
     maps = {item["metadata"]["name"]: item["data"] for item in objects if item["kind"] == "ConfigMap"}
     (deployment,) = (item for item in objects if item["kind"] == "Deployment")
     spec = deployment["spec"]["template"]["spec"]
-    (found,) = (item for item in [*spec["containers"], *spec.get("initContainers", ())] if item["name"] == name)
-    env = {key: value for ref in found["envFrom"] for key, value in maps[ref["configMapRef"]["name"]].items()}
-    env |= {item["name"]: item["value"] for item in found["env"]}
-    context, security = spec["securityContext"], found["securityContext"]
+    (container,) = (item for item in [*spec["containers"], *spec.get("initContainers", ())] if item["name"] == name)
+    env = {key: value for ref in container["envFrom"] for key, value in maps[ref["configMapRef"]["name"]].items()}
+    env |= {item["name"]: item["value"] for item in container["env"]}
+    context, security = spec["securityContext"], container["securityContext"]
     empty = {volume["name"] for volume in spec["volumes"] if "emptyDir" in volume}
-    mounts = {item["name"]: item["mountPath"] for item in found["volumeMounts"]}
+    mounts = {item["name"]: item["mountPath"] for item in container["volumeMounts"]}
     assert mounts["secrets"] == SECRETS
     options = {
         "user": f"{context['runAsUser']}:{context['runAsGroup']}",
@@ -64,11 +64,11 @@ def pod(objects: list[dict[str, Any]], name: str) -> Pod:
         "cap_drop": security["capabilities"]["drop"],
         "security_opt": [] if security["allowPrivilegeEscalation"] else ["no-new-privileges"],
         "tmpfs": {mounts[volume]: "uid=1000,gid=0" for volume in empty},
-        "mem_limit": found["resources"]["limits"]["memory"].replace("Gi", "g"),
+        "mem_limit": container["resources"]["limits"]["memory"].replace("Gi", "g"),
     }
-    hooks = found.get("lifecycle", {})
+    hooks = container.get("lifecycle", {})
     pre_stop = hooks["preStop"]["exec"]["command"] if hooks else []
-    return Pod(env, found.get("args", []), pre_stop, options)
+    return Pod(env, container.get("args", []), pre_stop, options)
 
 
 class Cluster:
@@ -166,8 +166,8 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
     Args:
         backing: the image with the first two and nginx. folder: an empty one, for secrets and uploads.
     """
-    with ExitStack() as held:
-        network = held.enter_context(throwaway.network(client, SUBNET))
+    with ExitStack() as stack:
+        network = stack.enter_context(throwaway.network(client, SUBNET))
         words = {name: secrets.token_hex(16) for name in ("webui_secret_key", "postgres", "s3_secret_access_key")}
         kept = folder / "secrets"
         kept.mkdir()
@@ -177,12 +177,12 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
         for name, value in values.items():
             (kept / name).write_text(value)
         (folder / "s3/open-webui").mkdir(parents=True)
-        store = held.enter_context(s3(real, GATEWAY, folder / "s3", "open-webui", words["s3_secret_access_key"]))
+        store = stack.enter_context(s3(real, GATEWAY, folder / "s3", "open-webui", words["s3_secret_access_key"]))
         overrides = {
             "S3_ENDPOINT_URL": f"http://{store.host}:{store.port}",
             "OPENAI_API_BASE_URL": "http://vllm:8000/v1",
         }
-        made = Cluster(client, network, kept, overrides)
+        new_cluster = Cluster(client, network, kept, overrides)
         password = {str(kept / "postgres"): {"bind": "/run/secrets/postgres_password", "mode": "ro"}}
         (folder / NGINX.name).write_bytes(NGINX.read_bytes())
         config = {str(folder / NGINX.name): {"bind": "/etc/nginx/webui.conf", "mode": "ro"}}
@@ -191,13 +191,13 @@ def cluster(client: DockerClient, real: Settings, backing: str, folder: Path) ->
             ("redis", {}),
             ("nginx", {"volumes": config, "ports": {"8080/tcp": ("127.0.0.1", None)}}),
         ):
-            made.backing[name] = held.enter_context(
+            new_cluster.backing[name] = stack.enter_context(
                 throwaway.container(
-                    client, backing, healthy=60, command=[name], **made.at(BACKING[name], name), **options
+                    client, backing, healthy=60, command=[name], **new_cluster.at(BACKING[name], name), **options
                 )
             )
-        held.callback(made.close)
-        yield made
+        stack.callback(new_cluster.close)
+        yield new_cluster
 
 
 def front(made: Cluster) -> str:

@@ -73,25 +73,35 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
         "source": "https://github.com/open-webui/open-webui",
         "base.digest": "sha256:" + "0" * 64,
     }
-    made = model.image(
+    image = model.image(
         [*below, model.NamedLayer("patches", top)],
         platform=("linux", "amd64"),
         created=pinned.created,
         run={"Env": ["A=1"]},
         annotations={f"org.opencontainers.image.{key}": value for key, value in labels.items()},
     )
-    said = statements(pinned, patches, made)
+    said = statements(pinned, patches, image)
     fixed = Fixed(pinned.version, pinned.revision)
-    return Candidate(fixed, made.manifest, (made,), transfer.in_cache(settings.cache), said)
+    return Candidate(fixed, image.manifest, (image,), transfer.in_cache(settings.cache), said)
 
 
-def statements(pinned: Lock, patches: Sequence[Patch], made: model.Image) -> Statements:
+def statements(pinned: Lock, patches: Sequence[Patch], image: model.Image) -> Statements:
     """Say what is true of a small image."""
     material = sbom.Material(
-        "open-webui", pinned.tag, HOME, "1.0", pinned, made, tuple(patches), (), "Terms of the release", "12"
+        "open-webui", pinned.tag, HOME, "1.0", pinned, image, tuple(patches), (), "Terms of the release", "12"
     )
     facts = provenance.Facts(
-        pinned, (made,), tuple(patches), (("image", "open-webui"),), (), HOME, "", False, f"{HOME}/builder/test", "", ()
+        pinned,
+        (image,),
+        tuple(patches),
+        (("image", "open-webui"),),
+        (),
+        HOME,
+        "",
+        False,
+        f"{HOME}/builder/test",
+        "",
+        (),
     )
     return Statements(sbom.write(material), provenance.write(facts))
 

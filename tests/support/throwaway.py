@@ -26,23 +26,23 @@ def network(client: DockerClient, subnet: str | None = None) -> Iterator[str]:
         subnet: its addresses, as 10.77.0.0/24, where they have to be known; the first is this machine's.
     """
     pool = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
-    made = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge", ipam=pool)
+    new_network = client.networks.create(f"webui-fork-{uuid.uuid4().hex[:12]}", driver="bridge", ipam=pool)
     try:
-        yield str(made.name)
+        yield str(new_network.name)
     finally:
         with suppress(DockerException):
-            made.remove()
+            new_network.remove()
 
 
 @contextmanager
 def volume(client: DockerClient) -> Iterator[str]:
     """Make a volume for as long as the context lasts; yields its name."""
-    made = client.volumes.create(f"webui-fork-{uuid.uuid4().hex[:12]}")
+    new_volume = client.volumes.create(f"webui-fork-{uuid.uuid4().hex[:12]}")
     try:
-        yield str(made.name)
+        yield str(new_volume.name)
     finally:
         with suppress(DockerException):
-            made.remove(force=True)
+            new_volume.remove(force=True)
 
 
 @contextmanager
@@ -65,22 +65,22 @@ def container(
         EngineError: it can't be started, ends, or does not become healthy; the end of its log is in it.
     """
     name = f"webui-fork-{uuid.uuid4().hex[:12]}"
-    made = None
+    new_container = None
     try:
         try:
-            made = client.containers.create(image, name=name, **options)
+            new_container = client.containers.create(image, name=name, **options)
             for path, data in (files or {}).items():
-                made.put_archive("/", _one_file(path, data))
-            made.start()
+                new_container.put_archive("/", _one_file(path, data))
+            new_container.start()
         except DockerException as error:
             raise EngineError(f"The container of {image} could not be started.", why=str(error)) from error
         if healthy is not None:
-            wait_healthy(made, healthy)
-        yield made
+            wait_healthy(new_container, healthy)
+        yield new_container
     finally:
-        if made is not None:
+        if new_container is not None:
             with suppress(DockerException):
-                made.remove(force=True, v=True)
+                new_container.remove(force=True, v=True)
 
 
 def _one_file(path: str, data: bytes) -> bytes:
@@ -92,7 +92,7 @@ def _one_file(path: str, data: bytes) -> bytes:
     return out.getvalue()
 
 
-def wait_healthy(made: Container, seconds: float) -> None:
+def wait_healthy(container: Container, seconds: float) -> None:
     """Wait until a container's healthcheck passes.
 
     Raises:
@@ -101,14 +101,14 @@ def wait_healthy(made: Container, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     state: dict[str, Any] = {}
     while time.monotonic() < deadline:
-        made.reload()
-        state = made.attrs["State"]
+        container.reload()
+        state = container.attrs["State"]
         if state.get("Health", {}).get("Status") == "healthy":
             return
         if state["Status"] in ("exited", "dead"):
             break
         time.sleep(0.2)
-    tail = made.logs(tail=25).decode(errors="replace")
+    tail = container.logs(tail=25).decode(errors="replace")
     raise EngineError(
         f"The container did not become healthy within {seconds:g} s (it is {state.get('Status', 'gone')}).", why=tail
     )

@@ -57,7 +57,7 @@ COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _shtab_webui_fork "" "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    for words, wanted in (("webui_fork doc", "doctor"), ("webui_fork doctor --web", "--webui")):
+    for words, completed in (("webui_fork doc", "doctor"), ("webui_fork doctor --web", "--webui")):
         text = script + ask.format(words=words)
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
-        assert wanted in done.stdout.split()
+        assert completed in done.stdout.split()

@@ -23,11 +23,11 @@ def test_a_user_s_mistake_is_words_and_a_code(
 ) -> None:
     monkeypatch.setenv("WEBUI_FORK_ROOT", str(tmp_path))
     assert main.main(["build"]) == 3
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert "upstream.lock is missing" in said
-    assert "nox -s lock" in said
-    assert "Traceback" not in said
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert "upstream.lock is missing" in output
+    assert "nox -s lock" in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("verb", ["build", "lock", "patches", "serve"])

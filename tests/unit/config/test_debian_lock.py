@@ -12,11 +12,11 @@ from webui_fork.core.errors import LockError
 
 def test_the_lock_of_the_checkout_round_trips() -> None:
     file = SPEC.folder / "debian.lock"
-    found = debian_lock.read(file)
-    assert debian_lock.dump(found) == file.read_text()
-    debian_lock.check_input(found, SPEC, file)
-    assert {"python3", "bash", "util-linux"} <= {item.name for item in found.debs}
-    assert "apt" not in {item.name for item in found.debs}
+    lock = debian_lock.read(file)
+    assert debian_lock.dump(lock) == file.read_text()
+    debian_lock.check_input(lock, SPEC, file)
+    assert {"python3", "bash", "util-linux"} <= {item.name for item in lock.debs}
+    assert "apt" not in {item.name for item in lock.debs}
 
 
 @pytest.mark.parametrize(

@@ -51,10 +51,10 @@ TEXT = (
 
 
 def test_a_lock_keeps_one_hash_a_package() -> None:
-    made = requirements_lock.narrow(TEXT, {"x": B, "y": C})
-    assert made == f"x==1.0 \\\n    --hash=sha256:{B}\ny==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
-    assert list(requirements_lock.pins(made)) == [("x", "1.0", B), ("y", "2", C)]
-    assert requirements_lock.narrow(made, {"x": B, "y": C}) == made
+    narrowed = requirements_lock.narrow(TEXT, {"x": B, "y": C})
+    assert narrowed == f"x==1.0 \\\n    --hash=sha256:{B}\ny==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
+    assert list(requirements_lock.pins(narrowed)) == [("x", "1.0", B), ("y", "2", C)]
+    assert requirements_lock.narrow(narrowed, {"x": B, "y": C}) == narrowed
 
 
 def test_a_hash_that_was_not_listed_is_refused() -> None:

@@ -37,12 +37,12 @@ def test_a_tag_covers_its_own_revisions_only() -> None:
 
 
 def test_newer_counts_releases_then_revisions_as_numbers() -> None:
-    there = ("v0.12.4-p9", "v0.12.4-p10", "v0.9.9-p1", "v0.13.0-p1-slim", "latest", "v0.12.10-p1")
-    assert tags.newer(Fixed("0.12.4", 9), "v0.12.4", there) == Fixed("0.12.4", 10)
-    assert tags.newer(Fixed("0.12.4", 10), "v0.12.4", there) is None
-    assert tags.newer(Fixed("0.12.4", 10), "latest", there) == Fixed("0.12.10", 1)
-    assert tags.newer(Fixed("0.12.10", 1), "latest", there) is None
-    assert tags.newer(Fixed("0.9.9", 1), "0.9", there) is None
+    present = ("v0.12.4-p9", "v0.12.4-p10", "v0.9.9-p1", "v0.13.0-p1-slim", "latest", "v0.12.10-p1")
+    assert tags.newer(Fixed("0.12.4", 9), "v0.12.4", present) == Fixed("0.12.4", 10)
+    assert tags.newer(Fixed("0.12.4", 10), "v0.12.4", present) is None
+    assert tags.newer(Fixed("0.12.4", 10), "latest", present) == Fixed("0.12.10", 1)
+    assert tags.newer(Fixed("0.12.10", 1), "latest", present) is None
+    assert tags.newer(Fixed("0.9.9", 1), "0.9", present) is None
 
 
 def test_a_number_that_no_tag_has_is_no_tag() -> None:

@@ -79,9 +79,9 @@ def test_folders_of_killed_runs_are_swept(tmp_path: Path) -> None:
     stranger = tmp_path / ".config-2024-old"
     for folder in (dead, alive, stranger):
         folder.mkdir()
-    with files.temp_folder(tmp_path, "x") as made:
-        assert made.exists()
+    with files.temp_folder(tmp_path, "x") as own:
+        assert own.exists()
         assert not dead.exists()
     assert alive.exists()
     assert stranger.exists()
-    assert not made.exists()
+    assert not own.exists()

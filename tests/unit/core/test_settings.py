@@ -25,11 +25,11 @@ def test_a_setting_that_makes_no_sense_is_an_error(bad: dict[str, str]) -> None:
 
 
 def test_the_passphrase_never_prints_and_is_not_passed_on_by_accident() -> None:
-    found = settings.load({"HOME": "/h", "COSIGN_PASSWORD": "hunter2"})
-    assert found.cosign_password
-    assert found.cosign_password.reveal() == "hunter2"
-    assert "hunter2" not in repr(found) + str(found.cosign_password)
-    assert "COSIGN_PASSWORD" not in found.environ
+    loaded = settings.load({"HOME": "/h", "COSIGN_PASSWORD": "hunter2"})
+    assert loaded.cosign_password
+    assert loaded.cosign_password.reveal() == "hunter2"
+    assert "hunter2" not in repr(loaded) + str(loaded.cosign_password)
+    assert "COSIGN_PASSWORD" not in loaded.environ
 
 
 def test_what_a_git_hook_sets_does_not_reach_our_git(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,18 +20,18 @@ def test_what_a_server_says_is_printed_without_the_key() -> None:
 
 
 def test_the_report_has_cause_evidence_and_remedy_and_no_escapes() -> None:
-    found = (
+    rows = (
         Finding("dns", Severity.CRITICAL, "No name.\x1b[31m", ("seen",), "First.\nSecond."),
         Finding("list-slow", Severity.WARNING, "Slow.", (), "Wait."),
     )
-    text = findings.text("http://w", "about", found, ("the rest",))
+    text = findings.text("http://w", "about", rows, ("the rest",))
     assert "\x1b" not in text
     assert re.search(r"critical: No name.* \[dns\]\n  evidence: seen\n  fix: First\.\n       Second\.\n\nAlso:", text)
     assert "not checked: the rest" in text
-    coloured = findings.text("http://w", "about", found, (), colour=True)
+    coloured = findings.text("http://w", "about", rows, (), colour=True)
     assert coloured.count("\x1b[31m") == 1  # ours, and not the one that came with the words
     assert "\x1b[33mwarning: Slow." in coloured
-    document = findings.document("http://w", "about", found, ())
+    document = findings.document("http://w", "about", rows, ())
     assert [row["severity"] for row in json.loads(json.dumps(document))["findings"]] == ["critical", "warning"]
 
 

@@ -51,11 +51,11 @@ def test_what_nothing_explains_is_still_said() -> None:
 def test_a_connection_that_lists_in_spite_of_it_is_no_more_than_a_note() -> None:
     assert causes(replace(WELL, connections=(BAD,))) == []
     at_v1 = Seen("http://vllm:8000/v1/models", "in w", status=200, body='{"data": [{"id": "m"}]}')
-    (found,) = rules.diagnose(replace(WELL, connections=(replace(BAD, at_v1=at_v1),)))
-    assert (found.cause, found.severity) == ("base-url-no-v1", Severity.INFO)
+    (finding,) = rules.diagnose(replace(WELL, connections=(replace(BAD, at_v1=at_v1),)))
+    assert (finding.cause, finding.severity) == ("base-url-no-v1", Severity.INFO)
     base = Seen("http://vllm:8000/models", "in w", status=404, body="{}")
-    (found,) = rules.diagnose(replace(WELL, connections=(replace(GOOD, base=base, at_v1=at_v1),)))
-    assert (found.cause, found.severity) == ("base-url-no-v1", Severity.INFO)
+    (finding,) = rules.diagnose(replace(WELL, connections=(replace(GOOD, base=base, at_v1=at_v1),)))
+    assert (finding.cause, finding.severity) == ("base-url-no-v1", Severity.INFO)
 
 
 def test_stale_models_do_not_hide_that_it_fails() -> None:
@@ -78,7 +78,7 @@ def test_a_cause_comes_before_what_it_causes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "wanted"),
+    ("image", "codes"),
     [
         (Image("r/n:v0.12.4-p1"), []),
         (Image("r/n:v0.12.4-p1", bad=("signature: no",)), ["image-signature"]),
@@ -87,10 +87,10 @@ def test_a_cause_comes_before_what_it_causes() -> None:
         (Image("r/n:latest"), []),
     ],
 )
-def test_images(image: Image, wanted: list[str]) -> None:
+def test_images(image: Image, codes: list[str]) -> None:
     labels = {"org.opencontainers.image.version": "v0.12.4-p1"}
     room = Room(Neighbour("w", "r/n", "running", "healthy", ()), labels, {}, "", bypass_access=False)
-    assert causes(replace(WELL, room=room, image=image)) == wanted
+    assert causes(replace(WELL, room=room, image=image)) == codes
 
 
 def test_an_older_release_is_a_note() -> None:

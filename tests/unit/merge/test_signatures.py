@@ -9,12 +9,12 @@ def module(text: str) -> tree.Module:
     return found
 
 
-def known(*texts: str) -> signatures.Known:
-    found: signatures.Known = {}
+def definitions_of(*texts: str) -> signatures.Known:
+    definitions: signatures.Known = {}
     for text in texts:
         for name, signature in signatures.signatures(text, {"load", "save"}):
-            found.setdefault(name, []).append(signature)
-    return found
+            definitions.setdefault(name, []).append(signature)
+    return definitions
 
 
 def calls(before: str, after: str) -> tuple[signatures.Call, ...]:
@@ -26,23 +26,31 @@ HEAD = "from open_webui.models import Models\nfrom open_webui.utils.x import loa
 
 def test_a_function_that_became_async_is_noticed() -> None:
     added = calls(HEAD, HEAD + "x = load(1)\n")
-    assert signatures.broken_calls(added, known("def load(a): ...\n"), known("async def load(a): ...\n")) == [
-        "load() is now async"
-    ]
+    assert signatures.broken_calls(
+        added, definitions_of("def load(a): ...\n"), definitions_of("async def load(a): ...\n")
+    ) == ["load() is now async"]
 
 
 def test_a_function_that_is_gone_or_takes_other_arguments_is_noticed() -> None:
     added = calls(HEAD, HEAD + "x = load(1)\n")
-    assert signatures.broken_calls(added, known("def load(a): ...\n"), {}) == ["load() is gone"]
-    now = known("def load(a, b): ...\n")
-    assert signatures.broken_calls(added, known("def load(a): ...\n"), now) == ["load() takes other arguments"]
-    assert signatures.broken_calls(added, known("def load(a): ...\n"), known("def load(a, b=1, *, c=2): ...\n")) == []
+    assert signatures.broken_calls(added, definitions_of("def load(a): ...\n"), {}) == ["load() is gone"]
+    now = definitions_of("def load(a, b): ...\n")
+    assert signatures.broken_calls(added, definitions_of("def load(a): ...\n"), now) == ["load() takes other arguments"]
+    assert (
+        signatures.broken_calls(
+            added, definitions_of("def load(a): ...\n"), definitions_of("def load(a, b=1, *, c=2): ...\n")
+        )
+        == []
+    )
 
 
 def test_a_method_of_the_release_counts_and_one_of_anything_else_does_not() -> None:
     added = calls(HEAD, HEAD + "x = Models.load(1)\ny = response.load(1)\nz = session.save()\n")
     assert [call.name for call in added] == ["load"]
-    old, new = known("class M:\n    def load(self, a): ...\n"), known("class M:\n    async def load(self, a): ...\n")
+    old, new = (
+        definitions_of("class M:\n    def load(self, a): ...\n"),
+        definitions_of("class M:\n    async def load(self, a): ...\n"),
+    )
     assert signatures.broken_calls(added, old, new) == ["load() is now async"]
 
 

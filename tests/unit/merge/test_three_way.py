@@ -29,53 +29,53 @@ OURS = BASE.replace("    return json", "    data = data or '{}'\n    return json
 
 
 def test_the_release_did_not_touch_it() -> None:
-    found = carry(MERGER, PATH, BASE, OURS, BASE)
-    assert (found.text, found.method, found.needs_proof) == (OURS, Method.NONE, False)
+    file = carry(MERGER, PATH, BASE, OURS, BASE)
+    assert (file.text, file.method, file.needs_proof) == (OURS, Method.NONE, False)
 
 
 def test_lines_and_tree_agree() -> None:
     theirs = BASE.replace("import json\n", "import json\nimport os\n")
-    found = carry(MERGER, PATH, BASE, OURS, theirs)
-    assert found.text == OURS.replace("import json\n", "import json\nimport os\n")
-    assert (found.method, found.needs_proof) == (Method.LINES, False)
+    file = carry(MERGER, PATH, BASE, OURS, theirs)
+    assert file.text == OURS.replace("import json\n", "import json\nimport os\n")
+    assert (file.method, file.needs_proof) == (Method.LINES, False)
 
 
 def test_another_layout_of_the_release() -> None:
     theirs = BASE.replace("    data = fetch(url)\n", "    data = fetch(\n        url,\n    )\n")
-    found = carry(MERGER, PATH, BASE, OURS, theirs)
-    assert found.method in (Method.FORMATTED, Method.FUNCTIONS, Method.TOKENS)
-    assert isinstance(found.text, str)
-    assert found.text.replace("fetch(\n        url,\n    )", "fetch(url)") == OURS.replace("'{}'", '"{}"')
+    file = carry(MERGER, PATH, BASE, OURS, theirs)
+    assert file.method in (Method.FORMATTED, Method.FUNCTIONS, Method.TOKENS)
+    assert isinstance(file.text, str)
+    assert file.text.replace("fetch(\n        url,\n    )", "fetch(url)") == OURS.replace("'{}'", '"{}"')
 
 
 def test_only_the_tree_knows_and_it_needs_the_proof() -> None:
     ours = BASE.replace("    data = fetch", "    check(url)\n    data = fetch")
     theirs = BASE.replace("    data = fetch(url)", "    body = data = fetch(url)")
-    found = carry(MERGER, PATH, BASE, ours, theirs)
-    assert found.method is Method.TRANSPLANT
-    assert found.needs_proof
-    assert found.text == theirs.replace("    body = data", "    check(url)\n    body = data")
+    file = carry(MERGER, PATH, BASE, ours, theirs)
+    assert file.method is Method.TRANSPLANT
+    assert file.needs_proof
+    assert file.text == theirs.replace("    body = data", "    check(url)\n    body = data")
 
 
 def test_both_add_to_one_place() -> None:
     theirs = BASE.replace("    data = fetch(url)\n", "    data = fetch(url)\n\n    data = decode(data)\n\n")
-    found = carry(MERGER, PATH, BASE, OURS, theirs)
-    assert found.text is None
-    assert "order matters" in found.why
+    file = carry(MERGER, PATH, BASE, OURS, theirs)
+    assert file.text is None
+    assert "order matters" in file.why
 
 
 def test_both_change_the_same_words() -> None:
-    found = carry(
+    file = carry(
         MERGER, PATH, BASE, BASE.replace("fetch(url)", "fetch(url, 1)"), BASE.replace("fetch(url)", "get(url, 2)")
     )
-    assert found.text is None
-    assert "both change" in found.why
-    assert "<<<<<<< " in found.marked
+    assert file.text is None
+    assert "both change" in file.why
+    assert "<<<<<<< " in file.marked
 
 
 def test_a_change_that_the_release_has() -> None:
-    found = carry(MERGER, PATH, BASE, OURS, OURS)
-    assert found.text == OURS
+    file = carry(MERGER, PATH, BASE, OURS, OURS)
+    assert file.text == OURS
     theirs = OURS.replace("import json\n", "import json\nimport os\n")
     assert carry(MERGER, PATH, BASE, OURS, theirs).text == theirs
 
@@ -84,18 +84,18 @@ def test_a_new_place_like_the_one_that_the_patch_changes() -> None:
     base = "def f(urls):\n    for url in urls:\n        collect(url, 1, wait=True)\n    return urls\n"
     ours = base.replace("        collect", "        if not url:\n            continue\n        collect")
     more = "    for url in urls:\n        count(url)\n"
-    found = carry(MERGER, PATH, base, ours, base.replace("    return", more + "    return"))
-    assert found.text is None
-    assert "looks like a place" in found.why
-    assert found.proposal is not None
+    file = carry(MERGER, PATH, base, ours, base.replace("    return", more + "    return"))
+    assert file.text is None
+    assert "looks like a place" in file.why
+    assert file.proposal is not None
 
 
 def test_a_part_of_it_was_taken_by_the_release() -> None:
     base = "def f(a, b):\n    one(a)\n    two(b)\n\n    mid()\n    four()\n\n    five(a)\n    six(b)\n"
     ours = base.replace("one(a)", "one(a, 1)").replace("six(b)", "six(b, 1)")
     theirs = base.replace("one(a)", "one(a, 1)")
-    found = carry(MERGER, PATH, base, ours, theirs)
-    assert found.text == ours  # nothing of it is lost, and the tree says the same
+    file = carry(MERGER, PATH, base, ours, theirs)
+    assert file.text == ours  # nothing of it is lost, and the tree says the same
 
 
 @pytest.mark.parametrize("path", ["backend/start.sh", "backend/x.json"])
@@ -119,14 +119,14 @@ def test_the_wrong_function_is_never_taken() -> None:
         "def a(items):\n    for item in items:\n", "def a(items):\n    for item in items:\n        check(item)\n"
     )
     theirs = f"def b(items):\n{block}"
-    found = carry(MERGER, PATH, base, ours, theirs)
-    assert found.text is None
+    file = carry(MERGER, PATH, base, ours, theirs)
+    assert file.text is None
 
 
 def taken(base: str, ours: str, theirs: str) -> str | None:
     """What is taken without a proof."""
-    found = carry(MERGER, PATH, base, ours, theirs)
-    return found.text if isinstance(found.text, str) and not found.needs_proof else None
+    file = carry(MERGER, PATH, base, ours, theirs)
+    return file.text if isinstance(file.text, str) and not file.needs_proof else None
 
 
 IF = "def f(c, k):\n    if c:\n        d()\n    return c\n"
@@ -218,9 +218,9 @@ def test_one_of_several_equal_places_of_which_one_is_gone() -> None:
 def test_a_result_that_does_not_compile() -> None:
     base = "async def f(x):\n    a(x)\n    b(x)\n    c(x)\n    d(x)\n"
     ours = base.replace("    c(x)\n", "    c(x)\n    await z(x)\n")
-    found = carry(MERGER, PATH, base, ours, base.replace("async def", "def"))
-    assert found.text is None
-    assert "'await' outside async function" in found.why
+    file = carry(MERGER, PATH, base, ours, base.replace("async def", "def"))
+    assert file.text is None
+    assert "'await' outside async function" in file.why
 
 
 def test_values_that_both_add_are_new_names_and_not_those_of_a_comprehension() -> None:

@@ -37,10 +37,10 @@ def test_nobody_is_nobody(private_settings: Settings, tmp_path: Path) -> None:
 
 def test_what_docker_login_wrote_is_read_for_its_registry_only(private_settings: Settings, tmp_path: Path) -> None:
     own = configured(private_settings, tmp_path, {"auths": {"ghcr.io": {"auth": pair("me:pass:word")}}})
-    found = auth.of(own, "ghcr.io")
-    assert found
-    assert (found.user, found.secret.reveal()) == ("me", "pass:word")
-    assert "pass" not in repr(found)
+    credentials = auth.of(own, "ghcr.io")
+    assert credentials
+    assert (credentials.user, credentials.secret.reveal()) == ("me", "pass:word")
+    assert "pass" not in repr(credentials)
     assert auth.of(own, "ghcr.io.example.org") is None
 
 
@@ -59,10 +59,10 @@ def test_a_credential_helper_is_asked(
     helper.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     own = configured(private_settings, tmp_path, {"credHelpers": {"ghcr.io": "mine"}})
-    found = auth.of(own, "ghcr.io")
-    assert found
-    assert found.token
-    assert found.token.reveal() == "for ghcr.io"
+    credentials = auth.of(own, "ghcr.io")
+    assert credentials
+    assert credentials.token
+    assert credentials.token.reveal() == "for ghcr.io"
 
 
 def test_a_helper_that_is_missing_is_said(
@@ -80,12 +80,12 @@ ME = Credentials("me", Secret("pw"))
 
 def guarded(server: Server, challenge: str, good: str, token: bytes = b"{}") -> list[str]:
     """Have a registry that answers 401 with a challenge until a header is right; returns what its token server saw."""
-    asked: list[str] = []
+    urls: list[str] = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.path.startswith("/token"):
             body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0)).decode()
-            asked.append(f"{handler.path} {handler.headers.get('Authorization')} {body}")
+            urls.append(f"{handler.path} {handler.headers.get('Authorization')} {body}")
             reply(handler, 200, token)
         elif handler.headers.get("Authorization") == good:
             reply(handler, 404)
@@ -93,7 +93,7 @@ def guarded(server: Server, challenge: str, good: str, token: bytes = b"{}") -> 
             reply(handler, 401, WWW_Authenticate=challenge)
 
     server.answer = answer
-    return asked
+    return urls
 
 
 def test_basic(server: Server) -> None:
@@ -106,20 +106,20 @@ def test_basic(server: Server) -> None:
 
 def test_a_token_is_fetched_for_the_scope_that_is_asked_for(server: Server) -> None:
     challenge = f'Bearer realm="{server.url}/token",service="registry",scope="repository:x:pull"'
-    asked = guarded(server, challenge, "Bearer T", b'{"access_token": "T"}')
+    urls = guarded(server, challenge, "Bearer T", b'{"access_token": "T"}')
     with Registry(server.url, "x", pause=0, credentials=ME) as registry:
         assert registry.manifest("v1") is None
-    assert asked == [f"/token?service=registry&scope=repository%3Ax%3Apull Basic {pair('me:pw')} "]
+    assert urls == [f"/token?service=registry&scope=repository%3Ax%3Apull Basic {pair('me:pw')} "]
 
 
 def test_an_identity_token_is_exchanged_and_stays_out_of_the_url(server: Server) -> None:
     challenge = f'Bearer realm="{server.url}/token",service="registry"'
-    asked = guarded(server, challenge, "Bearer T", b'{"token": "T"}')
+    urls = guarded(server, challenge, "Bearer T", b'{"token": "T"}')
     known = Credentials("", Secret(""), Secret("identity"))
     with Registry(server.url, "x", pause=0, credentials=known) as registry:
         assert registry.manifest("v1") is None
-    assert "refresh_token=identity" in asked[0]
-    assert "identity" not in asked[0].split()[0]
+    assert "refresh_token=identity" in urls[0]
+    assert "identity" not in urls[0].split()[0]
 
 
 def test_nobody_is_told_to_log_in(server: Server) -> None:

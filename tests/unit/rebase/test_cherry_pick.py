@@ -158,7 +158,7 @@ def test_a_file_that_the_patch_deletes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("other", "said"),
+    ("other", "words"),
     [
         (b"async def helper(a):\n    return a\n", "helper() is now async"),
         (b"def helper(a, b):\n    return a\n", "helper() takes other arguments"),
@@ -166,12 +166,12 @@ def test_a_file_that_the_patch_deletes(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_patch_calls_has_changed_in_a_file_that_it_does_not_touch(
-    tmp_path: Path, other: bytes, said: str
+    tmp_path: Path, other: bytes, words: str
 ) -> None:
     world = World(tmp_path, {OTHER: other})
     carried = world.carry({CODE: edited("    return data", "    return helper(data)")})
     assert carried.outcome is Outcome.CONFLICT
-    assert said in carried.why
+    assert words in carried.why
 
 
 def test_a_name_that_a_patch_uses_is_gone(tmp_path: Path) -> None:
@@ -214,10 +214,10 @@ def test_modes_are_carried(tmp_path: Path) -> None:
     who = {
         f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in (("NAME", "x"), ("EMAIL", "x"))
     }
-    made = world.repo.git.commit_tree(tree, "-p", world.old, "-m", "Do a thing", "-m", HEADER, env=who)
-    patch = series_patch.parse("do-a-thing.patch", apply.export(world.repo, made))
+    mine = world.repo.git.commit_tree(tree, "-p", world.old, "-m", "Do a thing", "-m", HEADER, env=who)
+    patch = series_patch.parse("do-a-thing.patch", apply.export(world.repo, mine))
     merge = Merger({"PATH": os.environ["PATH"]})
-    carried = cherry_pick.carry_patch(world.ends, patch, world.old, made, world.new, merge)
+    carried = cherry_pick.carry_patch(world.ends, patch, world.old, mine, world.new, merge)
     assert carried.commit
     listed = world.repo.git.ls_tree("-r", carried.commit)
     assert [row.split()[0] for row in listed.splitlines() if row.endswith((CODE, "x.sh"))] == ["100755", "100755"]

@@ -142,9 +142,9 @@ def test_order_finds_what_is_unlisted_missing_or_doubled() -> None:
 
 def test_nearest_finds_a_moved_hunk(tmp_path: Path) -> None:
     patch = series_patch.parse("do-a-thing.patch", patch_of(tmp_path, edited()))
-    found = series_patch.failing_hunk(patch, MODELS, 1)
-    assert found
+    failing = series_patch.failing_hunk(patch, MODELS, 1)
+    assert failing
     text = "top\n" * 30 + RELEASE[MODELS].decode().replace("line_2 = 2", "line_2 = 99")
-    line, excerpt = series_patch.nearest(found[1], text)
+    line, excerpt = series_patch.nearest(failing[1], text)
     assert line == 31
     assert "line_2 = 99" in excerpt

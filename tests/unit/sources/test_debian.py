@@ -23,11 +23,11 @@ def with_mirror(settings: Settings, server: Server, snapshot: bool = False) -> S
 
 
 def test_the_mirror_s_copy_is_taken_and_kept(private_settings: Settings, server: Server, talk: Talk) -> None:
-    wanted = deb("alpha")
-    server.answer = file_server({f"/debian/{wanted.path}": DATA["alpha"]})
+    package = deb("alpha")
+    server.answer = file_server({f"/debian/{package.path}": DATA["alpha"]})
     settings = with_mirror(private_settings, server)
     for _ in range(2):
-        fetched = debian.obtain(settings, SPEC, lock_of(wanted), talk, locked=True)
+        fetched = debian.obtain(settings, SPEC, lock_of(package), talk, locked=True)
         assert fetched.files[0].read_bytes() == DATA["alpha"]
         assert fetched.drift == ()
     assert len(server.requests) == 1
@@ -36,10 +36,10 @@ def test_the_mirror_s_copy_is_taken_and_kept(private_settings: Settings, server:
 def test_the_snapshot_mirror_has_what_the_mirror_dropped(
     private_settings: Settings, server: Server, talk: Talk
 ) -> None:
-    wanted = deb("alpha")
-    server.answer = file_server({f"/snapshot/debian/20260101T000000Z/{wanted.path}": DATA["alpha"]})
-    fetched = debian.obtain(with_mirror(private_settings, server, True), SPEC, lock_of(wanted), talk, locked=True)
-    assert fetched.debs == (wanted,)
+    package = deb("alpha")
+    server.answer = file_server({f"/snapshot/debian/20260101T000000Z/{package.path}": DATA["alpha"]})
+    fetched = debian.obtain(with_mirror(private_settings, server, True), SPEC, lock_of(package), talk, locked=True)
+    assert fetched.debs == (package,)
 
 
 def test_drift_is_an_error_when_locked(private_settings: Settings, server: Server, talk: Talk) -> None:

@@ -14,10 +14,10 @@ def test_the_index_is_the_one_pip_is_set_up_with(tmp_path: Path) -> None:
         "extra-index-url =\n  https://one.invalid/simple\n  file:///two\n"
     )
     env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PIP_CONFIG_FILE": str(conf)}
-    found = package_index.configured(settings.load(env))
-    assert found.url == "https://user:pw@mirror.invalid/simple"
-    assert found.extra == ("https://one.invalid/simple", "file:///two")
-    assert found.uv_variables() == {
+    index = package_index.configured(settings.load(env))
+    assert index.url == "https://user:pw@mirror.invalid/simple"
+    assert index.extra == ("https://one.invalid/simple", "file:///two")
+    assert index.uv_variables() == {
         "UV_DEFAULT_INDEX": "https://user:pw@mirror.invalid/simple",
         "UV_INDEX": "https://one.invalid/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",

@@ -36,10 +36,10 @@ PACKAGES = (
 
 
 def material(**changes: object) -> Material:
-    made = Material(
+    defaults = Material(
         "open-webui", LOCK.tag, "https://fork.invalid/x", "1.0", LOCK, IMAGE, PATCHES, PACKAGES, "Terms", "12"
     )
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(defaults, **changes)  # type: ignore[arg-type]
 
 
 def test_the_same_material_gives_the_same_sbom_in_any_order() -> None:
@@ -51,10 +51,10 @@ def test_the_same_material_gives_the_same_sbom_in_any_order() -> None:
 
 
 def test_it_has_no_clock_and_names_its_image() -> None:
-    said = json.loads(sbom.write(material()))
-    assert (said["bomFormat"], said["specVersion"]) == ("CycloneDX", "1.6")
-    assert said["metadata"]["timestamp"].startswith(LOCK.created[:19])
-    assert said["metadata"]["component"]["hashes"] == [
+    document = json.loads(sbom.write(material()))
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert document["metadata"]["timestamp"].startswith(LOCK.created[:19])
+    assert document["metadata"]["component"]["hashes"] == [
         {"alg": "SHA-256", "content": IMAGE.digest.removeprefix("sha256:")}
     ]
 
@@ -75,8 +75,8 @@ def test_open_webui_has_each_patch_in_its_pedigree_with_what_it_resolves() -> No
 
 
 def test_packages_are_named_by_canonical_purls_once() -> None:
-    said = json.loads(sbom.write(material()))
-    rows = {row["purl"]: row for row in said["components"]}
+    document = json.loads(sbom.write(material()))
+    rows = {row["purl"]: row for row in document["components"]}
     deb = "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-8"
     assert {deb, "pkg:pypi/pyyaml@6.0", "pkg:npm/%40scope/p@1.0"} < set(rows)
     licences = [row["license"] for row in rows[deb]["licenses"]]
@@ -84,7 +84,7 @@ def test_packages_are_named_by_canonical_purls_once() -> None:
     assert len(rows["pkg:pypi/pyyaml@6.0"]["properties"]) == 2  # both places
     assert rows["pkg:pypi/pyyaml@6.0"]["hashes"] == [{"alg": "SHA-256", "content": "4" * 64}]
     assert rows["pkg:npm/%40scope/p@1.0"]["licenses"][0]["expression"] == "Apache-2.0 OR MIT"
-    assert purls(said) >= {
+    assert purls(document) >= {
         ("deb", "debian/libc6", "2.36-9"),
         ("pypi", "pyyaml", "6.0"),
         ("npm", "@scope/p", "1.0"),
@@ -95,11 +95,11 @@ OWN = Input("images/open-webui/image.toml", "x", (("sha256", "5" * 64),))
 
 
 def facts(**changes: object) -> provenance.Facts:
-    made = provenance.Facts(
+    defaults = provenance.Facts(
         LOCK, (IMAGE,), PATCHES, (("image", "open-webui"),), (OWN,),
         "https://fork.invalid/x", "c" * 40, False, "https://builder.example", "", (("webui_fork", "1.0"),),
     )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
+    return replace(defaults, **changes)  # type: ignore[arg-type]
 
 
 def test_a_provenance_is_read_back_as_it_was_written() -> None:

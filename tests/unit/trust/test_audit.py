@@ -34,8 +34,8 @@ VULN = {
 }
 
 
-def osv(server: Server, found: dict[str, list[str]], page: dict[str, str] | None = None) -> list[Any]:
-    asked: list[Any] = []
+def osv(server: Server, vulnerable: dict[str, list[str]], page: dict[str, str] | None = None) -> list[Any]:
+    questions: list[Any] = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         if handler.command == "GET":
@@ -43,24 +43,24 @@ def osv(server: Server, found: dict[str, list[str]], page: dict[str, str] | None
             reply(handler, 200, json.dumps({**VULN, "id": number}).encode())
             return
         body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-        asked.append(body)
+        questions.append(body)
         results = []
         for query in body["queries"]:
             name = query["package"]["name"]
-            row: dict[str, Any] = {"vulns": [{"id": number} for number in found.get(name, [])]}
+            row: dict[str, Any] = {"vulns": [{"id": number} for number in vulnerable.get(name, [])]}
             if page and name in page and "page_token" not in query:
                 row["next_page_token"] = page[name]
             results.append(row)
         reply(handler, 200, json.dumps({"results": results}).encode())
 
     server.answer = answer
-    return asked
+    return questions
 
 
-def look_up(server: Server, *wanted: Queried) -> tuple[audit.Finding, ...]:
+def look_up(server: Server, *packages: Queried) -> tuple[audit.Finding, ...]:
     with requests.Session() as http:
         http.trust_env = False
-        return audit.look_up(http, server.url, wanted)
+        return audit.look_up(http, server.url, packages)
 
 
 def test_debian_is_asked_by_source_package_without_binary_rebuilds() -> None:
@@ -71,18 +71,18 @@ def test_debian_is_asked_by_source_package_without_binary_rebuilds() -> None:
 
 def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
     osv(server, {"pyyaml": ["PYSEC-1"]})
-    (found,) = look_up(server, BASH, PYYAML)
-    assert (found.package, found.id, found.fixed, found.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
-    assert "CVE-2026-1" in audit.table([found])
+    (finding,) = look_up(server, BASH, PYYAML)
+    assert (finding.package, finding.id, finding.fixed, finding.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
+    assert "CVE-2026-1" in audit.table([finding])
     with pytest.raises(AuditError, match="1 known vulnerabilities are not judged"):
-        audit.refuse([found])
+        audit.refuse([finding])
 
 
 def test_further_pages_are_asked_for(server: Server) -> None:
-    asked = osv(server, {"pyyaml": ["PYSEC-1"]}, {"pyyaml": "more"})
+    questions = osv(server, {"pyyaml": ["PYSEC-1"]}, {"pyyaml": "more"})
     assert len(look_up(server, BASH, PYYAML)) == 2
-    assert [len(body["queries"]) for body in asked] == [2, 1]
-    assert asked[1]["queries"][0]["page_token"] == "more"
+    assert [len(body["queries"]) for body in questions] == [2, 1]
+    assert questions[1]["queries"][0]["page_token"] == "more"
 
 
 def test_a_judgement_settles_its_own_package_only(server: Server) -> None:

@@ -20,13 +20,13 @@ def differences(tmp_path: Path, one: list[Entry], other: list[Entry], epoch: int
 
 def test_each_field_of_a_file_is_named(tmp_path: Path) -> None:
     other = replace(FILE, mode=0o755, uid=7, content=b"more")
-    found = differences(tmp_path, [FILE], [other])
-    assert found[:2] == [
+    lines = differences(tmp_path, [FILE], [other])
+    assert lines[:2] == [
         "layer base: /etc/x: mode: published 0644, rebuilt 0755",
         "layer base: /etc/x: owner: published 0:0, rebuilt 7:0",
     ]
-    assert "size: published 3, rebuilt 4" in found[2]
-    assert "content: published sha256:" in found[3]
+    assert "size: published 3, rebuilt 4" in lines[2]
+    assert "content: published sha256:" in lines[3]
 
 
 def test_what_only_one_has_and_what_became_a_link(tmp_path: Path) -> None:

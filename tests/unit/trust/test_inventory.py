@@ -38,13 +38,13 @@ def read(tmp_path: Path, *entries: Entry) -> tuple[Package, ...]:
 def test_debian_packages_have_the_licences_of_their_copyright_file_or_of_the_package_it_points_at(
     tmp_path: Path,
 ) -> None:
-    found = read(
+    packages = read(
         tmp_path,
         layers.file_entry("var/lib/dpkg/status", STATUS),
         layers.file_entry("usr/share/doc/gcc-12-base/copyright", DEP5),
         Entry("usr/share/doc/libstdc++6", tarfile.SYMTYPE, 0o777, link="gcc-12-base"),
     )
-    base, library = found
+    base, library = packages
     assert (base.name, base.version, base.source) == ("gcc-12-base", "12.2.0-14", "gcc-12 (12.2.0-13)")
     assert base.licenses == library.licenses == ("GPL-3+ with GCC exception", "MIT")
 
@@ -56,7 +56,7 @@ def test_an_old_copyright_file_names_the_common_licences_it_points_at() -> None:
 
 def test_python_distributions_are_found_at_any_depth_and_wheels_as_files(tmp_path: Path) -> None:
     wheel = b"not opened"
-    found = read(
+    packages = read(
         tmp_path,
         layers.file_entry("a/X_y-1.0.dist-info/METADATA", b"Name: X.y\nVersion: 1.0\nLicense-Expression: MIT\n\nText"),
         layers.file_entry(
@@ -67,19 +67,19 @@ def test_python_distributions_are_found_at_any_depth_and_wheels_as_files(tmp_pat
         layers.file_entry("w/v-4.0-py3-none-any.whl", wheel),
         layers.file_entry("w/broken.whl", wheel),
     )
-    rows = {package.name: (package.version, package.licenses) for package in found}
+    rows = {package.name: (package.version, package.licenses) for package in packages}
     assert rows == {"X.y": ("1.0", ("MIT",)), "z": ("2", ("BSD License",)), "q": ("3", ()), "v": ("4.0", ())}
-    assert next(package for package in found if package.name == "v").sha256
+    assert next(package for package in packages if package.name == "v").sha256
 
 
 def test_npm_packages_need_a_name_and_a_version(tmp_path: Path) -> None:
-    found = read(
+    packages = read(
         tmp_path,
         layers.file_entry("a/package.json", json.dumps({"name": "@s/p", "version": "1", "license": "ISC"}).encode()),
         layers.file_entry("b/package.json", b'{"name": "only"}'),
         layers.file_entry("c/package.json", b"{broken"),
     )
-    assert [(p.kind, p.name, p.version, p.licenses) for p in found] == [("npm", "@s/p", "1", ("ISC",))]
+    assert [(p.kind, p.name, p.version, p.licenses) for p in packages] == [("npm", "@s/p", "1", ("ISC",))]
 
 
 def test_a_layer_is_read_once(tmp_path: Path) -> None:

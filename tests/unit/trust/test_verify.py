@@ -47,13 +47,15 @@ def test_a_signed_word_that_is_no_name_is_not_taken(place: str, value: str) -> N
     if place in outside:
         outside[place] = value
     layer = {"sha256": "x" if place == "layers" else "0" * 64}
-    said = {
+    statement = {
         "buildDefinition": {
             "buildType": provenance.BUILD_TYPE, "externalParameters": outside, "resolvedDependencies": rows,
         },
         "runDetails": {"builder": {"id": "x"}, "byproducts": [{"digest": layer}]},
     }  # fmt: skip
-    assert provenance.read(said) is None
-    good = json.loads(json.dumps(said).replace(json.dumps(value), json.dumps("x.patch" if place == "patch" else "x")))
+    assert provenance.read(statement) is None
+    good = json.loads(
+        json.dumps(statement).replace(json.dumps(value), json.dumps("x.patch" if place == "patch" else "x"))
+    )
     if place in ("image", "variant", "patch"):
         assert provenance.read(good)
