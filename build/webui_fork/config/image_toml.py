@@ -1,68 +1,73 @@
-"""`image.toml`: what an image is made of, parsed and validated into frozen values."""
+"""`image.toml`: what an image is made of, as frozen values."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, field
 
 from webui_fork.config import toml
-from webui_fork.config.toml import Table
+from webui_fork.config.toml import Table, form
 from webui_fork.core.errors import ImageError
 
 REMEDY = "docs/image.md describes every key."
-
-_SLUG = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
-_VARIANT = re.compile(r"[a-z][a-z0-9]*")
-_ARCH = re.compile(r"amd64|arm64")
-_SUITE = re.compile(r"[a-z]+")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_URL = re.compile(r"https://[A-Za-z0-9./_-]+[A-Za-z0-9_-]")
-_ABSOLUTE = re.compile(r"/[A-Za-z0-9._/-]+")
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 
+Slug = Annotated[str, form(r"[a-z0-9]+([._-][a-z0-9]+)*")]
+PackageName = Annotated[str, form(r"[a-z0-9][a-z0-9+.-]+")]
+Url = Annotated[str, form(r"https://[A-Za-z0-9./_-]+[A-Za-z0-9_-]")]
+Absolute = Annotated[str, form(r"/[A-Za-z0-9._/-]+")]
+Strings = tuple[str, ...]
+Id = Annotated[int, Meta(ge=0, le=65534)]
+Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
-@dataclass(frozen=True, slots=True)
-class Base:
+
+class Base(Table, frozen=True, kw_only=True):
     """A base made of Debian packages: suite, packages beside the essential ones, dpkg path-excludes.
 
     ``remove`` are patterns of what the packages' own scripts make when they are installed, such as keys.
     """
 
-    suite: str
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
-    remove: tuple[str, ...]
-    user: str
-    uid: int
+    kind: Literal["packages"]
+    suite: Annotated[str, form(r"[a-z]+")]
+    include: tuple[PackageName, ...]
+    exclude: Strings = ()
+    remove: Strings = ()
+    user: Slug
+    uid: Annotated[int, Meta(ge=1, le=65534)]
 
 
-@dataclass(frozen=True, slots=True)
-class Python:
+class Python(Table, frozen=True, kw_only=True):
     """Python packages: the interpreter's version, a requirements file of the release or the image's folder, the folder.
 
     ``without`` are distributions that are locked with the rest and left out.
     """
 
-    version: str
-    origin: str
+    version: Annotated[str, form(r"3\.\d+")]
+    origin: Literal["release", "image"] = field(default="release", name="from")
     requirements: str
-    without: tuple[str, ...]
-    target: str
+    without: Strings = ()
+    target: Absolute
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Table, frozen=True, kw_only=True):
     """Files taken from the release, its wheel, the image's own folder or the tiny model to a place in the image."""
 
-    origin: str
+    origin: Literal["release", "wheel", "image", "tiny-model"] = field(name="from")
     path: str
-    to: str
-    exclude: tuple[str, ...]
-    group_writable: tuple[str, ...]
+    to: Absolute
+    exclude: Strings = ()
+    group_writable: Strings = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a path that leads out of its origin."""
+        if ".." in Path(self.path).parts or Path(self.path).is_absolute():
+            raise ValueError(f"`path` {self.path!r} leads out of its origin")
 
     def place(self, path: str) -> str | None:
         """Return where a path of the origin stands in the image (no leading slash), or None."""
@@ -110,11 +115,10 @@ class Placement:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
+class Variant(Table, frozen=True, kw_only=True):
     """An image of somebody else's to put the series on: what it is called here, and its reference, with {version}."""
 
-    name: str
+    name: Annotated[str, form(r"[a-z][a-z0-9]*")]
     reference: str
 
 
@@ -166,109 +170,101 @@ class ImageSpec(Placement):
         return _MACHINE[self.architecture]
 
 
-def _base(table: Table) -> Base:
-    kind = table.string("kind")
-    if kind != "packages":
-        raise table.fail("kind", f"{kind!r} is not one that is built from packages here")
-    base = Base(
-        suite=table.string("suite", pattern=_SUITE),
-        include=table.strings("include"),
-        exclude=table.strings("exclude", []),
-        remove=table.strings("remove", []),
-        user=table.string("user", pattern=_SLUG),
-        uid=table.integer("uid", 1, 65534),
-    )
-    for name in base.include:
-        if not _PACKAGE.fullmatch(name):
-            raise table.fail("include", f"{name!r} is not the name of a Debian package")
-    table.done()
-    return base
+class _Folder(Table, frozen=True, kw_only=True):
+    path: Absolute
+    mode: Annotated[str, form(r"[0-7]{3,4}")]
+    uid: Id
+    gid: Id
 
 
-def _copy(table: Table) -> Copy:
-    origin = table.string("from")
-    if origin not in ("release", "wheel", "image", "tiny-model"):
-        raise table.fail("from", f"{origin!r} is not one of release, wheel, image, tiny-model")
-    copy = Copy(
-        origin,
-        table.string("path"),
-        table.string("to", pattern=_ABSOLUTE),
-        table.strings("exclude", []),
-        table.strings("group-writable", []),
-    )
-    if ".." in Path(copy.path).parts or Path(copy.path).is_absolute():
-        raise table.fail("path", f"{copy.path!r} leads out of its origin")
-    table.done()
-    return copy
+class _Healthcheck(Table, frozen=True, kw_only=True):
+    test: list[str]
+    interval: Seconds
+    timeout: Seconds
+    start_period: Annotated[int, Meta(ge=0, le=3600)]
+    retries: Annotated[int, Meta(ge=1, le=100)]
 
 
-def _python(table: Table) -> Python:
-    origin = table.string("from", "release")
-    if origin not in ("release", "image"):
-        raise table.fail("from", f"{origin!r} is not one of release, image")
-    python = Python(
-        table.string("version", pattern=re.compile(r"3\.\d+")),
-        origin,
-        table.string("requirements"),
-        table.strings("without", []),
-        table.string("target", pattern=_ABSOLUTE),
-    )
-    table.done()
-    return python
+class _Run(Table, frozen=True, kw_only=True):
+    entrypoint: list[str]
+    cmd: list[str]
+    workdir: Absolute
+    ports: Strings
+    stop_signal: str
+    env: dict[str, str]
+    healthcheck: _Healthcheck
+
+    def config(self) -> dict[str, Any]:
+        """Return the OCI config object."""
+        health = self.healthcheck
+        return {
+            "Entrypoint": self.entrypoint,
+            "Cmd": self.cmd,
+            "WorkingDir": self.workdir,
+            "ExposedPorts": {port: {} for port in self.ports},
+            "StopSignal": self.stop_signal,
+            "Env": [f"{key}={value}" for key, value in sorted(self.env.items())],
+            # not in the OCI specification, which leaves room for it; Docker and Podman read it
+            "Healthcheck": {
+                "Test": health.test,
+                "Interval": health.interval * 10**9,
+                "Timeout": health.timeout * 10**9,
+                "StartPeriod": health.start_period * 10**9,
+                "Retries": health.retries,
+            },
+        }
 
 
-def _folder(table: Table) -> Folder:
-    mode = table.string("mode", pattern=re.compile(r"[0-7]{3,4}"))
-    folder = Folder(
-        table.string("path", pattern=_ABSOLUTE),
-        int(mode, 8),
-        table.integer("uid", 0, 65534),
-        table.integer("gid", 0, 65534),
-    )
-    table.done()
-    return folder
+class _Head(Table, frozen=True, kw_only=True):
+    name: Slug
+    home: Url = ""
+    annotations: dict[str, str]
 
 
-def _run(table: Table) -> dict[str, Any]:
-    health = table.table("healthcheck")
-    run: dict[str, Any] = {
-        "Entrypoint": list(table.strings("entrypoint")),
-        "Cmd": list(table.strings("cmd")),
-        "WorkingDir": table.string("workdir", pattern=_ABSOLUTE),
-        "ExposedPorts": {port: {} for port in table.strings("ports")},
-        "StopSignal": table.string("stop-signal"),
-        "Env": [f"{key}={value}" for key, value in sorted(table.mapping("env").items())],
-        # not in the OCI specification, which leaves room for it; Docker and Podman read it
-        "Healthcheck": {
-            "Test": list(health.strings("test")),
-            "Interval": health.integer("interval", 1, 3600) * 10**9,
-            "Timeout": health.integer("timeout", 1, 3600) * 10**9,
-            "StartPeriod": health.integer("start-period", 0, 3600) * 10**9,
-            "Retries": health.integer("retries", 1, 100),
-        },
-    }
-    health.done()
-    table.done()
-    return run
+class _PackagesHead(_Head, frozen=True, kw_only=True):
+    architecture: Literal["amd64", "arm64"]
+    created: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.created:
+            toml.check_time("created", self.created)
 
 
-def _build(document: Table, folder: Path) -> ImageSpec:
-    head = document.table("image")
-    spec = ImageSpec(
-        folder=folder,
-        name=head.string("name", pattern=_SLUG),
-        home=head.string("home", "", pattern=_URL),
-        architecture=head.string("architecture", pattern=_ARCH),
-        created=head.time("created") if head.has("created") else None,
-        annotations=tuple(sorted(head.mapping("annotations").items())),
-        base=_base(document.table("base")),
-        wheels=_python(document.table("python")) if document.has("python") else None,
-        copies=tuple(_copy(table) for table in document.tables("application")),
-        folders=tuple(_folder(table) for table in document.tables("folder")),
-        run=_run(document.table("run")),
-    )
-    head.done()
-    return spec
+class PackagesDocument(Table, frozen=True, kw_only=True):
+    """An `image.toml` whose base is made of packages."""
+
+    image: _PackagesHead
+    base: Base
+    python: Python | None = None
+    application: tuple[Copy, ...] = ()
+    folder: tuple[_Folder, ...] = ()
+    run: _Run
+
+
+class _RegistryBase(Table, frozen=True, kw_only=True):
+    kind: Literal["registry"]
+
+
+class RegistryDocument(Table, frozen=True, kw_only=True):
+    """An `image.toml` whose base stands in a registry."""
+
+    image: _Head
+    base: _RegistryBase
+    variant: tuple[Variant, ...] = ()
+    application: tuple[Copy, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse two variants of one name."""
+        if not self.variant or len({variant.name for variant in self.variant}) != len(self.variant):
+            raise ValueError("`variant` needs at least one entry, and each its own name")
+
+
+class _AnyBase(msgspec.Struct):
+    kind: Literal["packages", "registry"]
+
+
+class _AnyDocument(msgspec.Struct):
+    base: _AnyBase
 
 
 def read(folder: Path) -> ImageSpec:
@@ -277,8 +273,20 @@ def read(folder: Path) -> ImageSpec:
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
-    spec: ImageSpec = toml.read(folder / "image.toml", ImageError, REMEDY, lambda document: _build(document, folder))
-    return spec
+    document = toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY)
+    return ImageSpec(
+        folder=folder,
+        name=document.image.name,
+        home=document.image.home,
+        architecture=document.image.architecture,
+        created=document.image.created,
+        annotations=tuple(sorted(document.image.annotations.items())),
+        base=document.base,
+        wheels=document.python,
+        copies=document.application,
+        folders=tuple(Folder(one.path, int(one.mode, 8), one.uid, one.gid) for one in document.folder),
+        run=document.run.config(),
+    )
 
 
 def kind(folder: Path) -> str:
@@ -287,37 +295,7 @@ def kind(folder: Path) -> str:
     Raises:
         ImageError: it is neither.
     """
-
-    def ask(document: Table) -> str:
-        base = document.table("base")
-        kind_name = base.string("kind")
-        if kind_name not in ("packages", "registry"):
-            raise base.fail("kind", f"{kind_name!r} is not one of packages, registry")
-        return kind_name
-
-    return str(toml.peek(folder / "image.toml", ImageError, REMEDY, ask))
-
-
-def _registry(document: Table, folder: Path) -> RegistrySpec:
-    head, base = document.table("image"), document.table("base")
-    base.string("kind", pattern=re.compile("registry"))
-    variants = []
-    for table in document.tables("variant"):
-        variants.append(Variant(table.string("name", pattern=_VARIANT), table.string("reference")))
-        table.done()
-    spec = RegistrySpec(
-        copies=tuple(_copy(table) for table in document.tables("application")),
-        folder=folder,
-        name=head.string("name", pattern=_SLUG),
-        home=head.string("home", "", pattern=_URL),
-        annotations=tuple(sorted(head.mapping("annotations").items())),
-        variants=tuple(variants),
-    )
-    if len({variant.name for variant in variants}) != len(variants) or not variants:
-        raise document.fail("variant", "needs at least one entry, and each its own name")
-    head.done()
-    base.done()
-    return spec
+    return toml.read(folder / "image.toml", _AnyDocument, ImageError, REMEDY).base.kind
 
 
 def read_registry(folder: Path) -> RegistrySpec:
@@ -326,7 +304,12 @@ def read_registry(folder: Path) -> RegistrySpec:
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
-    spec: RegistrySpec = toml.read(
-        folder / "image.toml", ImageError, REMEDY, lambda document: _registry(document, folder)
+    document = toml.read(folder / "image.toml", RegistryDocument, ImageError, REMEDY)
+    return RegistrySpec(
+        copies=document.application,
+        folder=folder,
+        name=document.image.name,
+        home=document.image.home,
+        annotations=tuple(sorted(document.image.annotations.items())),
+        variants=document.variant,
     )
-    return spec

@@ -5,42 +5,41 @@ Written by the tool in one canonical form, so that reading and writing it change
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from webui_fork.config import toml
-from webui_fork.config.toml import Table
+from webui_fork.config.toml import Table, form
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes, write_atomic
 
 REMEDY = "Take it back with `git checkout upstream.lock`, or write it anew with `nox -s lock`."
+SCHEMA = 1
 MAX_FILE_SIZE = 2 << 30
 
-_VERSION = re.compile(r"\d+(\.\d+){1,3}")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_Version = Annotated[str, form(r"\d+(\.\d+){1,3}")]
+_Digest = Annotated[str, form(r"sha256:[0-9a-f]{64}")]
 # no credentials: a lock is published, and so are command lines
-_REMOTE = re.compile(r"(https://[^\s@\"\\?#]+|ssh://([a-z]+@)?[^\s@\"\\?#]+|file:///[^\s\"\\]*)")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_Remote = Annotated[str, form(r"https://[^\s@\"\\?#]+|ssh://([a-z]+@)?[^\s@\"\\?#]+|file:///[^\s\"\\]*")]
 
 
-@dataclass(frozen=True, slots=True)
-class PinnedFile:
+class PinnedFile(Table, frozen=True):
     """A file of the release on the package index; ``size`` in bytes, ``sha256`` bare hex."""
 
-    name: str
-    size: int
-    sha256: str
+    name: Annotated[str, form(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")]
+    size: Annotated[int, Meta(ge=1, le=MAX_FILE_SIZE)]
+    sha256: Annotated[str, form(r"[0-9a-f]{64}")]
 
 
-@dataclass(frozen=True, slots=True)
-class GitPin:
+class GitPin(Table, frozen=True):
     """A git remote and the full commit that holds the release's tree."""
 
-    remote: str
-    commit: str
+    remote: _Remote
+    commit: Annotated[str, form(r"[0-9a-f]{40}|[0-9a-f]{64}")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,48 +78,45 @@ class Lock:
         return dict(self.inputs).get(name)
 
 
-def _pinned(table: Table) -> PinnedFile:
-    pinned = PinnedFile(
-        name=table.string("name", pattern=_NAME),
-        size=table.integer("size", 1, MAX_FILE_SIZE),
-        sha256=table.digest(),
+class _Release(Table, frozen=True, kw_only=True):
+    version: _Version
+    revision: Annotated[int, Meta(ge=1, le=99999)]
+    time: datetime
+    sdist: PinnedFile
+    wheel: PinnedFile
+    git: GitPin | None = None
+
+    def __post_init__(self) -> None:
+        toml.check_time("time", self.time)
+        for key, pinned in (("sdist", self.sdist), ("wheel", self.wheel)):
+            if f"-{self.version}" not in pinned.name:
+                raise ValueError(f"`{key}` {pinned.name!r} is not a file of version {self.version}")
+
+
+class LockDocument(Table, frozen=True, kw_only=True):
+    """The file."""
+
+    schema: int
+    release: _Release
+    inputs: dict[str, _Digest]
+
+    def __post_init__(self) -> None:
+        """Refuse another schema."""
+        if self.schema != SCHEMA:
+            raise ValueError("`schema` is one that only a newer version of this checkout's tool understands")
+
+
+def _lock(document: LockDocument) -> Lock:
+    release, inputs = document.release, tuple(sorted(document.inputs.items()))
+    return Lock(
+        release.version,
+        release.time.astimezone(UTC),
+        release.sdist,
+        release.wheel,
+        release.git,
+        inputs,
+        release.revision,
     )
-    table.done()
-    return pinned
-
-
-def _inputs(table: Table) -> tuple[tuple[str, str], ...]:
-    values = table.mapping("inputs")
-    child = table.table("inputs")
-    for name, digest in values.items():
-        if not _DIGEST.fullmatch(digest):
-            raise child.fail(name, f"{digest!r} is not a digest (sha256: and 64 hexadecimal digits)")
-    return tuple(sorted(values.items()))
-
-
-def _build(document: Table) -> Lock:
-    if document.integer("schema", 1, 1 << 30) != 1:
-        raise document.fail("schema", "only schema 1 is understood; this checkout's tool is older than the lock")
-    release = document.table("release")
-    git = release.table_or_none("git")
-    pin = None
-    if git is not None:
-        pin = GitPin(git.string("remote", pattern=_REMOTE), git.string("commit", pattern=_COMMIT))
-        git.done()
-    lock = Lock(
-        version=release.string("version", pattern=_VERSION),
-        time=release.time("time"),
-        sdist=_pinned(release.table("sdist")),
-        wheel=_pinned(release.table("wheel")),
-        git=pin,
-        inputs=_inputs(document),
-        revision=release.integer("revision", 1, 99999),
-    )
-    for key, pinned in (("sdist", lock.sdist), ("wheel", lock.wheel)):
-        if f"-{lock.version}" not in pinned.name:
-            raise release.fail(key, f"{pinned.name!r} is not a file of version {lock.version}")
-    release.done()
-    return lock
 
 
 def parse(text: str, file: Path = Path("upstream.lock")) -> Lock:
@@ -129,10 +125,7 @@ def parse(text: str, file: Path = Path("upstream.lock")) -> Lock:
     Raises:
         LockError: anything odd; the message has the file, the line and the remedy.
     """
-    document = toml.parse(text, file, LockError, REMEDY)
-    lock = _build(document)
-    document.done()
-    return lock
+    return _lock(toml.parse(text, file, LockDocument, LockError, REMEDY))
 
 
 def read(file: Path) -> Lock:
@@ -141,8 +134,7 @@ def read(file: Path) -> Lock:
     Raises:
         LockError: missing, unreadable or odd.
     """
-    lock: Lock = toml.read(file, LockError, REMEDY, _build)
-    return lock
+    return _lock(toml.read(file, LockDocument, LockError, REMEDY))
 
 
 def dump(lock: Lock) -> str:
@@ -150,7 +142,7 @@ def dump(lock: Lock) -> str:
     stamp = lock.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [
         "# The pinned release. Written by `nox -s lock`; a person reviews it, only the tool edits it.",
-        "schema = 1",
+        f"schema = {SCHEMA}",
         "",
         "[release]",
         f'version = "{lock.version}"',

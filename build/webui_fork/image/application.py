@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
+
 from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
@@ -27,7 +29,7 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
     return {
         "commit": source.commit,
         "wheel": wheel_sha256,
-        "copies": [asdict(copy) for copy in spec.copies],
+        "copies": msgspec.to_builtins(spec.copies),
         "folders": [asdict(folder) for folder in spec.folders],
         "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"],
     }

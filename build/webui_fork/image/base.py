@@ -7,9 +7,11 @@ import re
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+
+import msgspec
 
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec
@@ -147,7 +149,7 @@ def base(
 
     key = {
         "debs": [deb.sha256 for deb in fetched.debs],
-        "base": asdict(spec.base),
+        "base": msgspec.to_builtins(spec.base),
         "architecture": spec.architecture,
     }
     return cache.get("base", key, make, "Building the Debian base"), fetched

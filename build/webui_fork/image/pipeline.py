@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import Placement
@@ -101,7 +103,7 @@ def patch_layer(
         "release": tree.release,
         "head": tree.head,
         "patches": [(patch.name, sha256_bytes(patch.data)) for patch in patches],
-        "copies": [asdict(copy) for copy in placement.copies],
+        "copies": msgspec.to_builtins(placement.copies),
     }
     make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), patches)  # noqa: E731
     return cache.get("patches", key, make, parents=False)

@@ -11,9 +11,10 @@ import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from webui_fork.config import requirements_lock
 from webui_fork.config.image_toml import ImageSpec
@@ -46,7 +47,7 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
 
     key = {
         "lock": sha256_bytes(packaged.requirements.encode()),
-        "python": asdict(spec.python),
+        "python": msgspec.to_builtins(spec.python),
         "machine": spec.machine,
         "uv": uv_version(),
     }

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
+
 from webui_fork.config import image_toml, locked_image
 from webui_fork.config.locked_image import Packaged
 from webui_fork.core.errors import ImageError
@@ -80,7 +82,7 @@ def _version(packaged: Packaged) -> str:
 def _files_key(packaged: Packaged) -> dict[str, object]:
     spec = packaged.spec
     return {
-        "copies": [asdict(copy) for copy in spec.copies],
+        "copies": msgspec.to_builtins(spec.copies),
         "folders": [asdict(folder) for folder in spec.folders],
         "own": [sha256_bytes((spec.folder / copy.path).read_bytes()) for copy in spec.copies if copy.origin == "image"],
     }

@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from debs import SPEC, deb, lock_of
@@ -48,6 +49,6 @@ def test_an_empty_or_headless_lock_is_an_error() -> None:
 
 
 def test_a_changed_list_of_packages_makes_the_lock_stale() -> None:
-    other = replace(SPEC, base=replace(SPEC.base, include=("curl",)))
+    other = replace(SPEC, base=msgspec.structs.replace(SPEC.base, include=("curl",)))
     with pytest.raises(LockError, match="another list of packages"):
         debian_lock.check_input(lock_of(deb("alpha")), other, Path("x"))

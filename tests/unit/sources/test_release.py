@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 import requests
 
@@ -133,7 +134,7 @@ def test_a_release_that_left_the_index_says_so(
     archive = sdist(tmp_path / "s", RELEASE).read_bytes()
     settings = index_of(private_settings, server, archive)
     gone = lock_of(archive)
-    gone = replace(gone, sdist=replace(gone.sdist, name="open_webui-9.9.9.tar.gz"))
+    gone = replace(gone, sdist=msgspec.structs.replace(gone.sdist, name="open_webui-9.9.9.tar.gz"))
     with pytest.raises(SourceError, match="no longer has"):
         release.obtain(settings, gone, talk)
 
