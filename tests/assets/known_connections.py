@@ -111,6 +111,18 @@ async def test_what_nobody_asked_for_long_is_forgotten():
     assert ("other",) in m._known
 
 
+async def test_a_list_that_goes_on_without_one_is_known_as_such():
+    async def gathered(name, ask, url="http://x"):
+        await m.gather("OpenAI", REQUEST, None, [url], [name], {}, [ask])
+        return m.went_on.get()
+
+    assert not await gathered("fine", after(0))
+    assert await m.hurried(gathered("late", after(m.FIRST_DEADLINE + 0.3)))
+    assert not await gathered("fine", after(0))  # it is not of this list
+    await asyncio.sleep(0.5)
+    assert not await m.hurried(gathered("late", after(m.DEADLINE + 0.2)))  # its last answer is there
+
+
 async def test_an_answer_that_a_busy_loop_came_late_to_is_none_that_is_late():
     one = connection("busy")
     await listed(one, after(0))
@@ -156,6 +168,7 @@ async def test_a_chat_lists_once_more_where_its_model_may_be_new():
 
 async def main():
     assert not m._hurried.get()
+    assert not m.went_on.get()
     for name, test in list(globals().items()):
         if name.startswith("test_"):
             await test()

@@ -342,6 +342,17 @@ def test_a_chat_waits_for_a_model_as_long_as_stock(tree: Path, provider: Provide
         assert "A source of models fails" not in site.log()
 
 
+@pytest.mark.parametrize("slot", SLOTS)
+def test_a_chat_past_the_list_waits_too(webui: Site, provider: Provider, slot: str) -> None:
+    """A router's own chat asks its own list, which is cached: not one that went on without the connection."""
+    body = {"data": [{"id": "late"}], "models": [{"model": "late", "name": "late"}]}
+    connect(webui, slot, provider.script(f"door-{slot}", slot, body=body, wait=2.5))
+    assert not webui.models().ids
+    form = {"model": "late", "messages": [{"role": "user", "content": "hi"}], "stream": False}
+    door = "/openai/chat/completions" if slot == "openai" else "/ollama/api/chat"
+    assert webui.call("POST", door, json=form).status_code == 200
+
+
 def test_the_list_is_made_anew_when_a_late_answer_comes(tree: Path, provider: Provider) -> None:
     with processes.webui(tree, env={"MODELS_CACHE_TTL": "300"}) as site:
         for cached in (False, True):
