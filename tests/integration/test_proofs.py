@@ -68,14 +68,14 @@ def test_a_proof_is_red_without_its_patch(real: Settings, inputs: image_inputs.I
     needed = patch.name.removesuffix(".patch") in NEEDED
     patches = PATCHES[:number] if needed else without(real, inputs, number)
     red = proofs.run(CHECKOUT, patch.field("Proof"), tree(patches), real.environ, "-x")  # one failure will do
-    assert not red.errors, red.said  # a proof that can't run proves nothing
-    assert red.failed, f"green without its patch, so it is no longer needed:\n{red.said}"
+    assert not red.errors, red.output  # a proof that can't run proves nothing
+    assert red.failed, f"green without its patch, so it is no longer needed:\n{red.output}"
 
 
 @pytest.mark.parametrize("patch", PATCHES, ids=[patch.name for patch in PATCHES])
 def test_a_proof_is_green_on_the_whole_series(real: Settings, tree: Tree, patch: Patch) -> None:
     done = proofs.run(CHECKOUT, patch.field("Proof"), tree(PATCHES), real.environ)
-    assert done.green, done.said
+    assert done.green, done.output
 
 
 def test_what_a_patch_stands_on_is_in_the_series() -> None:

@@ -119,7 +119,7 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
     what = small.candidate(shop.settings)
     with Registry(f"http://{shop.host}", "build") as built:
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        sign.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        sign.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.statements, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
@@ -133,7 +133,7 @@ def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tm
     other = trust_cosign.signer(stranger, cosign, Talk())
     with Registry(f"http://{shop.host}", "build") as built:
         transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        sign.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.said, tmp_path, "x")
+        sign.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.statements, tmp_path, "x")
         kept = transfer.attached(built, what.root.digest)
     layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
@@ -242,9 +242,9 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     what = small.candidate(shop.settings)
     out = shop.settings.out
     layout.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
-    assert what.said.sbom
-    (out / "sbom.cdx.json").write_bytes(what.said.sbom)
-    (out / "provenance.json").write_bytes(what.said.provenance)
+    assert what.statements.sbom
+    (out / "sbom.cdx.json").write_bytes(what.statements.sbom)
+    (out / "provenance.json").write_bytes(what.statements.provenance)
     record = {
         "schema": 2,
         "tag": TAG,
@@ -258,7 +258,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         "drift": [],
         "commit": "0" * 40,
         "dirty": False,
-        "statements": trust_attestations.digests(what.said),
+        "statements": trust_attestations.digests(what.statements),
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
@@ -335,9 +335,9 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     """Only what is said of the image counts, not which run said it."""
     what = small.candidate(shop.settings)
     shop.publish(what)
-    said = json.loads(what.said.provenance)
+    said = json.loads(what.statements.provenance)
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
-    again = replace(what, said=trust_attestations.Statements(what.said.sbom, model.canonical_json(said)))
+    again = replace(what, statements=trust_attestations.Statements(what.statements.sbom, model.canonical_json(said)))
     with Registry(f"http://{shop.host}", shop.name) as registry:
         before = transfer.attached(registry, what.root.digest)
         shop.publish(again)

@@ -139,7 +139,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
     this, other = small.candidate(shop.settings, b"this"), small.candidate(shop.settings, b"other")
     with opened(shop) as there:
         transfer.push(there, this.images[0], TAG, shop.settings.cache, transfer.quiet)
-    sign.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.said, tmp_path, "x")
+    sign.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.statements, tmp_path, "x")
     bad = shop.bad(TAG)
     assert "is of another image" in bad["sbom"]
     assert "does not name the layer" in bad["provenance of layers"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 import time
 import zlib
 from collections.abc import Callable
@@ -16,12 +15,10 @@ import pytest
 
 import processes
 from processes import Provider, Site
-from sites import Listing
-from webui_fork.oci import unpack
 
 INSIDE = Path(__file__).parents[1] / "assets/known_connections.py"
-
 SLOTS = ["openai", "ollama"]
+PATIENT = {"MODEL_LIST_DEADLINE": "0", "MODEL_LIST_STALE_TTL": "0"}  # with the bounds switched off
 MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
 VALUES (?, 'x', ?, 'Preset', '{}', '{}', 1, 0, 0)"
 
@@ -36,12 +33,6 @@ def until(look: Callable[[], bool], seconds: float = 5) -> None:
     while not look():
         assert time.monotonic() < deadline
         time.sleep(0.1)
-
-
-def stale(listing: Listing, model: str = "beside") -> bool:
-    entry = listing.get(model)
-    assert entry
-    return bool(entry.get("stale", False))
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -60,7 +51,7 @@ def test_a_slow_connection_is_in_the_first_list_and_never_stale(webui: Site, pro
     webui.connect([provider.script("slow12", wait=1.2)])
     for bounds in ((1.1, 1.9), (0.7, 1.1), (0.7, 1.1)):
         listing = webui.models()
-        assert not stale(listing)
+        assert not listing.stale()
         assert bounds[0] < listing.seconds < bounds[1]
         time.sleep(0.6)
     assert "slow12" not in "".join(line for line in webui.log().splitlines() if "fails:" in line)
@@ -71,23 +62,23 @@ def test_a_late_answer_is_used_by_the_next_list(webui: Site, provider: Provider,
     connect(webui, slot, provider.script(f"late-{slot}", slot, wait=2.2))
     assert not webui.models().ids
     time.sleep(1.5)
-    assert not stale(webui.models())
+    assert not webui.models().stale()
 
 
 def test_one_that_is_suddenly_silent_is_stale_at_once_and_fresh_when_back(webui: Site, provider: Provider) -> None:
     webui.connect([provider.script("freezes", headers={})])
-    assert not stale(webui.models())
+    assert not webui.models().stale()
     provider.script("freezes", wait=4)
     before = time.time()
     listing = webui.models()
-    assert stale(listing)
+    assert listing.stale()
     assert 0.7 < listing.seconds < 1.3
     since = (listing.get("beside") or {})["stale_since"]
     assert isinstance(since, int)
     assert before - 2 < since < time.time() + 1
-    assert stale(webui.models())
+    assert webui.models().stale()
     provider.script("freezes", headers={})
-    until(lambda: not stale(webui.models()), 8)
+    until(lambda: not webui.models().stale(), 8)
     log = webui.log()
     assert log.count("(" + provider.fault("freezes") + ") fails: no answer within 0.8 s") == 1
 
@@ -96,15 +87,15 @@ def test_one_that_is_suddenly_silent_is_stale_at_once_and_fresh_when_back(webui:
 def test_one_that_fails_keeps_its_models_marked_as_stale(webui: Site, provider: Provider, slot: str) -> None:
     name = f"dies-{slot}"
     connect(webui, slot, provider.script(name, slot))
-    assert not stale(webui.models())
+    assert not webui.models().stale()
     until((webui.data / "model_lists").exists)
     assert stat.S_IMODE((webui.data / "model_lists").stat().st_mode) == 0o700
     provider.script(name, slot, hang_up=True)
-    assert stale(webui.models())
+    assert webui.models().stale()
     provider.script(name, slot, body="no list")
-    assert stale(webui.models())
+    assert webui.models().stale()
     provider.script(name, slot)
-    assert not stale(webui.models())
+    assert not webui.models().stale()
 
 
 @pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden"])
@@ -125,7 +116,7 @@ def test_stale_gives_way_to_fresh_of_the_other_slot(webui: Site, provider: Provi
     for dead, slot, owner in (("local", "ollama", "openai"), ("cloud", "openai", "ollama")):
         provider.script(dead, slot, hang_up=True)
         listing = webui.models()
-        assert not stale(listing, "same")
+        assert not listing.stale("same")
         assert (listing.get("same") or {})["owned_by"] == owner
         provider.script(dead, slot, body=same)
         webui.models()
@@ -146,7 +137,7 @@ def two(webui: Site, provider: Provider, slot: str, **config: Any) -> tuple[str,
     body = {"data": [{"id": "same"}]} if slot == "openai" else {"models": [{"model": "same", "name": "same"}]}
     urls = [provider.script(name, slot, body=body) for name in names]
     connect(webui, slot, *([(url, config) for url in urls] if config else urls))
-    assert not stale(webui.models(), f"{config['prefix_id']}.same" if config else "same")
+    assert not webui.models().stale(f"{config['prefix_id']}.same" if config else "same")
     return names
 
 
@@ -159,7 +150,7 @@ def test_stale_never_beats_fresh(webui: Site, provider: Provider, slot: str, con
         provider.script(dead, slot, hang_up=True)
         provider.script(alive, slot, body={"data": [{"id": "same"}], "models": [{"model": "same", "name": "same"}]})
         listing = webui.models()
-        assert not stale(listing, model)
+        assert not listing.stale(model)
         for _ in range(4):
             answer = webui.chat(model)
             assert answer.status_code == 200, answer.text
@@ -168,7 +159,7 @@ def test_stale_never_beats_fresh(webui: Site, provider: Provider, slot: str, con
     before = int(time.time())
     provider.script(alive, slot, hang_up=True)
     listing = webui.models()
-    assert stale(listing, model)  # better than nothing
+    assert listing.stale(model)  # better than nothing
     assert (listing.get(model) or {})["stale_since"] >= before  # the one that was alive last
 
 
@@ -206,7 +197,7 @@ def test_an_admin_who_adds_a_connection_takes_no_models_away(webui: Site, provid
     assert webui.models().ids
     provider.script("away", hang_up=True)
     webui.connect([(provider.good, {"prefix_id": "new"}), url])  # at another place, too
-    assert stale(webui.models())
+    assert webui.models().stale()
 
 
 def test_every_user_has_the_answer_that_is_theirs(tree: Path, provider: Provider) -> None:
@@ -271,7 +262,7 @@ def test_models_stay_over_a_restart_where_nobody_else_can_look(tree: Path, provi
     with processes.webui(tree, data=tmp_path) as site, ThreadPoolExecutor(5) as pool:
         for listing in pool.map(lambda _: site.models(), range(5)):  # everybody comes back at once
             assert set(listing.ids) == {"restarts", "newer", "good", *names[4:]}
-            assert stale(listing, "restarts")
+            assert listing.stale("restarts")
         assert "can not be used" in site.log()
     with processes.webui(tree, data=tmp_path, env={"WEBUI_SECRET_KEY": "another"}) as site:
         assert not site.models().ids  # a file's name is the secret's
@@ -282,17 +273,16 @@ def test_what_can_be_set_and_switched_off(tree: Path, provider: Provider) -> Non
     with processes.site(tree, openai=[provider.script("ttl")], env=env) as site:
         assert site.models().ids
         provider.script("ttl", hang_up=True)
-        assert stale(site.models())
+        assert site.models().stale()
         time.sleep(2.1)
         assert not site.models().ids
         provider.script("ttl")
-        assert not stale(site.models())
+        assert not site.models().stale()
         provider.script("ttl", wait=2)
         assert 0.2 < site.models().seconds < 0.6
         site.connect([provider.script("first", wait=2)])
         assert 0.5 < site.models().seconds < 0.9
-    env = {"MODEL_LIST_STALE_TTL": "0", "MODEL_LIST_DEADLINE": "0"}
-    with processes.site(tree, openai=[provider.script("off", wait=2.2)], env=env) as site:
+    with processes.site(tree, openai=[provider.script("off", wait=2.2)], env=PATIENT) as site:
         listing = site.models()
         assert listing.ids
         assert listing.seconds > 2
@@ -378,7 +368,7 @@ def test_a_slow_connection_that_has_other_models_now(tree: Path, provider: Provi
         provider.script("changes", body={"data": [{"id": "new"}]}, wait=1.2)
         listing = site.models()
         assert listing.ids == ["old"]
-        assert not stale(listing, "old")
+        assert not listing.stale("old")
         until(lambda: site.models("/api/models").ids == ["new"])
 
 
@@ -402,13 +392,9 @@ def test_what_an_ollama_has_loaded(webui: Site, provider: Provider, where: str) 
     assert not any(b"expires_at" in answer for answer in kept)
 
 
-@pytest.mark.parametrize(
-    "env", [{}, {"MODEL_LIST_DEADLINE": "0", "MODEL_LIST_STALE_TTL": "0"}], ids=["as is", "patient"]
-)
+@pytest.mark.parametrize("env", [{}, PATIENT], ids=["as is", "patient"])
 def test_what_is_known_of_a_connection(tree: Path, tmp_path: Path, env: dict[str, str]) -> None:
     data = tmp_path / ("patient" if env else "data")
     data.mkdir()
-    argv = [*unpack.python((tree / "root").resolve()), INSIDE, tree / "backend", data]
-    env = {"PYTHONHOME": str(tree / "root/usr"), "PYTHONPATH": str(tree / "root" / processes.PACKAGES), **env}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=60)
-    assert done.stdout == "fine\n", done.stderr
+    printed, _ = processes.python(tree, INSIDE, tree / "backend", data, env=env)
+    assert printed == "fine\n"

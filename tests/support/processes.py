@@ -114,6 +114,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def python(tree: Path, *arguments: str | Path, env: Mapping[str, str] | None = None) -> tuple[str, str]:
+    """Run the image's own Python and packages, for 20 s at most; return what it printed, and what on its error stream."""
+    argv = [*unpack.python((tree / "root").resolve()), *arguments]
+    own = {"PYTHONHOME": str(tree / "root/usr"), "PYTHONPATH": str(tree / "root" / PACKAGES), **(env or {})}
+    done = subprocess.run(argv, env=own, capture_output=True, text=True, timeout=20)
+    assert not done.returncode, done.stderr
+    return done.stdout, done.stderr
+
+
 def _environment(tree: Path, data: Path, env: Mapping[str, str]) -> dict[str, str]:
     root = tree / "root"
     return {

@@ -37,6 +37,12 @@ class Listing:
     def get(self, model_id: str) -> dict[str, Any] | None:
         return next((model for model in self.models if model.get("id") == model_id), None)
 
+    def stale(self, model_id: str = "beside") -> bool:
+        """Tell whether a model that is listed is marked as stale."""
+        entry = self.get(model_id)
+        assert entry, self.ids
+        return bool(entry.get("stale", False))
+
 
 @dataclass(frozen=True)
 class Session:

@@ -24,6 +24,6 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
-    found = trust_audit.run(settings, ui, arguments.osv_url)
-    print(trust_audit.table(found))
-    trust_audit.refuse(found)
+    findings = trust_audit.run(settings, ui, arguments.osv_url)
+    print(trust_audit.table(findings))
+    trust_audit.refuse(findings)

@@ -65,8 +65,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     facts = examine.run(settings, request, ui)
     if request.image:
         with ui.step("image", f"Verifying {request.image}"):
-            known = partial(signer.verifier, settings, arguments, ui)
-            facts = replace(facts, image=verified(settings, request.image, known))
+            verifier = partial(signer.verifier, settings, arguments, ui)
+            facts = replace(facts, image=verified(settings, request.image, verifier))
     diagnosis = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
     if arguments.json:
@@ -85,8 +85,8 @@ def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> 
         verifier: returns whose signature counts.
     """
     try:
-        with reader.opened(settings, ref) as found:
-            checks = verify.run(settings, found, verifier(), layers=False)
+        with reader.opened(settings, ref) as image:
+            checks = verify.run(settings, image, verifier(), layers=False)
     except ForkError as error:
         return Image(ref, error=" ".join(part for part in (error.what, error.why) if part))
     return Image(ref, tuple(f"{check.name}: {check.words}" for check in checks if check.verdict is verify.Verdict.BAD))

@@ -144,7 +144,7 @@ def check_unchanged(settings: Settings, tree: Path, patch: Patch) -> None:
     done = proofs.run(settings.root, patch.field("Proof"), tree, settings.environ, "-x")
     if not done.green:
         remedy = "Run it as `nox -s patches -- tree FOLDER` and CONTRIBUTING.md say, and mend it first."
-        raise ProofError(f"The proof of {patch.name} fails without a fault.", why=done.said[-2000:], remedy=remedy)
+        raise ProofError(f"The proof of {patch.name} fails without a fault.", why=done.output[-2000:], remedy=remedy)
 
 
 def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, mutant: Mutant) -> Run:
@@ -154,7 +154,7 @@ def _try(settings: Settings, tree: Path, folder: Path, patch: Patch, path: str, 
     return Run(_slug(patch), path.removeprefix(_BACKEND), mutant, not done.green)
 
 
-def known(settings: Settings) -> dict[Key, str]:
+def known_survivors(settings: Settings) -> dict[Key, str]:
     """Read the survivors that nobody can notice, and why.
 
     Raises:
@@ -182,7 +182,7 @@ def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
         ProofError: a proof notices too few, or a survivor is not known.
         UsageError: the file of known survivors is not what it should be.
     """
-    excused = known(settings)
+    excused = known_survivors(settings)
     rows, low = [], []
     for name in dict.fromkeys(run.patch for run in runs):
         own = [run for run in runs if run.patch == name]

@@ -41,9 +41,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings)
         else:
-            made = variants.make(settings, variants.request(settings, ui, arguments.image, arguments.variant), ui)
-            source = stack.enter_context(connect.connect(settings, made.request.base))
-            what = publishing.of_variant(settings, made, source)
+            variant_image = variants.make(
+                settings, variants.request(settings, ui, arguments.image, arguments.variant), ui
+            )
+            source = stack.enter_context(connect.connect(settings, variant_image.request.base))
+            what = publishing.of_variant(settings, variant_image, source)
         done = publishing.run(settings, ui, what, target)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
     rows += [("left", f"{tag}: {why}") for tag, why in done.left]

@@ -31,9 +31,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
     """
-    known = signer.verifier(settings, arguments, ui)
-    with reader.opened(settings, arguments.ref) as found:
-        outcome = reproducing.run(settings, ui, found, known)
+    verifier = signer.verifier(settings, arguments, ui)
+    with reader.opened(settings, arguments.ref) as image:
+        outcome = reproducing.run(settings, ui, image, verifier)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
     print(text.table(rows))
     if not outcome.identical:

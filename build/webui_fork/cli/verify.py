@@ -37,10 +37,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.trust.verify`.
     """
-    known = signer.verifier(settings, arguments, ui)
-    with reader.opened(settings, arguments.ref) as found:
-        checks = verifying.run(settings, found, known, layers=not arguments.no_layers)
-        digest = found.root.digest
+    verifier = signer.verifier(settings, arguments, ui)
+    with reader.opened(settings, arguments.ref) as image:
+        checks = verifying.run(settings, image, verifier, layers=not arguments.no_layers)
+        digest = image.root.digest
     if arguments.json:
         print(
             json.dumps(

@@ -113,8 +113,8 @@ def check_input(lock: DebianLock, spec: ImageSpec, file: Path) -> None:
     Raises:
         LockError: suite, architecture or the list of packages changed since.
     """
-    wanted = (spec.base.suite, spec.architecture, input_digest(spec.base))
-    if (lock.suite, lock.architecture, lock.input) != wanted:
+    expected = (spec.base.suite, spec.architecture, input_digest(spec.base))
+    if (lock.suite, lock.architecture, lock.input) != expected:
         raise LockError(
             f"{file} was made for another list of packages than [base] in image.toml has.", remedy="Run `nox -s lock`."
         )

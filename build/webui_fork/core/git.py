@@ -149,9 +149,9 @@ class Repo:
         Raises:
             ToolError: it fails.
         """
-        code, out, said = self.git.grep(*arguments, with_extended_output=True, with_exceptions=False)
+        code, out, stderr = self.git.grep(*arguments, with_extended_output=True, with_exceptions=False)
         if code > 1:
-            raise ToolError("git grep failed.", why=said, remedy="Is the disk full, or the cache damaged?")
+            raise ToolError("git grep failed.", why=stderr, remedy="Is the disk full, or the cache damaged?")
         return str(out)
 
     def read_file(self, commit: str, path: str) -> bytes | None:

@@ -73,7 +73,7 @@ def _code(item: Connection) -> str:
     return str(error.get("code", "")) if isinstance(error, Mapping) else ""
 
 
-def _said(item: Connection) -> tuple[str, ...]:
+def _reported(item: Connection) -> tuple[str, ...]:
     """Return the server's own words about a connection."""
     if item.verified is None:
         return ()
@@ -89,7 +89,7 @@ def _seen(*probes: Seen | None) -> tuple[str, ...]:
 
 def _url(_facts: Facts, item: Connection) -> Finding | None:
     if not item.base or not item.base.dns.startswith("not a URL"):
-        return None if _code(item) != "url" else _make("url", item, "is not a URL.", "", _said(item))
+        return None if _code(item) != "url" else _make("url", item, "is not a URL.", "", _reported(item))
     return _make("url", item, "is not a URL.", f"{PLACE}: write it as http://HOST:PORT/v1.", (item.base.dns,))
 
 
@@ -108,7 +108,7 @@ def _proxy(facts: Facts, item: Connection) -> Finding | None:
     if not looks and not between and _code(item) != "proxy":
         return None
     port = port_of(item.url)
-    evidence = _said(item)
+    evidence = _reported(item)
     variables = facts.room.proxies if facts.room else {}
     evidence += tuple(f"in its environment: {key}={without_secrets(value)}" for key, value in sorted(variables.items()))
     if seen and seen.proxied:
@@ -131,7 +131,7 @@ def _numeric(host: str) -> bool:
 def _dns(facts: Facts, item: Connection) -> Finding | None:
     if not (item.base and item.base.dns) and _code(item) != "dns":
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     container = facts.room.itself.name if facts.room else "CONTAINER"
     fix = (
         "Use a name that Open WebUI's machine resolves. In Docker both containers need a network in common, on which\n"
@@ -153,8 +153,8 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
 
 def _same(facts: Facts, item: Connection) -> bool:
     assert facts.server
-    here = is_loopback(urlsplit(facts.server.url).hostname or "") and item.host == "host.docker.internal"
-    same = here or urlsplit(facts.server.url).hostname == item.host
+    on_host = is_loopback(urlsplit(facts.server.url).hostname or "") and item.host == "host.docker.internal"
+    same = on_host or urlsplit(facts.server.url).hostname == item.host
     return same and port_of(facts.server.url) == port_of(item.url)
 
 
@@ -164,8 +164,8 @@ def _still_loading(behind: Neighbour) -> str:
     up = behind.health == "healthy" or any(_UP.search(line) for line in behind.log)
     if not is_vllm or up or behind.state != "running":
         return ""
-    found = [line.strip() for line in behind.log if _LOADING.search(line)]
-    return found[-1] if found else ("its healthcheck says: starting" if behind.health == "starting" else "")
+    lines = [line.strip() for line in behind.log if _LOADING.search(line)]
+    return lines[-1] if lines else ("its healthcheck says: starting" if behind.health == "starting" else "")
 
 
 def _loading_words(name: str, behind: Neighbour, line: str, evidence: tuple[str, ...]) -> Finding:
@@ -191,7 +191,7 @@ def _connect(facts: Facts, item: Connection) -> Finding | None:
     trouble = (item.base.connect if item.base else "") or {"refused": "refused", "timeout": ""}.get(_code(item), "")
     if not trouble:
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     if is_loopback(item.host) and facts.room:
         fix = (
             "In a container, localhost is the container itself: use the service's name (http://vllm:8000/v1), or\n"
@@ -212,7 +212,7 @@ def _tls(_facts: Facts, item: Connection) -> Finding | None:
     trouble = item.base.tls if item.base else ""
     if not trouble and _code(item) not in ("tls", "certificate"):
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     if trouble.startswith("certificate") or _code(item) == "certificate":
         fix = (
             "Give the server a certificate for that name, or make Open WebUI trust the CA: mount it and set\n"
@@ -229,7 +229,7 @@ def _v1(_facts: Facts, item: Connection) -> Finding | None:
         return None
     base = item.url.strip().rstrip("/")
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
-    evidence = (*_seen(item.base), f"{without_secrets(base)}/v1/models: lists {count} models", *_said(item))
+    evidence = (*_seen(item.base), f"{without_secrets(base)}/v1/models: lists {count} models", *_reported(item))
     fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
     return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
 
@@ -254,7 +254,7 @@ def _key(facts: Facts, item: Connection) -> Finding | None:
     refused = status in (401, 403) or (item.verified and item.verified.status in (401, 403)) or _code(item) == "key"
     if not refused:
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     given = "has a key that is refused" if item.keyed else "has no key, and needs one"
     fix = f"{PLACE}: enter the key that vLLM was started with (--api-key, or VLLM_API_KEY)."
     return _make("api-key", item, f"{given}.", fix, evidence)
@@ -265,7 +265,7 @@ def _service(_facts: Facts, item: Connection) -> Finding | None:
     seen = item.base
     code = _code(item)
     bodies = [probe.body for probe in (seen, item.root) if probe]
-    evidence = _seen(item.base, item.root) + _said(item)
+    evidence = _seen(item.base, item.root) + _reported(item)
     port = port_of(item.url)
     ollama = any("Ollama is running" in body for body in bodies) or port == 11434 or code == "ollama"
     if ollama and (seen is None or seen.status):
@@ -294,7 +294,7 @@ def _silent(_facts: Facts, item: Connection) -> Finding | None:
     stuck = item.base is not None and item.base.http == "timeout"
     if not stuck and _code(item) != "timeout" and not (late and item.base is None):
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     fix = f"{PLACE}: switch it off until it answers; in stock everybody's list waits 10 s for it."
     return _make("silent", item, "takes connections and never answers.", fix, evidence)
 
@@ -303,7 +303,7 @@ def _misbehaves(_facts: Facts, item: Connection) -> Finding | None:
     seen = item.base
     if seen is None and not (item.verified and item.verified.status == 200):
         return None
-    evidence = _seen(seen) + _said(item)
+    evidence = _seen(seen) + _reported(item)
     if seen is not None and seen.status >= 500:
         fix = "Read the model server's log; this fork's image keeps the rest of the list meanwhile."
         return _make("provider-error", item, f"answers {seen.status}.", fix, evidence)
@@ -318,7 +318,7 @@ def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
     bad = item.base.trouble if item.base else (item.verified is not None and item.verified.status != 200)
     if not bad:
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     fix = f"{PLACE}: switch off Ollama API (ENABLE_OLLAMA_API=false before the first start), or start Ollama there."
     what = f"The Ollama API is switched on, and no Ollama answers at {without_secrets(item.url)}."
     return Finding("ollama-absent", _WARNING, what, evidence, fix)
@@ -327,7 +327,7 @@ def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
 def _odd_ollama(_facts: Facts, item: Connection) -> Finding | None:
     if item.base is None or tags(item.base.json) is not None:
         return None
-    evidence = _seen(item.base) + _said(item)
+    evidence = _seen(item.base) + _reported(item)
     fix = f"{PLACE}: a vLLM goes under OpenAI API, with /v1; only an Ollama under Ollama API."
     return _make("wrong-service-ollama-slot", item, "is no Ollama.", fix, evidence)
 
@@ -354,7 +354,7 @@ def _slow_name(item: Connection, seen: Seen) -> Finding:
 
 def _unexplained(item: Connection) -> Finding:
     fix = "Run this where Docker answers, or with --container NAME: the doctor then looks from inside, too."
-    return _make("connection-fails", item, "does not answer as it should.", fix, _said(item) + _seen(item.base))
+    return _make("connection-fails", item, "does not answer as it should.", fix, _reported(item) + _seen(item.base))
 
 
 def _server(facts: Facts) -> Iterator[Finding]:
@@ -381,8 +381,8 @@ def _server(facts: Facts) -> Iterator[Finding]:
 
 def _missing(facts: Facts, served: tuple[str, ...]) -> bool:
     """Tell whether none of the models is listed that should be."""
-    wanted = [model for model in served if model not in facts.switched_off]
-    return bool(wanted) and not any(model in facts.listed or _prefixed(model, facts) for model in wanted)
+    enabled = [model for model in served if model not in facts.switched_off]
+    return bool(enabled) and not any(model in facts.listed or _prefixed(model, facts) for model in enabled)
 
 
 def _prefixed(model: str, facts: Facts) -> bool:

@@ -192,8 +192,8 @@ def _records(site: Site) -> tuple[dict[str, Any], ...]:
     rows: list[dict[str, Any]] = []
     for path in ("/api/v1/models/all", "/api/v1/models/base", "/api/v1/models/"):
         body = site.ask(path).body
-        found = body if isinstance(body, list) else body.get("items") if isinstance(body, dict) else None
-        rows += [row for row in found or () if isinstance(row, dict)]
+        listed = body if isinstance(body, list) else body.get("items") if isinstance(body, dict) else None
+        rows += [row for row in listed or () if isinstance(row, dict)]
     return tuple({str(row.get("id")): row for row in rows}.values())
 
 
@@ -207,8 +207,8 @@ def _pipes(reply: Reply) -> tuple[str, ...]:
 
 
 def _config_of(configs: Any, index: int, url: str) -> dict[str, Any]:
-    found = configs.get(str(index), configs.get(url)) if isinstance(configs, dict) else None
-    return found if isinstance(found, dict) else {}
+    config = configs.get(str(index), configs.get(url)) if isinstance(configs, dict) else None
+    return config if isinstance(config, dict) else {}
 
 
 def _openai(config: dict[str, Any]) -> tuple[Connection, ...]:
@@ -245,10 +245,10 @@ def _connections(
         path = "/openai/verify" if item.slot == "OpenAI" else "/ollama/verify"
         config = _config_of(openai.get("OPENAI_API_CONFIGS"), item.index, item.url) if item.slot == "OpenAI" else {}
         verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": config})
-        known = replace(item, verified=verified, behind=_behind(client, container, item))
-        looked.append(_probed(known, key, container))
-    held = tuple(str(key) for key in openai.get("OPENAI_API_KEYS") or ())
-    return replace(facts, connections=tuple(looked), secrets=held)
+        seen = replace(item, verified=verified, behind=_behind(client, container, item))
+        looked.append(_probed(seen, key, container))
+    keys = tuple(str(key) for key in openai.get("OPENAI_API_KEYS") or ())
+    return replace(facts, connections=tuple(looked), secrets=keys)
 
 
 def _key_of(config: dict[str, Any], item: Connection) -> Secret:
@@ -271,7 +271,7 @@ def _probed(item: Connection, key: Secret, container: Container | None) -> Conne
         # as it is written; with what may be missing; and without what may be too much, or what answers at all
         urls = [f"{url}/models", f"{base}/v1/models", f"{base}/models" if url != base else root]
     headers = {"Authorization": f"Bearer {key.reveal()}"} if key.reveal() else {}
-    probes: list[dict[str, Any]] = [{"url": asked, "headers": headers, "timeout": _STEP} for asked in urls]
+    probes: list[dict[str, Any]] = [{"url": address, "headers": headers, "timeout": _STEP} for address in urls]
     seen = inside.ask(container, probes) if container else None
     if seen is None:
         if container is None and is_loopback(item.host):
@@ -304,9 +304,9 @@ def _server(request: Request, client: DockerClient | None) -> Server:
     headers = {"Authorization": f"Bearer {request.vllm_key.reveal()}"} if request.vllm_key else {}
     health = Seen.of(probe.probe(f"{base}/health", timeout=_STEP), HERE)
     models = Seen.of(probe.probe(f"{base}/v1/models", headers, _STEP), HERE)
-    found = inside.published(client, request.vllm) if client else None
+    behind = inside.published(client, request.vllm) if client else None
     return Server(
-        request.vllm, health, models, request.vllm_key is not None, inside.neighbour(found) if found else None
+        request.vllm, health, models, request.vllm_key is not None, inside.neighbour(behind) if behind else None
     )
 
 

@@ -136,7 +136,7 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
             continue
         where = f"in {container.name}"
         pairs = zip(questions, answers, strict=True)
-        return [Seen.of(answer or {"url": asked["url"], "http": "timeout"}, where) for asked, answer in pairs]
+        return [Seen.of(answer or {"url": question["url"], "http": "timeout"}, where) for question, answer in pairs]
     return None
 
 
@@ -145,8 +145,8 @@ def _run(container: Container, argv: list[str], text: bytes) -> bytes:
     from docker.utils.socket import frames_iter
 
     api = container.client.api  # type: ignore[union-attr]
-    made = api.exec_create(container.id, argv, stdin=True)
-    opened = api.exec_start(made["Id"], socket=True)
+    execution = api.exec_create(container.id, argv, stdin=True)
+    opened = api.exec_start(execution["Id"], socket=True)
     raw: Any = getattr(opened, "_sock", opened)
     try:
         raw.settimeout(90)

@@ -46,8 +46,8 @@ def _look_up(host: str, port: int, timeout: float, out: dict[str, Any]) -> list[
     return addresses
 
 
-def _open(found: list[Any], timeout: float, out: dict[str, Any]) -> socket.socket | None:
-    for family, kind, protocol, _, address in found:
+def _open(addresses: list[Any], timeout: float, out: dict[str, Any]) -> socket.socket | None:
+    for family, kind, protocol, _, address in addresses:
         opened = socket.socket(family, kind, protocol)
         opened.settimeout(timeout)
         try:
@@ -166,7 +166,7 @@ def probe(
     if not connect_only and (proxy := _proxy_of(parts.scheme, host)):
         out["proxy"] = proxy.rpartition("@")[2].removeprefix("http://")
         out["proxied"] = _through(proxy, url, host, port, headers or {}, timeout)
-    if not (found := _look_up(host, port, timeout, out)) or (opened := _open(found, timeout, out)) is None:
+    if not (addresses := _look_up(host, port, timeout, out)) or (opened := _open(addresses, timeout, out)) is None:
         return out
     if connect_only:
         opened.close()

@@ -88,9 +88,9 @@ def _redis(facts: Facts) -> Iterator[Finding]:
 
 def _database(facts: Facts) -> Iterator[Finding]:
     ready = facts.ready
-    said = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
-    if ready and ("Database" in said or not ready.status):
-        yield _database_away((f"/ready: {said or 'no answer'}",))
+    detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
+    if ready and ("Database" in detail or not ready.status):
+        yield _database_away((f"/ready: {detail or 'no answer'}",))
 
 
 def _database_away(evidence: tuple[str, ...]) -> Finding:
@@ -190,8 +190,8 @@ def _public(record: object) -> bool:
 def _hidden(facts: Facts) -> Iterator[Finding]:
     if facts.role != "admin" or facts.users < 2 or not facts.listed or (facts.room and facts.room.bypass_access):
         return
-    known = {str(record.get("id")): record for record in facts.records}
-    hidden = [name for name in facts.listed if name not in known or not _public(known[name])]
+    by_id = {str(record.get("id")): record for record in facts.records}
+    hidden = [name for name in facts.listed if name not in by_id or not _public(by_id[name])]
     if not hidden:
         return
     every = len(hidden) == len(facts.listed)

@@ -240,6 +240,6 @@ def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str]
     if not docker:
         # a label that the base has and we replace is replaced in both places
         manifest["annotations"] = {**(manifest.get("annotations") or {}), **annotations}
-    made = Blob(DOCKER_MANIFEST if docker else MANIFEST, model.canonical_json(manifest))
+    manifest_blob = Blob(DOCKER_MANIFEST if docker else MANIFEST, model.canonical_json(manifest))
     layers = (*platform.image.layers, NamedLayer("patches", layer))
-    return Image(settings, made, layers, platform.image.platform)
+    return Image(settings, manifest_blob, layers, platform.image.platform)

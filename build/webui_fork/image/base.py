@@ -125,9 +125,9 @@ def _check_installed(entries: list[Entry], debs: tuple[Deb, ...]) -> None:
         file.seek(status.content.offset)
         text = file.read(status.content.size).decode()
     installed = set(re.findall(r"^Package: (.+)\n(?:.+\n)*?Version: (.+)$", text, re.MULTILINE))
-    wanted = {(deb.name, deb.version) for deb in debs}
-    if installed != wanted:
-        rows = [" ".join(pair) for pair in sorted(installed ^ wanted)]
+    locked = {(deb.name, deb.version) for deb in debs}
+    if installed != locked:
+        rows = [" ".join(pair) for pair in sorted(installed ^ locked)]
         raise ImageError("The base does not have exactly the locked packages.", why=", ".join(rows))
 
 

@@ -69,8 +69,8 @@ class LayerCache:
             if blob.exists() and blob.stat().st_size == cached.size:
                 return Made(NamedLayer(name, cached), False)
         log.debug("layer %s: no %s, of %s", name, record.name, key.decode())
-        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as held:
-            layer = layers.write(make(work, held), work / "layer.tar.gz", self.epoch, parents=parents)
+        with self.ui.step(name, doing), temp_folder(self.folder / "tmp", name) as work, ExitStack() as stack:
+            layer = layers.write(make(work, stack), work / "layer.tar.gz", self.epoch, parents=parents)
             blob = layout.blob_path(self.folder, layer.digest)
             ensure_folder(blob.parent)
             (work / "layer.tar.gz").replace(blob)

@@ -125,8 +125,8 @@ def normalise(entries: Iterable[Entry], *, parents: bool = True) -> list[Entry]:
     """
     by_path: dict[str, Entry] = {}
     for entry in entries:
-        known = by_path.setdefault(entry.path, entry)
-        if known is not entry and known.kind != tarfile.DIRTYPE and known != entry:
+        before = by_path.setdefault(entry.path, entry)
+        if before is not entry and before.kind != tarfile.DIRTYPE and before != entry:
             raise ImageError(f"Two files want the path /{entry.path} of one layer.")
     for path in list(by_path) if parents else []:
         parent = path.rpartition("/")[0]

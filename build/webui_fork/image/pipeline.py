@@ -59,9 +59,11 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
         tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
-        wanted = repo.read_file(source.commit, inputs.spec.python.requirements)
+        requirements_text = repo.read_file(source.commit, inputs.spec.python.requirements)
         packaged = inputs.packaged
-        image_python.check_requirements(packaged.requirements, wanted, packaged.spec, packaged.requirements_file)
+        image_python.check_requirements(
+            packaged.requirements, requirements_text, packaged.spec, packaged.requirements_file
+        )
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
     with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
         pending_base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
@@ -71,18 +73,18 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         base, fetched = pending_base.result()
     with ui.step("image"):
         patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree)
-        made = (base, python, application, patches)
-        assembled = assemble(inputs, [item.layer for item in made], tree)
-    fresh = any(item.fresh for item in made)
+        layers_made = (base, python, application, patches)
+        assembled = assemble(inputs, [item.layer for item in layers_made], tree)
+    fresh = any(item.fresh for item in layers_made)
     return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh)
 
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:
     key = image_application.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
 
-    def make(_work: Path, held: ExitStack) -> Iterable[Entry]:
+    def make(_work: Path, stack: ExitStack) -> Iterable[Entry]:
         files.check(source.wheel, inputs.lock.wheel.sha256)
-        return image_application.application(repo, inputs.spec, source, inputs.lock.wheel.name, held)
+        return image_application.application(repo, inputs.spec, source, inputs.lock.wheel.name, stack)
 
     return cache.get("application", key, make, "Laying out the application")
 

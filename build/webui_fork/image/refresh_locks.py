@@ -17,7 +17,7 @@ from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import python, revision
-from webui_fork.image.variants import wanted
+from webui_fork.image.variants import reference_of
 from webui_fork.oci import connect
 from webui_fork.sources import debian, package_index, release
 
@@ -29,8 +29,8 @@ def _pin(settings: Settings, version: str | None) -> Lock:
         return old
     where = package_index.configured(settings)
     releases, _ = package_index.listing(where, package_index.session(where))
-    found = package_index.pick(releases, None if version in (None, "latest") else version)
-    return Lock(found.version, found.time, found.sdist, found.wheel, None, ())
+    picked = package_index.pick(releases, None if version in (None, "latest") else version)
+    return Lock(picked.version, picked.time, picked.sdist, picked.wheel, None, ())
 
 
 def revise(settings: Settings) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def plan_bases(settings: Settings, spec: RegistrySpec, pinned: Lock) -> str:
     """
     rows = []
     for variant in spec.variants:
-        base = wanted(variant, pinned)
+        base = reference_of(variant, pinned)
         with connect.connect(settings, base) as registry:
             manifest = registry.manifest(base.target)
         if manifest is None:

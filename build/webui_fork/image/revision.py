@@ -31,9 +31,9 @@ def following(pinned: Lock, before: Lock | None, inputs: tuple[tuple[str, str], 
         pinned: the lock at hand. before: the committed one: many edits between two commits are one revision.
         inputs: what the other locks and the series are now.
     """
-    known = before or pinned
-    grown = max(pinned.revision, known.revision + (known.inputs != inputs))
-    return replace(pinned, inputs=inputs, revision=grown if known.version == pinned.version else 1)
+    last = before or pinned
+    grown = max(pinned.revision, last.revision + (last.inputs != inputs))
+    return replace(pinned, inputs=inputs, revision=grown if last.version == pinned.version else 1)
 
 
 def record(settings: Settings, pinned: Lock) -> bool:

@@ -54,17 +54,17 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
             remedy='It needs [image] created, and a [python] only from = "image"; docs/image.md describes them.',
         )
     if spec.wheels:
-        wanted = (spec.folder / spec.wheels.requirements).read_bytes()
-        image_python.check_requirements(packaged.requirements, wanted, spec, packaged.requirements_file)
+        requirements_text = (spec.folder / spec.wheels.requirements).read_bytes()
+        image_python.check_requirements(packaged.requirements, requirements_text, spec, packaged.requirements_file)
     cache = LayerCache(settings.cache, int(spec.created.timestamp()), ui)
     with ThreadPoolExecutor(2) as pool:
         base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
         python = pool.submit(image_python.python, settings, packaged, cache) if spec.wheels else None
         last = "model" if spec.wheels else "files"
         files = cache.get(last, _files_key(packaged), _files(packaged))
-        made = [base.result()[0], *([python.result()] if python else []), files]
+        layers_made = [base.result()[0], *([python.result()] if python else []), files]
     built = model.image(
-        [item.layer for item in made],
+        [item.layer for item in layers_made],
         platform=spec.platform,
         created=spec.created.strftime("%Y-%m-%dT%H:%M:%SZ"),
         run=spec.run,
@@ -75,8 +75,8 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
 
 def _version(packaged: Packaged) -> str:
     """Return the version of the distribution that the image is named after."""
-    found = re.search(rf"^{re.escape(packaged.spec.name)}==(\S+)", packaged.requirements, re.MULTILINE)
-    return found.group(1) if found else "latest"
+    match = re.search(rf"^{re.escape(packaged.spec.name)}==(\S+)", packaged.requirements, re.MULTILINE)
+    return match.group(1) if match else "latest"
 
 
 def _files_key(packaged: Packaged) -> dict[str, object]:

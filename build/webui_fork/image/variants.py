@@ -82,13 +82,13 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
     return Request(spec, chosen, pinned, patches, base)
 
 
-def wanted(variant: Variant, pinned: Lock) -> Reference:
+def reference_of(variant: Variant, pinned: Lock) -> Reference:
     """Return the reference of a variant for the pinned release."""
     return reference.parse(variant.reference.replace("{version}", pinned.version))
 
 
 def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
-    base = wanted(variant, pinned)
+    base = reference_of(variant, pinned)
     if base.digest:
         return base
     row = bases_lock.read(spec.folder / "bases.lock").get(variant.name)
@@ -139,6 +139,6 @@ def _annotations(request: Request, head: str) -> dict[str, str]:
         "org.opencontainers.image.version": str(request.fixed).removeprefix("v"),
         "org.opencontainers.image.revision": head,
         "org.opencontainers.image.created": request.lock.created,
-        "org.opencontainers.image.base.name": str(wanted(request.variant, request.lock)).partition("@")[0],
+        "org.opencontainers.image.base.name": str(reference_of(request.variant, request.lock)).partition("@")[0],
         "org.opencontainers.image.base.digest": request.base.digest,
     }

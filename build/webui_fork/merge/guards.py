@@ -112,9 +112,9 @@ def _homes(module: Module) -> dict[Node, str]:
 def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     """Name the places upstream added that look like one the patch changes: they may need the same change."""
     edits = transplant.edits(base, ours)
-    known = set(tree.match(base, theirs).of.values())
+    matched = set(tree.match(base, theirs).of.values())
     homes = _homes(theirs)
-    fresh = [node for node in theirs.walk() if node not in known]
+    fresh = [node for node in theirs.walk() if node not in matched]
     before, now = (Counter(node.dump for node in side.walk()) for side in (base, theirs))
     near_before, near_now = (
         Counter((homes.get(node, ""), node.dump) for node in side.walk())
@@ -132,8 +132,8 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
             if (near and _same_head(old, node)) or (not before[node.dump] and _share(old, node) >= enough):
                 reasons[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
         many = now[old.dump] > before[old.dump] and old.tokens.total() >= _SMALL // 2 and not _is_log(old)
-        here = site.home, old.dump
-        tied = site.changed and near_before[here] > 1 and near_now[here] != near_before[here]
+        place = site.home, old.dump
+        tied = site.changed and near_before[place] > 1 and near_now[place] != near_before[place]
         if many or tied:
             reasons[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
     return list(reasons)
@@ -167,9 +167,9 @@ def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list
     reasons: dict[str, None] = {}
     sides = [_by_scope(side) for side in (base, ours, theirs, result)]
     for scope in sides[1].keys() & sides[2].keys():
-        was, mine, other, made = (side.get(scope, Counter()) for side in sides)
+        was, mine, other, merged = (side.get(scope, Counter()) for side in sides)
         for what in (mine - was) & (other - was):
-            if made[what] > mine[what] and not (what.startswith(_VALUE) and was[what]):
+            if merged[what] > mine[what] and not (what.startswith(_VALUE) and was[what]):
                 reasons[f"both add {what} to {scope or 'the module'}"] = None
     return list(reasons)
 
@@ -265,5 +265,5 @@ def _same_head(site: Node, node: Node) -> bool:
 
 def complete(base: str, ours: str, theirs: str, result: str) -> bool:
     """Tell whether every line that base to ours adds comes in with theirs to result, as often."""
-    wanted, there = delta(base, ours), delta(theirs, result)
-    return all(there.get(key, 0) >= count for key, count in wanted.items() if count > 0)
+    patch_delta, result_delta = delta(base, ours), delta(theirs, result)
+    return all(result_delta.get(key, 0) >= count for key, count in patch_delta.items() if count > 0)

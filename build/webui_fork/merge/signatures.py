@@ -141,8 +141,8 @@ def added_imports(base: Module, ours: Module) -> Iterator[tuple[str, str]]:
 
 @lru_cache(maxsize=64)
 def _imported(module: Module) -> tuple[tuple[str, str], ...]:
-    found = [node.tree for node in module.walk() if isinstance(node.tree, ast.ImportFrom)]
-    own = [tree for tree in found if not tree.level and (tree.module or "").startswith("open_webui")]
+    statements = [node.tree for node in module.walk() if isinstance(node.tree, ast.ImportFrom)]
+    own = [tree for tree in statements if not tree.level and (tree.module or "").startswith("open_webui")]
     return tuple((tree.module or "", alias.name) for tree in own for alias in tree.names)
 
 

@@ -55,9 +55,9 @@ _SAME_SOURCE = 0.7  # a statement that shares this many names and constants with
 @lru_cache(maxsize=16)
 def edits(base: Module, ours: Module) -> tuple[Edit, ...]:
     """Return what ours changes, in order."""
-    found: list[Edit] = []
-    _edits(base, ours, found)
-    return tuple(found)
+    result: list[Edit] = []
+    _edits(base, ours, result)
+    return tuple(result)
 
 
 def _edits(base: Node, ours: Node, edits: list[Edit]) -> None:

@@ -80,8 +80,8 @@ class Authenticator:
         here: it is on this machine, and so may its token server be, without TLS.
     """
 
-    def __init__(self, registry: str, credentials: Credentials | None, *, here: bool = False) -> None:
-        self._registry, self._credentials, self._here = registry, credentials, here
+    def __init__(self, registry: str, credentials: Credentials | None, *, on_loopback: bool = False) -> None:
+        self._registry, self._credentials, self._here = registry, credentials, on_loopback
         self.header: Secret | None = None
 
     def headers(self) -> dict[str, str]:

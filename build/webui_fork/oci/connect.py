@@ -59,5 +59,5 @@ def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Reg
                 scheme = "http"
         except requests.RequestException:
             scheme = "http"
-    known = auth.of(settings, reference.registry)
-    return Registry(f"{scheme}://{reference.host}", reference.repository, pause, known, ca, reference.registry)
+    credentials = auth.of(settings, reference.registry)
+    return Registry(f"{scheme}://{reference.host}", reference.repository, pause, credentials, ca, reference.registry)

@@ -110,9 +110,11 @@ def read_layout(root: Path) -> Layout:
         attached = []
         for kind in ("sig", "att"):
             if f"{kind}s" in kinds:
-                held = _small(root, kinds[f"{kind}s"])
-                said = held.parsed()
-                attached.append(Attached(kind, held, tuple(_small(root, d) for d in (said["config"], *said["layers"]))))
+                blob = _small(root, kinds[f"{kind}s"])
+                document = blob.parsed()
+                attached.append(
+                    Attached(kind, blob, tuple(_small(root, d) for d in (document["config"], *document["layers"])))
+                )
         tag = str(image.get("annotations", {}).get(REF_NAME, ""))
         return Layout(root, tag, image_of(manifest, config), tuple(attached))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:

@@ -94,9 +94,9 @@ class Registry:
 
     def _next(self, url: str, link: str) -> str:
         try:
-            found = urljoin(url, link)
-            if self.session.own(found):
-                return found
+            page = urljoin(url, link)
+            if self.session.own(page):
+                return page
         except ValueError:
             pass
         raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")

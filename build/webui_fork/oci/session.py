@@ -93,7 +93,7 @@ class RegistrySession:
         if not on_loopback:
             self._http.proxies = requests.utils.get_environ_proxies(url)
         self._http.headers["User-Agent"] = "webui-fork"
-        self._auth = Authenticator(self._registry, credentials, here=on_loopback)
+        self._auth = Authenticator(self._registry, credentials, on_loopback=on_loopback)
         self._known = credentials is not None
 
     def close(self) -> None:

@@ -82,8 +82,8 @@ def push(registry: Registry, image: Image, tag: str, cache: Path, progress: Prog
         DigestError: see :func:`send`.
     """
     ref = f"{registry.name}@{image.digest}"
-    known = registry.manifest(tag)
-    if known and known.data == image.manifest.data:
+    existing = registry.manifest(tag)
+    if existing and existing.data == image.manifest.data:
         return Pushed(ref, 0, 0, False)
     count, sent, mounted = send(registry, image, in_cache(cache), progress)
     registry.put_manifest(tag, image.manifest)
@@ -100,9 +100,9 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
     for kind in ("sig", "att"):
         manifest = registry.manifest(layout.attached_tag(digest, kind))
         if manifest:
-            said = manifest.parsed()
-            layers = said.get("layers")
-            rows = [said.get("config"), *(layers if isinstance(layers, list) else ())]
+            parsed = manifest.parsed()
+            layers = parsed.get("layers")
+            rows = [parsed.get("config"), *(layers if isinstance(layers, list) else ())]
             parts = tuple(registry.small_blob(model.descriptor(row)) for row in rows)
             attachments.append(Attached(kind, manifest, parts))
     return tuple(attachments)

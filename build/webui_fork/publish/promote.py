@@ -47,7 +47,7 @@ class Candidate:
     root: Blob
     images: tuple[Image, ...]
     find: Find
-    said: Statements
+    statements: Statements
     attached: tuple[Attached, ...] = ()
     layout: str = ""
     mount_from: Reference | None = None
@@ -185,7 +185,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         ref, ca = target.at(what.root.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
-            sign.seal(settings, signer, ref, what.said, work, target.name, ca)
+            sign.seal(settings, signer, ref, what.statements, work, target.name, ca)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
             store = RegistryReader(ref, "", what.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls

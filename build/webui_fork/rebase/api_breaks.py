@@ -52,7 +52,7 @@ def breaks(
         ]
     names = {call.name for call in calls if call.name}
     if names:
-        problems += signatures.broken_calls(calls, _known(repo, after, names), _known(repo, commit, names))
+        problems += signatures.broken_calls(calls, _definitions(repo, after, names), _definitions(repo, commit, names))
     return tuple(problems)
 
 
@@ -98,7 +98,7 @@ def _uses(repo: Repo, commit: str, name: str) -> int:
     return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
 
 
-def _known(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
+def _definitions(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
     """Return how the release's own functions of these names are defined."""
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
     definitions: signatures.Known = {}

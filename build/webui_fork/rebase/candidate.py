@@ -117,9 +117,11 @@ def _reason(row: Carried, skipped: Sequence[str]) -> str:
     return "dropped by a person" if row.name in skipped or row.outcome is not Outcome.UPSTREAMED else "upstream has it"
 
 
-def _record(there: Settings) -> None:
+def _record(candidate: Settings) -> None:
     # the revision stays: these commits are one bump
-    upstream_lock.write(there.lock_file, replace(upstream_lock.read(there.lock_file), inputs=inputs.lock_inputs(there)))
+    upstream_lock.write(
+        candidate.lock_file, replace(upstream_lock.read(candidate.lock_file), inputs=inputs.lock_inputs(candidate))
+    )
 
 
 def _documents(candidate: Settings, old: Lock, new: Lock) -> None:
@@ -152,18 +154,18 @@ def noted(text: str, line: str) -> str:
 
 def _commit(candidate: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
-    asked = [git.in_checkout(candidate, "config", key, check=False) for key in ("user.name", "user.email")]
-    known = all(done.stdout.strip() for done in asked)
+    answers = [git.in_checkout(candidate, "config", key, check=False) for key in ("user.name", "user.email")]
+    has_identity = all(done.stdout.strip() for done in answers)
     name, mail = AUTHOR
-    who = () if known else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
+    who = () if has_identity else ("-c", f"user.name={name}", "-c", f"user.email={mail}")
     git.in_checkout(candidate, "add", "--all")
     if git.in_checkout(candidate, "diff", "--cached", "--quiet", check=False).code:
         git.in_checkout(candidate, *who, "commit", "--quiet", "--no-verify", "-m", subject, "-m", body)
 
 
-def landed(settings: Settings, made: str) -> bool:
+def landed(settings: Settings, head: str) -> bool:
     """Tell whether the checkout has a commit already."""
-    return not git.in_checkout(settings, "merge-base", "--is-ancestor", made, "HEAD", check=False).code
+    return not git.in_checkout(settings, "merge-base", "--is-ancestor", head, "HEAD", check=False).code
 
 
 def land(settings: Settings) -> None:

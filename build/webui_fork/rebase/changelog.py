@@ -52,8 +52,8 @@ def notes(text: str, old: str, new: str) -> tuple[Note, ...]:
     A line counts when it speaks of migrations, removals, defaults or environment variables, or when it is not a
     bullet point at all: that is where upstream writes its warnings.
     """
-    found = [note for version, part in between(text, old, new) for note in _notes(version, part)]
-    return tuple(sorted(found, key=lambda note: not note.certain))
+    all_notes = [note for version, part in between(text, old, new) for note in _notes(version, part)]
+    return tuple(sorted(all_notes, key=lambda note: not note.certain))
 
 
 def _notes(version: str, part: str) -> Iterator[Note]:

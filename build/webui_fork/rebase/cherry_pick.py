@@ -95,8 +95,8 @@ def _listed(repo: Repo, commit: str, path: str) -> str:
 
 def _mode(repo: Repo, path: str, before: str, after: str, parent: str) -> str:
     """Return the mode that a path has then: the patch's where it sets one, else the new release's."""
-    was, sets, there = (_listed(repo, commit, path) for commit in (before, after, parent))
-    return there if was == sets else sets
+    was, sets, now = (_listed(repo, commit, path) for commit in (before, after, parent))
+    return now if was == sets else sets
 
 
 def _outcome(old: Patch, new: Patch, method: Method, *, moved: bool) -> Outcome:

@@ -195,9 +195,9 @@ def words(settings: Settings, conflict: Conflict) -> str:
     stuck = [file for file in carried.files if file.text is None] or carried.files
     rows += [f"| `{file.path}` | `{reports}/{file.path}/` |" for file in stuck]
     if conflict.cause:
-        found = conflict.cause
-        rows += ["", f"**What upstream changed** (between {found.old} and {found.new}):", ""]
-        shown = found.diff.splitlines()[:200]
+        cause = conflict.cause
+        rows += ["", f"**What upstream changed** (between {cause.old} and {cause.new}):", ""]
+        shown = cause.diff.splitlines()[:200]
         rows += (
             ["```diff", *shown, "```"] if shown else ["Nothing in these files: what the patch relies on is elsewhere."]
         )
@@ -262,8 +262,8 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     write_atomic(message, patch.message)
     in_tree("commit", "--quiet", "--no-verify", "--no-gpg-sign", "-F", str(message))
     commit = in_tree("rev-parse", "HEAD").strip()
-    (made,) = worktree.export(repo, [commit])
-    return series_patch.parse(patch.name, made.data)
+    (exported,) = worktree.export(repo, [commit])
+    return series_patch.parse(patch.name, exported.data)
 
 
 def _check_python(path: Path) -> None:

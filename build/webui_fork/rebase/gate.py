@@ -66,9 +66,9 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         start = time.monotonic()
         with ui.step(step.name, f"Gate: {step.name}"):
             done = _step(candidate, step, env)
-        said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
+        last_line = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
-        checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(said)[:120]))
+        checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(last_line)[:120]))
     image = candidate.out / "image"
     return tuple(checks), layout.read_layout(image).image.digest if image.exists() else ""
 
@@ -113,8 +113,8 @@ def stock(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[s
     return outcomes
 
 
-def _run(there: Settings, patch: Patch, tree: Path) -> ProofRun:
-    return proofs.run(there.root, patch.field("Proof"), tree, there.environ)
+def _run(candidate: Settings, patch: Patch, tree: Path) -> ProofRun:
+    return proofs.run(candidate.root, patch.field("Proof"), tree, candidate.environ)
 
 
 _PROVED = "its proof is red on the pristine release and green with it"
@@ -160,7 +160,7 @@ def proved(
             rows.append(replace(row, why=_PROVED))
             proved_before = (*proved_before, digest)
             continue
-        rows.append(refused(row, f"its proof fails with it: {''.join(done.said.strip().splitlines()[-1:])}"))
+        rows.append(refused(row, f"its proof fails with it: {''.join(done.output.strip().splitlines()[-1:])}"))
         return rows, proved_before
     return rows, proved_before
 

@@ -112,9 +112,9 @@ def markdown(report: RebaseReport) -> str:
     lines += ["| patch | outcome | method | lines before | after | |", "|---|---|---|---|---|---|"]
     for row in report.rows:
         after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
-        said = "; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part).replace("|", "\\|")
+        words = "; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part).replace("|", "\\|")
         before = f"+{row.before[0]} −{row.before[1]}"
-        lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {said} |")
+        lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {words} |")
     lines += ["", *_note_lines(report.notes)]
     if report.checks:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]

@@ -291,8 +291,10 @@ def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried]
     merge = cherry_pick.merger(job.ends.repo, job.ends.new, settings.environ)
     with ui.step("cause", "Looking for the release that brought the conflict"):
         cause = rebase_conflict.cause(job.ends.repo, _between(settings, job, ui), patch, before, after, merge)
-    known = rebase_conflict.remembered(settings, rebase_conflict.key(job.ends.repo, patch, before, after, parent))
-    earlier = known if known.exists() else None
+    remembered_patch = rebase_conflict.remembered(
+        settings, rebase_conflict.key(job.ends.repo, patch, before, after, parent)
+    )
+    earlier = remembered_patch if remembered_patch.exists() else None
     conflict = rebase_conflict.Conflict(patch, row, before, after, parent, cause, earlier)
     words = rebase_conflict.lay_out(settings, job.ends.repo, conflict)
     rebase_state.write(settings, replace(job.state, conflict=row.name, parent=parent))

@@ -77,7 +77,7 @@ def read(settings: Settings) -> State | None:
         values = json.loads(path.read_text())
         values["resolved"] = tuple((name, data) for name, data in values["resolved"])
         if values["stock"] is not None:
-            values["stock"] = tuple((name, (verdict, said)) for name, (verdict, said) in values["stock"])
+            values["stock"] = tuple((name, (verdict, words)) for name, (verdict, words) in values["stock"])
         for key in ("skipped", "proved"):
             values[key] = tuple(values[key])
         return State(**values)

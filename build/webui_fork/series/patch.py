@@ -213,8 +213,8 @@ def lint(patches: Iterable[Patch], release: Release, proof_exists: Callable[[str
     problems: list[Problem] = []
     added: set[str] = set()
     for patch in patches:
-        found = [*_header_problems(patch, release, proof_exists), *_diff_problems(patch, release, added)]
-        problems += [Problem(f"patches/{patch.name}", rule, message) for rule, message in found]
+        problems_of_patch = [*_header_problems(patch, release, proof_exists), *_diff_problems(patch, release, added)]
+        problems += [Problem(f"patches/{patch.name}", rule, message) for rule, message in problems_of_patch]
     return problems
 
 

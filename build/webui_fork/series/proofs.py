@@ -24,7 +24,7 @@ class ProofRun:
     failed: int
     errors: int
     seconds: float
-    said: str
+    output: str
 
     @property
     def green(self) -> bool:

@@ -60,9 +60,9 @@ def unexported(settings: Settings, folder: Path) -> bool:
     if _git(settings, folder, "status", "--porcelain").stdout.strip():
         return True
     commits = _git(settings, folder, "rev-list", "--reverse", f"{_BASE}..HEAD", check=False).stdout.split()
-    here = [path.read_bytes() for path in sorted(settings.patches.glob("*.patch"))]
+    exported = [path.read_bytes() for path in sorted(settings.patches.glob("*.patch"))]
     repo = Repo(folder)
-    return any(series_apply.export(repo, commit) not in here for commit in commits)
+    return any(series_apply.export(repo, commit) not in exported for commit in commits)
 
 
 def apply(

@@ -47,9 +47,9 @@ def mirrors(settings: Settings) -> Mirrors:
         listed = process.run(
             ["apt-get", "update", "--print-uris", "-o", "Debug::NoLocking=1"], env=settings.environ, check=False
         ).stdout
-        known = [(uri, suite) for uri, suite in _RELEASE.findall(listed) if _SUITES.fullmatch(suite)]
-        main = [uri for uri, suite in known if not suite.endswith("-security")]
-        security = [uri for uri, suite in known if suite.endswith("-security")]
+        debian_mirrors = [(uri, suite) for uri, suite in _RELEASE.findall(listed) if _SUITES.fullmatch(suite)]
+        main = [uri for uri, suite in debian_mirrors if not suite.endswith("-security")]
+        security = [uri for uri, suite in debian_mirrors if suite.endswith("-security")]
         if main:
             return Mirrors(main[0], security[0] if security else None)
     raise ToolError(

@@ -147,9 +147,9 @@ def _fetch_one(
 ) -> Path | None:
     failed: SourceError | None = None
     for root in roots[deb.archive]:
-        wanted = download.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
+        file = download.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
         try:
-            return download.download(http, wanted, settings.cache, ui, quiet=True)
+            return download.download(http, file, settings.cache, ui, quiet=True)
         except download.NotFoundError:
             continue
         except DigestError:

@@ -64,8 +64,8 @@ def find(settings: Settings, name: str, ui: Terminal, tools: Mapping[str, Tool] 
         ToolError: it is missing and can't be got here; the remedy says what to install.
     """
     tool = tools[name]
-    if found := _on_path(settings, tool):
-        return found
+    if on_path := _on_path(settings, tool):
+        return on_path
     kept = settings.cache / "tools" / tool.package
     if tool.suite:
         if not (ready := _unpacked(kept, tool)):
@@ -89,8 +89,8 @@ def _missing(name: str, tool: Tool, why: str) -> ToolError:
 def _on_path(settings: Settings, tool: Tool) -> Path | None:
     path = settings.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
     for program in tool.programs:
-        if found := shutil.which(program, path=path):
-            return Path(found)
+        if program_path := shutil.which(program, path=path):
+            return Path(program_path)
     return None
 
 

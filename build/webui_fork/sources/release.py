@@ -48,8 +48,8 @@ def _pinned(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> list[Pa
                     f"The index no longer has {pinned.name}.",
                     remedy="Upstream took the release back, or this mirror lags: try another index or release.",
                 )
-            asked = download.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
-            download.download(http, asked, settings.cache, ui)
+            file = download.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
+            download.download(http, file, settings.cache, ui)
     return [download.cached(settings.cache, f.sha256) for f in pins]
 
 

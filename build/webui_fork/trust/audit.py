@@ -153,7 +153,7 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
 def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
     try:
         own = [place for place in row.get("affected", ()) if place.get("package", {}).get("name") == item.name]
-        events = [event for place in own for found in place.get("ranges", ()) for event in found.get("events", ())]
+        events = [event for place in own for span in place.get("ranges", ()) for event in span.get("events", ())]
         fixed = {str(event["fixed"]) for event in events if "fixed" in event}
         aliases = tuple(str(alias) for alias in row.get("aliases") or ())
     except (TypeError, AttributeError) as error:

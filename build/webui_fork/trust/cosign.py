@@ -93,15 +93,15 @@ def major(settings: Settings, cosign: Path) -> int:
     stamp = settings.cache / "tools" / f"cosign-{cosign.stat().st_mtime_ns}-{cosign.stat().st_size}"
     if stamp.exists():
         return int(stamp.read_text())
-    found = _version(settings, cosign)
-    write_atomic(stamp, str(found))
-    return found
+    version = _version(settings, cosign)
+    write_atomic(stamp, str(version))
+    return version
 
 
 def _version(settings: Settings, cosign: Path) -> int:
     """Return cosign's major version; Debian's 2.5 says `devel`, which counts as 2."""
-    said = process.run([cosign, "version"], env=settings.environ, check=False)
-    match = re.search(r"GitVersion:\s*v?(\d+)\.", said.stdout + said.stderr)
+    output = process.run([cosign, "version"], env=settings.environ, check=False)
+    match = re.search(r"GitVersion:\s*v?(\d+)\.", output.stdout + output.stderr)
     if match:
         return int(match.group(1))
     helped = process.run([cosign, "sign", "--help"], env=settings.environ, check=False)
@@ -273,7 +273,7 @@ def verify(settings: Settings, verifier: Verifier, what: str, digest: str = "") 
     expected = digest or _digest_of(what)
     done = _verify(settings, verifier, ["verify"], what)
     if done.code:
-        return Verification(False, _said(done))
+        return Verification(False, _output_of(done))
     try:
         signed = {row["critical"]["image"]["docker-manifest-digest"] for row in json.loads(done.stdout)}
     except (ValueError, KeyError, TypeError):
@@ -309,7 +309,7 @@ def attested(settings: Settings, verifier: Verifier, what: str, kind: str, diges
     expected = (digest or _digest_of(what)).removeprefix("sha256:")
     done = _verify(settings, verifier, ["verify-attestation", "--type", kind], what)
     if done.code != 0:
-        return Attested((), _said(done))
+        return Attested((), _output_of(done))
     try:
         envelopes = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
         statements = [json.loads(base64.b64decode(envelope["payload"])) for envelope in envelopes]
@@ -334,7 +334,7 @@ def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: 
     return done
 
 
-def _said(done: process.Completed) -> str:
+def _output_of(done: process.Completed) -> str:
     """Return the last line of what cosign said that says something."""
     lines = [
         line.removeprefix("Error: ") for line in printable(done.tail()).splitlines() if line and "WARNING" not in line

@@ -59,7 +59,7 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
 def read(path: Path) -> tuple[Package, ...]:
     """Read a layer's blob; the packages come in a fixed order."""
     gathered = _Found()
-    for info, content in oci_content.read_entries(path, _wanted):
+    for info, content in oci_content.read_entries(path, _may_hold_packages):
         name = info.name.rstrip("/")
         if info.issym():
             _alias(gathered, name, info.linkname)
@@ -77,7 +77,7 @@ def read(path: Path) -> tuple[Package, ...]:
     return tuple(sorted(ready, key=lambda package: (package.kind, package.name, package.version, package.paths)))
 
 
-def _wanted(path: str) -> bool:
+def _may_hold_packages(path: str) -> bool:
     name = PurePosixPath(path).name
     whole = path == _STATUS or name == "package.json" or name.endswith(".whl")
     return bool(whole or _COPYRIGHT.fullmatch(path) or _METADATA.fullmatch(path))

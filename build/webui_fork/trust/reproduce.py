@@ -71,8 +71,8 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
         if rebuilt.digest == store.root.digest:
             return Outcome(store.root.digest, rebuilt.digest, where, ())
         with ui.step("compare", "Comparing both"):
-            found = tuple(_differences(store, rebuilt, root / "out" / name, work))
-    return Outcome(store.root.digest, rebuilt.digest, where, found)
+            differences = tuple(_differences(store, rebuilt, root / "out" / name, work))
+    return Outcome(store.root.digest, rebuilt.digest, where, differences)
 
 
 def _claim(settings: Settings, store: Reader, verifier: Verifier) -> Claim:
@@ -171,8 +171,8 @@ def _differences(store: Reader, rebuilt: Blob, layout: Path, work: Path) -> Iter
         ]
     for published, ours in pairs:
         one = model.image_of(published, reader.small(store, model.descriptor(published.parsed().get("config"))))
-        wanted = model.descriptor(ours.parsed().get("config"))
-        other = model.image_of(ours, oci_layout.read_small(layout, wanted.digest))
+        described = model.descriptor(ours.parsed().get("config"))
+        other = model.image_of(ours, oci_layout.read_small(layout, described.digest))
         yield from compare.images(one, other)
         yield from _layers(store, one, other, layout, work)
 

@@ -179,9 +179,9 @@ def _packages(material: Material) -> Iterable[Component]:
     merged: dict[str, list[Package]] = {}
     for package in material.packages:
         merged.setdefault(trust_package.of(package, material.distribution).to_string(), []).append(package)
-    for key, found in merged.items():
-        package = max(found, key=lambda item: (bool(item.sha256), item.paths))
-        places = {path for item in found for path in item.paths}
+    for key, merged_package in merged.items():
+        package = max(merged_package, key=lambda item: (bool(item.sha256), item.paths))
+        places = {path for item in merged_package for path in item.paths}
         yield Component(
             name=package.name,
             version=package.version,

@@ -122,19 +122,19 @@ def seal(
         return first.result() | second.result()
 
 
-def _predicates(said: Statements) -> list[tuple[str, bytes]]:
-    rows = [(trust_cosign.SBOM, said.sbom), (trust_cosign.PROVENANCE, said.provenance)]
+def _predicates(statements: Statements) -> list[tuple[str, bytes]]:
+    rows = [(trust_cosign.SBOM, statements.sbom), (trust_cosign.PROVENANCE, statements.provenance)]
     return [(kind, data) for kind, data in rows if data is not None]
 
 
 def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:
     """Tell whether a verified attestation says just this."""
-    found = trust_cosign.attested(settings, verifier, what, kind).predicates
-    wanted = _told(json.loads(predicate))
-    return any(_told(item) == wanted for item in found)
+    predicates = trust_cosign.attested(settings, verifier, what, kind).predicates
+    expected = _comparable(json.loads(predicate))
+    return any(_comparable(item) == expected for item in predicates)
 
 
-def _told(predicate: Any) -> Any:
+def _comparable(predicate: Any) -> Any:
     """Return what a predicate says of the image, without which run said it."""
     document = plain(predicate)
     if isinstance(document, dict) and isinstance(document.get("runDetails"), dict):

@@ -231,9 +231,9 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
         if wrong := [key for key, value in annotations.items() if labels.get(key, value) != value]:
             return Check("labels", Verdict.BAD, f"label and annotation differ: {wrong[0]}")
         version = labels[_TITLE + "version"]
-        wanted = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")
-        if version != wanted:
-            return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {wanted}")
+        expected = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")
+        if version != expected:
+            return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {expected}")
         description = str(labels[_TITLE + "description"])
         if "Unofficial, modified build" not in description or "patches" not in description:
             return Check("labels", Verdict.BAD, "its description does not say that it is unofficial and modified")
@@ -262,8 +262,8 @@ def _patches(settings: Settings, store: Reader, images: tuple[_Image, ...], clai
     return Check("patches", Verdict.OK, f"{len(claim.patches)}, the same in provenance, image and {where}")
 
 
-def _differing(known: tuple[tuple[str, str], ...], claim: Claim) -> str:
-    names = sorted({name for name, _ in {*known} ^ {*claim.patches}})
+def _differing(expected: tuple[tuple[str, str], ...], claim: Claim) -> str:
+    names = sorted({name for name, _ in {*expected} ^ {*claim.patches}})
     return ", ".join(names) or "their order"
 
 
@@ -304,8 +304,8 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
         if shown is not None:
             names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
             data = [(name, _show(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
-            found = tuple((name, sha256_bytes(text).removeprefix("sha256:")) for name, text in data)
-            return found, f"series at commit {claim.commit[:12]}"
+            digests = tuple((name, sha256_bytes(text).removeprefix("sha256:")) for name, text in data)
+            return digests, f"series at commit {claim.commit[:12]}"
     return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork.cli.mutants import KNOWN, Run, check_unchanged, judge, known
+from webui_fork.cli.mutants import KNOWN, Run, check_unchanged, judge, known_survivors
 from webui_fork.core.errors import ProofError, UsageError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.settings import load as load_settings
@@ -68,11 +68,11 @@ def test_a_known_survivor_says_all_of_it(excusing: Settings, left_out: str) -> N
     text = "\n".join(row for row in SURVIVOR.splitlines() if not row.startswith(left_out))
     (excusing.root / KNOWN).write_text(text)
     with pytest.raises(UsageError, match="can't be read"):
-        known(excusing)
+        known_survivors(excusing)
 
 
 def test_the_known_survivors_are_faults_in_lines_of_the_series() -> None:
-    rows = known(load_settings(root=CHECKOUT))
+    rows = known_survivors(load_settings(root=CHECKOUT))
     assert rows
     for patch, path, line, _ in rows:
         text = (CHECKOUT / f"patches/{patch}.patch").read_text()
