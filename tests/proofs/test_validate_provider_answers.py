@@ -251,7 +251,8 @@ def test_what_the_admin_listed_and_switched_off(webui: Site, provider: Provider)
     webui.connect([(urls[0], {"model_ids": ["mine", " "]}), (urls[1], {"enable": False})])
     before = len(webui.log())
     assert [name for name in webui.models().ids if "arena" not in name] == ["mine"]
-    assert "fails" not in webui.log()[before:]
+    failures = [line for line in webui.log()[before:].splitlines() if "fails" in line]  # late ones of others, too
+    assert not [line for line in failures if "by-hand" in line or "/off/" in line or "source of models" in line]
     assert not provider.lists("by-hand")
     assert not provider.lists("off")
 
