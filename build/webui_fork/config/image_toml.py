@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, field
@@ -20,7 +20,7 @@ _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 
 Slug = Annotated[str, form(r"[a-z0-9]+([._-][a-z0-9]+)*")]
 PackageName = Annotated[str, form(r"[a-z0-9][a-z0-9+.-]+")]
-Url = Annotated[str, form(r"https://[A-Za-z0-9./_-]+[A-Za-z0-9_-]")]
+Url = Annotated[str, form(r"(https://[A-Za-z0-9./_-]+[A-Za-z0-9_-])?")]
 Absolute = Annotated[str, form(r"/[A-Za-z0-9._/-]+")]
 Strings = tuple[str, ...]
 Id = Annotated[int, Meta(ge=0, le=65534)]
@@ -33,7 +33,7 @@ class Base(Table, frozen=True, kw_only=True):
     ``remove`` are patterns of what the packages' own scripts make when they are installed, such as keys.
     """
 
-    kind: Literal["packages"]
+    kind: Annotated[str, form("packages")]
     suite: Annotated[str, form(r"[a-z]+")]
     include: tuple[PackageName, ...]
     exclude: Strings = ()
@@ -49,7 +49,7 @@ class Python(Table, frozen=True, kw_only=True):
     """
 
     version: Annotated[str, form(r"3\.\d+")]
-    origin: Literal["release", "image"] = field(default="release", name="from")
+    origin: Annotated[str, form("release|image")] = field(default="release", name="from")
     requirements: str
     without: Strings = ()
     target: Absolute
@@ -58,7 +58,7 @@ class Python(Table, frozen=True, kw_only=True):
 class Copy(Table, frozen=True, kw_only=True):
     """Files taken from the release, its wheel, the image's own folder or the tiny model to a place in the image."""
 
-    origin: Literal["release", "wheel", "image", "tiny-model"] = field(name="from")
+    origin: Annotated[str, form("release|wheel|image|tiny-model")] = field(name="from")
     path: str
     to: Absolute
     exclude: Strings = ()
@@ -222,7 +222,7 @@ class _Head(Table, frozen=True, kw_only=True):
 
 
 class _PackagesHead(_Head, frozen=True, kw_only=True):
-    architecture: Literal["amd64", "arm64"]
+    architecture: Annotated[str, form("amd64|arm64")]
     created: datetime | None = None
 
     def __post_init__(self) -> None:
@@ -242,7 +242,7 @@ class PackagesDocument(Table, frozen=True, kw_only=True):
 
 
 class _RegistryBase(Table, frozen=True, kw_only=True):
-    kind: Literal["registry"]
+    kind: Annotated[str, form("registry")]
 
 
 class RegistryDocument(Table, frozen=True, kw_only=True):
@@ -260,7 +260,7 @@ class RegistryDocument(Table, frozen=True, kw_only=True):
 
 
 class _AnyBase(msgspec.Struct):
-    kind: Literal["packages", "registry"]
+    kind: Annotated[str, form("packages|registry")]
 
 
 class _AnyDocument(msgspec.Struct):
@@ -273,6 +273,7 @@ def read(folder: Path) -> ImageSpec:
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
+    _require(folder, "packages")
     document = toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY)
     return ImageSpec(
         folder=folder,
@@ -298,12 +299,21 @@ def kind(folder: Path) -> str:
     return toml.read(folder / "image.toml", _AnyDocument, ImageError, REMEDY).base.kind
 
 
+def _require(folder: Path, needed: str) -> None:
+    """Refuse an image of another kind by its kind, before its keys are called unknown."""
+    if (actual := kind(folder)) != needed:
+        raise ImageError(
+            f"{folder / 'image.toml'}: [base] kind is {actual!r}, where {needed!r} is needed.", remedy=REMEDY
+        )
+
+
 def read_registry(folder: Path) -> RegistrySpec:
     """Read `image.toml` of an image whose base stands in a registry.
 
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
+    _require(folder, "registry")
     document = toml.read(folder / "image.toml", RegistryDocument, ImageError, REMEDY)
     return RegistrySpec(
         copies=document.application,

@@ -56,9 +56,10 @@ def parse(text: str, file: Path, model: type[_T], error: type[ForkError], remedy
     """
     data = _document(text, file, error, remedy)
     try:
-        return msgspec.convert(data, model)
+        # a time is TOML's own, never a string that looks like one
+        return msgspec.convert(data, model, builtin_types=(datetime,))
     except msgspec.ValidationError as cause:
-        path, why = _explain(data, str(cause))
+        path, why = _explain(data, model, str(cause))
         names = [step for step in path if isinstance(step, str)]
         where = f"[{'.'.join(names[:-1])}] {names[-1]}" if names[:-1] else "".join(names)
         raise error(f"{file}:{_line(text, path)}: {where}: {why}", remedy=remedy) from None
@@ -76,10 +77,20 @@ def read(file: Path, model: type[_T], error: type[ForkError], remedy: str) -> _T
     Raises:
         ForkError: of class ``error``: missing, unreadable, not UTF-8, not TOML, or not as the model has it.
     """
-    return parse(_text(file, error, remedy), file, model, error, remedy)
+    return parse(text_of(file, error, remedy), file, model, error, remedy)
 
 
-def _text(file: Path, error: type[ForkError], remedy: str) -> str:
+def text_of(file: Path, error: type[ForkError], remedy: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        file: its path.
+        error: the class of error to raise.
+        remedy: what to do about any of them.
+
+    Raises:
+        ForkError: of class ``error``: missing, unreadable, or not UTF-8.
+    """
     try:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -98,37 +109,56 @@ def _document(text: str, file: Path, error: type[ForkError], remedy: str) -> dic
         raise error(f"{file}:{line}: is not TOML: {why}", remedy=remedy) from None
 
 
-def _explain(data: dict[str, Any], words: str) -> tuple[_Path, str]:
+def _explain(data: dict[str, Any], model: Any, words: str) -> tuple[_Path, str]:
     """Return the place that msgspec's words are about, and the words as a user of the file needs them."""
-    why, _, place = words.partition(" - at `$")
+    why, _, place = words.rpartition(" - at `$") if words.endswith("`") and " - at `$" in words else (words, "", "")
     path: _Path = tuple(name or int(n) for name, n in re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place.split("[...]")[0]))
     pattern = re.search(r"matching regex '\^\(\?:(.*)\)\$\(\?!", why)
-    if pattern and "[...]" in place:  # a value of a mapping, whose key msgspec leaves out
-        whole = re.compile(pattern.group(1).replace("\\\\", "\\"))
-        path = (*path, next(key for key, value in _value(data, path).items() if not whole.fullmatch(str(value))))
-    if table := re.fullmatch(r"Object (contains unknown|missing required) field `(.+)`", why):
-        return (*path, table.group(2)), "is missing" if table.group(1).startswith("missing") else "is not a known key"
-    if own := re.fullmatch(r"`(\w+)` (.*)", why):  # a model's own words
-        return (*path, own.group(1)), own.group(2)
+    shown = pattern.group(1).replace("\\\\", "\\") if pattern else ""
     value = _value(data, path)
-    if pattern:
-        return path, f"{value!r} is not of the form {pattern.group(1)}"
-    if choice := re.fullmatch(r"Invalid enum value (.*)", why):
-        return path, f"{choice.group(1)} is not one of the values that it may have"
-    if expected := re.fullmatch(r"Expected (.*?)(, got `.*`)?", why):
+    if "[...]" in place and isinstance(value, dict):  # a value of a mapping, whose key msgspec leaves out
+        whole = re.compile(shown or ".*", re.DOTALL)
+        odd = (key for key, text in value.items() if not isinstance(text, str) or not whole.fullmatch(text))
+        path = (*path, next(odd, ""))
+        value = value.get(path[-1])
+    if table := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", why, re.S):
+        known = ", ".join(_fields(msgspec.inspect.type_info(model), path))
+        unknown = table.group(1) == "contains unknown"
+        return (*path, table.group(2)), f"is not a known key (known: {known})" if unknown else "is missing"
+    if own := re.fullmatch(r"`(\w+)` (.*)", why, re.S):  # a model's own words
+        return (*path, own.group(1)), own.group(2)
+    if shown:
+        return path, f"{value!r} is not of the form {shown}"
+    if expected := re.fullmatch(r"Expected (.*?)(, got `.*`)?", why, re.S):
         return path, f"should be {expected.group(1)}, not {value!r}"
     return path, why
 
 
 def _value(data: Any, path: _Path) -> Any:
     for step in path:
-        data = data[step]
+        try:
+            data = data[step]
+        except (LookupError, TypeError):
+            return None
     return data
+
+
+def _fields(kind: Any, path: _Path) -> list[str]:
+    """Return the names of the fields of a table, as the file has them."""
+    if isinstance(kind, msgspec.inspect.UnionType):
+        kind = next((one for one in kind.types if isinstance(one, msgspec.inspect.StructType)), kind)
+    if path and isinstance(path[0], int):
+        return _fields(kind.item_type, path[1:])
+    if path:
+        return _fields(next(one.type for one in kind.fields if one.encode_name == path[0]), path[1:])
+    return sorted(one.encode_name for one in kind.fields)
 
 
 def _line(text: str, path: _Path) -> int:
     """Return the line of a place, the first being 1; where it is not in the text, of what would hold it."""
-    lines = dict(_places(text))
+    lines: dict[_Path, int] = {}
+    for place, number in _places(text):
+        lines.setdefault(place, number)
     return next((lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in lines), 1)
 
 
@@ -137,15 +167,21 @@ def _places(text: str) -> Iterator[tuple[_Path, int]]:
     table: _Path = ()
     counts: dict[_Path, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        if head := _HEAD.fullmatch(line):
-            table = _keys(head.group(2))
+        head, key = _HEAD.fullmatch(line), _KEY.match(line)
+        dotted = head.group(2) if head else key.group(1) if key else ""
+        try:
+            names = _keys(dotted) if dotted else ()
+        except tomllib.TOMLDecodeError:  # a line of a text or an array that only looks like one
+            continue
+        if head:
+            table = names
             if head.group(1) == "[[":
-                counts[table] = counts.get(table, -1) + 1
                 yield table, number
+                counts[table] = counts.get(table, -1) + 1
                 table = (*table, counts[table])
             yield table, number
-        elif key := _KEY.match(line):
-            yield (*table, *_keys(key.group(1))), number
+        elif key:
+            yield (*table, *names), number
 
 
 def _keys(dotted: str) -> _Path:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from msgspec import Meta
 
 from webui_fork.config import toml
@@ -94,16 +95,23 @@ class _Release(Table, frozen=True, kw_only=True):
 
 
 class LockDocument(Table, frozen=True, kw_only=True):
-    """The file."""
+    """The pinned release, and the digests of the files that were locked with it."""
 
     schema: int
     release: _Release
     inputs: dict[str, _Digest]
 
+
+class _AnyDocument(msgspec.Struct):
+    """A lock of any schema: what is new in another one is not called an error before that one is."""
+
+    schema: int
+
     def __post_init__(self) -> None:
-        """Refuse another schema."""
         if self.schema != SCHEMA:
-            raise ValueError("`schema` is one that only a newer version of this checkout's tool understands")
+            raise ValueError(
+                f"`schema` {self.schema} is not understood: this checkout's tool understands {SCHEMA} alone"
+            )
 
 
 def _lock(document: LockDocument) -> Lock:
@@ -125,6 +133,7 @@ def parse(text: str, file: Path = Path("upstream.lock")) -> Lock:
     Raises:
         LockError: anything odd; the message has the file, the line and the remedy.
     """
+    toml.parse(text, file, _AnyDocument, LockError, REMEDY)
     return _lock(toml.parse(text, file, LockDocument, LockError, REMEDY))
 
 
@@ -134,13 +143,14 @@ def read(file: Path) -> Lock:
     Raises:
         LockError: missing, unreadable or odd.
     """
-    return _lock(toml.read(file, LockDocument, LockError, REMEDY))
+    return parse(toml.text_of(file, LockError, REMEDY), file)
 
 
 def dump(lock: Lock) -> str:
     """Return the canonical text of a lock."""
     stamp = lock.time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [
+        "#:schema docs/schemas/upstream-lock.json",
         "# The pinned release. Written by `nox -s lock`; a person reviews it, only the tool edits it.",
         f"schema = {SCHEMA}",
         "",

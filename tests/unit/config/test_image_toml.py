@@ -44,11 +44,11 @@ def test_the_build_names_itself_unofficial() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('kind = "packages"', 'kind = "magic"', "is not one of the values"),
-        ('architecture = "amd64"', 'architecture = "riscv"', "is not one of the values"),
+        ('kind = "packages"', 'kind = "magic"', "'magic' is not of the form packages|registry"),
+        ('architecture = "amd64"', 'architecture = "riscv"', "is not of the form"),
         ("uid = 1000\n\n[python]", "uid = 0\n\n[python]", "should be `int` >= 1, not 0"),
         ('"curl"', '"Curl; rm"', "'Curl; rm' is not of the form"),
-        ('from = "release"', 'from = "moon"', "is not one of the values"),
+        ('from = "release"', 'from = "moon"', "is not of the form"),
         ('path = "backend"', 'path = "../backend"', "leads out"),
         ('to = "/app/backend"', 'to = "app/backend"', "is not of the form"),
         ('mode = "0775"', 'mode = "rwx"', "is not of the form"),
@@ -63,6 +63,19 @@ def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: 
         read(tmp_path, GOOD.replace(old, new, 1))
     assert words in caught.value.what
     assert caught.value.remedy
+
+
+def test_another_kind_is_called_that() -> None:
+    with pytest.raises(ImageError, match="kind is 'registry', where 'packages' is needed"):
+        image_toml.read(CHECKOUT / "images/upstream")
+    with pytest.raises(ImageError, match="kind is 'packages', where 'registry' is needed"):
+        image_toml.read_registry(FOLDER)
+
+
+def test_no_home_is_an_empty_one(tmp_path: Path) -> None:
+    home = 'home = "https://fork.invalid/webui_fork"'
+    assert home in GOOD
+    assert read(tmp_path, GOOD.replace(home, "")).home == read(tmp_path, GOOD.replace(home, 'home = ""')).home == ""
 
 
 def test_an_image_of_its_own_has_its_time_and_its_requirements() -> None:
