@@ -131,7 +131,7 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session
 def completion(session: nox.Session) -> None:
-    """Print shell completion of the command `webui_fork` (-- bash, or zsh)."""
+    """Print shell completion of the command `webui-fork` (-- bash, or zsh)."""
     _fork(session, "completion", *session.posargs)
 
 

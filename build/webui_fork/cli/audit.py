@@ -9,13 +9,10 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.trust import audit as trust_audit
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    audit = verbs.add_parser(
-        "audit", help="list known vulnerabilities of the image's packages", epilog="example: nox -s audit"
-    )
-    audit.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
-    audit.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s audit"
+    parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

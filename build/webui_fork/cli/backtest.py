@@ -33,16 +33,13 @@ KINDS = {
 }
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    backtest = verbs.add_parser(
-        "backtest", help="replay upstream's history with series of older releases", epilog="example: nox -s backtest"
-    )
-    backtest.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
-    backtest.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
-    backtest.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
-    backtest.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
-    backtest.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s backtest"
+    parser.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
+    parser.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
+    parser.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
+    parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -20,21 +20,18 @@ from webui_fork.oci import layout
 from webui_fork.trust import attestations, build_record, sign
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    build = verbs.add_parser(
-        "build", help="build, push, sign and verify the image", epilog="example: nox -s build -- --load"
-    )
-    build.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
-    build.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s build -- --load"
+    parser.add_argument("--locked", action="store_true", help="refuse any input that is not the locked one")
+    parser.add_argument(
         "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
     )
-    build.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
-    build.add_argument(
+    parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
+    parser.add_argument(
         "--unsigned", action="store_true", help="only write out/image: neither push nor sign (what `reproduce` runs)"
     )
-    build.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
-    build.set_defaults(run=run)
+    parser.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -12,15 +12,10 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    completion = verbs.add_parser(
-        "completion",
-        help="print the shell's completion of all this",
-        epilog="example: nox -s completion -- bash > ~/.webui_fork.bash; then source it in ~/.bashrc",
-    )
-    completion.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
-    completion.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s completion -- bash > ~/.webui-fork.bash; then source it in ~/.bashrc"
+    parser.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
 
 
 def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -29,7 +24,7 @@ def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> Non
 
 
 def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> str:
-    """Return a script for a shell's start-up: the command `webui_fork`, and the completion of its words.
+    """Return a script for a shell's start-up: the command `webui-fork`, and the completion of its words.
 
     Args:
         parser: of the whole command line. shell: bash or zsh.
@@ -40,5 +35,5 @@ def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> s
     run = f"PYTHONPATH={source} {shlex.quote(os.path.abspath(sys.executable))} -m webui_fork"  # noqa: PTH100 - not its target
     completion: str = shtab.complete(parser, shell=shell)
     if shell == "zsh":  # shtab writes a file for fpath; sourced, it has to be registered
-        completion = f"{completion}\ncompdef _shtab_webui_fork webui_fork"
-    return f'webui_fork() {{ {run} "$@"; }}\n{completion}'
+        completion = f"{completion}\ncompdef _shtab_webui_fork webui-fork"
+    return f'webui-fork() {{ {run} "$@"; }}\n{completion}'

@@ -23,29 +23,25 @@ from webui_fork.trust.cosign import Verifier
 _EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    doctor = verbs.add_parser(
-        "doctor",
-        help="why is the model list empty, slow or a 503? Works on stock images too",
-        epilog="example: OPEN_WEBUI_TOKEN=… nox -s doctor -- --webui http://localhost:3000 --vllm http://localhost:8000",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = (
+        "example: OPEN_WEBUI_TOKEN=… nox -s doctor -- --webui http://localhost:3000 --vllm http://localhost:8000"
     )
-    doctor.add_argument("--webui", metavar="URL", required=True, help="Open WebUI, as a browser here reaches it")
-    doctor.add_argument("--vllm", metavar="URL", help="the model server, as this machine reaches it")
-    doctor.add_argument("--image", metavar="REF", help="also verify this image, as `verify` does")
-    signer.add_arguments(doctor)
-    doctor.add_argument(
+    parser.add_argument("--webui", metavar="URL", required=True, help="Open WebUI, as a browser here reaches it")
+    parser.add_argument("--vllm", metavar="URL", help="the model server, as this machine reaches it")
+    parser.add_argument("--image", metavar="REF", help="also verify this image, as `verify` does")
+    signer.add_arguments(parser)
+    parser.add_argument(
         "--container", metavar="NAME", help="Open WebUI's container; default: the one that publishes the port"
     )
-    doctor.add_argument(
+    parser.add_argument(
         "--token-file", metavar="FILE", help="holds a token of an admin; default: the variable OPEN_WEBUI_TOKEN"
     )
-    doctor.add_argument(
+    parser.add_argument(
         "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
     )
-    doctor.add_argument("--json", action="store_true", help="print the findings as JSON")
-
-    doctor.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:

@@ -10,16 +10,13 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import refresh_locks
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    lock = verbs.add_parser(
-        "lock", help="pin a release and refresh the locks", epilog="example: nox -s lock -- --release latest"
-    )
-    lock.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
-    only = lock.add_mutually_exclusive_group()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s lock -- --release latest"
+    parser.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+    only = parser.add_mutually_exclusive_group()
     only.add_argument("--revise", action="store_true", help="only take the next patchset revision (-pN)")
     only.add_argument("--bases", action="store_true", help="only pin the images that variants go on")
-    lock.set_defaults(run=run)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

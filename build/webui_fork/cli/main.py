@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import webui_fork
 from webui_fork.core import settings as core_settings
@@ -16,32 +17,51 @@ from webui_fork.core.errors import ForkError, from_os_error
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable, without_credentials
 
-# each is a module here, with `add` for its parser and `run`, which returns an exit code or None for 0
-VERBS = (
-    *("build", "lock", "serve", "rebase", "backtest", "matrix", "mutants", "verify", "reproduce", "pin", "publish"),
-    *("audit", "doctor", "patches", "completion"),
-)
+# Each verb is a module here, with `add_arguments` for its parser and `run`, which returns an exit code or None for 0.
+# What it is for stands here, so that the help of all imports none.
+VERBS = {
+    "build": "build, push, sign and verify the image",
+    "lock": "pin a release and refresh the locks",
+    "serve": "serve the embedded registry until Ctrl-C",
+    "rebase": "carry the series to the newest release",
+    "backtest": "replay upstream's history with series of older releases",
+    "matrix": "draw which patches carry to which releases",
+    "mutants": "make small faults in the lines of patches, and see whether their proofs notice",
+    "verify": "check a published image: signature, attestations, layers, tag, labels, patches",
+    "reproduce": "build a published image again from its provenance, and compare",
+    "pin": "verify an image, and have deploy/ name it by digest",
+    "publish": "promote the image that passed the tests to a registry",
+    "audit": "list known vulnerabilities of the image's packages",
+    "doctor": "why is the model list empty, slow or a 503? Works on stock images too",
+    "patches": "the maintainer's daily tool",
+    "completion": "print the shell's completion of all this",
+}
 
 
-def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the parser of a command line. Where its first word is a verb, only that verb is imported.
+def parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of a command line.
 
     Args:
-        words: the command line without the program; none: every verb.
+        verb: the only one whose arguments are added, and whose module is imported; None: all.
     """
-    whole = argparse.ArgumentParser(prog="webui_fork", description="Keep a patched, signed build of Open WebUI alive.")
+    whole = argparse.ArgumentParser(prog="webui-fork", description="Keep a patched, signed build of Open WebUI alive.")
     whole.add_argument("--version", action="version", version=f"webui-fork {webui_fork.__version__}")
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for verb in words[:1] if set(words[:1]) & set(VERBS) else VERBS:
-        importlib.import_module(f"webui_fork.cli.{verb}").add(verbs)
-    for one in verbs.choices.values():
-        _add_verbose(one)
+    for name, purpose in VERBS.items():
+        one = verbs.add_parser(name, help=purpose)
+        if verb in (name, None):
+            _module(name).add_arguments(one)
+            _add_verbose(one)
     return whole
+
+
+def _module(verb: str) -> Any:
+    return importlib.import_module(f"webui_fork.cli.{verb}")
 
 
 def _add_verbose(one: argparse.ArgumentParser) -> None:
     """Add the option to a verb, and to its actions; where an action is without it, it does not take it back."""
-    help_text = "tell every program run, request and missed cache"
+    help_text = "tell each program, request to a registry or index, and missed cache"
     one.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=help_text)
     for action in one._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -49,17 +69,22 @@ def _add_verbose(one: argparse.ArgumentParser) -> None:
                 _add_verbose(nested)
 
 
-class _Redacted(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        """Return a line without what a URL may hold of a secret: a redirect's query is a signature, say."""
-        return printable(without_credentials(super().format(record)))
+class _DebugLines(logging.Handler):
+    """Says what is logged, without what a URL may hold of a secret: a redirect's query is a signature, say."""
+
+    def __init__(self, ui: Terminal) -> None:
+        super().__init__()
+        self._ui = ui
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say a line."""
+        self._ui.say(f"debug: {printable(without_credentials(record.getMessage()))}")
 
 
 @contextmanager
-def _debug_lines(*, on: bool) -> Iterator[None]:
-    """Write what is logged for debugging to the standard error, if it is wanted."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Redacted("debug: %(message)s"))
+def _debug_lines(ui: Terminal, *, on: bool) -> Iterator[None]:
+    """Say what is logged for debugging, if that is asked for."""
+    handler = _DebugLines(ui)
     loggers = [logging.getLogger(name) for name in ("webui_fork", "urllib3.connectionpool")] if on else []
     for logger in loggers:
         logger.setLevel(logging.DEBUG)
@@ -88,14 +113,15 @@ def _interrupt(_number: int, _frame: object) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a verb; return the exit code (docs/exit-codes.md)."""
     words = sys.argv[1:] if argv is None else argv
-    arguments = parser(words).parse_args(words)
     terminal = False
     signal.signal(signal.SIGTERM, _interrupt)  # children are ended and folders removed, as on Ctrl-C
     try:
+        arguments = parser(words[0] if words else "").parse_args(words)
         settings = core_settings.load()
         terminal = settings.terminal
-        with _debug_lines(on=getattr(arguments, "verbose", False)):
-            code: int | None = arguments.run(settings, Terminal(rich=settings.terminal), arguments)
+        ui = Terminal(rich=terminal)
+        with _debug_lines(ui, on=getattr(arguments, "verbose", False)):
+            code: int | None = _module(arguments.verb).run(settings, ui, arguments)
         return code or 0
     except ForkError as error:
         return _report(error, terminal)

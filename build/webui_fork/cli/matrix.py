@@ -19,14 +19,11 @@ from webui_fork.series import apply
 from webui_fork.sources import release as sources_release
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    matrix = verbs.add_parser(
-        "matrix", help="draw which patches carry to which releases", epilog="example: nox -s matrix -- --from 0.9.0"
-    )
-    matrix.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
-    matrix.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
-    matrix.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s matrix -- --from 0.9.0"
+    parser.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
+    parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -50,17 +50,12 @@ class Run:
         return self.patch, self.path, self.mutant.source, self.mutant.name
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    parser = verbs.add_parser(
-        "mutants",
-        help="make small faults in the lines of patches, and see whether their proofs notice",
-        epilog="example: nox -s mutants -- go-direct --sample 20",
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s mutants -- go-direct --sample 20"
     parser.add_argument("patches", nargs="*", metavar="PATCH", help="patches of the series; default: all")
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of each patch")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="proofs at the same time; default: 2")
-    parser.set_defaults(run=run)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -19,10 +19,10 @@ from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    patches = verbs.add_parser("patches", help="the maintainer's daily tool", epilog="example: nox -s patches -- apply")
-    actions = patches.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s patches -- apply"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION", help="what to do")
     lint = actions.add_parser(
         "lint", help="check every rule of the series", epilog="example: nox -s patches -- lint --write"
     )
@@ -57,8 +57,6 @@ def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "export", help="write the worktree's commits back to patches/", epilog="example: nox -s patches -- export"
     )
     export.add_argument("folder", nargs="?", help="the worktree; default: out/worktree")
-
-    patches.set_defaults(run=run)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork.cli import signer, verify
+from webui_fork.cli import checks as cli_checks
+from webui_fork.cli import signer
 from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -13,19 +14,14 @@ from webui_fork.publish import deploy as pinning
 from webui_fork.trust import verify as verifying
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    pin = verbs.add_parser(
-        "pin",
-        help="verify an image, and have deploy/ name it by digest",
-        epilog="example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub",
-    )
-    pin.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s pin -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub"
+    parser.add_argument(
         "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
     )
-    pin.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
-    signer.add_arguments(pin)
-    pin.set_defaults(run=run)
+    parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+    signer.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -40,7 +36,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         with ui.step("verify", f"Verifying {arguments.ref}"):
             checks = verifying.run(settings, image, verifier)
         digest, tag = image.root.digest, image.tag or "by digest"
-    verify.refuse(arguments.ref, checks)
+    cli_checks.refuse(arguments.ref, checks)
     done = pinning.write(settings, named, digest, tag)
     rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
     rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from contextlib import ExitStack
 
-from webui_fork.cli import verify
+from webui_fork.cli import checks
 from webui_fork.core import text
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
@@ -15,19 +15,14 @@ from webui_fork.oci import connect
 from webui_fork.publish import promote as publishing
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    publish = verbs.add_parser(
-        "publish",
-        help="promote the image that passed the tests to a registry",
-        epilog="example: nox -s publish -- ghcr.io/me/open-webui",
-    )
-    publish.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
-    publish.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s publish -- ghcr.io/me/open-webui"
+    parser.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
+    parser.add_argument(
         "--image", metavar="NAME", help="images/NAME with a base in a registry instead, such as upstream"
     )
-    publish.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
-    publish.set_defaults(run=run)
+    parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -51,4 +46,4 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     rows += [("left", f"{tag}: {why}") for tag, why in done.left]
     sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
-    print(f"{text.table(rows)}\n\n{verify.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
+    print(f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")

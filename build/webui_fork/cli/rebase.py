@@ -14,24 +14,21 @@ from webui_fork.rebase import report
 from webui_fork.rebase import run as rebase_run
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    rebase = verbs.add_parser(
-        "rebase", help="carry the series to the newest release", epilog="example: nox -s rebase -- --to 0.12.4"
-    )
-    rebase.add_argument("--to", metavar="VERSION", help="the release to go to, also an older one; default: the newest")
-    rebase.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s rebase -- --to 0.12.4"
+    parser.add_argument("--to", metavar="VERSION", help="the release to go to, also an older one; default: the newest")
+    parser.add_argument(
         "--no-gate",
         action="store_true",
         help="carry and commit without running proofs and tests; says so in the report",
     )
-    ways = rebase.add_mutually_exclusive_group()
+    ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
     ways.add_argument("--skip", action="store_true", help="drop the patch in conflict and go on")
     ways.add_argument("--abort", action="store_true", help="take the rebase back; the checkout is as it was")
-    rebase.add_argument("--accept", action="store_true", help="with --continue: the tree is right as it was laid out")
-    rebase.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
-    rebase.set_defaults(run=run)
+    parser.add_argument("--accept", action="store_true", help="with --continue: the tree is right as it was laid out")
+    parser.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

@@ -13,16 +13,11 @@ from webui_fork.oci import reader
 from webui_fork.trust import reproduce as reproducing
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    reproduce = verbs.add_parser(
-        "reproduce",
-        help="build a published image again from its provenance, and compare",
-        epilog="example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub",
-    )
-    reproduce.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
-    signer.add_arguments(reproduce)
-    reproduce.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub"
+    parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+    signer.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

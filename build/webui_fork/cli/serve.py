@@ -12,13 +12,10 @@ from webui_fork.oci import local_registry
 from webui_fork.sources import programs
 
 
-def add(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the verb's parser."""
-    serve = verbs.add_parser(
-        "serve", help="serve the embedded registry until Ctrl-C", epilog="example: nox -s serve -- --port 5000"
-    )
-    serve.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
-    serve.set_defaults(run=run)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s serve -- --port 5000"
+    parser.add_argument("--port", type=int, default=5000, help="the port on 127.0.0.1; default: 5000")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

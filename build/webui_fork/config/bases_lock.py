@@ -1,4 +1,7 @@
-"""`bases.lock`: the images in registries that the series goes on, one variant a line: name, reference, digest."""
+"""`bases.lock`: the images in registries that the series goes on.
+
+One variant a line: name, reference, digest. Only `nox -s lock -- --bases` writes it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`debian.lock`: the Debian packages of an image, by name, version, digest, size and place."""
+"""`debian.lock`: the Debian packages of an image.
+
+One package a line: name, version, sha256, size, archive, path. Only `nox -s lock` writes it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that people edit, for their editors: `python -m webui_fork.config.schemas FOLDER`."""
+"""JSON Schemas of the files that people edit or review: `python -m webui_fork.config.schemas FOLDER`."""
 
 from __future__ import annotations
 

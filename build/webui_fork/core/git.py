@@ -5,6 +5,7 @@ GitPython is imported where it is used: it takes 0.1 s, and its import fails whe
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from webui_fork.core.settings import Settings
 
 if TYPE_CHECKING:
     import git
+
+log = logging.getLogger(__name__)
 
 # A user's own git configuration (signing, hooks, line ends) must not change a commit.
 HERMETIC = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
@@ -100,6 +103,7 @@ class _Commands:
         from git import GitCommandError
 
         def command(*arguments: Any, **options: Any) -> Any:
+            log.debug("git %s %s", name.replace("_", "-"), " ".join(map(str, arguments))[:500])
             try:
                 return getattr(self._commands, name)(*arguments, **options)
             except GitCommandError as error:
@@ -122,16 +126,14 @@ class Repo:
         Raises:
             SourceError: git is missing, or the folder is no repository.
         """
-        try:
-            from git import InvalidGitRepositoryError, NoSuchPathError
-            from git import Repo as Driver
-        except ImportError as error:  # GitPython raises it when there is no git program
-            why = str(error).splitlines()[0]
-            raise SourceError("git is missing.", why=why, remedy="Install git (apt, dnf or brew: `git`).") from error
+        _require_git()
+        from git import InvalidGitRepositoryError, NoSuchPathError
+        from git import Repo as Driver
+
         try:
             self._driver = Driver(folder)
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
-            raise SourceError(f"{folder} is no repository.", why=str(error), remedy="Remove it, and again.") from error
+            raise SourceError(f"{folder} is no git repository.", why=str(error)) from error
         self._driver.git.update_environment(**HERMETIC)
         self.folder = Path(self._driver.git_dir)
         self.git = _Commands(self._driver.git)
@@ -163,8 +165,15 @@ class Repo:
         return bytes(kind[3]) if kind[1] == b"blob" else None
 
     def read_blob(self, name: str) -> bytes:
-        """Return a blob by its full object name."""
-        data: bytes = self._driver.odb.stream(bytes.fromhex(name)).read()
+        """Return a blob by its full object name.
+
+        Raises:
+            ToolError: there is none.
+        """
+        try:
+            data: bytes = self._driver.odb.stream(bytes.fromhex(name)).read()
+        except ValueError as error:
+            raise ToolError(f"git has no object {name}.", why=str(error), remedy="Is the cache damaged?") from error
         return data
 
     def paths(self, commit: str) -> list[str]:
@@ -219,18 +228,27 @@ class TreeFile:
     read: Callable[[], bytes]
 
 
+def _require_git() -> None:
+    try:
+        import git  # noqa: F401 - it raises where there is no git program
+    except ImportError as error:
+        why = str(error).splitlines()[0]
+        raise SourceError("git is missing.", why=why, remedy="Install git (apt, dnf or brew: `git`).") from error
+
+
 def bare(folder: Path, environ: Mapping[str, str]) -> Repo:
     """Open a bare repository, making it where there is none.
 
     Raises:
         SourceError: git is missing, or the folder can't be one.
     """
+    _require_git()
     if not (folder / "HEAD").exists():
         argv = ["git", "init", "--quiet", "--bare", "--object-format=sha1", str(folder)]
         try:
             process.run(argv, env={**environ, **HERMETIC})
         except ToolError as error:
-            remedy = "Install git (apt, dnf or brew: `git`)."
+            remedy = "Is the disk full, or the folder somebody else's?"
             raise SourceError(f"The repository {folder} can't be made.", why=error.why, remedy=remedy) from error
     return Repo(folder)
 

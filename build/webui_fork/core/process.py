@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webui_fork.core.errors import ToolError
-from webui_fork.core.text import without_credentials
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +65,7 @@ def run(
     name = Path(command[0]).name
     doing = doing or f"run {name}"
     start = time.monotonic()
+    log.debug("starts: %s", shlex.join(command))
     try:
         child = subprocess.Popen(
             bound(command) if build else command,
@@ -88,8 +88,7 @@ def run(
         _end(child, signal.SIGINT, group=group)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
-    shown = without_credentials(shlex.join(command))
-    log.debug("%s: exit code %d after %.2f s", shown, done.code, time.monotonic() - start)
+    log.debug("exit code %d after %.2f s: %s", done.code, time.monotonic() - start, name)
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done

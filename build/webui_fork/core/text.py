@@ -1,11 +1,11 @@
-"""Results as text. Pure: values in, lines out."""
+"""Results as text, and what of a URL may be shown. Pure: values in, lines out."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 
 def human_size(size: float) -> str:
@@ -63,16 +63,10 @@ def port_of(url: str) -> int | None:
         return None
 
 
-def redact(url: str) -> str:
-    """Return a URL without user name, password and query, fit for a log."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def without_credentials(text: str) -> str:
-    """Return text without the user names and passwords, and without the queries, of the URLs in it."""
-    text = re.sub(r"(?<=://)[^/@\s]*@", "", text)
-    return re.sub(r"(/[^\s?\"']*)\?[^\s\"']*", r"\1?…", text)
+    """Return text without user names, passwords, queries and fragments of the URLs in it."""
+    text = re.sub(r"(?<=://)[^/\s\"']*@", "", text)
+    return re.sub(r"(/[^\s?#\"']*)[?#][^\s\"']*", r"\1?…", text)
 
 
 def redact_text(text: str, url: str) -> str:

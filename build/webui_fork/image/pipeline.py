@@ -1,4 +1,4 @@
-"""The build: from the lock and the series to a signed image. Stages in order, each cached by its inputs."""
+"""The build: from the lock and the series to an image. Stages in order, each cached by its inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`lock`: pin a release, and refresh the Debian and Python locks. The only writer of all three."""
+"""Pin a release, and refresh the locks of Debian packages, Python packages and bases. The only writer of them."""
 
 from __future__ import annotations
 

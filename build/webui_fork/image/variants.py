@@ -1,7 +1,4 @@
-"""Variants: the series on images that stand in a registry, such as upstream's own. Pinned in `bases.lock`.
-
-One variant a line: name, reference, digest. Only `nox -s lock -- --bases` writes it.
-"""
+"""Variants: the series on images that stand in a registry, such as upstream's own."""
 
 from __future__ import annotations
 

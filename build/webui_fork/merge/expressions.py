@@ -1,4 +1,4 @@
-"""Syntax trees that two sides change: merge them field by field, or tell whether their order matters. Pure."""
+"""Syntax trees that two sides change, merged field by field. Pure."""
 
 from __future__ import annotations
 

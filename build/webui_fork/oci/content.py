@@ -1,4 +1,4 @@
-"""Where the bytes of a blob come from on their way to a registry: a file, memory, another registry."""
+"""The bytes of a blob, on their way to a registry or out of a layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Docker: find an engine or start a private one; run containers that are removed again.
+"""Docker: find an engine or start a private one, load images, and clean up after a run that was killed.
 
 The engine is the one DOCKER_HOST, the current context or the default socket names. Where none
 answers and this is root on a Debian-like host, a private daemon with its own data root in the
@@ -7,7 +7,9 @@ cache serves for as long as it is needed.
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -31,6 +33,8 @@ from webui_fork.sources import programs
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+debug = logging.getLogger(__name__)
 
 _START = 60.0
 _TIMEOUT = 600  # seconds: loading an image is one request
@@ -123,6 +127,7 @@ def private(settings: Settings, ui: Terminal) -> Iterator[Engine]:
     with exclusive(settings.cache / "docker.lock", "the private Docker engine", ui.say):
         ui.say(f"Starting a private Docker engine ({data})")
         bridge_before = Path("/sys/class/net/docker0").exists()
+        debug.debug("starts: %s", shlex.join(map(str, argv)))
         with log.open("wb") as sink:
             child = subprocess.Popen(
                 process.bound(argv), env=env, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,

@@ -1,4 +1,7 @@
-"""An image as an OCI layout on disk: index, manifest, configuration and blobs, written and read."""
+"""An image as an OCI layout on disk: index, manifest, configuration and blobs, written and read.
+
+Source: OCI image-spec 1.1 (image-layout.md).
+"""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import secrets
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from pathlib import Path
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import ensure_folder, write_atomic
 from webui_fork.core.process import bound, stop
+
+debug = logging.getLogger(__name__)
 
 _CONFIG = """\
 version: 0.1
@@ -44,6 +47,7 @@ def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[s
     nonce = secrets.token_hex(16)
     config, log = work / "registry.yml", work / "registry.log"
     write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port, nonce=nonce))
+    debug.debug("starts: %s serve %s", program, config)
     with log.open("wb") as sink:
         child = subprocess.Popen(
             bound([program, "serve", config]),

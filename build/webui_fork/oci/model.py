@@ -1,6 +1,6 @@
 """OCI images as values: descriptors, configuration, manifest, index.
 
-Sources: OCI image-spec 1.1 (config.md, manifest.md, image-index.md, image-layout.md, annotations.md).
+Sources: OCI image-spec 1.1 (config.md, manifest.md, image-index.md, annotations.md).
 """
 
 from __future__ import annotations
@@ -22,6 +22,15 @@ SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
 _PLATFORMS = 200  # rows of an index; the largest in use have some twenty
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A compressed layer: digest and size of the blob, ``diff_id`` of the tar inside."""
+
+    digest: str
+    size: int
+    diff_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +222,3 @@ def image_of(manifest: Blob, config: Blob) -> Image:
         return Image(config, manifest, layers, (str(settings["os"]), str(settings["architecture"])))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ImageError(f"{manifest.digest[:19]} is not an image's manifest.", why=f"{error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A compressed layer: digest and size of the blob, ``diff_id`` of the tar inside."""
-
-    digest: str
-    size: int
-    diff_id: str

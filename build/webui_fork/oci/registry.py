@@ -114,10 +114,9 @@ class Registry:
         except RegistryError:
             return False  # also what its token server refuses; if all is broken, sending says so
         if answer.status == 202 and (place := answer.headers.get("Location")):
+            # it began an upload instead: that is not needed
             with suppress(requests.RequestException, RegistryError, ValueError):
-                self.session.ask(
-                    "DELETE", urljoin(self.session.base, place)
-                )  # it began an upload instead: that is not needed
+                self.session.ask("DELETE", urljoin(self.session.base, place))
         return answer.status == 201
 
     def put(self, digest: str, content: Content, advance: Callable[[int], None] = lambda _count: None) -> None:
@@ -133,7 +132,7 @@ class Registry:
         if size < _STREAMED:
             data = b"".join(content.read(0))
             self._check(digest, data)
-            self._small(digest, data)
+            upload.small(self.session, digest, data)
             advance(size)
         else:
             upload.LargeUpload(self.session, digest, content, advance).send()
@@ -148,16 +147,7 @@ class Registry:
         Raises:
             RegistryError: it keeps failing.
         """
-        self._small(blob.digest, blob.data)
-
-    def _small(self, digest: str, data: bytes) -> None:
-        def once() -> Answer:
-            started = upload.start(self.session, digest)
-            if started.status != 202:
-                return started
-            return upload.finish(self.session, started.headers["Location"], digest, data)
-
-        self.session.attempt(f"take the blob {digest[:19]}", once, frozenset({201}))
+        upload.small(self.session, blob.digest, blob.data)
 
     def put_manifest(self, reference: str, blob: Blob) -> None:
         """Put a manifest under a tag or its digest, and check what the registry says it stored.

@@ -1,4 +1,4 @@
-"""Uploads of blobs: a small one in one request, a large one in a stream that goes on where it stopped.
+"""Uploads of blobs: a small one whole, a large one in a stream that goes on where it stopped.
 
 Source: OCI distribution-spec 1.1, "Pushing blobs".
 """
@@ -27,6 +27,20 @@ def finish(session: RegistrySession, location: str, digest: str, data: bytes = b
     """End an upload, with the last bytes; the registry checks the digest."""
     place = urljoin(session.base, location)
     return session.ask("PUT", f"{place}{'&' if '?' in place else '?'}digest={digest}", body=data, headers=_BYTES)
+
+
+def small(session: RegistrySession, digest: str, data: bytes) -> None:
+    """Send a small blob.
+
+    Raises:
+        RegistryError: the registry keeps failing, or does not take it.
+    """
+
+    def once() -> Answer:
+        started = start(session, digest)
+        return finish(session, started.headers["Location"], digest, data) if started.status == 202 else started
+
+    session.attempt(f"take the blob {digest[:19]}", once, frozenset({201}))
 
 
 class LargeUpload:

@@ -1,6 +1,6 @@
 """Carry the series to another release: one named outcome per patch.
 
-Each patch is cherry-picked by our own merges (`carry`), on top of those before it, in the local repository.
+Each patch is cherry-picked by our own merges (`merge.three_way`), on top of those before it, in the local repository.
 Nothing outside that repository is touched.
 """
 

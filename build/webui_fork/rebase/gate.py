@@ -52,10 +52,9 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         The checks, and the digest of the image ("" where none was built).
 
     Raises:
-        ToolError: Python itself could not be started.
+        ToolError: Python itself could not be started. ImageError: the build left no image.
     """
-    paths = ":".join(str(candidate.root / name) for name in ("build", "tests"))
-    env = {**candidate.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(candidate.root)}
+    env = proofs.environment(candidate.root, candidate.environ)
     if candidate.cosign_password:  # the build signs
         env["COSIGN_PASSWORD"] = candidate.cosign_password.reveal()
     checks: list[Check] = []
@@ -69,8 +68,8 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         last_line = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(last_line)[:120]))
-    image = candidate.out / "image"
-    return tuple(checks), layout.read_layout(image).image.digest if image.exists() else ""
+    built = any(check.name == "build" and check.passed for check in checks)
+    return tuple(checks), layout.read_layout(candidate.out / "image").image.digest if built else ""
 
 
 def _step(candidate: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:

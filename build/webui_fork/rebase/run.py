@@ -2,7 +2,7 @@
 
 Everything happens beside the checkout: in the local repository, and in a candidate (a git worktree of the checkout
 under out/). The checkout itself changes in one step at the end, a fast-forward. What is interrupted is made again
-from the state (`rebase_state`); carrying takes seconds, so nothing else needs to be kept.
+from the state (`rebase.state`); carrying takes seconds, so nothing else needs to be kept.
 """
 
 from __future__ import annotations

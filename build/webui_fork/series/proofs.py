@@ -37,6 +37,12 @@ class ProofRun:
         return bool(self.failed) and not self.errors
 
 
+def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment in which a checkout's own tests run."""
+    paths = ":".join(str(root / name) for name in ("build", "tests", "tests/support"))
+    return {**environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
+
+
 def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options: str) -> ProofRun:
     """Run a proof in a process of its own; one that does not end within 15 minutes counts as broken.
 
@@ -47,8 +53,7 @@ def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options
         environ: the environment.
         options: more of pytest's.
     """
-    paths = ":".join(str(root / name) for name in ("build", "tests", "tests/support"))
-    env = {**environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
+    env = environment(root, environ)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
         report = Path(folder) / "proof.xml"

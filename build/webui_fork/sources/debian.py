@@ -1,7 +1,4 @@
-"""The exact Debian packages of a base: resolve them for `debian.lock`, and get them although mirrors forget.
-
-One package a line: name, version, sha256, size, archive, path. Only `nox -s lock` writes it.
-"""
+"""The exact Debian packages of a base: resolve them for `debian.lock`, and get them although mirrors forget."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from webui_fork.core.errors import DigestError, SourceError, from_os_error
 from webui_fork.core.files import ensure_folder, exclusive, sha256_file
 from webui_fork.core.terminal import Advance, Terminal, ignore
-from webui_fork.core.text import redact, redact_text
+from webui_fork.core.text import redact_text, without_secrets
 
 if TYPE_CHECKING:
     import requests
@@ -106,7 +106,7 @@ def download(
             part.unlink()
             raise DigestError(
                 f"{file.name} is not the pinned file.",
-                why=f"Pinned sha256:{file.sha256}, downloaded {digest} from {redact(file.url)}.",
+                why=f"Pinned sha256:{file.sha256}, downloaded {digest} from {without_secrets(file.url)}.",
                 remedy="Do not use this mirror before you know why. If upstream's own file really changed, "
                 "review it and run `nox -s lock`.",
             )
@@ -127,7 +127,7 @@ def _fill(session: requests.Session, file: Wanted, part: Path, ui: Terminal, pau
                 ui.say(f"{file.name}: {why}; trying again in {wait:g} s")
                 time.sleep(wait)
     raise SourceError(
-        f"Could not download {file.name} from {redact(file.url)}.",
+        f"Could not download {file.name} from {without_secrets(file.url)}.",
         why=f"{why} ({TRIES} tries)",
         remedy="Check the network, the proxy variables and the index; the next run goes on where this one stopped.",
     )
@@ -149,7 +149,7 @@ def _attempt(session: requests.Session, file: Wanted, part: Path, ui: Terminal, 
         with session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             status = response.status_code
             if status in (404, 410):
-                raise NotFoundError(f"{redact(file.url)} does not exist (HTTP {status}).")
+                raise NotFoundError(f"{without_secrets(file.url)} does not exist (HTTP {status}).")
             if status in _RETRIED:
                 raise _TransientError(f"the server answered HTTP {status}", _retry_after(response))
             if status == 416:
@@ -157,7 +157,7 @@ def _attempt(session: requests.Session, file: Wanted, part: Path, ui: Terminal, 
                 raise _TransientError("the server refused to resume", 0.0)
             if status not in (200, 206):
                 raise SourceError(
-                    f"Could not download {file.name}: {redact(file.url)} answered HTTP {status}.",
+                    f"Could not download {file.name}: {without_secrets(file.url)} answered HTTP {status}.",
                     remedy="Check the index or mirror that your pip/uv settings name, and its credentials.",
                 )
             appending = status == 206
@@ -183,7 +183,7 @@ def _write(response: requests.Response, part: Path, appending: bool, expected: W
                     part.unlink()
                     raise DigestError(
                         f"{expected.name} is longer than the pinned {expected.size} bytes.",
-                        why=f"{redact(expected.url)} kept sending; nothing of it was kept.",
+                        why=f"{without_secrets(expected.url)} kept sending; nothing of it was kept.",
                         remedy="The mirror or a proxy in between is broken or hostile: use another one.",
                     )
                 file.write(chunk)

@@ -19,7 +19,7 @@ from webui_fork.config.upstream_lock import MAX_FILE_SIZE, PinnedFile
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
-from webui_fork.core.text import redact, redact_text
+from webui_fork.core.text import redact_text, without_secrets
 from webui_fork.sources.download import TRIES, checked_sha256
 
 if TYPE_CHECKING:
@@ -142,13 +142,14 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
             break
         except NoSuchProjectError:
             raise SourceError(
-                f"{redact(endpoint)} has no project {PROJECT}.", remedy="Check the index your pip/uv settings name."
+                f"{without_secrets(endpoint)} has no project {PROJECT}.",
+                remedy="Check the index your pip/uv settings name.",
             ) from None
         except (requests.RequestException, UnsupportedContentTypeError) as error:
             refused = isinstance(error, requests.HTTPError) and error.response.status_code < 500
             if refused or attempt + 1 == TRIES:
                 raise SourceError(
-                    f"The package index {redact(endpoint)} can't be read.",
+                    f"The package index {without_secrets(endpoint)} can't be read.",
                     why=redact_text(str(error), endpoint),
                     remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
                 ) from error

@@ -100,7 +100,7 @@ def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str
     """Fetch the pinned commit and commit its tree with the release's own author and date."""
     assert lock.git is not None
     pin = lock.git
-    where = text.redact(pin.remote)
+    where = text.without_secrets(pin.remote)
     if repo.resolve(pin.commit) is None:
         # the user's own git configuration, not ours: it has the credentials and the proxies
         fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Literal
+
+import msgspec
 
 from webui_fork.core import git
 from webui_fork.core.errors import PublishError
@@ -17,25 +18,23 @@ from webui_fork.oci import layout
 from webui_fork.trust import attestations
 from webui_fork.trust.sign import Sealed
 
-SCHEMA = 2
-_KINDS: dict[str, type | tuple[type, ...]] = {"dict": dict, "list": list, "str": str, "bool": bool, "int": int}
+SCHEMA: Literal[2] = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRecord:
+class BuildRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A build: its image, what it was made of, and who signed it.
 
     ``head`` is the patched tree's commit, ``commit`` the checkout's ("": none), ``drift`` the Debian packages that are
     not the locked ones, ``inputs`` and ``statements`` are digests by name, ``key`` is what the signature verifies with.
     """
 
-    schema: int = SCHEMA
+    schema: Literal[2]
     tag: str
     digest: str
     release: str
     head: str
     patches: list[str]
-    layers: list[dict[str, Any]]
+    layers: list[dict[str, str | int]]
     drift: list[str]
     inputs: dict[str, str]
     statements: dict[str, str]
@@ -62,6 +61,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
     commit, dirty = git.checkout(settings)
     values = BuildRecord(
+        schema=SCHEMA,
         tag=inputs.tag,
         digest=built.image.digest,
         release=built.tree.release,
@@ -75,7 +75,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
         dirty=dirty,
         key=sealed.key,
     )
-    write_atomic(_file(settings), json.dumps(asdict(values), indent=2) + "\n")
+    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
 
 
 def read(settings: Settings) -> BuildRecord:
@@ -85,13 +85,7 @@ def read(settings: Settings) -> BuildRecord:
         PublishError: nothing was built, or by another version of this tool.
     """
     try:
-        values = json.loads(_file(settings).read_bytes())
-        if not isinstance(values, dict) or values.get("schema") != SCHEMA:
-            raise ValueError(f"{_file(settings)} was not written by this version")
-        for field in fields(BuildRecord):
-            if not isinstance(values.get(field.name), _KINDS[str(field.type).partition("[")[0]]):
-                raise ValueError(f"{_file(settings)} has no sound {field.name!r}")
-        return BuildRecord(**values)
-    except (OSError, ValueError, TypeError) as error:
+        return msgspec.json.decode(_file(settings).read_bytes(), type=BuildRecord)
+    except (OSError, msgspec.MsgspecError) as error:
         remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

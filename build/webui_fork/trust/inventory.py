@@ -46,7 +46,7 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     Args:
         cache: the cache folder; it has the layer's blob.
     """
-    key = sha256_bytes(f"{layer.digest} {code_digest('trust')}".encode()).removeprefix("sha256:")
+    key = sha256_bytes(f"{layer.digest} {code_digest('oci', 'trust')}".encode()).removeprefix("sha256:")
     record = cache / "inventory" / f"{key}.json"
     if record.exists():
         rows = json.loads(record.read_bytes())

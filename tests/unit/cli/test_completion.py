@@ -45,7 +45,7 @@ def test_every_verb_is_a_session() -> None:
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
 def test_completion_is_a_script(private_settings: Settings, shell: str) -> None:
     script = completion.script(main.parser(), shell, private_settings)
-    assert "webui_fork()" in script
+    assert "webui-fork()" in script
     if program := shutil.which(shell):
         subprocess.run([program, "-n"], input=script, text=True, check=True)
 
@@ -57,7 +57,7 @@ COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
 _shtab_webui_fork "" "${{COMP_WORDS[COMP_CWORD]}}" "${{COMP_WORDS[COMP_CWORD - 1]}}"
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
-    for words, completed in (("webui_fork doc", "doctor"), ("webui_fork doctor --web", "--webui")):
+    for words, completed in (("webui-fork doc", "doctor"), ("webui-fork doctor --web", "--webui")):
         text = script + ask.format(words=words)
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
         assert completed in done.stdout.split()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 import tomllib
@@ -38,6 +39,17 @@ def test_every_verb_has_help_with_an_example(verb: str, capsys: pytest.CaptureFi
     assert "example: nox -s" in capsys.readouterr().out
 
 
+def test_ctrl_c_while_a_verb_is_imported_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(importlib, "import_module", interrupted)
+    assert main.main(["build"]) == 130
+    assert "the next run goes on" in capsys.readouterr().err
+
+
 def test_ctrl_c_is_said_in_words(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*args: object) -> None:
         raise KeyboardInterrupt
@@ -66,18 +78,22 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_verb_imports_no_other() -> None:
-    code = "import sys; from webui_fork.cli import main; main.parser(['serve']); print(*sys.modules)"
+    code = "import sys; from webui_fork.cli import main; main.parser('serve'); print(*sys.modules)"
     env = {"PYTHONPATH": str(CHECKOUT / "build")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     modules = {name for name in done.stdout.split() if name.startswith("webui_fork.cli.")}
     assert modules == {"webui_fork.cli.main", "webui_fork.cli.serve"}
+    code = code.replace("'serve'", "''")
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
+    rooms = {name.split(".")[1] for name in done.stdout.split() if name.startswith("webui_fork.")}
+    assert rooms == {"cli", "core"}  # help, and a verb with a typing error, import no room
 
 
 def test_a_verb_that_tells_everything_tells_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], server: Server
 ) -> None:
     def asks(settings: Settings, _ui: Terminal, _arguments: argparse.Namespace) -> int:
-        process.run(["true", "https://me:hunter1@host/path?token=hunter2"], env=settings.environ)
+        process.run(["true", "https://me:p@hunter1@host/path?token=hunter2#hunter4"], env=settings.environ)
         requests.get(f"{server.url}/blob?signature=hunter3", timeout=5)
         return 7
 
@@ -88,11 +104,11 @@ def test_a_verb_that_tells_everything_tells_no_secret(
     assert "debug: " not in capsys.readouterr().err
     assert main.main(["build", "--verbose"]) == 7
     told = capsys.readouterr().err
-    assert "debug: true 'https://host/path?…': exit code 0 after 0." in told
+    assert "debug: starts: true 'https://host/path?…'\ndebug: exit code 0 after 0." in told
     assert '"GET /blob?… HTTP/1.1" 200' in told
     assert "hunter" not in told
 
 
 @pytest.mark.parametrize("words", [["patches", "-v", "list"], ["patches", "list", "-v"], ["lock", "--verbose"]])
 def test_everything_is_told_wherever_it_is_asked(words: list[str]) -> None:
-    assert main.parser(words).parse_args(words).verbose is True
+    assert main.parser(words[0]).parse_args(words).verbose is True

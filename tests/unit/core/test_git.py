@@ -41,10 +41,12 @@ def test_nothing_found_is_no_failure_and_a_failure_is_not_nothing(tmp_path: Path
     assert repo.grep("-F", "no such line", commit) == ""
     with pytest.raises(ToolError, match="git grep failed"):
         repo.grep("-F", "line_7 ", "nowhere")
+    with pytest.raises(ToolError, match="has no object 0000"):
+        repo.read_blob("0" * 40)
 
 
 def test_a_folder_that_is_no_repository_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no repository"):
+    with pytest.raises(SourceError, match="is no git repository"):
         git.Repo(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(SourceError, match="can't be made"):

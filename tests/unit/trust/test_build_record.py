@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
+import msgspec
 import pytest
 
 from webui_fork.core.errors import PublishError
@@ -12,6 +12,7 @@ from webui_fork.trust import build_record
 from webui_fork.trust.build_record import BuildRecord
 
 RECORD = BuildRecord(
+    schema=2,
     tag="v1.2.3-p1",
     digest=f"sha256:{'0' * 64}",
     release="1" * 40,
@@ -33,22 +34,33 @@ def write(settings: Settings, values: Any) -> None:
 
 
 def test_what_is_written_is_read(private_settings: Settings) -> None:
-    write(private_settings, asdict(RECORD))
+    write(private_settings, msgspec.to_builtins(RECORD))
     assert build_record.read(private_settings) == RECORD
 
 
-@pytest.mark.parametrize("name", list(asdict(RECORD)))
-def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings: Settings, name: str) -> None:
-    for change in ({name: None}, {name: 1.5}):
-        write(private_settings, {**asdict(RECORD), **change})
-        with pytest.raises(PublishError, match="Nothing was built"):
-            build_record.read(private_settings)
-    write(private_settings, {key: value for key, value in asdict(RECORD).items() if key != name})
+@pytest.mark.parametrize("name", ["patches", "drift", "inputs", "statements"])
+def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings, name: str) -> None:
+    odd = [1] if name in ("patches", "drift") else {"series": 1}
+    write(private_settings, {**msgspec.to_builtins(RECORD), name: odd})
     with pytest.raises(PublishError, match="Nothing was built"):
         build_record.read(private_settings)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 2}', json.dumps({**asdict(RECORD), "schema": 1})])
+@pytest.mark.parametrize("name", list(msgspec.to_builtins(RECORD)))
+def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings: Settings, name: str) -> None:
+    for change in ({name: None}, {name: 1.5}):
+        write(private_settings, {**msgspec.to_builtins(RECORD), **change})
+        with pytest.raises(PublishError, match="Nothing was built"):
+            build_record.read(private_settings)
+    write(private_settings, {key: value for key, value in msgspec.to_builtins(RECORD).items() if key != name})
+    with pytest.raises(PublishError, match="Nothing was built"):
+        build_record.read(private_settings)
+
+
+OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 1})
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 2}', OTHER_SCHEMA])
 def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> None:
     write(private_settings, text)
     with pytest.raises(PublishError, match="Nothing was built"):
@@ -56,7 +68,7 @@ def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> 
 
 
 def test_a_record_of_a_later_version_is_refused(private_settings: Settings) -> None:
-    write(private_settings, {**asdict(RECORD), "more": 1})
+    write(private_settings, {**msgspec.to_builtins(RECORD), "more": 1})
     with pytest.raises(PublishError, match="Nothing was built"):
         build_record.read(private_settings)
     (private_settings.out / "build.json").unlink()
