@@ -20,7 +20,7 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import unpack
 from webui_fork.rebase import cherry_pick
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
@@ -50,7 +50,7 @@ def without(real: Settings, inputs: image_inputs.Inputs, number: int) -> tuple[P
     whole = apply.apply(repo, commit, PATCHES, inputs.lock.epoch)
     parent = whole.commits[number - 1] if number else commit
     rest = list(PATCHES[:number])
-    ends = Releases(repo, commit, commit, inputs.lock.epoch, inputs.lock.version)
+    ends = Ends(repo, commit, commit, inputs.lock.epoch, inputs.lock.version)
     merge = cherry_pick.merger(repo, commit, real.environ)
     for later in range(number + 1, len(PATCHES)):
         before, after = whole.commits[later - 1], whole.commits[later]

@@ -14,7 +14,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.rebase import charts, cherry_pick, releases, report
 from webui_fork.rebase.cherry_pick import Outcome
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply
 from webui_fork.sources import release as sources_release
 
@@ -42,7 +42,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     cells: dict[tuple[str, str], tuple[str, str]] = {}
     with ui.step("carry", f"Carrying {len(patches)} patches to {len(chosen)} releases"):
         for release in chosen:
-            ends = Releases(repo, old, release.commit, release.epoch, release.version)
+            ends = Ends(repo, old, release.commit, release.epoch, release.version)
             merge = cherry_pick.merger(repo, release.commit, settings.environ)
             parent = release.commit
             for number, patch in enumerate(patches):

@@ -76,7 +76,7 @@ def require_clean(settings: Settings) -> str:
     return done.stdout.strip()
 
 
-def checkout(settings: Settings) -> tuple[str, bool]:
+def checkout_state(settings: Settings) -> tuple[str, bool]:
     """Return the checkout's commit ("" where it is none), and whether its files differ from it.
 
     Raises:

@@ -39,7 +39,7 @@ _NOT_PASSED_ON = (
     "GIT_DIFF_OPTS",
 )
 CHECKOUT = Path(__file__).resolve().parents[3]
-CHECKOUT_IS_ONE = (CHECKOUT / "noxfile.py").exists()  # not where the package was installed from a wheel
+IN_CHECKOUT = (CHECKOUT / "noxfile.py").exists()  # not where the package was installed from a wheel
 
 
 class Secret:
@@ -144,7 +144,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
             remedy="Use `key` (the default), `keyless`, an absolute path of a key, or a KMS URI such as awskms:///alias/x.",
         )
     return Settings(
-        root=root or Path(env.get("WEBUI_FORK_ROOT") or (CHECKOUT if CHECKOUT_IS_ONE else Path.cwd())),
+        root=root or Path(env.get("WEBUI_FORK_ROOT") or (CHECKOUT if IN_CHECKOUT else Path.cwd())),
         cache=_folder(env, "WEBUI_FORK_CACHE", "XDG_CACHE_HOME", ".cache"),
         config=_folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config"),
         terminal=sys.stderr.isatty() and not env.get("CI") and not env.get("NO_COLOR") and env.get("TERM") != "dumb",

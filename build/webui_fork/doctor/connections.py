@@ -145,10 +145,10 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
     behind = item.behind or (facts.server.behind if facts.server and _same(facts, item) else None)
     if item.base and item.base.status:
         return None
-    container = behind and _still_loading(behind)
-    if not behind or not container:
+    line = behind and _still_loading(behind)
+    if not behind or not line:
         return None
-    return _loading_words(item.name, behind, container, _seen(item.base))
+    return _loading_words(item.name, behind, line, _seen(item.base))
 
 
 def _same(facts: Facts, item: Connection) -> bool:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork.config import bases_lock, debian_lock, image_toml
-from webui_fork.config import upstream_lock as lock_module
+from webui_fork.config import bases_lock, debian_lock, image_toml, upstream_lock
 from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -24,7 +23,7 @@ from webui_fork.sources import debian, package_index, release
 
 def _pin(settings: Settings, version: str | None) -> Lock:
     """Return the lock of the wanted release: the one at hand, or what the index has."""
-    old = lock_module.read(settings.lock_file) if settings.lock_file.exists() else None
+    old = upstream_lock.read(settings.lock_file) if settings.lock_file.exists() else None
     if old and version in (None, old.version):
         return old
     where = package_index.configured(settings)
@@ -39,9 +38,9 @@ def revise(settings: Settings) -> tuple[str, ...]:
     Raises:
         LockError: the lock can't be read.
     """
-    pinned = lock_module.read(settings.lock_file)
+    pinned = upstream_lock.read(settings.lock_file)
     settled = replace(pinned, revision=pinned.revision + 1)
-    lock_module.write(settings.lock_file, settled)
+    upstream_lock.write(settings.lock_file, settled)
     return (f"upstream.lock: {settled.tag}",)
 
 
@@ -67,7 +66,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
     if revision.record(settings, pinned):
-        changed.append(f"upstream.lock: {lock_module.read(settings.lock_file).tag}")
+        changed.append(f"upstream.lock: {upstream_lock.read(settings.lock_file).tag}")
     return tuple(changed)
 
 
@@ -85,7 +84,7 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     Raises:
         ImageError, RegistryError: nothing was written.
     """
-    pinned = lock_module.read(settings.lock_file)
+    pinned = upstream_lock.read(settings.lock_file)
     planned = {}
     for folder in _folders(settings, "registry"):
         with ui.step("bases", f"Asking for the bases of {folder.name}"):
@@ -94,7 +93,7 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     for file, text in planned.items():
         changed += _write(settings, file, text)
     if revision.record(settings, pinned):
-        changed.append(f"upstream.lock: {lock_module.read(settings.lock_file).tag}")
+        changed.append(f"upstream.lock: {upstream_lock.read(settings.lock_file).tag}")
     return tuple(changed)
 
 

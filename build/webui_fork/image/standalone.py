@@ -30,7 +30,7 @@ from webui_fork.oci.model import Image
 
 
 @dataclass(frozen=True, slots=True)
-class Companion:
+class Standalone:
     """A built image, its name and its tag."""
 
     image: Image
@@ -38,7 +38,7 @@ class Companion:
     tag: str
 
 
-def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Companion:
+def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Standalone:
     """Build the image of `images/<name>/`; its layers' blobs are in the cache.
 
     Raises:
@@ -70,7 +70,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Compa
         run=spec.run,
         annotations=dict(spec.annotations),
     )
-    return Companion(built, spec.name, _version(packaged))
+    return Standalone(built, spec.name, _version(packaged))
 
 
 def _version(packaged: Packaged) -> str:

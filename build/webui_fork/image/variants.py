@@ -43,7 +43,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class VariantImage:
     """A variant with the series on it: the result, its patch layer, the patched tree, and the bytes read for it."""
 
     request: Request
@@ -97,7 +97,7 @@ def _pinned(spec: RegistrySpec, variant: Variant, pinned: Lock) -> Reference:
     return base.at(row[1])
 
 
-def make(settings: Settings, request: Request, ui: Terminal) -> Made:
+def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
     """Put the series on the base; nothing is pushed.
 
     Raises:
@@ -125,7 +125,7 @@ def make(settings: Settings, request: Request, ui: Terminal) -> Made:
         append.check(registry, base, files, ui.say)
         received = registry.received
     appended = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
-    return Made(request, appended, layer, tree.head, received)
+    return VariantImage(request, appended, layer, tree.head, received)
 
 
 def _annotations(request: Request, head: str) -> dict[str, str]:

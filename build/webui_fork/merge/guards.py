@@ -224,14 +224,14 @@ def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
 
 def _chain(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[str]:
     """Return the heads of the blocks around a place, up to its function."""
-    scopes: list[str] = []
+    heads: list[str] = []
     owner: Node | None = node if key else None
     if owner is None:
         owner, key = parents.get(node, (None, ""))
     while owner is not None and not owner.name and owner.kind != "Module":
-        scopes.append(f"{owner.head} {key}")
+        heads.append(f"{owner.head} {key}")
         owner, key = parents.get(owner, (None, ""))
-    return scopes
+    return heads
 
 
 def _is_import(node: Node) -> bool:

@@ -131,7 +131,7 @@ def _finer(merger: Merger, base: str, ours: str, theirs: str) -> tuple[str | Non
 
 def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str | None, method: Method) -> File:
     theirs = versions[2]
-    base, ours, their_module = (merger.formatted(version) for version in versions)
+    base, ours, theirs_formatted = (merger.formatted(version) for version in versions)
     merged, doubt = None, ""
     try:
         merged = transplant.transplant(base, ours, theirs, merger.formatted)
@@ -144,7 +144,7 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
     if text is None:
         if merged is None:
             return File(path, Method.PERSON, None, f"both change the same lines, and {doubt}")
-        if not guards.complete(base, ours, their_module, merger.formatted(merged.text)):
+        if not guards.complete(base, ours, theirs_formatted, merger.formatted(merged.text)):
             why = "the lines conflict, and the merge of the syntax tree would lose some"
             return File(path, Method.PERSON, None, why, proposal=merged.text)
         return File(path, Method.TRANSPLANT, merged.text, needs_proof=True)
@@ -154,6 +154,6 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
             return File(path, Method.PERSON, None, why, proposal=merged.text)
         return File(path, method, text, needs_proof=bool(merged.moved))
     # tokens that no tree vouches for may have gone to another one of several equal places
-    if method is not Method.TOKENS and guards.same_change(base, ours, their_module, merger.formatted(text)):
+    if method is not Method.TOKENS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
         return File(path, method, text)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

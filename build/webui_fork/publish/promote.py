@@ -19,7 +19,7 @@ from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.image import inputs
-from webui_fork.image.variants import Made
+from webui_fork.image.variants import VariantImage
 from webui_fork.oci import connect, content, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci import registry as oci_registry
@@ -119,7 +119,7 @@ def _refuse_dirty(commit: str, *, dirty: bool) -> None:
         )
 
 
-def of_variant(settings: Settings, variant_image: Made, source: Registry) -> Candidate:
+def of_variant(settings: Settings, variant_image: VariantImage, source: Registry) -> Candidate:
     """Return a variant as something to publish, if its series passed the tests.
 
     Args:
@@ -128,7 +128,7 @@ def of_variant(settings: Settings, variant_image: Made, source: Registry) -> Can
     Raises:
         PublishError: it did not, or the checkout has uncommitted changes.
     """
-    commit, dirty = git.checkout(settings)
+    commit, dirty = git.checkout_state(settings)
     _refuse_dirty(commit, dirty=dirty)
     tested.check(settings, head=variant_image.head)
     own = variant_image.layer.layer

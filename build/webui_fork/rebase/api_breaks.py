@@ -9,7 +9,7 @@ from functools import lru_cache
 from webui_fork.core import process
 from webui_fork.core.git import Repo
 from webui_fork.merge import signatures, tree
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 
 _ROOT = "backend/"
 # names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none
@@ -18,7 +18,7 @@ _MANY = 25  # a name that this many files define says nothing
 
 
 def breaks(
-    ends: Releases, before: str, after: str, parent: str, commit: str, paths: Iterable[str], environ: Mapping[str, str]
+    ends: Ends, before: str, after: str, parent: str, commit: str, paths: Iterable[str], environ: Mapping[str, str]
 ) -> tuple[str, ...]:
     """Return what no longer holds of a carried patch, in words.
 
@@ -122,7 +122,7 @@ def _is_folder(repo: Repo, commit: str, path: str) -> bool:
     return bool(repo.git.ls_tree(commit, "--", path + "/"))
 
 
-def whereabouts(ends: Releases, before: str, parent: str, path: str) -> str:
+def whereabouts(ends: Ends, before: str, parent: str, path: str) -> str:
     """Say where a file that is gone went to: another path, or the functions of it that are elsewhere now."""
     repo = ends.repo
     rows = repo.git.diff_tree("-r", "-M50%", "--diff-filter=R", "--name-status", ends.old, ends.new).splitlines()

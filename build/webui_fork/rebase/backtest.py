@@ -23,7 +23,7 @@ from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.three_way import Method
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
-from webui_fork.rebase.releases import Release, Releases
+from webui_fork.rebase.releases import Ends, Release
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 
@@ -158,7 +158,7 @@ def replay(
     befores = (first.commit, *tree.commits)
     standing = [_Standing(p, b, a) for p, b, a in zip(patches, befores, tree.commits, strict=False)]
     for old, new in pairwise(releases):
-        ends = Releases(repo, old.commit, new.commit, new.epoch, new.version)
+        ends = Ends(repo, old.commit, new.commit, new.epoch, new.version)
         merge = cherry_pick.merger(repo, new.commit, environ)
         parent, kept = new.commit, []
         for stands in standing:
@@ -201,7 +201,7 @@ def judge(repo: Repo, commit: str, expected: Sequence[Expect]) -> str:
     return "" if not problems or "" in problems else "; ".join(problems)
 
 
-def _proposed(ends: Releases, carried: Carried, patch: Patch, parent: str, rows: Sequence[Expect]) -> str | None:
+def _proposed(ends: Ends, carried: Carried, patch: Patch, parent: str, rows: Sequence[Expect]) -> str | None:
     if carried.outcome is not Outcome.CONFLICT or not rows:
         return None
     proposed = {file.path: file.proposal or file.text for file in carried.files}

@@ -16,7 +16,7 @@ from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import Deleted, File, Method
 from webui_fork.rebase import api_breaks
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
@@ -57,7 +57,7 @@ def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
     return Merger(environ, repo.read_file(release, "pyproject.toml"))
 
 
-def carry_patch(ends: Releases, patch: Patch, before: str, after: str, parent: str, merge: Merger) -> Carried:
+def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, merge: Merger) -> Carried:
     """Carry one patch.
 
     Args:
@@ -113,7 +113,7 @@ def _hunks(patch: Patch) -> list[tuple[str, list[str]]]:
     return [(file.path, [str(line) for line in hunk]) for file in patch.files for hunk in file]
 
 
-def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
+def _carry_file(ends: Ends, path: str, before: str, after: str, parent: str, merge: Merger) -> File:
     base, ours, theirs = (ends.repo.read_file(commit, path) for commit in (before, after, parent))
     if theirs is None and ours is None:
         return File(path, Method.NONE, Deleted.DELETED)
@@ -136,7 +136,7 @@ def _carry_file(ends: Releases, path: str, before: str, after: str, parent: str,
 
 
 def commit_files(
-    ends: Releases, parent: str, patch: Patch, contents: Mapping[str, str | None], modes: Mapping[str, str]
+    ends: Ends, parent: str, patch: Patch, contents: Mapping[str, str | None], modes: Mapping[str, str]
 ) -> str:
     """Commit files on a parent with a patch's author, date and message; return the commit.
 
@@ -173,7 +173,7 @@ def dropped(patch: Patch, why: str) -> Carried:
     return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, (), why)
 
 
-def by_hand(ends: Releases, patch: Patch, data: bytes, parent: str) -> Carried:
+def by_hand(ends: Ends, patch: Patch, data: bytes, parent: str) -> Carried:
     """Put what a person made of a patch on what was carried before it.
 
     Raises:

@@ -21,7 +21,7 @@ from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import Deleted, File
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
-from webui_fork.rebase.releases import Release, Releases
+from webui_fork.rebase.releases import Ends, Release
 from webui_fork.series import apply, worktree
 from webui_fork.series import patch as series_patch
 from webui_fork.series.patch import Patch
@@ -81,7 +81,7 @@ def remembered(settings: Settings, name: str) -> Path:
 def cause(repo: Repo, between: Sequence[Release], patch: Patch, before: str, after: str, merge: Merger) -> Cause | None:
     """Find the first release in between to which the patch alone can't be carried, and what it changed there."""
     for old, new in pairwise(between):
-        ends = Releases(repo, between[0].commit, new.commit, new.epoch, new.version)
+        ends = Ends(repo, between[0].commit, new.commit, new.epoch, new.version)
         row = cherry_pick.carry_patch(ends, patch, before, after, new.commit, merge)
         paths = [file.path for file in row.files if file.text is None] or patch.paths
         diff = "\n".join(_regions(repo, old, new, paths, before, after))

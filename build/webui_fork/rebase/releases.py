@@ -1,4 +1,4 @@
-"""Releases of upstream, as a rebase and the backtest see them."""
+"""Ends of upstream, as a rebase and the backtest see them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Releases:
+class Ends:
     """The two ends of a rebase: release commits, and epoch and version of the new one."""
 
     repo: Repo

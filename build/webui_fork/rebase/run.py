@@ -24,7 +24,7 @@ from webui_fork.rebase import conflict as rebase_conflict
 from webui_fork.rebase import report as rebase_report
 from webui_fork.rebase import state as rebase_state
 from webui_fork.rebase.cherry_pick import Carried, Outcome
-from webui_fork.rebase.releases import Release, Releases
+from webui_fork.rebase.releases import Ends, Release
 from webui_fork.rebase.report import PatchRow, RebaseReport
 from webui_fork.rebase.state import State
 from webui_fork.series import apply
@@ -41,7 +41,7 @@ class Job:
     state: State
     old: Lock
     new: Lock
-    ends: Releases
+    ends: Ends
     patches: tuple[Patch, ...]
     tree: apply.PatchedTree
 
@@ -173,7 +173,7 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
     repo = git.repository(settings)
     with ui.step("series"):
         tree = apply.apply(repo, first, patches, old.epoch)
-    return Job(state, old, new, Releases(repo, first, last, new.epoch, new.version), patches, tree)
+    return Job(state, old, new, Ends(repo, first, last, new.epoch, new.version), patches, tree)
 
 
 def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:

@@ -16,7 +16,7 @@ from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
-from webui_fork.core.git import checkout
+from webui_fork.core.git import checkout_state
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import layer_cache, python
@@ -29,7 +29,7 @@ from webui_fork.trust.provenance import Input
 if TYPE_CHECKING:
     from webui_fork.image.inputs import Inputs
     from webui_fork.image.pipeline import Built
-    from webui_fork.image.variants import Made
+    from webui_fork.image.variants import VariantImage
 
 _RELEASES = {"bookworm": "12", "trixie": "13"}
 
@@ -56,7 +56,7 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     )
 
 
-def of_variant(settings: Settings, variant_image: Made) -> Statements:
+def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
     """Write the provenance of a variant: its base, by digest, stands for all that is in it, so there is no SBOM."""
     request, base = variant_image.request, variant_image.request.base
     base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
@@ -110,7 +110,7 @@ def facts(
     parameters: tuple[tuple[str, str], ...] = (),
 ) -> provenance.Facts:
     """Gather what a provenance says: ``others`` are the inputs beside release and series."""
-    commit, dirty = checkout(settings)
+    commit, dirty = checkout_state(settings)
     home = spec.home
     return provenance.Facts(
         lock=release,

@@ -59,7 +59,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     assert sealed.statements.sbom is not None
     write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
     write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
-    commit, dirty = git.checkout(settings)
+    commit, dirty = git.checkout_state(settings)
     values = BuildRecord(
         schema=SCHEMA,
         tag=inputs.tag,

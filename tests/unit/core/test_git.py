@@ -20,10 +20,10 @@ WHO = {
 
 
 def test_a_clone_that_git_can_not_read_is_not_taken_for_clean(private_settings: Settings) -> None:
-    assert git.checkout(private_settings) == ("", False)
+    assert git.checkout_state(private_settings) == ("", False)
     (private_settings.root / ".git").mkdir()
     with pytest.raises(ToolError, match="can't tell"):
-        git.checkout(private_settings)
+        git.checkout_state(private_settings)
 
 
 def test_what_git_says_is_the_reason(tmp_path: Path) -> None:
@@ -80,4 +80,4 @@ def test_a_rebase_starts_from_a_clean_commit(private_settings: Settings) -> None
     with pytest.raises(UsageError, match="not committed"):
         git.require_clean(private_settings)
     (private_settings.root / "new").unlink()
-    assert git.checkout(private_settings) == (git.require_clean(private_settings), False)
+    assert git.checkout_state(private_settings) == (git.require_clean(private_settings), False)

@@ -12,7 +12,7 @@ from webui_fork.core.git import Repo
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import release
@@ -47,7 +47,7 @@ class World:
         files = {path: data for path, data in {**FILES, **new}.items() if data is not None}
         members = [archive.Member(path, data) for path, data in sorted(files.items())]
         self.new = release._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
-        self.ends = Releases(self.repo, self.old, self.new, EPOCH, version)
+        self.ends = Ends(self.repo, self.old, self.new, EPOCH, version)
 
     def carry(self, changes: dict[str, bytes | None]) -> Carried:
         data, commit = make_patch(self.repo, self.old, changes)
@@ -252,7 +252,7 @@ def test_a_key_that_both_add_to_a_dictionary(tmp_path: Path) -> None:
 
     members = [archive.Member(path, data) for path, data in sorted({**files, CODE: theirs}.items())]
     new = release._import(repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
-    world.repo, world.old, world.new, world.ends = repo, old, new, Releases(repo, old, new, EPOCH, "1.3.0")
+    world.repo, world.old, world.new, world.ends = repo, old, new, Ends(repo, old, new, EPOCH, "1.3.0")
     carried = world.carry({CODE: keys.replace("    'b'", "    't': 3,\n    'b'").encode()})
     assert carried.outcome is Outcome.CONFLICT
     assert "'t'" in carried.why

@@ -13,7 +13,7 @@ from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import Settings
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import cherry_pick, conflict
-from webui_fork.rebase.releases import Releases
+from webui_fork.rebase.releases import Ends
 from webui_fork.series import patch
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive, release
@@ -35,7 +35,7 @@ class Case:
         self.new = release._import(self.repo, members, "refs/releases/1.3.0/x", "x\n", EPOCH)
         data, commit = make_patch(self.repo, old, {CODE: b"x = 2\n", GONE: None, HIDDEN: b"z = 1\n"})
         self.patch: Patch = patch.parse("do-a-thing.patch", data)
-        ends = Releases(self.repo, old, self.new, EPOCH, "1.3.0")
+        ends = Ends(self.repo, old, self.new, EPOCH, "1.3.0")
         carried = cherry_pick.carry_patch(ends, self.patch, old, commit, self.new, Merger({"PATH": os.environ["PATH"]}))
         self.conflict = conflict.Conflict(self.patch, carried, old, commit, self.new, None, None)
         self.words = conflict.lay_out(settings, self.repo, self.conflict)
