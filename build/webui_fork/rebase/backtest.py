@@ -10,7 +10,7 @@ import ast
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -133,9 +133,6 @@ class _Standing:
     patch: Patch
     before: str
     after: str
-
-
-Judge = Callable[[Patch, str], str]
 
 
 def replay(
