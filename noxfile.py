@@ -164,9 +164,18 @@ def unit(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test: unit, then integration with real servers, then the proofs of the patches."""
+    """Run every test: unit, integration with real servers, the patches' proofs (-- -m "not vllm", -n 0)."""
     _install(session, "dev")
-    session.run("pytest", *session.posargs, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+    argv = ["pytest", "-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder", *session.posargs]
+    session.run(*argv, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+
+
+@nox.session
+def check(session: nox.Session) -> None:
+    """Run the unit tests of a room in seconds (-- merge)."""
+    _install(session, "dev")
+    rooms = session.posargs[:1] or session.error("Which room? As in: nox -s check -- merge")
+    session.run("pytest", "-q", f"tests/unit/{rooms[0]}", *session.posargs[1:], env=_env(session))
 
 
 @nox.session

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from git import Repo
+from xdist.scheduler import LoadScopeScheduling
 
+import drift
+import shared
 from helpers import Server, Talk
+from shared import Shared, needs
 from webui_fork.core import settings as settings_module
+from webui_fork.core.errors import ForkError
+from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import tested
 
@@ -57,8 +64,99 @@ def server() -> Iterator[Server]:
 
 
 BUILT = pytest.StashKey[tuple[str, str]]()
-
 CHOSEN = pytest.StashKey[bool]()
+SHARED = pytest.StashKey[Shared]()
+
+
+def _is_proof(config: pytest.Config) -> bool:
+    """Tell a proof that is run by a test, or by hand: its results are not the run's."""
+    return config.getoption("tree", None) is not None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        os.environ[shared.RUN] = config.workerinput["run"]
+    elif not _is_proof(config):
+        config.stash[SHARED] = Shared(settings_module.load())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if run := config.stash.get(SHARED, None):
+        run.close()
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Two workers a core: tests wait for servers more than they compute."""
+    return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["run"] = str(shared.folder())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by what it needs, and have long ones begin first."""
+    if _is_proof(config):
+        return
+    for item in items:
+        for need in needs(getattr(item, "fixturenames", ())) or {"host"}:
+            item.add_marker(need)
+    items.sort(key=lambda item: -_argument(item, "minutes", 0))
+
+
+def _argument(item: pytest.Item, marker: str, default: Any) -> Any:
+    existing = item.get_closest_marker(marker)
+    return existing.args[0] if existing else default
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what a test is kept on one worker with: its file, but where the file says otherwise."""
+    alone = item.nodeid if item.get_closest_marker("alone") else item.path.stem
+    return str(_argument(item, "group", alone))
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist tells the controller
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have what the chosen tests need ready, or say once what is missing."""
+    config = session.config
+    if _is_proof(config) or config.option.collectonly:
+        return
+    marks = sorted({mark.name for item in session.items for mark in item.iter_markers()})
+    if hasattr(config, "workerinput"):
+        chosen = {"marks": marks, "groups": {item.nodeid: _group(item) for item in session.items}}
+        write_atomic(shared.folder() / "chosen.json", json.dumps(chosen))
+    elif not config.option.dist or config.option.dist == "no":
+        _prepare(config, marks)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    _prepare(node.config, json.loads((shared.folder() / "chosen.json").read_text())["marks"])
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Sends the tests of a group to one worker. (--dist loadgroup does not work with pytest 9.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._groups[nodeid]
+
+    @functools.cached_property
+    def _groups(self) -> dict[str, str]:
+        groups: dict[str, str] = json.loads((shared.folder() / "chosen.json").read_text())["groups"]
+        return groups
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups:
+    return Groups(config, log)
+
+
+def _prepare(config: pytest.Config, wanted: Iterable[str]) -> None:
+    try:
+        config.stash[SHARED].prepare(wanted)
+    except ForkError as error:
+        pytest.exit(f"{error}\nWithout it: `nox -s tests -- -m host`, or another choice of markers.", returncode=3)
 
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
@@ -67,26 +165,43 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
         items[0].config.stash[CHOSEN] = True
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker of pytest-xdist learned."""
+    learned = getattr(node, "workeroutput", {})
+    if built := learned.get("built"):
+        node.config.stash[BUILT] = (built[0], built[1])
+    if learned.get("chosen"):
+        node.config.stash[CHOSEN] = True
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Record the image that passed a whole run, for `nox -s publish`; any failure takes the record back."""
     config = session.config
-    if config.getoption("image", None):  # a proof, run by another run
+    if _is_proof(config):
         return
-    own = settings_module.load()
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.stash.get(CHOSEN, False)
+    built, chosen = config.stash.get(BUILT, None), config.stash.get(CHOSEN, False)
+    if hasattr(config, "workeroutput"):
+        config.workeroutput |= {"built": built, "chosen": chosen}
+        return
+    run = config.stash[SHARED]
+    own = run.settings
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
     ignored = any(config.getoption(name) for name in ("ignore", "ignore_glob", "collectonly"))
     if exitstatus:
         tested.forget(own)
-    elif whole and not ignored and (built := config.stash.get(BUILT, None)):
+    elif whole and not ignored and built:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         passed = len(reporter.stats.get("passed", ())) if reporter else 0
-        tested.write(own, tested.Proven(*built, passed))
+        tested.write(own, tested.PassedImage(*built, passed, drift.rows(run.folder)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Keep the results: out/tests.json for programs, out/tests.md for people."""
-    if config.getoption("image", None):  # a proof, run by another run
+    if _is_proof(config):
         return
+    for line in drift.rows(shared.folder()):
+        terminalreporter.write_line(f"DRIFT: not the locked package, which the mirror no longer has: {line}")
     rows: dict[str, Counter[str]] = {}
     for outcome in ("passed", "failed", "error", "skipped", ""):  # "": setting up and taking down
         for report in terminalreporter.stats.get(outcome, ()):

@@ -35,7 +35,7 @@ from webui_fork.oci import engine, model, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.registry import Registry
 from webui_fork.publish import tested
-from webui_fork.publish.tested import Proven
+from webui_fork.publish.tested import PassedImage
 from webui_fork.series import apply
 from webui_fork.sources import programs
 
@@ -69,7 +69,7 @@ def checkout(real: Settings, built: pipeline.Built, host: str, folder: Path) -> 
     run(user, "lock", "--bases")
     user.commit()
     (user.root / "out").mkdir(exist_ok=True)
-    tested.write(Settings(user.root, user.cache, user.root, False), Proven("", built.tree.head, 1))
+    tested.write(Settings(user.root, user.cache, user.root, False), PassedImage("", built.tree.head, 1))
     run(user, "build", "--image", "upstream")
     return user
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from docker import DockerClient
 from docker.models.containers import Container
 from playwright.sync_api import Page, sync_playwright
 
+import drift
+import processes
+import shared
 import throwaway
 import tools
 from conftest import BUILT
@@ -24,7 +28,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone
-from webui_fork.oci import engine
+from webui_fork.oci import engine, unpack
 from webui_fork.oci.engine import Engine
 from webui_fork.sources import programs
 
@@ -38,6 +42,9 @@ QUIET += ["--disable-background-networking", "--disable-component-update", "--di
 
 @pytest.fixture(scope="session")
 def real() -> Settings:
+    """The settings of whoever runs the tests; the checkout is one whose packages can be had today."""
+    if drift.rows(shared.folder()):
+        os.environ["WEBUI_FORK_ROOT"] = str(shared.folder() / "checkout")  # for the commands that tests type, too
     return settings.load()
 
 
@@ -65,8 +72,20 @@ def built(real: Settings, inputs: image_inputs.Inputs, request: pytest.FixtureRe
 
 
 @pytest.fixture(scope="session")
+def forks(real: Settings, inputs: image_inputs.Inputs) -> str:
+    """A server from which the Open WebUI of any tree is forked: processes of this run start by it."""
+
+    def start() -> str:
+        built = pipeline.build(real, replace(inputs, patches=()), Terminal(), locked=True)
+        tree = unpack.tree(built.image, real.cache, shared.folder() / "tree")
+        return processes.serve_forks(tree, shared.folder())
+
+    return shared.once("forks", start)
+
+
+@pytest.fixture(scope="session")
 def docker_engine(real: Settings) -> Iterator[Engine]:
-    with engine.connect(real, Terminal()) as running:
+    with engine.connect(shared.seeing(real), Terminal()) as running:
         yield running
 
 
@@ -76,21 +95,21 @@ def client(docker_engine: Engine) -> DockerClient:
 
 
 @pytest.fixture(scope="session")
-def image_with(real: Settings, inputs: image_inputs.Inputs, client: DockerClient) -> Iterator[Callable[[int], str]]:
+def image_with(real: Settings, inputs: image_inputs.Inputs, client: DockerClient) -> Callable[[int], str]:
     """Load the image with the first N patches of the series into the engine; returns its name."""
-    loaded: dict[int, str] = {}
 
     def load(count: int) -> str:
-        if count not in loaded:
-            some = replace(inputs, patches=inputs.patches[:count])
-            made = pipeline.build(real, some, Terminal(), locked=True)
-            loaded[count] = f"webui-fork-test:{some.tag}-{count}-patches"
-            engine.load(client, made.image, real.cache, loaded[count])
-        return loaded[count]
+        some = replace(inputs, patches=inputs.patches[:count])
 
-    yield load
-    for name in loaded.values():
-        client.images.remove(name, force=True)
+        def build() -> str:
+            image = pipeline.build(real, some, Terminal(), locked=True).image
+            name = shared.image_name(f"{some.tag}-{count}-patches")
+            engine.load(client, image, real.cache, name)
+            return name
+
+        return shared.once(f"image-{count}", build)
+
+    return load
 
 
 @pytest.fixture(scope="session")
@@ -106,16 +125,34 @@ def stock(image_with: Callable[[int], str]) -> str:
 
 
 @pytest.fixture(scope="session")
-def vllm_image(real: Settings, client: DockerClient) -> Iterator[str]:
+def vllm_image(real: Settings, client: DockerClient) -> str:
     """VLLM_IMAGE, or the one that is built of images/vllm-cpu/."""
     if named := os.environ.get("VLLM_IMAGE"):
-        yield named
-        return
-    made = standalone.build(real, "vllm-cpu", Terminal(), locked=True)
-    name = f"webui-fork-test:vllm-{made.tag}"
-    engine.load(client, made.image, real.cache, name)
-    yield name
-    client.images.remove(name, force=True)
+        return named
+
+    def build() -> str:
+        variant = standalone.build(real, "vllm-cpu", Terminal(), locked=True)
+        name = shared.image_name(f"vllm-{variant.tag}")
+        engine.load(client, variant.image, real.cache, name)
+        return name
+
+    return shared.once("vllm-image", build)
+
+
+VLLM_OPTIONS: dict[str, Any] = {"shm_size": "256m"}
+
+
+@pytest.fixture(scope="session")
+def vllm(client: DockerClient, vllm_image: str) -> Container:
+    """A vLLM for the whole run: no test may stop it."""
+
+    def start() -> str:
+        running = client.containers.create(vllm_image, labels=shared.labels(), **VLLM_OPTIONS)
+        running.start()
+        throwaway.wait_healthy(running, LOADING)
+        return str(running.id)
+
+    return client.containers.get(shared.once("vllm", start))
 
 
 @dataclass(frozen=True)
@@ -128,16 +165,20 @@ class Street:
     faults: Container
 
 
-@pytest.fixture(scope="session")
-def street(client: DockerClient, vllm_image: str, patched: str) -> Iterator[Street]:
+@contextmanager
+def beside(client: DockerClient, vllm: Container, image: str) -> Iterator[Street]:
+    """Have a network with this vLLM, and a provider of the network's own, from an image with python3."""
     with throwaway.network(client) as network:
-        aliases = {network: client.api.create_endpoint_config(aliases=["vllm"])}
-        options: dict[str, Any] = {"network": network, "networking_config": aliases, "shm_size": "256m"}
-        with (
-            throwaway.container(client, vllm_image, healthy=LOADING, **options) as vllm,
-            provider(client, patched, network) as faults,
-        ):
-            yield Street(network, vllm, served_model(client, patched, network), faults)
+        client.networks.get(network).connect(vllm, aliases=["vllm"])
+        with provider(client, image, network) as faults:
+            yield Street(network, vllm, served_model(client, image, network), faults)
+        client.networks.get(network).disconnect(vllm, force=True)
+
+
+@pytest.fixture(scope="session")
+def street(client: DockerClient, vllm: Container, patched: str) -> Iterator[Street]:
+    with beside(client, vllm, patched) as running:
+        yield running
 
 
 def served_model(client: DockerClient, image: str, network: str) -> str:

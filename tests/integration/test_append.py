@@ -30,7 +30,7 @@ from webui_fork.oci import layout, model, transfer
 from webui_fork.oci.model import Layer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
-from webui_fork.publish.tested import Proven
+from webui_fork.publish.tested import PassedImage
 
 ONE, TWO = b"one\n", b"two\n"
 WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
@@ -210,7 +210,7 @@ def user(
     new_user.commit()
     (new_user.root / "out").mkdir(exist_ok=True)
     own = Settings(new_user.root, new_user.cache, new_user.root, False)
-    tested.write(own, Proven("sha256:" + "0" * 64, built.tree.head, 1))
+    tested.write(own, PassedImage("sha256:" + "0" * 64, built.tree.head, 1))
     return new_user
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from playwright.sync_api import Page
 
 from browsing import said, say
@@ -11,6 +12,8 @@ from containers import Site
 from integration.conftest import VLLM
 from sites import fault
 from webui_fork.core.settings import CHECKOUT
+
+pytestmark = [pytest.mark.group("test_models"), pytest.mark.minutes(2)]  # the site is theirs
 
 
 def test_the_model_is_picked_and_answers_while_another_provider_hangs(page: Page, admin: Site) -> None:

@@ -22,6 +22,8 @@ from webui_fork.oci import layout
 
 DIGEST = re.compile(r"^digest\s+(sha256:[0-9a-f]{64})$", re.MULTILINE)
 
+pytestmark = pytest.mark.minutes(3)
+
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:

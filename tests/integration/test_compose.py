@@ -26,6 +26,8 @@ from webui_fork.oci.engine import Engine
 
 UP = 300.0  # seconds
 
+pytestmark = pytest.mark.minutes(2)
+
 
 @dataclass(frozen=True)
 class Deployed:

@@ -40,6 +40,8 @@ ASSETS = CHECKOUT / "tests/assets"
 BROKEN = "class Pipe:\n    name = '\\ud83d'\n    def pipes(self):\n        return [{'id': 'a', 'name': 'A'}]\n"
 Look = Callable[..., tuple[Finding, ...]]
 
+pytestmark = [pytest.mark.alone, pytest.mark.minutes(2)]
+
 
 @pytest.fixture(scope="module")
 def seeing(real: Settings, docker_engine: Engine) -> Settings:
@@ -53,7 +55,10 @@ def blind(real: Settings) -> Settings:
     return replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
 
 
-@pytest.fixture(scope="module", params=["stock", "patched"])
+SITES = [pytest.param(name, marks=pytest.mark.group(f"doctor-{name}")) for name in ("stock", "patched")]
+
+
+@pytest.fixture(scope="module", params=SITES)
 def site(request: pytest.FixtureRequest, client: DockerClient, street: Street) -> Iterator[Site]:
     """A site without accounts beside the vLLM; of the stock image, and of ours."""
     with webui(client, request.getfixturevalue(request.param), street.network) as running:
@@ -258,8 +263,7 @@ def slow_names(client: DockerClient, image: str, network: str, target: str) -> I
 
 
 def test_a_name_that_resolves_slowly(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
-    street.vllm.reload()
-    target = address(street.vllm)
+    target = address(street.vllm, street.network)
     with (
         slow_names(client, stock, street.network, target) as server,
         webui(client, stock, street.network, dns=[server]) as site,
@@ -349,7 +353,7 @@ def test_the_vllm_itself(
     client: DockerClient, stock_site: Site, seeing: Settings, vllm_image: str, server: Server, street: Street
 ) -> None:
     stock_site.connect([VLLM])
-    url = f"http://{address(street.vllm)}:8000"
+    url = f"http://{address(street.vllm, street.network)}:8000"
     assert diagnose(seeing, stock_site, vllm=url) == ()
     finding_of(diagnose(seeing, stock_site, vllm="http://127.0.0.1:9"), "vllm-unreachable")
     server.answer = lambda handler: reply(handler, 200, b"<html></html>", Content_Type="text/html")

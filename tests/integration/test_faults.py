@@ -19,6 +19,8 @@ from webui_fork.core.settings import CHECKOUT
 
 STOCK_FAILS = set((Path(__file__).parents[1] / "assets/stock-fails.txt").read_text().split())
 
+pytestmark = pytest.mark.minutes(4)
+
 
 @pytest.fixture(scope="module")
 def outcomes(client: DockerClient, stock: str, patched: str, street: Street) -> dict[tuple[str, str], Outcome]:

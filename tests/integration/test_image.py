@@ -13,6 +13,8 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
+import drift
+import shared
 import throwaway
 from containers import START, url_of, wait_for
 from webui_fork.core import git
@@ -178,5 +180,5 @@ def test_deploy_names_this_image_until_one_is_published(inputs: image_inputs.Inp
     """The placeholder's digest is the one that this checkout builds, at its own tag."""
     text = (CHECKOUT / "deploy/.env.example").read_text()
     (found,) = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE) or [("", "")]
-    if found[1] == inputs.tag:
+    if found[1] == inputs.tag and not drift.rows(shared.folder()):  # of other packages nobody published an image
         assert found[0] == built.image.digest

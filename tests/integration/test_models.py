@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from docker import DockerClient
 
+import throwaway
 from containers import Site, address, webui
 from hosted import gateway, tinyproxy
-from integration.conftest import OTHER, VLLM, Street
+from integration.conftest import LOADING, OTHER, VLLM, VLLM_OPTIONS, Street, beside
 from sites import Connection, fault
 from webui_fork.core.settings import Settings
 
 LISTS = {"/api/models": "data", "/api/v1/models": "data", "/openai/models": "data", "/api/models/base": "data"}
+
+pytestmark = pytest.mark.minutes(2)
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +92,17 @@ class TestUsers:
 class TestOutages:
     """When vLLM is away for a moment, its models stay, marked."""
 
-    def test_paused_killed_loading_and_back(self, ours: Site, street: Street) -> None:
+    def test_paused_killed_loading_and_back(self, client: DockerClient, patched: str, vllm_image: str) -> None:
+        """A vLLM of its own: others use the run's meanwhile."""
+        with (
+            throwaway.container(client, vllm_image, healthy=LOADING, **VLLM_OPTIONS) as vllm,
+            beside(client, vllm, patched) as street,
+            webui(client, patched, street.network) as site,
+        ):
+            site.connect([VLLM])
+            self._goes_and_comes(site, street)
+
+    def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})
         street.vllm.pause()  # SIGSTOP, through the freezer
         try:

@@ -28,11 +28,13 @@ from webui_fork.image import pipeline
 from webui_fork.oci import unpack
 
 BROKEN = "broke"
+
+pytestmark = pytest.mark.minutes(5)
 Results = dict[str, tuple[Any, Any]]
 
 
 @pytest.fixture(scope="module")
-def trees(real: Settings, inputs: image_inputs.Inputs) -> Iterator[dict[str, Path]]:
+def trees(real: Settings, inputs: image_inputs.Inputs, forks: str) -> Iterator[dict[str, Path]]:
     with temp_folder(real.cache / "trees", "no-harm-") as work:
         folders = {}
         for name, patches in (("stock", ()), ("ours", inputs.patches)):

@@ -29,9 +29,11 @@ _, PATCHES = apply.read_series(CHECKOUT / "patches")
 NEEDED = {name for patch in PATCHES for name in patch.field("Stands-On").replace(",", " ").split()}
 Tree = Callable[[tuple[Patch, ...]], Path]
 
+pytestmark = [pytest.mark.alone, pytest.mark.minutes(3)]
+
 
 @pytest.fixture(scope="module")
-def tree(real: Settings, inputs: image_inputs.Inputs) -> Iterator[Tree]:
+def tree(real: Settings, inputs: image_inputs.Inputs, forks: str) -> Iterator[Tree]:
     """Lay out the release with some patches."""
     with temp_folder(real.cache / "trees", "proofs-") as work:
 

@@ -25,6 +25,8 @@ PINNED = upstream_lock.read(CHECKOUT / "upstream.lock").version
 BEFORE = "0.12.3"
 OLD = CHECKOUT / "tests/assets/ours/0.11.4"
 
+pytestmark = [pytest.mark.alone, pytest.mark.minutes(1)]
+
 
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:

@@ -17,6 +17,7 @@ from docker import DockerClient
 from playwright.sync_api import Page
 
 import scaled
+import shared
 from browsing import said, say
 from containers import Site
 from integration.conftest import Street
@@ -31,15 +32,16 @@ from webui_fork.oci import engine
 
 TABLES = ("user", "auth", "chat", "function", "config", "model", "file", "access_grant")
 
+pytestmark = pytest.mark.minutes(6)
+
 
 @pytest.fixture(scope="module")
-def backing(real: Settings, client: DockerClient) -> Iterator[str]:
+def backing(real: Settings, client: DockerClient) -> str:
     """The image with PostgreSQL, Redis and nginx, built of images/backing/."""
-    made = standalone.build(real, "backing", Terminal(), locked=True)
-    name = f"webui-fork-test:backing-{made.tag}"
-    engine.load(client, made.image, real.cache, name)
-    yield name
-    client.images.remove(name, force=True)
+    variant = standalone.build(real, "backing", Terminal(), locked=True)
+    name = shared.image_name(f"backing-{variant.tag}")
+    engine.load(client, variant.image, real.cache, name)
+    return name
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +129,7 @@ class Poller:
                 self.lists[type(error).__name__] += 1
 
     def _chat(self) -> None:
-        while not self._end.wait(0.2):
+        while not self._end.wait(0.5):
             try:
                 list(tokens(self.site, "tiny"))  # to the stream's own end
                 self.chats["good"] += 1

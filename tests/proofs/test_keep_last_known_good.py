@@ -6,7 +6,6 @@ import json
 import stat
 import time
 import zlib
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 
 import processes
 from processes import Provider, Site
+from seconds import fresh, thrice, until
 
 INSIDE = Path(__file__).parents[1] / "assets/known_connections.py"
 SLOTS = ["openai", "ollama"]
@@ -27,19 +27,12 @@ def connect(webui: Site, slot: str, *urls: Any, **options: Any) -> None:
     webui.connect(*([urls] if slot == "openai" else [(), urls]), **options)
 
 
-def until(look: Callable[[], bool], seconds: float = 5) -> None:
-    """Wait for something that must come."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 @pytest.mark.parametrize("slot", SLOTS)
+@thrice
 def test_a_silent_connection_costs_a_list_a_moment_and_later_ones_nothing(
     webui: Site, provider: Provider, slot: str
 ) -> None:
-    healthy, silent = (provider.good, {"prefix_id": "good"}), provider.fault("silent", slot)
+    healthy, silent = (provider.good, {"prefix_id": "good"}), provider.script(fresh("silent"), slot, wait=600)
     webui.connect([healthy, silent] if slot == "openai" else [healthy], [silent] if slot == "ollama" else [])
     listing = webui.models()
     assert "good.beside" in listing.ids
@@ -47,14 +40,16 @@ def test_a_silent_connection_costs_a_list_a_moment_and_later_ones_nothing(
     assert webui.models().seconds < 0.7  # it is still silent, and nobody waits again
 
 
+@thrice
 def test_a_slow_connection_is_in_the_first_list_and_never_stale(webui: Site, provider: Provider) -> None:
-    webui.connect([provider.script("slow12", wait=1.2)])
+    name = fresh("slow12")
+    webui.connect([provider.script(name, wait=1.2)])
     for bounds in ((1.1, 1.9), (0.7, 1.1), (0.7, 1.1)):
         listing = webui.models()
         assert not listing.stale()
         assert bounds[0] < listing.seconds < bounds[1]
         time.sleep(0.6)
-    assert "slow12" not in "".join(line for line in webui.log().splitlines() if "fails:" in line)
+    assert name not in "".join(line for line in webui.log().splitlines() if "fails:" in line)
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -65,10 +60,12 @@ def test_a_late_answer_is_used_by_the_next_list(webui: Site, provider: Provider,
     assert not webui.models().stale()
 
 
+@thrice
 def test_one_that_is_suddenly_silent_is_stale_at_once_and_fresh_when_back(webui: Site, provider: Provider) -> None:
-    webui.connect([provider.script("freezes", headers={})])
+    name = fresh("freezes")
+    webui.connect([provider.script(name, headers={})])
     assert not webui.models().stale()
-    provider.script("freezes", wait=4)
+    provider.script(name, wait=4)
     before = time.time()
     listing = webui.models()
     assert listing.stale()
@@ -77,10 +74,10 @@ def test_one_that_is_suddenly_silent_is_stale_at_once_and_fresh_when_back(webui:
     assert isinstance(since, int)
     assert before - 2 < since < time.time() + 1
     assert webui.models().stale()
-    provider.script("freezes", headers={})
+    provider.script(name, headers={})
     until(lambda: not webui.models().stale(), 8)
     log = webui.log()
-    assert log.count("(" + provider.fault("freezes") + ") fails: no answer within 0.8 s") == 1
+    assert log.count("(" + provider.fault(name) + ") fails: no answer within 0.8 s") == 1
 
 
 @pytest.mark.parametrize("slot", SLOTS)
@@ -268,6 +265,7 @@ def test_models_stay_over_a_restart_where_nobody_else_can_look(tree: Path, provi
         assert not site.models().ids  # a file's name is the secret's
 
 
+@thrice
 def test_what_can_be_set_and_switched_off(tree: Path, provider: Provider) -> None:
     env = {"MODEL_LIST_STALE_TTL": "2", "MODEL_LIST_DEADLINE": "0.3", "MODEL_LIST_FIRST_DEADLINE": "0.6"}
     with processes.site(tree, openai=[provider.script("ttl")], env=env) as site:
@@ -343,6 +341,7 @@ def test_a_chat_past_the_list_waits_too(webui: Site, provider: Provider, slot: s
     assert webui.call("POST", door, json=form).status_code == 200
 
 
+@thrice
 def test_the_list_is_made_anew_when_a_late_answer_comes(tree: Path, provider: Provider) -> None:
     with processes.webui(tree, env={"MODELS_CACHE_TTL": "300"}) as site:
         for cached in (False, True):

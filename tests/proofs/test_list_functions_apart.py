@@ -10,6 +10,7 @@ import pytest
 
 import processes
 from processes import Provider, Site
+from seconds import fresh, thrice
 
 PIPES = "class Pipe:\n    def pipes(self):\n        {}\n"
 ASYNC = "import asyncio\nclass Pipe:\n    async def pipes(self):\n        {}\n"
@@ -72,9 +73,10 @@ def test_what_a_manifold_adds(webui: Site) -> None:
 
 
 @pytest.mark.parametrize("body", ["import time; time.sleep(3)", "await asyncio.sleep(3)"], ids=["sync", "async"])
+@thrice
 def test_slow_functions_are_asked_at_once_and_show_up_when_they_have_answered(webui: Site, body: str) -> None:
     kind = ASYNC if "await" in body else PIPES
-    name = "slow_async" if "await" in body else "slow_sync"
+    name = fresh("slow").replace("-", "_")
     for number in range(3):
         webui.function(f"{name}{number}", kind.format(f"{body}; return [{{'id': 'late', 'name': 'Late'}}]"))
     listing = webui.models()
@@ -115,8 +117,10 @@ def test_two_functions_do_not_share_an_answer(webui: Site) -> None:
         ASYNC.format("raise asyncio.CancelledError"),
     ],
 )
+@thrice
 def test_a_function_that_exits_does_not_end_the_server(webui: Site, body: str) -> None:
-    webui.function("exits", body)
+    name = fresh("exits").replace("-", "_")
+    webui.function(name, body)
     for _ in range(2):
         listing = webui.models()
         assert listing.status == 200

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import processes
 from processes import Provider
+from seconds import thrice
 
 # what happens to a process whose name server swallows queries: the lookup blocks its thread
 SWALLOWS = """
@@ -22,6 +23,7 @@ socket.getaddrinfo = getaddrinfo
 """
 
 
+@thrice
 def test_dead_names_cost_only_themselves(tree: Path, provider: Provider, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SWALLOWS)
     dead = [f"http://dead{number}.example.com/v1" for number in range(40)]

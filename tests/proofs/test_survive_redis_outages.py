@@ -13,6 +13,7 @@ import outages
 import processes
 from outages import Line
 from processes import Provider, Site
+from seconds import thrice
 
 
 @contextmanager
@@ -26,6 +27,7 @@ def with_redis(tree: Path, provider: Provider, **env: str) -> Iterator[tuple[Sit
             yield site, running
 
 
+@thrice
 def test_the_list_and_chats_do_without_redis(tree: Path, provider: Provider) -> None:
     with with_redis(tree, provider) as (site, redis):
         site.connect([provider.script("chats")])
@@ -46,6 +48,7 @@ def test_the_list_and_chats_do_without_redis(tree: Path, provider: Provider) -> 
 
 
 @pytest.mark.parametrize("key", ["models:base"])
+@thrice
 def test_the_cached_list_is_not_waited_for_for_long(tree: Path, provider: Provider, key: str) -> None:
     with with_redis(tree, provider) as (site, redis):
         site.set_config("models.base_models_cache", "true")

@@ -23,6 +23,7 @@ from typing import Any
 
 import requests
 
+import forked
 from sites import Connections, Session, fault
 from webui_fork.core import process
 from webui_fork.oci import unpack
@@ -139,15 +140,30 @@ def _environment(tree: Path, data: Path, env: Mapping[str, str]) -> dict[str, st
     }
 
 
-def _launch(tree: Path, data: Path, env: Mapping[str, str], port: int, before: Path | None) -> subprocess.Popen[bytes]:
+def serve_forks(tree: Path, folder: Path) -> str:
+    """Have a server from which processes of any tree are forked until a folder is gone; return its address.
+
+    Args:
+        tree: what to learn from what there is to import.
+        folder: the run's.
+    """
     root = (tree / "root").resolve()
+    environment = {**_environment(tree, folder, {}), "PYTHONPATH": str(root / PACKAGES)}
+    return forked.start(unpack.python(root), environment, tree, folder)
+
+
+def _launch(tree: Path, data: Path, env: Mapping[str, str], port: int, before: Path | None) -> subprocess.Popen[bytes]:
     (data / "static").mkdir(parents=True, exist_ok=True)
-    argv = [*unpack.python(root), "-m", "uvicorn", "open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
     environment = _environment(tree, data, env)
-    if before:
-        environment["PYTHONPATH"] = f"{before}:{environment['PYTHONPATH']}"
-    with (data / "log").open("ab") as log:
-        child = subprocess.Popen(process.bound(argv), cwd=tree / "backend", env=environment, stdout=log, stderr=log)
+    words = ["open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    if forked.available() and not before and not forked.READ_EARLY & env.keys():
+        child = forked.launch(tree / "backend", environment, words, data / "log")
+    else:
+        if before:
+            environment["PYTHONPATH"] = f"{before}:{environment['PYTHONPATH']}"
+        argv = [*unpack.python((tree / "root").resolve()), "-m", "uvicorn", *words]
+        with (data / "log").open("ab") as log:
+            child = subprocess.Popen(process.bound(argv), cwd=tree / "backend", env=environment, stdout=log, stderr=log)
     deadline = time.monotonic() + START
     while time.monotonic() < deadline and child.poll() is None:
         try:

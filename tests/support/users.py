@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from webui_fork.core.settings import CHECKOUT, Settings
+from drift import copied
+from webui_fork.core import settings
+from webui_fork.core.settings import Settings
 
 
 def checkout(folder: Path) -> Path:
-    """Copy what git tracks (and what is new), as a clone in another folder would have it."""
-    listed = ["git", "-C", str(CHECKOUT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
-        if name and (CHECKOUT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, folder / name)
-    return folder
+    """Copy the checkout that the tests are of, as a clone in another folder would have it."""
+    return copied(settings.load().root, folder)
 
 
 class User:

@@ -1,38 +1,43 @@
-"""`out/proven.json`: which image passed every test. Written by the test run, read by `publish`."""
+"""`out/tested.json`: which image passed every test. Written by the test run, read by `publish`."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from webui_fork.core.errors import PublishError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 
-_REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/proven.json."
+_REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/tested.json."
 
 
 @dataclass(frozen=True, slots=True)
-class Proven:
-    """An image that passed: its digest, the patched tree's commit in it, and how many tests it passed."""
+class PassedImage:
+    """An image that passed: its digest, the patched tree's commit in it, and how many tests it passed.
+
+    ``drift`` has a line for each Debian package that was not the locked one: the mirror had forgotten it.
+    """
 
     digest: str
     head: str
     passed: int
+    drift: tuple[str, ...] = ()
 
 
 def _file(settings: Settings) -> Path:
-    return settings.out / "proven.json"
+    return settings.out / "tested.json"
 
 
-def write(settings: Settings, proven: Proven) -> None:
+def write(settings: Settings, record: PassedImage) -> None:
     """Record an image that passed every test.
 
     Raises:
         CacheError: it can't be written.
     """
-    write_atomic(_file(settings), json.dumps(asdict(proven), indent=1) + "\n")
+    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 def forget(settings: Settings) -> None:
@@ -40,37 +45,43 @@ def forget(settings: Settings) -> None:
     _file(settings).unlink(missing_ok=True)
 
 
-def read(settings: Settings) -> Proven:
+def read(settings: Settings) -> PassedImage:
     """Return the image that passed.
 
     Raises:
         PublishError: none did.
     """
     try:
-        return Proven(**json.loads(_file(settings).read_bytes()))
+        return msgspec.json.decode(_file(settings).read_bytes(), type=PassedImage)
     except FileNotFoundError:
         raise PublishError("No image has passed the tests.", remedy=_REMEDY) from None
-    except (ValueError, TypeError) as error:
+    except msgspec.DecodeError as error:
         raise PublishError(f"{_file(settings)} can't be read.", why=str(error), remedy=_REMEDY) from error
 
 
-def check(settings: Settings, *, digest: str = "", head: str = "") -> Proven:
+def check(settings: Settings, *, digest: str = "", head: str = "") -> PassedImage:
     """Check that this image, or one with this series, passed.
 
     Raises:
         PublishError: it did not.
     """
-    proven = read(settings)
-    if digest and proven.digest != digest:
+    record = read(settings)
+    if record.drift:
+        raise PublishError(
+            "The tests ran on other Debian packages than the locked ones: the mirror had forgotten some.",
+            why="\n".join(record.drift[:8]),
+            remedy="Run `nox -s lock`, review and commit, then build and test again.",
+        )
+    if digest and record.digest != digest:
         raise PublishError(
             "The image that would be published is not the one that passed the tests.",
-            why=f"Built: {digest}\nTested: {proven.digest}",
+            why=f"Built: {digest}\nTested: {record.digest}",
             remedy=_REMEDY,
         )
-    if head and proven.head != head:
+    if head and record.head != head:
         raise PublishError(
             "The series that would be published is not the one that passed the tests.",
-            why=f"This series makes the tree {head[:12]}, tested was {proven.head[:12]}.",
+            why=f"This series makes the tree {head[:12]}, tested was {record.head[:12]}.",
             remedy=_REMEDY,
         )
-    return proven
+    return record

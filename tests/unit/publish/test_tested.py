@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import tested
-from webui_fork.publish.tested import Proven
+from webui_fork.publish.tested import PassedImage
 
-IT = Proven("sha256:" + "a" * 64, "b" * 40, 12)
+IT = PassedImage("sha256:" + "a" * 64, "b" * 40, 12)
 
 
 def test_what_passed_is_remembered(private_settings: Settings) -> None:
@@ -31,6 +33,13 @@ def test_nothing_else_passes(private_settings: Settings) -> None:
 
 def test_a_damaged_record_is_no_proof(private_settings: Settings) -> None:
     private_settings.out.mkdir()
-    (private_settings.out / "proven.json").write_text('{"digest": 1}')
+    (private_settings.out / "tested.json").write_text('{"digest": 1}')
     with pytest.raises(PublishError, match="can't be read"):
         tested.read(private_settings)
+
+
+def test_what_was_tested_on_other_packages_is_not_published(private_settings: Settings) -> None:
+    tested.write(private_settings, replace(IT, drift=("libc6: 1 -> 2",)))
+    with pytest.raises(PublishError, match="other Debian packages") as caught:
+        tested.check(private_settings, digest=IT.digest)
+    assert caught.value.why == "libc6: 1 -> 2"

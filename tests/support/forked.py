@@ -1,0 +1,99 @@
+"""A server of processes that have Open WebUI's packages imported already: see tests/assets/fork_server.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import cast
+
+import shared
+
+SOCKET = "fork.sock"  # in the folder of the run
+PROGRAM = Path(__file__).parents[1] / "assets/fork_server.py"
+# what packages read when they are imported: a start with one of these is from nothing
+READ_EARLY = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH"})
+
+
+class Forked:
+    """A process that the server forked, as far as a test looks at one; not a child of ours, so its code is unknown."""
+
+    stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._handle = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        return 0 if self._ended(0) else None
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not self._ended(timeout):
+            raise subprocess.TimeoutExpired("a forked server", timeout or 0)
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._handle, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _ended(self, timeout: float | None) -> bool:
+        return bool(select.select([self._handle], [], [], timeout)[0])
+
+    def __del__(self) -> None:
+        os.close(self._handle)
+
+
+def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Path, folder: Path) -> str:
+    """Start a server that ends when a folder is gone; return its address.
+
+    Args:
+        python: the command of the image's Python.
+        environment: of its processes; a request has its own on top.
+        tree: whose imports it learns what to import from.
+        folder: where its socket is, too.
+    """
+    address = folder / SOCKET
+    with tempfile.TemporaryDirectory() as data, (folder / "fork.log").open("wb") as log:
+        (Path(data) / "static").mkdir()
+        child = subprocess.Popen(
+            [*python, PROGRAM, address, tree, data, folder], env=environment, stdout=subprocess.PIPE, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        assert child.stdout
+        assert child.stdout.readline() == b"ready\n", (folder / "fork.log").read_text()
+        child.stdout.close()
+    child.returncode = 0  # it outlives this process, and nobody here waits for it
+    return str(address)
+
+
+def available() -> bool:
+    """Tell whether this run has a server."""
+    return shared.RUN in os.environ and (shared.folder() / SOCKET).exists()
+
+
+def launch(folder: Path, environment: Mapping[str, str], words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """Have the server fork an uvicorn.
+
+    Args:
+        folder: where it runs, and finds its application.
+        environment: all of it.
+        words: uvicorn's arguments.
+        log: the file it writes to.
+    """
+    request = {"cwd": str(folder.resolve()), "env": dict(environment), "argv": list(words), "log": str(log)}
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(str(shared.folder() / SOCKET))
+        with connection.makefile("rw") as pipe:
+            pipe.write(json.dumps(request) + "\n")
+            pipe.flush()
+            return cast("subprocess.Popen[bytes]", Forked(int(pipe.readline())))
