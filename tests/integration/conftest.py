@@ -21,7 +21,7 @@ import shared
 import throwaway
 import tools
 from conftest import BUILT
-from containers import GOOD, Site, provider, webui
+from containers import BYTECODE, GOOD, Site, compiled, provider, webui
 from sites import Connection
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
@@ -139,7 +139,9 @@ def vllm_image(real: Settings, client: DockerClient) -> str:
     return shared.once("vllm-image", build)
 
 
-VLLM_OPTIONS: dict[str, Any] = {"shm_size": "256m"}
+def vllm_options(image: str) -> dict[str, Any]:
+    """Return what a container of a vLLM needs."""
+    return {"shm_size": "256m", "environment": BYTECODE, "volumes": compiled(image)}
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +149,7 @@ def vllm(client: DockerClient, vllm_image: str) -> Container:
     """A vLLM for the whole run: no test may stop it."""
 
     def start() -> str:
-        running = client.containers.create(vllm_image, labels=shared.labels(), **VLLM_OPTIONS)
+        running = client.containers.create(vllm_image, labels=shared.labels(), **vllm_options(vllm_image))
         running.start()
         throwaway.wait_healthy(running, LOADING)
         return str(running.id)

@@ -32,6 +32,8 @@ from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
 
+pytestmark = pytest.mark.minutes(1)
+
 ONE, TWO = b"one\n", b"two\n"
 WANTED = {"app/one.py": hashlib.sha256(ONE).hexdigest(), "app/new.py": None}
 

@@ -25,6 +25,8 @@ from webui_fork.oci import engine
 from webui_fork.oci.engine import Engine
 from webui_fork.sources import download
 
+pytestmark = pytest.mark.minutes(3)
+
 
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
@@ -123,15 +125,17 @@ def test_a_package_lock_that_was_edited(user: User) -> None:
     assert "changed since upstream.lock was written" in err
 
 
-def test_a_damaged_cache_is_noticed_and_heals(user: User) -> None:
+def test_a_damaged_cache_is_noticed_and_heals(user: User, built: pipeline.Built) -> None:
     pinned = upstream_lock.read(user.root / "upstream.lock")
     wheel = download.cached(user.cache, pinned.wheel.sha256)
     data = bytearray(wheel.read_bytes())
     data[len(data) // 2] ^= 1
     wheel.unlink()  # a hard link to the real cache's
     wheel.write_bytes(data)
+    (application,) = (item.layer.digest for item in built.image.layers if item.name == "application")
     for record in (user.cache / "layers").iterdir():
-        record.unlink()
+        if application in record.read_text():  # what is made of it has to be made again
+            record.unlink()
     code, _, err = user.run("build")
     assert code == 5, err
     assert "was damaged" in err
@@ -151,16 +155,6 @@ def test_no_child_outlives_us(user: User, number: signal.Signals) -> None:
     while Path(f"/proc/{registry}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{registry}").exists()
-
-
-def test_a_cache_behind_a_link_gives_the_same_digest(user: User, built: pipeline.Built, tmp_path: Path) -> None:
-    link = tmp_path / "link"
-    link.symlink_to(user.cache)
-    for record in (user.cache / "layers").iterdir():
-        record.unlink()
-    code, out, err = user.run("build", "--locked", WEBUI_FORK_CACHE=str(link))
-    assert code == 0, err
-    assert built.image.digest in out
 
 
 def test_load_puts_the_image_into_the_engine(

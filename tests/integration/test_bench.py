@@ -5,7 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from webui_fork.core.settings import CHECKOUT, Settings
+
+pytestmark = pytest.mark.minutes(1)
 
 
 def test_the_bench_of_the_list_runs(real: Settings) -> None:

@@ -23,7 +23,7 @@ import throwaway
 from containers import GOOD, PROVIDER, Site, address, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
-from integration.conftest import LOADING, VLLM, Street
+from integration.conftest import LOADING, VLLM, Street, vllm_options
 from sites import Connections, fault
 from webui_fork.cli import doctor
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
@@ -179,7 +179,7 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
 ) -> None:
     command = client.images.get(vllm_image).attrs["Config"]["Cmd"]
     with throwaway.container(
-        client, vllm_image, command=[*command, "--api-key", "right"], network=street.network, shm_size="256m"
+        client, vllm_image, command=[*command, "--api-key", "right"], network=street.network, **vllm_options(vllm_image)
     ) as loading:
         site.connect([f"http://{loading.name}:8000/v1"])
         wait_for_log(loading, "INFO")

@@ -14,6 +14,7 @@ import faults
 from containers import Site, webui
 from faults import CASES, Case, Outcome
 from integration.conftest import VLLM, Street
+from seconds import thrice
 from sites import Connection, fault
 from webui_fork.core.settings import CHECKOUT
 
@@ -78,6 +79,7 @@ def test_stock_fails_where_we_say_it_fails(outcomes: dict[tuple[str, str], Outco
     assert outcomes["stock", case.id].wrong
 
 
+@thrice
 def test_several_faults_at_once_cost_no_more(street: Street, ours: Site) -> None:
     names = ["silent", "slow", "string", "bomb", "hang-in-body", "id-surrogate", "reset", "status-503", "many"]
     openai: list[Connection] = [(VLLM, {"prefix_id": "good"}), *(fault(name) for name in names)]

@@ -12,11 +12,13 @@ from docker import DockerClient
 from docker.models.containers import Container
 
 import throwaway
-from containers import START, wait_for, wait_for_log
+from containers import BYTECODE, START, quick, wait_for, wait_for_log
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import Settings
 from webui_fork.image import pipeline
+
+pytestmark = pytest.mark.minutes(1)
 
 HARDENED: dict[str, Any] = {
     "read_only": True,
@@ -88,6 +90,7 @@ def test_it_remembers_across_a_restart(hardened: Container) -> None:
 
 def test_a_user_of_another_group_needs_only_a_folder_of_its_own(client: DockerClient, patched: str) -> None:
     options = {**HARDENED, "tmpfs": {"/tmp": "", "/app/backend/data": "uid=4242,gid=4242,mode=700"}}
+    options |= {"volumes": quick(patched), "environment": BYTECODE}
     with throwaway.container(client, patched, healthy=START, user="4242:4242", **options) as running:
         assert run(running, "awk '/^(Uid|Gid)/{print $2}' /proc/1/status").split() == ["4242", "4242"]
 
@@ -95,7 +98,8 @@ def test_a_user_of_another_group_needs_only_a_folder_of_its_own(client: DockerCl
 def test_root_without_capabilities_is_told_what_to_do(client: DockerClient, patched: str) -> None:
     with throwaway.volume(client) as data:
         mounts = {data: {"bind": "/app/backend/data", "mode": "rw"}}
-        with throwaway.container(client, patched, volumes=mounts, user="777:0", **HARDENED) as before:
+        options = {**HARDENED, "volumes": {**mounts, **quick(patched)}, "environment": BYTECODE}
+        with throwaway.container(client, patched, user="777:0", **options) as before:
             before.reload()
             wait_for(url(before), before)  # the data is 777's now
         bad = throwaway.container(client, patched, healthy=60, volumes=mounts, **HARDENED)

@@ -6,7 +6,9 @@ import io
 import re
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 import requests
@@ -16,13 +18,15 @@ from docker.models.containers import Container
 import drift
 import shared
 import throwaway
-from containers import START, url_of, wait_for
+from containers import BYTECODE, START, quick, url_of, wait_for
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import application, pipeline
 from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import content, layout
+
+pytestmark = pytest.mark.minutes(2)
 
 PORTS = {"8080/tcp": ("127.0.0.1", None)}
 
@@ -91,15 +95,23 @@ def test_licence_and_brand_are_the_release_s(real: Settings, built: pipeline.Bui
             assert file_of(webui, f"{place}/{name}") == released, (place, name)
 
 
+def started(
+    client: DockerClient, image: str, volumes: Mapping[str, dict[str, str]] | None = None, **options: Any
+) -> AbstractContextManager[Container]:
+    """Start it with half of the CPU."""
+    mounts = {**(volumes or {}), **quick(image)}
+    return throwaway.container(client, image, volumes=mounts, environment=BYTECODE, ports=PORTS, **options)
+
+
 def test_it_ends_at_once_on_sigterm_even_with_a_client_connected(client: DockerClient, image: str) -> None:
-    with throwaway.container(client, image, ports=PORTS) as running:
+    with started(client, image) as running:
         wait_for(url_of(running), running)
         with requests.get(f"{url_of(running)}/ws/socket.io/?EIO=4&transport=polling", stream=True, timeout=10):
             start = time.monotonic()
-            running.stop(timeout=10)
+            running.stop(timeout=60)
             seconds = time.monotonic() - start
-        assert running.wait()["StatusCode"] in (0, 143)
-        assert seconds < 6
+        assert running.wait()["StatusCode"] in (0, 143)  # it was not killed
+        assert seconds < 30  # stock goes on for as long as the client does
 
 
 @pytest.fixture
@@ -112,13 +124,13 @@ def test_a_volume_that_root_wrote_keeps_working(
     client: DockerClient, image: str, mounts: dict[str, dict[str, str]]
 ) -> None:
     # stock serves as root: the same start without our entry point
-    with throwaway.container(client, image, volumes=mounts, ports=PORTS, entrypoint=["bash", "start.sh"]) as stock:
+    with started(client, image, mounts, entrypoint=["bash", "start.sh"]) as stock:
         wait_for(url_of(stock), stock)
         signup = {"name": "A", "email": "a@example.org", "password": "correct-horse-1"}
         requests.post(f"{url_of(stock)}/api/v1/auths/signup", json=signup, timeout=30).raise_for_status()
         assert shell(stock, "stat -c %u /app/backend/data/webui.db") == "0"
         stock.stop()
-    with throwaway.container(client, image, volumes=mounts, ports=PORTS) as ours:
+    with started(client, image, mounts) as ours:
         wait_for(url_of(ours), ours)
         signin = {key: signup[key] for key in ("email", "password")}
         requests.post(f"{url_of(ours)}/api/v1/auths/signin", json=signin, timeout=30).raise_for_status()
@@ -126,7 +138,7 @@ def test_a_volume_that_root_wrote_keeps_working(
 
 
 def test_any_user_may_run_it(client: DockerClient, image: str) -> None:
-    with throwaway.container(client, image, user="12345:0", ports=PORTS) as running:
+    with started(client, image, user="12345:0") as running:
         wait_for(url_of(running), running)
         assert shell(running, "awk '/^Uid/{print $2}' /proc/1/status") == "12345"
 
@@ -159,21 +171,25 @@ def test_the_patch_layer_holds_only_what_the_series_changes(
 
 
 def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -> None:
-    def everything() -> set[str]:
+    """Of what it made: other tests use the engine meanwhile."""
+    names: list[str] = []
+
+    def existing() -> list[str]:
         things = [*client.containers.list(all=True), *client.networks.list(), *client.volumes.list()]
-        return {str(thing.attrs.get("Id") or thing.attrs["Name"]) for thing in things}
+        existing_names = {str(thing.attrs["Name"]).removeprefix("/") for thing in things}
+        return [name for name in names if name in existing_names]
 
     def interrupted() -> None:
         with throwaway.network(client) as network, throwaway.volume(client) as name:
             mounts = {name: {"bind": "/data", "mode": "rw"}}
-            with throwaway.container(client, image, network=network, volumes=mounts):
-                assert len(everything() - before) == 3
+            with throwaway.container(client, image, network=network, volumes=mounts) as running:
+                names.extend([network, name, str(running.name)])
+                assert len(existing()) == 3
                 raise KeyboardInterrupt
 
-    before = everything()
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert everything() <= before
+    assert existing() == []
 
 
 def test_deploy_names_this_image_until_one_is_published(inputs: image_inputs.Inputs, built: pipeline.Built) -> None:

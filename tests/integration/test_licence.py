@@ -22,6 +22,8 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.series import branding
 
+pytestmark = pytest.mark.minutes(1)
+
 
 def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

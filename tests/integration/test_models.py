@@ -13,7 +13,7 @@ from docker import DockerClient
 import throwaway
 from containers import Site, address, webui
 from hosted import gateway, tinyproxy
-from integration.conftest import LOADING, OTHER, VLLM, VLLM_OPTIONS, Street, beside
+from integration.conftest import LOADING, OTHER, VLLM, Street, beside, vllm_options
 from sites import Connection, fault
 from webui_fork.core.settings import Settings
 
@@ -95,7 +95,7 @@ class TestOutages:
     def test_paused_killed_loading_and_back(self, client: DockerClient, patched: str, vllm_image: str) -> None:
         """A vLLM of its own: others use the run's meanwhile."""
         with (
-            throwaway.container(client, vllm_image, healthy=LOADING, **VLLM_OPTIONS) as vllm,
+            throwaway.container(client, vllm_image, healthy=LOADING, **vllm_options(vllm_image)) as vllm,
             beside(client, vllm, patched) as street,
             webui(client, patched, street.network) as site,
         ):

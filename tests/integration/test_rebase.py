@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,8 +31,13 @@ pytestmark = [pytest.mark.alone, pytest.mark.minutes(1)]
 
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
-    """A user with a clone of this checkout, at one commit."""
+    """A user with a clone of this checkout, at one commit; with one image, which is locked in a third of the time."""
     new_user = User(tmp_path / "user", real, warm=True)
+    for beside in ("backing", "vllm-cpu"):
+        shutil.rmtree(new_user.root / "images" / beside)
+    pinned = upstream_lock.read(new_user.root / "upstream.lock")
+    own = replace(real, root=new_user.root)
+    upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))
     new_user.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
     new_user.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
     git(new_user, "init", "--quiet", "--initial-branch", "main")
@@ -171,7 +177,7 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
 
 def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
     head = git(user, "rev-parse", "HEAD")
-    last = "Locking the Debian packages of vllm-cpu"
+    last = "Locking the Debian packages of open-webui"
     steps = [("Asking", 0.0), ("Carrying", 0.5), ("Carrying", 4.0), ("Locking the Python packages of open-webui", 0.5)]
     steps += [(last, wait) for wait in (0.0, 1.0, 1.5, 2.0)]
     for line, wait in steps:

@@ -22,6 +22,8 @@ from webui_fork.oci import layout
 from webui_fork.trust import attestations
 from webui_fork.trust.attestations import Statements
 
+pytestmark = pytest.mark.minutes(2)
+
 
 @pytest.fixture(scope="module")
 def statements(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
@@ -141,18 +143,6 @@ def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeli
     code, _, err = new_user.run("build", "--locked")
     assert code == 0, err
     return new_user
-
-
-def test_it_is_reproduced_from_its_commit_when_the_checkout_went_on(user: User, built: pipeline.Built) -> None:
-    patch = next((user.root / "patches").glob("*.patch"))
-    kept = patch.read_bytes()
-    patch.write_bytes(kept + b"\n")
-    code, out, err = user.run("reproduce", "oci:out/image")
-    patch.write_bytes(kept)
-    assert code == 0, err
-    assert out.rstrip().endswith("Identical.")
-    assert out.count(built.image.digest) == 2
-    assert "from       commit " in out
 
 
 def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:

@@ -7,16 +7,17 @@ from playwright.sync_api import Error, Page
 from containers import Site
 from sites import ADMIN
 
-LONG = 30_000  # ms
+LONG = 120_000  # ms: a machine may be busy
 
 
 def say(page: Page, admin: Site, model: str) -> None:
     """Sign in, pick a model, say something, and wait for what it says."""
+    page.set_default_timeout(LONG)
     page.goto(admin.url)
     page.locator("#email").fill(ADMIN)
     page.locator("#password").fill(admin.password)
     page.keyboard.press("Enter")
-    page.locator("#chat-input").wait_for(timeout=LONG)
+    page.locator("#chat-input").wait_for()
     if (news := page.get_by_role("button", name="Okay, Let's Go!")).is_visible():
         news.click()
     page.locator("#model-selector-model-button").click()
@@ -28,7 +29,7 @@ def say(page: Page, admin: Site, model: str) -> None:
         page.keyboard.type("hello")
         page.keyboard.press("Enter")
         try:
-            page.wait_for_function(answer, timeout=LONG)
+            page.wait_for_function(answer, timeout=LONG / 2)
         except Error:  # it timed out
             continue
         return

@@ -20,7 +20,7 @@ import throwaway
 from sites import Connections, Session
 
 PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
-START = 120.0
+START = 240.0  # seconds
 UNASKED = {"test": ["NONE"]}  # each check of each container is a process
 GOOD = "http://provider:8000/f/fine/v1"
 
@@ -95,16 +95,28 @@ def provider(client: DockerClient, image: str, network: str, alias: str = "provi
         yield running
 
 
-def _quick(image: str) -> dict[str, dict[str, str]]:
-    """Return the mounts that make a start quicker; the files of two images can have one size and time."""
-    bytecode, changelog = shared.folder() / "bytecode" / re.sub(r"\W", "-", image), shared.folder() / "CHANGELOG.md"
+BYTECODE = {"PYTHONPYCACHEPREFIX": "/bytecode"}
+
+
+def compiled(image: str) -> dict[str, dict[str, str]]:
+    """Return the mount for modules that are compiled once a run; `BYTECODE` belongs to it.
+
+    An image has a folder of its own: the files of two can have one size and time.
+    """
+    bytecode = shared.folder() / "bytecode" / re.sub(r"\W", "-", image)
     bytecode.mkdir(parents=True, exist_ok=True)
     bytecode.chmod(0o777)  # whoever the container runs as
+    return {str(bytecode): {"bind": "/bytecode", "mode": "rw"}}
+
+
+def quick(image: str) -> dict[str, dict[str, str]]:
+    """Return mounts that leave out half of the ten seconds of CPU that a start of Open WebUI takes.
+
+    Beside compiling, that is the changelog, which each start renders.
+    """
+    changelog = shared.folder() / "CHANGELOG.md"
     changelog.write_text("# Changelog\n")
-    return {
-        str(bytecode): {"bind": "/bytecode", "mode": "rw"},
-        str(changelog): {"bind": "/app/CHANGELOG.md", "mode": "ro"},
-    }
+    return {**compiled(image), str(changelog): {"bind": "/app/CHANGELOG.md", "mode": "ro"}}
 
 
 @contextmanager
@@ -118,20 +130,16 @@ def webui(
     signed: bool = True,
     **options: Any,
 ) -> Iterator[Site]:
-    """Run Open WebUI on a network; its connections are set by `Site.connect`.
-
-    Half of the ten seconds of CPU that a start takes are left out: its modules are compiled once a run, and the
-    changelog, which it renders each time, is empty.
+    """Run Open WebUI on a network, with `quick` mounts; its connections are set by `Site.connect`.
 
     Args:
         auth: with accounts, of which the first is made. signed: False leaves signing in to the caller.
     """
     # the engine's user may have a proxy set for containers: a site has the one its test gives it
     proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"), "")
-    environment = {**proxies, "WEBUI_AUTH": str(auth), "ENABLE_OLLAMA_API": "False", **(env or {})}
-    environment["PYTHONPYCACHEPREFIX"] = "/bytecode"
+    environment = {**proxies, "WEBUI_AUTH": str(auth), "ENABLE_OLLAMA_API": "False", **BYTECODE, **(env or {})}
     options = {"healthcheck": UNASKED, **options}
-    options["volumes"] = {**options.get("volumes", {}), **_quick(image)}
+    options["volumes"] = {**options.get("volumes", {}), **quick(image)}
     with throwaway.container(
         client, image, network=network, environment=environment, ports={"8080/tcp": ("127.0.0.1", None)}, **options
     ) as running:

@@ -29,7 +29,7 @@ from webui_fork.core import process
 from webui_fork.oci import unpack
 
 PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
-START = 90.0  # seconds
+START = 240.0  # seconds
 PACKAGES = "usr/local/lib/python3.11/dist-packages"
 # upstream's own of a container, and nothing that reaches out
 _ENV = {
