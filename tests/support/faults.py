@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,15 @@ def ask(site: Site, case: Case, healthy: str, model: str, user: Site | None = No
     except requests.RequestException as error:
         return Outcome(case, None, type(error).__name__)
     return Outcome(case, listing, problem, "beside" in listing.ids)
+
+
+def thrice(ask: Callable[[Case], Outcome], case: Case) -> Outcome:
+    """Ask again where a promise is missed: the machine may be busy, but not three times."""
+    for _ in range(2):
+        outcome = ask(case)
+        if not outcome.wrong and (outcome.beside or not case.keeps):
+            return outcome
+    return ask(case)
 
 
 def wrong(listing: Listing, healthy: str) -> str:

@@ -23,14 +23,14 @@ def checkout(folder: Path) -> Path:
 class User:
     """A checkout, a cache and a key of one's own; ``run`` types a command."""
 
-    def __init__(self, folder: Path, real: Settings, *, warm: bool = False) -> None:
+    def __init__(self, folder: Path, real: Settings, *, warm: bool = False, tools_only: bool = False) -> None:
         folder.mkdir(exist_ok=True)
         self.root = checkout(folder / "checkout")
         self.cache = folder / "cache"
         # what was downloaded before is not downloaded again; all else is made anew unless warm
         self.cache.mkdir()
         made = ("layers", "blobs", "source.git") if warm else ()
-        for name in ("downloads", "uv", "tools", *made):
+        for name in ("tools",) if tools_only else ("downloads", "uv", "tools", *made):
             if (real.cache / name).exists():
                 subprocess.run(["cp", "-al", str(real.cache / name), str(self.cache / name)], check=True)
         self.env = {

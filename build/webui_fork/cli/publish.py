@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from dataclasses import replace
 
 from webui_fork.cli import checks
 from webui_fork.core import text
@@ -12,6 +13,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs, variants
 from webui_fork.oci import connect
+from webui_fork.publish import kept_inputs
 from webui_fork.publish import promote as publishing
 
 
@@ -21,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
     parser.add_argument(
         "--image", metavar="NAME", help="images/NAME with a base in a registry instead, such as upstream"
+    )
+    parser.add_argument(
+        "--no-inputs", action="store_true", help="do not send along what the image was built from (packages, sources)"
     )
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
 
@@ -35,6 +40,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings)
+            if not arguments.no_inputs:
+                pinned = inputs.read_inputs(settings, ui, locked=True)
+                what = replace(what, inputs=kept_inputs.of_build(settings, pinned, ui))
         else:
             variant_image = variants.make(
                 settings, variants.request(settings, ui, arguments.image, arguments.variant), ui

@@ -40,6 +40,21 @@ def supported(version: str, machine: str) -> tuple[Tag, ...]:
     )
 
 
+def pip_arguments(version: str, machine: str) -> list[str]:
+    """Return what makes pip choose wheels for such a target, whatever it runs on itself.
+
+    Args:
+        version: as `3.11`. machine: the architecture in uname's words.
+    """
+    tags = supported(version, machine)
+    arguments = ["--implementation", "cp", "--python-version", version]
+    for option, values in (("--abi", [tag.abi for tag in tags]), ("--platform", [tag.platform for tag in tags])):
+        for value in dict.fromkeys(values):
+            if value != "any":  # pip takes those by itself
+                arguments += [option, value]
+    return arguments
+
+
 def choose(pylock: Mapping[str, Any], version: str, machine: str) -> dict[str, str]:
     """Return the sha256 of the wheel that each package of a `pylock.toml` is installed from, by its name.
 

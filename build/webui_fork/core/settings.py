@@ -68,6 +68,7 @@ class Settings:
     terminal: bool
     debian_mirror: str | None = None
     snapshot_mirror: str | None = None
+    inputs: str | None = None
     sign: str = "key"
     builder: str = ""
     invocation: str = ""
@@ -150,6 +151,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
         terminal=sys.stderr.isatty() and not env.get("CI") and not env.get("NO_COLOR") and env.get("TERM") != "dumb",
         debian_mirror=env.get("WEBUI_FORK_DEBIAN_MIRROR"),
         snapshot_mirror=env.get("WEBUI_FORK_SNAPSHOT_MIRROR"),
+        inputs=env.get("WEBUI_FORK_INPUTS") or None,
         sign=sign,
         builder=env.get("WEBUI_FORK_BUILDER") or _workflow(env),
         invocation=_run(env),

@@ -22,6 +22,7 @@ from webui_fork.core.files import link_or_copy, sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import layers
+from webui_fork.image.inputs import fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.image.layers import Entry, Slice
 from webui_fork.sources import debian, programs
@@ -141,6 +142,7 @@ def base(
             :mod:`webui_fork.image.base`.
     """
     spec = packaged.spec
+    fetch_kept(settings, [deb.sha256 for deb in packaged.debian.debs], ui)
     fetched = debian.obtain(settings, spec, packaged.debian, ui, locked=locked)
 
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:

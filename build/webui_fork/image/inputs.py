@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from webui_fork.config import image_toml, locked_image, upstream_lock
+from webui_fork.config import image_toml, locked_image, reference, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
 from webui_fork.config.upstream_lock import Lock
-from webui_fork.core.errors import LockError
-from webui_fork.core.files import sha256_bytes
+from webui_fork.core.errors import LockError, RegistryError
+from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.oci import connect
+from webui_fork.oci.registry import Registry
 from webui_fork.series import apply, patch
+from webui_fork.sources import download
 
 IMAGE = "open-webui"
 
@@ -102,3 +106,46 @@ def check_series(
     paths = set(repo.paths(commit))
     release = patch.Release(release_lock.version, paths.__contains__)
     apply.refuse(patch.lint(patches, release, lambda path: (settings.root / path).is_file()))
+
+
+def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
+    """Have in the cache what the registry that keeps inputs has of some pinned files; return how many came.
+
+    `nox -s publish` puts them there, each under its digest, so that a build can do without mirrors that have moved on;
+    WEBUI_FORK_INPUTS names the place.
+
+    Args:
+        pinned: their bare sha256.
+        ui: says where they come from, and why they don't.
+
+    Raises:
+        SourceError: one of them is no digest. CacheError: the cache can't be written.
+    """
+    missing = [sha256 for sha256 in pinned if not download.cached(settings.cache, sha256).exists()]
+    if not settings.inputs or not missing:
+        return 0
+    target = reference.parse(settings.inputs)
+    came = 0
+    try:
+        with (
+            ui.step("inputs", f"Looking for {len(missing)} inputs in {target.name}"),
+            connect.connect(settings, target) as registry,
+        ):
+            for sha256 in missing:
+                came += _one(settings, registry, sha256)
+    except RegistryError as error:
+        ui.say(f"WARNING: {target.name} does not give inputs: {error.what} {error.why}".rstrip())
+    return came
+
+
+def _one(settings: Settings, registry: Registry, sha256: str) -> bool:
+    if not registry.has("blobs", f"sha256:{sha256}"):
+        return False
+    place = download.cached(settings.cache, sha256)
+    ensure_folder(place.parent)
+    with temp_folder(settings.cache / "tmp", "inputs") as work:
+        with (work / "blob").open("wb") as file:
+            for piece in registry.blob(f"sha256:{sha256}"):  # which is held against its digest at its end
+                file.write(piece)
+        (work / "blob").replace(place)
+    return True

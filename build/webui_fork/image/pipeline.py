@@ -21,7 +21,7 @@ from webui_fork.image import application as image_application
 from webui_fork.image import base as image_base
 from webui_fork.image import layers
 from webui_fork.image import python as image_python
-from webui_fork.image.inputs import Inputs, check_series
+from webui_fork.image.inputs import Inputs, check_series, fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.image.layers import Entry
 from webui_fork.oci import model
@@ -53,6 +53,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         ImageError: the image would not be what its description says. CacheError: the cache can't be written.
     """
     layers.check_compressor()
+    fetch_kept(settings, [inputs.lock.sdist.sha256, inputs.lock.wheel.sha256], ui)
     source = release.obtain(settings, inputs.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
@@ -67,7 +68,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
     with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
         pending_base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
-        pending_python = pool.submit(image_python.python, settings, packaged, cache)
+        pending_python = pool.submit(image_python.python, settings, packaged, cache, ui)
         application = _application(inputs, cache, repo, source)
         python = pending_python.result()
         base, fetched = pending_base.result()

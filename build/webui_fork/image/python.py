@@ -23,15 +23,18 @@ from webui_fork.core import process
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.image import layers
+from webui_fork.image.inputs import fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.image.layers import Entry
+from webui_fork.sources import wheels
 
 # `#!/x/python`, or uv's form for paths that don't fit there
 _SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 
 
-def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
+def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Terminal) -> Made:
     """Return the layer of the Python packages.
 
     Raises:
@@ -43,7 +46,7 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache) -> Made:
         from webui_fork.sources import package_index
 
         where = package_index.configured(settings).uv_variables()
-        return python_entries(settings, spec, packaged.requirements, where, work)
+        return python_entries(settings, spec, packaged.requirements, where, work, ui)
 
     key = {
         "lock": sha256_bytes(packaged.requirements.encode()),
@@ -146,12 +149,13 @@ def check_requirements(text: str, expected: bytes | None, spec: ImageSpec, file:
 
 
 def python_entries(
-    settings: Settings, spec: ImageSpec, lock: str, index: Mapping[str, str], work: Path
+    settings: Settings, spec: ImageSpec, lock: str, index: Mapping[str, str], work: Path, ui: Terminal
 ) -> Iterator[Entry]:
     """Install the locked wheels into a folder (nothing is built or executed) and yield its entries.
 
     Args:
         lock: the text of `requirements.lock`. index: uv's variables for the index. work: an empty folder.
+        ui: says where wheels come from.
 
     Raises:
         ToolError: uv failed: a wheel is gone, or a hash is wrong.
@@ -163,6 +167,10 @@ def python_entries(
     env = _uv_env(settings, index)
     # what the cache has needs no network, and hashes make it the same
     if process.run([*argv, "--offline"], env=env, check=False).code:
+        pins = list(requirements_lock.pins(lock))
+        fetch_kept(settings, [sha256 for _, _, sha256 in pins], ui)
+        if wheels.at_hand(settings, lock, work / "wheels") == len(pins):
+            argv += ["--no-index", "--find-links", str(work / "wheels")]
         process.run(argv, env=env, doing="install the locked Python packages")
     (target / ".lock").unlink(missing_ok=True)
     for record in sorted(target.glob("*.dist-info/RECORD")):

@@ -59,7 +59,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Stand
     cache = LayerCache(settings.cache, int(spec.created.timestamp()), ui)
     with ThreadPoolExecutor(2) as pool:
         base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
-        python = pool.submit(image_python.python, settings, packaged, cache) if spec.wheels else None
+        python = pool.submit(image_python.python, settings, packaged, cache, ui) if spec.wheels else None
         last = "model" if spec.wheels else "files"
         files = cache.get(last, _files_key(packaged), _files(packaged))
         layers_made = [base.result()[0], *([python.result()] if python else []), files]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
@@ -27,7 +27,8 @@ from webui_fork.oci.model import Attached, Blob, Image, Layer
 from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
-from webui_fork.publish import tested
+from webui_fork.publish import kept_inputs, tested
+from webui_fork.publish.kept_inputs import InputFile
 from webui_fork.sources import programs
 from webui_fork.trust import attestations, build_record, sign, verify
 from webui_fork.trust import cosign as trust_cosign
@@ -40,7 +41,7 @@ class Candidate:
     """What would be published: its tag, root manifest and images, where its layers are, what is said about it.
 
     ``attached`` are signatures and attestations that exist already; ``layout`` is where they can be verified.
-    ``mount_from`` is a repository of the same registry that has its layers.
+    ``mount_from`` is a repository of the same registry that has its layers. ``inputs`` go along.
     """
 
     fixed: Fixed
@@ -51,6 +52,7 @@ class Candidate:
     attached: tuple[Attached, ...] = ()
     layout: str = ""
     mount_from: Reference | None = None
+    inputs: tuple[InputFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,8 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
             sign.seal(settings, signer, ref, what.statements, work, target.name, ca)
+        with ui.step("inputs"):
+            extra = _inputs(settings, signer, registry, what, target, ui)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
             store = RegistryReader(ref, "", what.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
@@ -195,7 +199,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
                 raise VerifyError(f"{ref} does not verify; no tag was touched.", why=why)
         with ui.step("tags"):
             refs, left = _name(registry, what, target)
-    done = Published(what.root.digest, refs, left, count, sent, mounted, checks)
+    done = Published(what.root.digest, refs, left, count, sent + extra, mounted, checks)
     _record(settings, done)
     return done
 
@@ -233,6 +237,23 @@ def _content(registry: Registry, what: Candidate, target: Reference, ui: Termina
         if not registry.has("manifests", blob.digest):
             registry.put_manifest(blob.digest, blob)
     return count, sent, mounted
+
+
+def _inputs(
+    settings: Settings, signer: Signer, registry: Registry, what: Candidate, target: Reference, ui: Terminal
+) -> int:
+    """Put what the image was built from beside it, signed; return the bytes sent."""
+    if not what.inputs:
+        return 0
+
+    def sending(name: str, size: int) -> AbstractContextManager[Advance]:
+        return ui.bar(f"Sending the input {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
+
+    artifact, sent = kept_inputs.push(registry, what.root, what.inputs, sending)
+    ref, ca = target.at(artifact.digest).pinned, connect.certificates(settings, target.registry)
+    if not trust_cosign.verify(settings, replace(signer.verifier(settings), ca=ca), ref).verified:
+        trust_cosign.sign(settings, signer, ref, target.name, ca)
+    return sent
 
 
 def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Candidate) -> None:

@@ -47,6 +47,16 @@ class Index:
             variables["UV_FIND_LINKS"] = ",".join(self.find_links)
         return variables
 
+    def pip_variables(self) -> dict[str, str]:
+        """Return the variables that make pip look where uv would."""
+        values = {
+            "PIP_INDEX_URL": self.url or "",
+            "PIP_EXTRA_INDEX_URL": " ".join(self.extra),
+            "PIP_FIND_LINKS": " ".join(self.find_links),
+            "PIP_CERT": self.ca_bundle or "",
+        }
+        return {key: value for key, value in values.items() if value}
+
 
 @dataclass(frozen=True, slots=True)
 class Release:

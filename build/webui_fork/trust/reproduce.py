@@ -30,7 +30,7 @@ _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what
 # what a build needs of the environment, its package index's credentials included: no token of ours is among it
 _PASSED_ON = re.compile(
     r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NETRC|DOCKER_CONFIG"
-    r"|XDG_(CACHE|CONFIG)_HOME|(UV|PIP)_(?!PUBLISH).*|WEBUI_FORK_(DEBIAN|SNAPSHOT)_MIRROR"
+    r"|XDG_(CACHE|CONFIG)_HOME|(UV|PIP)_(?!PUBLISH).*|WEBUI_FORK_((DEBIAN|SNAPSHOT)_MIRROR|INPUTS)"
 )
 
 

@@ -1,0 +1,113 @@
+"""What an image was built from goes along with it: published once, and built again from there alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+
+from helpers import Talk
+from registries import registry
+from users import User
+from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
+from webui_fork.oci import layout, model
+from webui_fork.oci.registry import Registry
+from webui_fork.publish import kept_inputs, tested
+from webui_fork.publish.tested import PassedImage
+from webui_fork.sources import programs
+
+pytestmark = pytest.mark.minutes(2)
+NAME = "me/open-webui"
+# no mirror, no index, no proxy: what is not in the registry can't be had
+ALONE = {
+    "WEBUI_FORK_DEBIAN_MIRROR": "http://127.0.0.1:9/debian",
+    "UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple",
+    "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+    "HTTPS_PROXY": "http://127.0.0.1:9",
+    "NO_PROXY": "127.0.0.1",
+}
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A registry with a published image, and who published it."""
+
+    host: str
+    user: User
+    sent: str
+    again: str
+
+
+@pytest.fixture(scope="module")
+def shelf(
+    real: Settings, program: Path, built: pipeline.Built, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shelf]:
+    folder = tmp_path_factory.mktemp("shelf")
+    user = User(folder / "user", real, warm=True)
+    user.commit()
+    code, _, err = user.run("build", "--locked")
+    assert code == 0, err
+    own = Settings(user.root, user.cache, folder / "user/config", False)
+    tested.write(own, PassedImage(built.image.digest, built.tree.head, 1))
+    with registry(program, folder / "registry") as host:
+        outputs = []
+        for _ in range(2):
+            code, out, err = user.run("publish", f"{host}/{NAME}")
+            assert code == 0, err
+            outputs.append(out)
+        yield Shelf(host, user, *outputs)
+
+
+def artifact(host: str, digest: str) -> model.Blob:
+    with Registry(f"http://{host}", NAME) as where:
+        blob = where.manifest(layout.attached_tag(digest, kept_inputs.KIND))
+        assert blob
+        return blob
+
+
+def test_every_input_is_there_and_they_are_signed(shelf: Shelf, real: Settings, built: pipeline.Built) -> None:
+    value = artifact(shelf.host, built.image.digest).parsed()
+    assert value["subject"]["digest"] == built.image.digest
+    names = {layer["annotations"]["org.opencontainers.image.title"] for layer in value["layers"]}
+    packaged = image_inputs.read_inputs(real, Talk(), locked=True).packaged
+    assert len([name for name in names if name.endswith(".deb")]) == len(packaged.debian.debs)
+    assert len([name for name in names if name.endswith(".whl")]) == packaged.requirements.count("==") + 1
+    assert len([name for name in names if name.endswith(".tar.gz")]) == 1
+    for layer in value["layers"]:
+        answer = requests.head(f"http://{shelf.host}/v2/{NAME}/blobs/{layer['digest']}", timeout=10)
+        assert int(answer.headers["Content-Length"]) == layer["size"]
+    cosign = programs.find(real, "cosign", Talk())
+    ref = f"{shelf.host}/{NAME}@{artifact(shelf.host, built.image.digest).digest}"
+    argv = [str(cosign), "verify", "--key", str(shelf.user.env["WEBUI_FORK_CONFIG"]) + "/cosign.pub"]
+    argv += ["--insecure-ignore-tlog=true", "--allow-http-registry", ref]
+    assert subprocess.run(argv, capture_output=True, env={"PATH": os.environ["PATH"]}, check=False).returncode == 0
+
+
+def test_publishing_again_sends_nothing(shelf: Shelf) -> None:
+    assert "nothing: all of it was there" not in shelf.sent
+    assert "nothing: all of it was there" in shelf.again
+
+
+def test_a_fresh_machine_builds_it_from_there_alone(
+    shelf: Shelf, real: Settings, built: pipeline.Built, tmp_path: Path
+) -> None:
+    fresh = User(tmp_path / "fresh", real, tools_only=True)
+    code, _, err = fresh.run("build", "--locked", "--unsigned", **ALONE)
+    assert code, err  # it can't without
+    code, out, err = fresh.run("build", "--locked", "--unsigned", **ALONE, WEBUI_FORK_INPUTS=f"{shelf.host}/{NAME}")
+    assert code == 0, err
+    assert built.image.digest in out
+
+
+def test_inputs_can_be_left_out(shelf: Shelf) -> None:
+    code, _, err = shelf.user.run("publish", f"{shelf.host}/me/bare", "--no-inputs")
+    assert code == 0, err
+    with Registry(f"http://{shelf.host}", "me/bare") as where:
+        assert not [tag for tag in where.tags() if tag.endswith(".inputs")]

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+
+from helpers import Server, Talk, hang_up, reply
+from webui_fork.core.errors import SourceError
+from webui_fork.core.settings import Settings
+from webui_fork.image import inputs
+from webui_fork.sources import download
+
+DATA = b"a package"
+DIGEST = hashlib.sha256(DATA).hexdigest()
+
+
+def kept(settings: Settings, server: Server) -> Settings:
+    return replace(settings, inputs=f"{server.url.removeprefix('http://')}/me/open-webui")
+
+
+def test_what_the_registry_has_comes_from_there(private_settings: Settings, server: Server, talk: Talk) -> None:
+    server.answer = lambda handler: reply(handler, 200 if DIGEST in handler.path else 404, DATA)
+    settings = kept(private_settings, server)
+    assert inputs.fetch_kept(settings, [DIGEST, "0" * 64], talk) == 1
+    assert download.cached(settings.cache, DIGEST).read_bytes() == DATA
+    before = len(server.requests)
+    assert inputs.fetch_kept(settings, [DIGEST], talk) == 0
+    assert len(server.requests) == before  # the cache has it
+
+
+def test_a_lie_is_not_kept(private_settings: Settings, server: Server, talk: Talk) -> None:
+    server.answer = lambda handler: reply(handler, 200, b"another")
+    assert inputs.fetch_kept(kept(private_settings, server), [DIGEST], talk) == 0
+    assert not download.cached(private_settings.cache, DIGEST).exists()
+    assert "does not give inputs" in talk.text
+
+
+def test_a_registry_that_is_away_stops_nothing(
+    private_settings: Settings, server: Server, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    server.answer = hang_up
+    assert inputs.fetch_kept(kept(private_settings, server), [DIGEST], talk) == 0
+    assert "WARNING" in talk.text
+
+
+def test_no_registry_is_asked_where_none_is_set(private_settings: Settings, server: Server, talk: Talk) -> None:
+    assert inputs.fetch_kept(private_settings, [DIGEST], talk) == 0
+    assert not talk.lines
+
+
+def test_a_digest_is_no_path(private_settings: Settings, server: Server, talk: Talk) -> None:
+    with pytest.raises(SourceError, match="not a sha256"):
+        inputs.fetch_kept(kept(private_settings, server), ["../victim"], talk)
