@@ -112,6 +112,18 @@ def publish(session: nox.Session) -> None:
 
 
 @nox.session
+def bundle(session: nox.Session) -> None:
+    """Write a published image and all that belongs to it to one file (-- REF FILE)."""
+    _fork(session, "bundle", *session.posargs)
+
+
+@nox.session
+def load(session: nox.Session) -> None:
+    """Verify an image in a folder, and load it into the Docker engine (-- FOLDER)."""
+    _fork(session, "load", *session.posargs)
+
+
+@nox.session
 def pin(session: nox.Session) -> None:
     """Verify an image, and have deploy/ name it by digest (-- REF)."""
     _fork(session, "pin", *session.posargs)

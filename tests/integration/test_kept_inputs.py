@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,17 @@ from pathlib import Path
 import pytest
 import requests
 
+import shared
+from containers import GOOD, site
 from helpers import Talk
-from registries import registry
+from registries import image_of, registry
 from users import User
+from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
-from webui_fork.oci import layout, model
+from webui_fork.oci import layout, model, transfer
+from webui_fork.oci.engine import Engine
 from webui_fork.oci.registry import Registry
 from webui_fork.publish import kept_inputs, tested
 from webui_fork.publish.tested import PassedImage
@@ -111,3 +117,45 @@ def test_inputs_can_be_left_out(shelf: Shelf) -> None:
     assert code == 0, err
     with Registry(f"http://{shelf.host}", "me/bare") as where:
         assert not [tag for tag in where.tags() if tag.endswith(".inputs")]
+
+
+def test_a_bundle_is_verified_and_started_without_a_network_or_a_cache(
+    shelf: Shelf, real: Settings, built: pipeline.Built, docker_engine: Engine, tmp_path: Path
+) -> None:
+    file, tag = tmp_path / "open-webui.tar", upstream_lock.read(shelf.user.root / "upstream.lock").tag
+    code, out, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}:{tag}", str(file))
+    assert code == 0, err
+    assert built.image.digest in out
+    with tarfile.open(file) as tar:
+        tar.extractall(tmp_path, filter="data")
+    folder = tmp_path / "open-webui"
+    assert (folder / "deploy/compose.yaml").is_file()
+    value = artifact(shelf.host, built.image.digest).parsed()
+    for row in value["layers"]:
+        assert layout.blob_path(folder / "inputs", row["digest"]).stat().st_size == row["size"]
+    alone = User(tmp_path / "alone", real, tools_only=True)
+
+    def typed(*words: str) -> str:
+        """Type a command in a network namespace of its own, which has not even a loopback."""
+        argv = ["unshare", "--net", sys.executable, "-m", "webui_fork", *words, "--key", str(folder / "cosign.pub")]
+        env = {**alone.env, "DOCKER_HOST": docker_engine.host}
+        done = subprocess.run(argv, cwd=alone.root, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "Verified" in typed("verify", f"oci:{folder}/image")
+    assert f"Loaded {shared.IMAGES}:{tag}" in typed("load", f"{folder}/image", "--name", shared.IMAGES)
+    try:
+        with site(docker_engine.client, f"{shared.IMAGES}:{tag}", openai=[GOOD]) as running:
+            assert "beside" in running.models().ids
+    finally:
+        docker_engine.client.images.remove(f"{shared.IMAGES}:{tag}", force=True)
+
+
+def test_a_bundle_of_what_does_not_verify_is_not_written(shelf: Shelf, tmp_path: Path) -> None:
+    with Registry(f"http://{shelf.host}", "me/unsigned") as where:
+        stranger = image_of(tmp_path / "cache", b"a stranger's")
+        transfer.push(where, stranger, "latest", tmp_path / "cache", transfer.quiet)
+    code, _, err = shelf.user.run("bundle", f"{shelf.host}/me/unsigned:latest", str(tmp_path / "x.tar"))
+    assert code == 20, err
+    assert not (tmp_path / "x.tar").exists()

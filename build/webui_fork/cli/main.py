@@ -31,6 +31,8 @@ VERBS = {
     "reproduce": "build a published image again from its provenance, and compare",
     "pin": "verify an image, and have deploy/ name it by digest",
     "publish": "promote the image that passed the tests to a registry",
+    "bundle": "write a published image and all that belongs to it to one file, for a machine without a network",
+    "load": "verify an image in a folder, such as a bundle's, and load it into the Docker engine",
     "audit": "list known vulnerabilities of the image's packages",
     "doctor": "why is the model list empty, slow or a 503? Works on stock images too",
     "patches": "the maintainer's daily tool",

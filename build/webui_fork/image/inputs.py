@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from webui_fork.config import image_toml, locked_image, reference, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
 from webui_fork.config.upstream_lock import Lock
+from webui_fork.core import files
 from webui_fork.core.errors import LockError, RegistryError
-from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder
+from webui_fork.core.files import ensure_folder, link_or_copy, sha256_bytes, temp_folder
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.oci import connect
+from webui_fork.oci import connect, layout
 from webui_fork.oci.registry import Registry
 from webui_fork.series import apply, patch
 from webui_fork.sources import download
@@ -124,6 +126,8 @@ def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
     missing = [sha256 for sha256 in pinned if not download.cached(settings.cache, sha256).exists()]
     if not settings.inputs or not missing:
         return 0
+    if settings.inputs.startswith(reference.LAYOUT):
+        return sum(_from_layout(settings, sha256) for sha256 in missing)
     target = reference.parse(settings.inputs)
     came = 0
     try:
@@ -136,6 +140,16 @@ def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
     except RegistryError as error:
         ui.say(f"WARNING: {target.name} does not give inputs: {error.what} {error.why}".rstrip())
     return came
+
+
+def _from_layout(settings: Settings, sha256: str) -> bool:
+    """Take a file from the folder of a bundle; whoever uses it holds it against its digest."""
+    file = layout.blob_path(Path(str(settings.inputs).removeprefix(reference.LAYOUT)), f"sha256:{sha256}")
+    if not file.exists():
+        return False
+    link_or_copy(file, download.cached(settings.cache, sha256))
+    files.check(download.cached(settings.cache, sha256), sha256)
+    return True
 
 
 def _one(settings: Settings, registry: Registry, sha256: str) -> bool:

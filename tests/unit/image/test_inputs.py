@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from helpers import Server, Talk, hang_up, reply
-from webui_fork.core.errors import SourceError
+from webui_fork.core.errors import DigestError, SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
 from webui_fork.sources import download
@@ -43,6 +44,18 @@ def test_a_registry_that_is_away_stops_nothing(
     server.answer = hang_up
     assert inputs.fetch_kept(kept(private_settings, server), [DIGEST], talk) == 0
     assert "WARNING" in talk.text
+
+
+def test_the_folder_of_a_bundle_will_do(private_settings: Settings, talk: Talk, tmp_path: Path) -> None:
+    for digest, data in ((DIGEST, DATA), ("1" * 64, b"another")):
+        (tmp_path / "inputs/blobs/sha256").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "inputs/blobs/sha256" / digest).write_bytes(data)
+    settings = replace(private_settings, inputs=f"oci:{tmp_path}/inputs")
+    assert inputs.fetch_kept(settings, [DIGEST, "0" * 64], talk) == 1
+    assert download.cached(settings.cache, DIGEST).read_bytes() == DATA
+    with pytest.raises(DigestError):
+        inputs.fetch_kept(settings, ["1" * 64], talk)
+    assert not download.cached(settings.cache, "1" * 64).exists()
 
 
 def test_no_registry_is_asked_where_none_is_set(private_settings: Settings, server: Server, talk: Talk) -> None:
