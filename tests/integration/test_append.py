@@ -261,6 +261,23 @@ def test_it_is_published_verified_and_runs(
         assert done.output.decode().split() == [str(len(inputs.patches)), "x86_64"]
 
 
+def test_a_difference_is_named_by_layer_file_and_field(user: User, street: tuple[str, str]) -> None:
+    """Another version of the tool, on the same inputs, where the commit is not at hand."""
+    (user.root / ".git").rename(user.root / "gone")
+    file = user.root / "build/webui_fork/image/application.py"
+    kept = file.read_text()
+    changed = kept.replace('patch.name}", patch.data)', 'patch.name}", patch.data, executable=True)')
+    assert changed != kept
+    file.write_text(changed)
+    name = next((user.root / "patches").glob("*.patch")).name
+    code, _, err = user.run("reproduce", f"{street[0]}/me/open-webui:latest-slim")
+    (user.root / "gone").rename(user.root / ".git")
+    file.write_text(kept)
+    assert code == 21
+    assert f"layer patches: /usr/share/doc/webui-fork/patches/{name}: mode: published 0644, rebuilt 0755" in err
+    assert err.count("published") == err.count("layer patches: ")  # and in no other layer
+
+
 def revision_of(user: User) -> int:
     found = re.search(r"^revision = (\d+)$", (user.root / "upstream.lock").read_text(), re.MULTILINE)
     assert found

@@ -79,6 +79,7 @@ def set_back(user: User, real: Settings) -> str:
     return commit(user, "back at 0.11.4")
 
 
+@pytest.mark.minutes(3)
 def test_there_and_back_again(user: User) -> None:
     patches = {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")}
     was = upstream_lock.read(user.root / "upstream.lock").tag
@@ -114,6 +115,7 @@ def test_a_carried_series_is_canonical_and_lints(user: User) -> None:
     assert code == 0, err
 
 
+@pytest.mark.minutes(4)
 def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     head = set_back(user, real)
     code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
@@ -175,6 +177,7 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     is_as_it_was(user, head)
 
 
+@pytest.mark.minutes(5)
 def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
     head = git(user, "rev-parse", "HEAD")
     last = "Locking the Debian packages of open-webui"

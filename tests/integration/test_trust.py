@@ -145,23 +145,6 @@ def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeli
     return new_user
 
 
-def test_a_difference_is_named_by_layer_file_and_field(user: User) -> None:
-    """Another version of the tool, on the same inputs, where the commit is not at hand."""
-    (user.root / ".git").rename(user.root / "gone")
-    file = user.root / "build/webui_fork/image/application.py"
-    kept = file.read_text()
-    changed = kept.replace('patch.name}", patch.data)', 'patch.name}", patch.data, executable=True)')
-    assert changed != kept
-    file.write_text(changed)
-    name = next((user.root / "patches").glob("*.patch")).name
-    code, _, err = user.run("reproduce", "oci:out/image")
-    (user.root / "gone").rename(user.root / ".git")
-    file.write_text(kept)
-    assert code == 21
-    assert f"layer patches: /usr/share/doc/webui-fork/patches/{name}: mode: published 0644, rebuilt 0755" in err
-    assert "layer base" not in err
-
-
 def test_without_the_inputs_it_says_so(user: User) -> None:
     patch = next((user.root / "patches").glob("*.patch"))
     kept = patch.read_bytes()

@@ -26,13 +26,12 @@ from webui_fork.image import pipeline
 from webui_fork.oci import engine
 from webui_fork.oci.engine import Engine
 
+pytestmark = pytest.mark.minutes(2)
 OLD = "0.12.3"
 PIPE = "class Pipe:\n    def pipes(self):\n        return [{'id': 'one', 'name': 'One'}]\n"
 # each table's rows as text, without the times that the server itself keeps
 DUMP = """
 import hashlib, json, sqlite3
-
-pytestmark = pytest.mark.minutes(2)
 db = sqlite3.connect('file:/app/backend/data/webui.db?mode=ro', uri=True, timeout=20)
 out = {}
 for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():

@@ -174,9 +174,24 @@ def python_entries(
         process.run(argv, env=env, doing="install the locked Python packages")
     (target / ".lock").unlink(missing_ok=True)
     for record in sorted(target.glob("*.dist-info/RECORD")):
+        _forget_the_wheel(record)
         _fix_scripts(target, record, spec.python.version)
     _check_scripts(target, spec.python.version)
     yield from layers.from_folder(target, spec.python.target.strip("/"))
+
+
+def _forget_the_wheel(record: Path) -> None:
+    """Remove the note that uv leaves where a wheel was a file of this machine: when that was written, say."""
+    note = record.with_name("uv_cache.json")
+    if not note.exists():
+        return
+    row = f"{record.parent.name}/{note.name},".encode()
+    lines = [line for line in record.read_bytes().splitlines(keepends=True) if not line.startswith(row)]
+    mode = record.stat().st_mode
+    note.unlink()
+    record.unlink()  # a hard link into uv's cache must not be written through
+    record.write_bytes(b"".join(lines))
+    record.chmod(mode)
 
 
 def _fix_scripts(target: Path, record: Path, version: str) -> None:

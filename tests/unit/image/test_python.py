@@ -37,6 +37,21 @@ def test_scripts_start_the_image_s_interpreter_and_record_follows(tmp_path: Path
     python._check_scripts(tmp_path, "3.11")
 
 
+def test_nothing_says_that_a_wheel_was_a_file(tmp_path: Path) -> None:
+    """Else wheels from a folder would give another digest than the same ones from an index."""
+    (tmp_path / "x.dist-info").mkdir()
+    record, note = tmp_path / "x.dist-info/RECORD", tmp_path / "x.dist-info/uv_cache.json"
+    record.write_text("x.py,sha256=keep,1\nx.dist-info/uv_cache.json,sha256=z,2\nx.dist-info/RECORD,,\n")
+    record.chmod(0o755)
+    python._forget_the_wheel(record)
+    assert "uv_cache" in record.read_text()  # it is not there: the row is the wheel's own
+    note.write_text("{}")
+    python._forget_the_wheel(record)
+    assert not note.exists()
+    assert record.read_text() == "x.py,sha256=keep,1\nx.dist-info/RECORD,,\n"
+    assert record.stat().st_mode & 0o777 == 0o755
+
+
 def test_uv_s_form_for_a_long_path_is_rewritten_and_what_is_left_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     (tmp_path / "x.dist-info").mkdir()
