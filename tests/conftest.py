@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 import drift
 import shared
 from helpers import Server, Talk
-from shared import Shared, needs
+from shared import PACKAGES, Shared, needs
 from webui_fork.core import settings as settings_module
 from webui_fork.core.errors import ForkError
 from webui_fork.core.files import write_atomic
@@ -123,17 +123,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if _is_proof(config) or config.option.collectonly:
         return
-    marks = sorted({mark.name for item in session.items for mark in item.iter_markers()})
+    wanted = {mark.name for item in session.items for mark in item.iter_markers()}
+    wanted |= {name for item in session.items for name in getattr(item, "fixturenames", ()) if name == PACKAGES}
     if hasattr(config, "workerinput"):
-        chosen = {"marks": marks, "groups": {item.nodeid: _group(item) for item in session.items}}
+        chosen = {"wanted": sorted(wanted), "groups": {item.nodeid: _group(item) for item in session.items}}
         write_atomic(shared.folder() / "chosen.json", json.dumps(chosen))
     elif not config.option.dist or config.option.dist == "no":
-        _prepare(config, marks)
+        _prepare(config, wanted)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any) -> None:
-    _prepare(node.config, json.loads((shared.folder() / "chosen.json").read_text())["marks"])
+    _prepare(node.config, json.loads((shared.folder() / "chosen.json").read_text())["wanted"])
 
 
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types

@@ -172,9 +172,11 @@ def beside(client: DockerClient, vllm: Container, image: str) -> Iterator[Street
     """Have a network with this vLLM, and a provider of the network's own, from an image with python3."""
     with throwaway.network(client) as network:
         client.networks.get(network).connect(vllm, aliases=["vllm"])
-        with provider(client, image, network) as faults:
-            yield Street(network, vllm, served_model(client, image, network), faults)
-        client.networks.get(network).disconnect(vllm, force=True)
+        try:
+            with provider(client, image, network) as faults:
+                yield Street(network, vllm, served_model(client, image, network), faults)
+        finally:
+            client.networks.get(network).disconnect(vllm, force=True)
 
 
 @pytest.fixture(scope="session")

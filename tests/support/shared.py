@@ -28,6 +28,7 @@ from webui_fork.sources import programs
 RUN = "WEBUI_TEST_RUN"
 IMAGES = "webui-fork-test"  # the name of every image that tests load
 LABEL = "webui-fork-test-run"
+PACKAGES = "inputs"  # the fixture of what is built of Debian packages
 # a fixture of tests/integration/conftest.py, and what it needs of the machine
 NEEDS = {
     "cosign": "registry",
@@ -57,13 +58,16 @@ class Shared:
     def prepare(self, needed: Iterable[str]) -> None:
         """Find or start what the chosen tests need.
 
+        Args:
+            needed: their markers, and `PACKAGES`.
+
         Raises:
             ForkError: it is not here, with what to do.
         """
         if self._prepared:
             return
         self._prepared, marks, ui = True, set(needed), Terminal()
-        if marks & {"registry", "engine", "vllm"}:
+        if PACKAGES in marks:
             drift.settle(self.settings, self.folder, ui)
         if "registry" in marks:
             for name in ("cosign", "registry"):

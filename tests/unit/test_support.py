@@ -1,0 +1,55 @@
+"""What the tests themselves stand on."""
+
+from __future__ import annotations
+
+import pytest
+
+import faults
+import seconds
+import shared
+from faults import Case, Outcome
+
+
+@pytest.mark.parametrize(("misses", "passes"), [(0, True), (2, True), (3, False)])
+def test_a_promise_in_seconds_may_be_missed_twice(misses: int, passes: bool) -> None:
+    names: list[str] = []
+
+    @seconds.thrice
+    def promise() -> None:
+        names.append(seconds.fresh("x"))
+        assert len(names) > misses
+
+    if passes:
+        promise()
+    else:
+        with pytest.raises(AssertionError):
+            promise()
+    assert len(names) == len(set(names)) == min(misses + 1, 3)
+
+
+def test_what_is_no_promise_is_not_asked_again() -> None:
+    calls: list[int] = []
+
+    @seconds.thrice
+    def breaks() -> None:
+        calls.append(1)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        breaks()
+    assert calls == [1]
+
+
+def test_a_case_is_asked_until_the_promise_is_kept() -> None:
+    case = Case("openai", "fine")
+    outcomes = [Outcome(case, None, "late"), Outcome(case, None, "", beside=True), Outcome(case, None, "never asked")]
+    assert not faults.thrice(lambda _: outcomes.pop(0), case).wrong
+    assert len(outcomes) == 1
+    lost = [Outcome(case, None, "", beside=not case.keeps)] * 3
+    assert faults.thrice(lambda _: lost.pop(), case).beside is not case.keeps
+    assert not lost
+
+
+def test_needs_are_seen_from_fixtures() -> None:
+    assert shared.needs(["tmp_path", "real"]) == set()
+    assert shared.needs(["docker_engine", "client", "page", "program"]) == {"engine", "browser", "registry"}
