@@ -16,7 +16,7 @@ import pytest
 
 import layouts
 from users import User
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import Settings
 from webui_fork.image import pipeline
 from webui_fork.oci import layout
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.minutes(3)
 
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
-    return User(tmp_path_factory.mktemp("user"), real)
+    return User(tmp_path_factory.mktemp("user"), real).with_one_image(real)
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +132,7 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
     before = json.loads((user.root / "out/build.json").read_text())
     name = before["patches"][-1]
     original = (user.root / "patches" / name).read_bytes()
+    kept = {path: (user.root / path).read_bytes() for path in ("patches/series", "upstream.lock")}
     try:
         (user.root / "patches" / name).write_bytes(
             original.replace(b"+        async with asyncio.timeout(3)", b"+        async with asyncio.timeout(4)")
@@ -159,8 +160,8 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
         assert "--locked" in err
     finally:
         (user.root / "patches" / name).write_bytes(original)
-        for kept in ("patches/series", "upstream.lock"):
-            shutil.copy2(CHECKOUT / kept, user.root / kept)
+        for path, data in kept.items():
+            (user.root / path).write_bytes(data)
 
 
 def test_an_unlisted_patch_stops_the_build(first_build: str, user: User) -> None:

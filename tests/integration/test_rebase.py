@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,13 +30,8 @@ pytestmark = [pytest.mark.alone, pytest.mark.minutes(1)]
 
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
-    """A user with a clone of this checkout, at one commit; with one image, which is locked in a third of the time."""
-    new_user = User(tmp_path / "user", real, warm=True)
-    for beside in ("backing", "vllm-cpu"):
-        shutil.rmtree(new_user.root / "images" / beside)
-    pinned = upstream_lock.read(new_user.root / "upstream.lock")
-    own = replace(real, root=new_user.root)
-    upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))
+    """A user with a clone of this checkout, at one commit."""
+    new_user = User(tmp_path / "user", real, warm=True).with_one_image(real)
     new_user.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
     new_user.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
     git(new_user, "init", "--quiet", "--initial-branch", "main")

@@ -47,7 +47,7 @@ print(json.dumps(out))
 @pytest.fixture(scope="module")
 def old(real: Settings, client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The image of the older release without a patch, locked and built as a user would."""
-    user = User(tmp_path_factory.mktemp("old"), real, warm=True)
+    user = User(tmp_path_factory.mktemp("old"), real, warm=True).with_one_image(real)
     for patch in (user.root / "patches").glob("*.patch"):
         patch.unlink()
     (user.root / "patches/series").write_text("")

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from drift import copied
+from webui_fork.config import upstream_lock
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs
 
 
 def checkout(folder: Path) -> Path:
@@ -41,6 +45,15 @@ class User:
             "WEBUI_FORK_CONFIG": str(folder / "config"),
         }
         self.env.pop("COSIGN_PASSWORD", None)
+
+    def with_one_image(self, real: Settings) -> User:
+        """Leave the images beside the main one out: it is locked in a third of the time."""
+        for beside in ("backing", "vllm-cpu"):
+            shutil.rmtree(self.root / "images" / beside)
+        own = replace(real, root=self.root)
+        pinned = upstream_lock.read(own.lock_file)
+        upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))
+        return self
 
     def git(self, *words: str) -> None:
         """Run git in the checkout, with an identity and without hooks."""
