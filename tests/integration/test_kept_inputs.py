@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -60,6 +61,7 @@ def shelf(
     user.commit()
     code, _, err = user.run("build", "--locked")
     assert code == 0, err
+    shutil.rmtree(user.cache / "downloads")  # as on a machine that publishes what another one built
     own = Settings(user.root, user.cache, folder / "user/config", False)
     tested.write(own, PassedImage(built.image.digest, built.tree.head, 1))
     with registry(program, folder / "registry") as host:

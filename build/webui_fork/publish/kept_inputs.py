@@ -11,14 +11,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork.core.errors import SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.image.inputs import Inputs
 from webui_fork.oci import content, layout, model
 from webui_fork.oci.model import Blob
 from webui_fork.oci.registry import Registry
-from webui_fork.sources import download, wheels
+from webui_fork.sources import debian, release, wheels
 
 ARTIFACT = "application/vnd.webui-fork.inputs.v1"
 KIND = "inputs"
@@ -48,29 +47,27 @@ class InputFile:
 
 
 def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFile, ...]:
-    """Return what an image of these inputs is built from: the release, Debian packages, wheels.
+    """Return what an image of these inputs is built from; what the cache lacks is fetched: another machine built it.
 
     Raises:
-        SourceError: a file that the build had is not in the cache any more. ToolError: a wheel can't be fetched.
+        SourceError, DigestError: a pinned file can't be had. DriftError: a Debian package can't.
+        ToolError: a wheel can't.
     """
-    lock, spec, text = inputs.lock, inputs.spec, inputs.packaged.requirements
-    files = [(lock.sdist.sha256, lock.sdist.name, _SDIST), (lock.wheel.sha256, lock.wheel.name, _WHEEL)]
-    files += [(deb.sha256, Path(deb.path).name, _DEB) for deb in inputs.packaged.debian.debs]
-    for path in wheels.obtain(settings, text, spec.python.version, spec.machine, ui):
-        files.append((path.name, wheels.filename(path), _WHEEL))
-    return tuple(_file(settings, *row) for row in files)
+    lock, spec, packaged = inputs.lock, inputs.spec, inputs.packaged
+    sdist, wheel = release.pinned_files(settings, [lock.sdist, lock.wheel], ui)
+    debs = debian.obtain(settings, spec, packaged.debian, ui, locked=True)
+    files = [_file(sdist, lock.sdist.name, _SDIST), _file(wheel, lock.wheel.name, _WHEEL)]
+    files += [
+        _file(path, Path(deb.path).name, _DEB) for deb, path in zip(packaged.debian.debs, debs.files, strict=True)
+    ]
+    for path in wheels.obtain(settings, packaged.requirements, spec.python.version, spec.machine, ui):
+        files.append(_file(path, wheels.filename(path), _WHEEL))
+    return tuple(files)
 
 
-def _file(settings: Settings, sha256: str, name: str, media_type: str) -> InputFile:
-    path = download.cached(settings.cache, sha256)
-    try:
-        return InputFile(path, name, media_type, f"sha256:{sha256}", path.stat().st_size)
-    except OSError as error:
-        raise SourceError(
-            f"{name}, which the image was built from, is not in the cache.",
-            why=str(error),
-            remedy="Run `nox -s build -- --locked` again: it downloads what is missing.",
-        ) from error
+def _file(path: Path, name: str, media_type: str) -> InputFile:
+    """Return a file of the cache, where its name is its digest."""
+    return InputFile(path, name, media_type, f"sha256:{path.name}", path.stat().st_size)
 
 
 def manifest(subject: Blob, files: Iterable[InputFile]) -> Blob:

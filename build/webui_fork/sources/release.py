@@ -33,8 +33,17 @@ class Source:
     wheel: Path
 
 
-def _pinned(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> list[Path]:
-    """Return cached files, asking the index only for those that are missing."""
+def pinned_files(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> list[Path]:
+    """Return the cached files of a release, asking the index only for those that are missing.
+
+    Args:
+        settings: the cache, and where the index is.
+        pins: the files, as `upstream.lock` has them.
+        ui: shows what is downloaded.
+
+    Raises:
+        SourceError: the index does not have one, or can't be reached. DigestError: it has another.
+    """
     missing = [f for f in pins if not download.cached(settings.cache, f.sha256).exists()]
     if missing:
         from webui_fork.sources import package_index
@@ -140,7 +149,7 @@ def release_commit(settings: Settings, lock: Lock, ui: Terminal) -> str:
             if lock.git:
                 commit = _from_git(repo, settings, lock, ref, message, ui)
             else:
-                (sdist,) = _pinned(settings, [lock.sdist], ui)
+                (sdist,) = pinned_files(settings, [lock.sdist], ui)
                 files.check(sdist, lock.sdist.sha256)
                 with ui.step("source", f"Importing {lock.sdist.name} into git"):
                     commit = _import(repo, archive.sdist_members(sdist, lock.sdist.name), ref, message, lock.epoch)
@@ -154,5 +163,5 @@ def obtain(settings: Settings, lock: Lock, ui: Terminal) -> Source:
         SourceError, DigestError, ArchiveError: see their names. CacheError: the cache can't be written.
     """
     commit = release_commit(settings, lock, ui)
-    (wheel,) = _pinned(settings, [lock.wheel], ui)
+    (wheel,) = pinned_files(settings, [lock.wheel], ui)
     return Source(commit, wheel)
