@@ -13,7 +13,7 @@ LONG = 120_000  # ms: a machine may be busy
 def say(page: Page, admin: Site, model: str) -> None:
     """Sign in, pick a model, say something, and wait for what it says."""
     page.set_default_timeout(LONG)
-    page.goto(admin.url)
+    _open(page, admin.url)
     page.locator("#email").fill(ADMIN)
     page.locator("#password").fill(admin.password)
     page.keyboard.press("Enter")
@@ -34,6 +34,17 @@ def say(page: Page, admin: Site, model: str) -> None:
             continue
         return
     raise AssertionError("three times no answer")
+
+
+def _open(page: Page, url: str) -> None:
+    """Load the page, again where it does not get to its form: a first answer that is late leaves it without one."""
+    for _ in range(5):
+        page.goto(url)
+        try:
+            return page.locator("#email").wait_for(timeout=LONG / 4)
+        except Error:  # it timed out
+            continue
+    raise AssertionError(page.content()[:2000])
 
 
 def said(site: Site) -> str:
