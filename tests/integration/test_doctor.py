@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ import trustme
 from docker import DockerClient
 
 import throwaway
-from containers import GOOD, PROVIDER, Site, address, url_of, wait_for_log, webui
+from containers import GOOD, PROVIDER, Site, address, slow_names, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street, vllm_options
@@ -247,19 +246,6 @@ def test_the_entry_that_was_advised_works_in_stock(
         with webui(client, stock, street.network, env=env) as site:
             site.connect([VLLM])
             assert diagnose(seeing, site) == ()
-
-
-@contextmanager
-def slow_names(client: DockerClient, image: str, network: str, target: str) -> Iterator[str]:
-    """Run a name server that takes two seconds for each answer; yields its address."""
-    files = {"/slow_dns.py": (ASSETS / "slow_dns.py").read_bytes()}
-    with throwaway.container(
-        client, image, entrypoint=["python3", "/slow_dns.py"], command=[target, "2"], user="0", files=files,
-        network=network,
-    ) as running:  # fmt: skip
-        wait_for_log(running, "ready")
-        running.reload()
-        yield address(running)
 
 
 def test_a_name_that_resolves_slowly(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:

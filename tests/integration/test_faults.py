@@ -15,7 +15,7 @@ import faults
 from containers import Site, webui
 from faults import CASES, Case, Outcome
 from integration.conftest import VLLM, Street
-from seconds import thrice
+from seconds import fresh, thrice
 from sites import Connection, fault
 from webui_fork.core.settings import CHECKOUT
 
@@ -86,6 +86,7 @@ def test_stock_fails_where_we_say_it_fails(outcomes: dict[tuple[str, str], Outco
 def test_several_faults_at_once_cost_no_more(street: Street, ours: Site) -> None:
     names = ["silent", "slow", "string", "bomb", "hang-in-body", "id-surrogate", "reset", "status-503", "many"]
     openai: list[Connection] = [(VLLM, {"prefix_id": "good"}), *(fault(name) for name in names)]
-    ours.connect(openai, [fault(name, "ollama") for name in names])
+    key = fresh("key")  # connections that nothing is remembered of
+    ours.connect(openai, [(fault(name, "ollama"), {"key": key}) for name in names], keys=[key] * len(openai))
     for _ in range(3):
         assert not faults.wrong(ours.models(), f"good.{street.model}")

@@ -161,3 +161,20 @@ def test_a_bundle_of_what_does_not_verify_is_not_written(shelf: Shelf, tmp_path:
     code, _, err = shelf.user.run("bundle", f"{shelf.host}/me/unsigned:latest", str(tmp_path / "x.tar"))
     assert code == 20, err
     assert not (tmp_path / "x.tar").exists()
+
+
+def test_inputs_that_somebody_else_put_there_are_not_bundled(
+    shelf: Shelf, built: pipeline.Built, tmp_path: Path
+) -> None:
+    """The image verifies as ever; what is beside it under the tag is another artifact."""
+    file, tag = tmp_path / "x.tar", layout.attached_tag(built.image.digest, kept_inputs.KIND)
+    own = artifact(shelf.host, built.image.digest)
+    with Registry(f"http://{shelf.host}", NAME) as where:
+        where.put_manifest(tag, kept_inputs.manifest(built.image.manifest, []))
+        try:
+            code, _, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}@{built.image.digest}", str(file))
+        finally:
+            where.put_manifest(tag, own)
+    assert code == 20, err
+    assert "is not what its publisher put there" in err
+    assert not file.exists()

@@ -120,6 +120,19 @@ def quick(image: str) -> dict[str, dict[str, str]]:
 
 
 @contextmanager
+def slow_names(client: DockerClient, image: str, network: str, target: str) -> Iterator[str]:
+    """Run a name server that takes two seconds for each answer; yields its address."""
+    files = {"/slow_dns.py": (PROVIDER.parent / "slow_dns.py").read_bytes()}
+    with throwaway.container(
+        client, image, entrypoint=["python3", "/slow_dns.py"], command=[target, "2"], user="0", files=files,
+        network=network,
+    ) as running:  # fmt: skip
+        wait_for_log(running, "ready")
+        running.reload()
+        yield address(running)
+
+
+@contextmanager
 def webui(
     client: DockerClient,
     image: str,

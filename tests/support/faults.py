@@ -11,6 +11,7 @@ from pathlib import Path
 import requests
 
 from containers import Site
+from seconds import fresh
 from sites import Connection, Listing, fault
 
 PROMISE = 2.0  # seconds
@@ -110,10 +111,11 @@ def ask(site: Site, case: Case, healthy: str, model: str, user: Site | None = No
         user: the same as somebody else sees it, whose list has to keep the promise, too.
     """
     good: Connection = (healthy, {"prefix_id": "good"})
+    key = fresh("key")  # a connection that nothing is remembered of
     if case.slot == "openai":
-        site.connect([good, case.url], keys=["one", "two"])
+        site.connect([good, case.url], keys=["one", key])
     else:
-        site.connect([good], [case.url], keys=["one"])
+        site.connect([good], [(case.url, {"key": key})], keys=["one"])
     try:
         listing = site.models()
         problem = wrong(listing, f"good.{model}")

@@ -32,8 +32,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with reader.opened(settings, arguments.ref) as store:
         # what comes is hashed while it is written
         checks.refuse(arguments.ref, verify.run(settings, store, verifier, layers=False))
-        key = Path(verifier.key) if verifier.key and "://" not in verifier.key else None
-        count = publish_bundle.write(settings, ui, store, arguments.file, key)
+        count = publish_bundle.write(settings, ui, store, verifier, arguments.file)
         digest = store.root.digest
     rows = [("digest", digest), ("inputs", str(count)), ("size", text.human_size(arguments.file.stat().st_size))]
     print(f"{text.table(rows)}\n\nNext, where it is carried to: tar -xf {arguments.file.name}, then docs/trust.md")

@@ -9,7 +9,8 @@ from webui_fork.cli import checks, signer
 from webui_fork.config import reference
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.oci import layout, reader
+from webui_fork.oci import reader
+from webui_fork.oci.reader import LayoutReader
 from webui_fork.trust import verify
 
 
@@ -32,10 +33,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     folder = Path(arguments.folder.removeprefix(reference.LAYOUT))
     verifier = signer.verifier(settings, arguments, ui)
     with reader.opened(settings, f"{reference.LAYOUT}{folder}") as store:
+        assert isinstance(store, LayoutReader)
         checks.refuse(str(folder), verify.run(settings, store, verifier))
-    read = layout.read_layout(folder)
-    name = f"{arguments.name}:{read.tag}"
+    image, name = store.layout.image, f"{arguments.name}:{store.tag}"
     with engine.connect(settings, ui) as docker, ui.step("load", f"Loading {name} into the Docker engine"):
-        engine.load(docker.client, read.image, folder, name)
+        engine.load(docker.client, image, folder, name)
     command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {name}"
-    print(f"Loaded {name}\n{read.image.digest}\n\nNext: {command}")
+    print(f"Loaded {name}\n{image.digest}\n\nNext: {command}")

@@ -122,9 +122,9 @@ def _explain(data: dict[str, Any], model: Any, words: str) -> tuple[_Path, str]:
         path = (*path, next(odd, ""))
         value = value.get(path[-1])
     if table := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", why, re.S):
-        known = ", ".join(_fields(msgspec.inspect.type_info(model), path))
+        fields = ", ".join(_fields(msgspec.inspect.type_info(model), path))
         unknown = table.group(1) == "contains unknown"
-        return (*path, table.group(2)), f"is not a known key (known: {known})" if unknown else "is missing"
+        return (*path, table.group(2)), f"is not a known key (known: {fields})" if unknown else "is missing"
     if own := re.fullmatch(r"`(\w+)` (.*)", why, re.S):  # a model's own words
         return (*path, own.group(1)), own.group(2)
     if shown:

@@ -9,7 +9,7 @@ from pathlib import Path
 from webui_fork.config import image_toml, locked_image, reference, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
-from webui_fork.config.upstream_lock import Lock
+from webui_fork.config.upstream_lock import MAX_FILE_SIZE, Lock
 from webui_fork.core import files
 from webui_fork.core.errors import LockError, RegistryError
 from webui_fork.core.files import ensure_folder, link_or_copy, sha256_bytes, temp_folder
@@ -134,9 +134,10 @@ def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
         with (
             ui.step("inputs", f"Looking for {len(missing)} inputs in {target.name}"),
             connect.connect(settings, target) as registry,
+            temp_folder(settings.cache / "tmp", "inputs") as work,
         ):
             for sha256 in missing:
-                came += _one(settings, registry, sha256)
+                came += _from_registry(registry, sha256, work / sha256, download.cached(settings.cache, sha256))
     except RegistryError as error:
         ui.say(f"WARNING: {target.name} does not give inputs: {error.what} {error.why}".rstrip())
     return came
@@ -152,14 +153,12 @@ def _from_layout(settings: Settings, sha256: str) -> bool:
     return True
 
 
-def _one(settings: Settings, registry: Registry, sha256: str) -> bool:
+def _from_registry(registry: Registry, sha256: str, part: Path, place: Path) -> bool:
     if not registry.has("blobs", f"sha256:{sha256}"):
         return False
-    place = download.cached(settings.cache, sha256)
+    with part.open("wb") as file:
+        for piece in registry.blob(f"sha256:{sha256}", limit=MAX_FILE_SIZE):  # held against its digest at its end
+            file.write(piece)
     ensure_folder(place.parent)
-    with temp_folder(settings.cache / "tmp", "inputs") as work:
-        with (work / "blob").open("wb") as file:
-            for piece in registry.blob(f"sha256:{sha256}"):  # which is held against its digest at its end
-                file.write(piece)
-        (work / "blob").replace(place)
+    part.replace(place)
     return True

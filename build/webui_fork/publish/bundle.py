@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 from webui_fork.core import git
-from webui_fork.core.errors import UsageError, from_os_error
+from webui_fork.core.errors import UsageError, VerifyError, from_os_error
 from webui_fork.core.files import ensure_folder, link_or_copy, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -15,24 +16,27 @@ from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.model import Descriptor, Image
 from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.publish.kept_inputs import KIND
+from webui_fork.trust import cosign
+from webui_fork.trust.cosign import Verifier
 
 IMAGE, INPUTS = "image", "inputs"  # folders of the bundle, each an OCI layout
 _BESIDE = ("deploy", "docs", "README.md", "LICENSE")
 
 
-def write(settings: Settings, ui: Terminal, store: Reader, file: Path, key: Path | None) -> int:
+def write(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier, file: Path) -> int:
     """Write a bundle of an image that was verified before; return how many inputs are in it.
 
     Args:
         settings: the checkout, whose deploy/ and docs/ go along.
         ui: shows what is read.
         store: a registry with the image.
+        verifier: whose signature counts; its public key goes along.
         file: where to; a tar.
-        key: the public key that verifies the image, if there is one.
 
     Raises:
         UsageError: it is no image of one platform in a registry.
-        RegistryError, VerifyError: it can't be read. DiskFullError, CacheError: the file can't be written.
+        RegistryError, VerifyError: it can't be read, or what stands there as its inputs was not signed for it.
+        DiskFullError, CacheError: the file can't be written.
     """
     if not isinstance(store, RegistryReader) or store.root.media_type != model.MANIFEST:
         raise UsageError(
@@ -41,14 +45,14 @@ def write(settings: Settings, ui: Terminal, store: Reader, file: Path, key: Path
         )
     parent = file.absolute().parent
     with temp_folder(parent, "bundle") as work:
-        tree = ensure_folder(work / file.name.partition(".")[0])
+        tree = ensure_folder(work / (file.name.partition(".")[0] or "bundle"))
         config = reader.small(store, model.descriptor(store.root.parsed().get("config")))
         image = model.image_of(store.root, config)
         _image(store, image, tree, work / "blobs-of-image", ui)
-        count = _inputs(store, tree / INPUTS, ui)
+        count = _inputs(settings, store, replace(verifier, ca=store.ca), tree / INPUTS, ui)
         _beside(settings, tree)
-        if key:
-            shutil.copyfile(key, tree / "cosign.pub")
+        if verifier.key and "://" not in verifier.key:
+            shutil.copyfile(verifier.key, tree / "cosign.pub")
         try:
             with ui.step("tar", f"Writing {file.name}"), tarfile.open(work / "bundle.tar", "w") as tar:
                 tar.add(tree, tree.name, filter=_plain)
@@ -81,12 +85,19 @@ def _image(store: RegistryReader, image: Image, tree: Path, blobs: Path, ui: Ter
     layout.write_layout(tree / IMAGE, store.tag or image.digest.replace(":", "-"), image, blobs, attached)
 
 
-def _inputs(store: RegistryReader, root: Path, ui: Terminal) -> int:
+def _inputs(settings: Settings, store: RegistryReader, verifier: Verifier, root: Path, ui: Terminal) -> int:
     """Write what the image was built from, as a layout, where the registry has it."""
     artifact = store.registry.manifest(layout.attached_tag(store.root.digest, KIND))
     if artifact is None:
         ui.say(f"NOTE: {store.name} has no inputs beside it: the bundle can be run and verified, not built again.")
         return 0
+    ref = f"{store.what.partition('@')[0]}@{artifact.digest}"
+    signature, subject = cosign.verify(settings, verifier, ref, artifact.digest), artifact.parsed().get("subject")
+    if not signature.verified or model.descriptor(subject).digest != store.root.digest:
+        raise VerifyError(
+            f"What stands beside {store.name} as its inputs is not what its publisher put there.",
+            why=signature.why or "It was signed for another image.",
+        )
     files = [model.descriptor(value) for value in artifact.parsed().get("layers", ())]
     with ui.step("inputs", f"Reading {len(files)} inputs"):
         for described in (*files, model.descriptor(artifact.parsed().get("config"))):

@@ -90,23 +90,23 @@ def manifest(subject: Blob, files: Iterable[InputFile]) -> Blob:
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
 
 
-def push(registry: Registry, subject: Blob, files: tuple[InputFile, ...], progress: Progress) -> tuple[Blob, int]:
-    """Put an image's inputs beside it: what the registry lacks, the manifest last; return it, and the bytes sent.
+def push(registry: Registry, subject: Blob, files: tuple[InputFile, ...], progress: Progress) -> tuple[Blob, int, int]:
+    """Put an image's inputs beside it: what the registry lacks, the manifest last; return it, blobs and bytes sent.
 
     Raises:
         RegistryError: it keeps failing. DigestError: a cached file was damaged; it is removed.
     """
-    sent = 0
+    count = sent = 0
     for file in files:
         if registry.has("blobs", file.digest):
             continue
         with progress(file.name, file.size) as advance:
             registry.put(file.digest, content.checked(file.path, file.digest), advance)
-        sent += file.size
+        count, sent = count + 1, sent + file.size
     if not registry.has("blobs", _EMPTY.digest):
         registry.put_blob(_EMPTY)
     artifact = manifest(subject, files)
     tag = layout.attached_tag(subject.digest, KIND)
     if (existing := registry.manifest(tag)) is None or existing.digest != artifact.digest:
         registry.put_manifest(tag, artifact)
-    return artifact, sent
+    return artifact, count, sent

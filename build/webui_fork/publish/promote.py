@@ -189,7 +189,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
             _take_along(settings, signer, registry, what)
             sign.seal(settings, signer, ref, what.statements, work, target.name, ca)
         with ui.step("inputs"):
-            extra = _inputs(settings, signer, registry, what, target, ui)
+            more = _inputs(settings, signer, registry, what, target, ui)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
             store = RegistryReader(ref, "", what.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
@@ -199,7 +199,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
                 raise VerifyError(f"{ref} does not verify; no tag was touched.", why=why)
         with ui.step("tags"):
             refs, left = _name(registry, what, target)
-    done = Published(what.root.digest, refs, left, count, sent + extra, mounted, checks)
+    done = Published(what.root.digest, refs, left, count + more[0], sent + more[1], mounted, checks)
     _record(settings, done)
     return done
 
@@ -241,19 +241,19 @@ def _content(registry: Registry, what: Candidate, target: Reference, ui: Termina
 
 def _inputs(
     settings: Settings, signer: Signer, registry: Registry, what: Candidate, target: Reference, ui: Terminal
-) -> int:
-    """Put what the image was built from beside it, signed; return the bytes sent."""
+) -> tuple[int, int]:
+    """Put what the image was built from beside it, signed; return the blobs and bytes sent."""
     if not what.inputs:
-        return 0
+        return 0, 0
 
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Sending the input {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
 
-    artifact, sent = kept_inputs.push(registry, what.root, what.inputs, sending)
+    artifact, count, sent = kept_inputs.push(registry, what.root, what.inputs, sending)
     ref, ca = target.at(artifact.digest).pinned, connect.certificates(settings, target.registry)
     if not trust_cosign.verify(settings, replace(signer.verifier(settings), ca=ca), ref).verified:
         trust_cosign.sign(settings, signer, ref, target.name, ca)
-    return sent
+    return count, sent
 
 
 def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Candidate) -> None:

@@ -35,17 +35,15 @@ class Step:
     argv: tuple[str, ...]
 
 
-# as `nox -s tests` has it
-_WORKERS = ("-n", "auto", "--dist", "loadscope", "--no-loadscope-reorder")
 STEPS = (
     Step("lint", ("-m", "webui_fork", "patches", "lint")),
     Step("style", ("-m", "ruff", "check", ".")),
     Step("build", ("-m", "webui_fork", "build", "--locked")),
     Step("unit tests", ("-m", "pytest", "-q", "tests/unit")),
-    Step("proofs", ("-m", "pytest", "-q", *_WORKERS, "tests/integration/test_proofs.py")),
+    Step("proofs", ("-m", "pytest", "-q", "-n", "auto", "tests/integration/test_proofs.py")),
     Step(
         "integration",
-        ("-m", "pytest", "-q", *_WORKERS, "tests/integration", "--ignore", "tests/integration/test_proofs.py"),
+        ("-m", "pytest", "-q", "-n", "auto", "tests/integration", "--ignore", "tests/integration/test_proofs.py"),
     ),
 )
 

@@ -70,14 +70,16 @@ def obtain(settings: Settings, lock: str, version: str, machine: str, ui: Termin
     Raises:
         ToolError: pip can't get one. SourceError: the index gives another.
     """
-    locked_files = [download.cached(settings.cache, sha256) for _, _, sha256 in requirements_lock.pins(lock)]
+    pins = {sha256: f"{name}=={number}" for name, number, sha256 in requirements_lock.pins(lock)}
+    locked_files = [download.cached(settings.cache, sha256) for sha256 in pins]
     missing = {file.name for file in locked_files if not file.exists()}
     if missing:
         with (
             temp_folder(settings.cache / "tmp", "wheels") as work,
             ui.step("wheels", f"Downloading {len(missing)} wheels as files"),
         ):
-            (work / "requirements.lock").write_text(lock, encoding="utf-8")
+            rows = [f"{pins[sha256]} --hash=sha256:{sha256}\n" for sha256 in sorted(missing)]
+            (work / "requirements.lock").write_text("".join(rows), encoding="utf-8")
             argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
             argv += ["--only-binary", ":all:", "--dest", str(work / "wheels"), "-r", str(work / "requirements.lock")]
             argv += requirements_lock.pip_arguments(version, machine)

@@ -12,6 +12,7 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import layout, reader
 from webui_fork.publish import bundle
+from webui_fork.trust.cosign import Verifier
 
 
 def test_only_what_a_registry_has_is_bundled(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
@@ -20,7 +21,7 @@ def test_only_what_a_registry_has_is_bundled(private_settings: Settings, tmp_pat
     layout.write_layout(tmp_path / "image", "v1", image, private_settings.cache)
     layouts.verify(tmp_path / "image")
     with reader.opened(private_settings, f"oci:{tmp_path}/image") as store, pytest.raises(UsageError, match="registry"):
-        bundle.write(private_settings, talk, store, tmp_path / "x.tar", None)
+        bundle.write(private_settings, talk, store, Verifier(tmp_path / "cosign", 2, None), tmp_path / "x.tar")
     assert not (tmp_path / "x.tar").exists()
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 

@@ -19,8 +19,3 @@ def test_the_artifact_refers_to_the_image_and_names_each_file() -> None:
     (layer,) = value["layers"]
     assert layer["annotations"] == {"org.opencontainers.image.title": "a.deb"}
     assert (layer["digest"], layer["size"]) == (FILE.digest, 5)
-
-
-def test_the_same_inputs_are_the_same_artifact() -> None:
-    image = Blob(MANIFEST, b"{}")
-    assert kept_inputs.manifest(image, [FILE]) == kept_inputs.manifest(image, [FILE])
