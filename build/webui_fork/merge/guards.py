@@ -165,26 +165,26 @@ def _sites(edits: Iterable[transplant.Edit], base: Module) -> Iterator[_Site]:
 def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list[str]:
     """Name what both sides add to one function or class, and the result therefore has more often than ours."""
     reasons: dict[str, None] = {}
-    sides = [_by_scope(side) for side in (base, ours, theirs, result)]
+    sides = [dict((("", side), *tree.definitions(side))) for side in (base, ours, theirs, result)]
     for scope in sides[1].keys() & sides[2].keys():
-        was, mine, other, merged = (side.get(scope, Counter()) for side in sides)
+        nodes = [side.get(scope) for side in sides]
+        if nodes[0] and nodes[1] and nodes[0].dump == nodes[1].dump:  # most are as they were, and counting takes long
+            continue
+        was, mine, other, merged = (_own_parts(node) if node else Counter[str]() for node in nodes)
         for what in (mine - was) & (other - was):
             if merged[what] > mine[what] and not (what.startswith(_VALUE) and was[what]):
                 reasons[f"both add {what} to {scope or 'the module'}"] = None
     return list(reasons)
 
 
-@lru_cache(maxsize=64)
-def _by_scope(module: Module) -> dict[str, Counter[str]]:
-    """Count what each function and class has itself: statements without blocks, names it gives values, decorators."""
-    by_scope: dict[str, Counter[str]] = {}
-    for scope, node in (("", module), *tree.definitions(module)):
-        plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
-        counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
-        counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
-        counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
-        by_scope[scope] = counts
-    return by_scope
+@lru_cache(maxsize=256)
+def _own_parts(node: Node) -> Counter[str]:
+    """Count what a function or class has itself: statements without blocks, names it gives values, decorators."""
+    plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
+    counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
+    counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
+    counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
+    return counts
 
 
 def dead_code(theirs: Module, result: Module) -> bool:
