@@ -85,8 +85,14 @@ def test_stock_fails_where_we_say_it_fails(outcomes: dict[tuple[str, str], Outco
 @thrice
 def test_several_faults_at_once_cost_no_more(street: Street, ours: Site) -> None:
     names = ["silent", "slow", "string", "bomb", "hang-in-body", "id-surrogate", "reset", "status-503", "many"]
-    openai: list[Connection] = [(VLLM, {"prefix_id": "good"}), *(fault(name) for name in names)]
-    key = fresh("key")  # connections that nothing is remembered of
-    ours.connect(openai, [(fault(name, "ollama"), {"key": key}) for name in names], keys=[key] * len(openai))
+    _connect(ours, ["fine"] * len(names))
+    usual = ours.models().seconds
+    _connect(ours, names)
     for _ in range(3):
-        assert not faults.wrong(ours.models(), f"good.{street.model}")
+        assert not faults.wrong(ours.models(), f"good.{street.model}", usual)
+
+
+def _connect(site: Site, names: list[str]) -> None:
+    key = fresh("key")  # connections that nothing is remembered of
+    openai: list[Connection] = [(VLLM, {"prefix_id": "good"}), *(fault(name) for name in names)]
+    site.connect(openai, [(fault(name, "ollama"), {"key": key}) for name in names], keys=[key] * len(openai))

@@ -104,11 +104,8 @@ class TestOutages:
 
     def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})
-        street.vllm.pause()  # SIGSTOP, through the freezer
-        try:
+        with throwaway.frozen(street.vllm):
             self._is_stale(ours, street.model)
-        finally:
-            street.vllm.unpause()
         self._comes_back(ours, street.model)
         street.vllm.restart(timeout=1)  # and it loads for half a minute: refused, then 200
         self._is_stale(ours, street.model)

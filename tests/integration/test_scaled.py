@@ -7,17 +7,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import requests
 from docker import DockerClient
+from docker.models.containers import Container
 from playwright.sync_api import Page
 
 import scaled
 import shared
+import throwaway
 from browsing import said, say
 from containers import Site
 from integration.conftest import Street
@@ -209,14 +211,20 @@ def test_the_loss_of_a_replica(replicas: Cluster, admin: Site, patched: str, tab
     table("a replica is killed", {**poller.good(), "chats cut": cut})
 
 
+@contextmanager
+def _gone(container: Container) -> Iterator[None]:
+    container.stop(timeout=1)
+    yield
+    container.start()
+
+
 @pytest.mark.parametrize("how", ["frozen", "gone"])
 def test_redis_is_away_for_ten_seconds(replicas: Cluster, admin: Site, how: str, table: Note) -> None:
     redis = replicas.backing["redis"]
     with Poller(admin) as poller:
         time.sleep(1)
-        redis.pause() if how == "frozen" else redis.stop(timeout=1)
-        time.sleep(10)
-        redis.unpause() if how == "frozen" else redis.start()
+        with throwaway.frozen(redis) if how == "frozen" else _gone(redis):
+            time.sleep(10)
         time.sleep(3)
     # upstream looks a model up twice for a chat: when Redis comes back empty in between, that chat is refused
     lost = poller.chats.pop("""AssertionError: {"detail":"'tiny'"}""", 0)

@@ -6,7 +6,7 @@ import io
 import tarfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from docker.errors import DockerException
 from docker.models.containers import Container
 from docker.types import IPAMConfig, IPAMPool
 
+from seconds import until
 from webui_fork.core.errors import EngineError
 
 
@@ -43,6 +44,24 @@ def volume(client: DockerClient) -> Iterator[str]:
     finally:
         with suppress(DockerException):
             new_volume.remove(force=True)
+
+
+@contextmanager
+def frozen(container: Container) -> Iterator[None]:
+    """Stop a container's processes for as long as the context lasts; on a busy machine the freezer needs more tries."""
+    until(lambda: _tried(container.pause), 120)
+    try:
+        yield
+    finally:
+        until(lambda: _tried(container.unpause), 120)
+
+
+def _tried(change: Callable[[], None]) -> bool:
+    try:
+        change()
+    except DockerException:
+        return False
+    return True
 
 
 @contextmanager
