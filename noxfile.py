@@ -55,6 +55,12 @@ def lock(session: nox.Session) -> None:
 
 
 @nox.session
+def refresh(session: nox.Session) -> None:
+    """Move the locks on to packages with security fixes, name the advisories, and commit it."""
+    _fork(session, "refresh", *session.posargs)
+
+
+@nox.session
 def patches(session: nox.Session) -> None:
     """Work on the series (-- lint, list, apply, new SUBJECT, export)."""
     _fork(session, "patches", *(session.posargs or ["list"]))
@@ -206,16 +212,3 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/bench/bench.py", *session.posargs, env=_env(session))
     session.run("python", "tests/bench/trust.py", env=_env(session))
     session.run("python", "tests/bench/listing.py", env=_env(session))
-
-
-@nox.session(name="requirements", default=False)
-def requirements(session: nox.Session) -> None:
-    """Lock the tools' own Python packages again (requirements/*.lock)."""
-    session.install("uv")
-    options = ["--universal", "--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--upgrade"]
-    options += ["--no-emit-index-url", "--no-emit-find-links", "--python-version", "3.11"]
-    for name, groups in (("tool", []), ("dev", ["--group", "dev"]), ("docs", ["--group", "docs"])):
-        session.run(
-            "uv", "pip", "compile", "pyproject.toml", *groups, *options, "-o", f"requirements/{name}.lock",
-            env={"UV_FIND_LINKS": os.environ.get("PIP_FIND_LINKS", "")},
-        )  # fmt: skip

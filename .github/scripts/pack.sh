@@ -1,24 +1,26 @@
 #!/usr/bin/env bash
-# Pack what `nox -s rebase` left into result/: verdict, version, report, and the commits as a git bundle.
-# pack.sh CODE: the exit code of the rebase. Fails where it broke half-way, and there is nothing to propose.
+# Pack what `nox -s rebase` or `nox -s refresh` left into result/: verdict, title, report, and the commits as a git bundle.
+# pack.sh NAME CODE: which of them, and its exit code. Fails where it broke half-way, and there is nothing to propose.
 set -euo pipefail
+name=$1 code=$2
 mkdir -p result
-report=out/rebase/report.json
+report=out/$name/report.json
 if [ ! -e "$report" ]; then # nothing new, or it could not even begin
   echo nothing > result/verdict
-  exit "$1"
+  exit "$code"
 fi
-python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["verdict"])' "$report" > result/verdict
-python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["new"])' "$report" > result/version
-cp out/rebase/report.md out/rebase/report.html "$report" result/
+field() { python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$report" "$1"; }
+field verdict > result/verdict
+field title > result/title
+cp "out/$name"/report.* result/
 case $(cat result/verdict) in
   ready) tree=. ;;
   "gate failed") tree=out/rebase/candidate ;;
   conflict) exit 0 ;; # no commits yet
   *)
-    echo "::error::the rebase did not end"
+    echo "::error::the $name did not end"
     exit 1
     ;;
 esac
-git branch --force rebase-result "$(git -C "$tree" rev-parse HEAD)"
-git bundle create result/commits.bundle rebase-result
+git branch --force proposal "$(git -C "$tree" rev-parse HEAD)"
+git bundle create result/commits.bundle proposal

@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Put the result of a rebase on the branch rebase/next, and into one pull request.
-# propose.sh FOLDER BASE: what pack.sh left, and the branch to merge into.
-# Ends with 0 when the result is ready or there is none; else with 1, so that the nightly run is red until a person came.
+# Put a result on its branch (rebase/next, refresh/next), and into one pull request.
+# propose.sh FOLDER NAME BASE: what pack.sh left, as rebase or refresh, and the branch to merge into. The branch that is
+# pushed to is not taken from the folder: the job that wrote it ran upstream's code.
+# Ends with 0 when the result is ready or there is none; else with 1, so that the run is red until a person came.
 set -euo pipefail
-result=$1 base=$2
-branch=rebase/next
+result=$1 branch=$2/next base=$3
 bot="webui_fork@fork.invalid"
 verdict=$(cat "$result/verdict")
 [ "$verdict" != nothing ] || exit 0
-title="Open WebUI $(cat "$result/version")"
+title=$(head -n 1 "$result/title")
 git config user.name webui_fork
 git config user.email "$bot"
 if [ -e "$result/commits.bundle" ]; then
-  git fetch --quiet "$result/commits.bundle" rebase-result
+  git fetch --quiet "$result/commits.bundle" proposal
   commit=$(git rev-parse FETCH_HEAD)
 else # a conflict: the branch has nothing yet but a place to work in
   commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}")

@@ -60,6 +60,11 @@ class User:
         identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.hooksPath=/dev/null"]
         subprocess.run(["git", "-C", str(self.root), *identity, *words], check=True)
 
+    def git_output(self, *words: str) -> str:
+        """Return what git says of the checkout."""
+        done = subprocess.run(["git", "-C", str(self.root), *words], check=True, capture_output=True, text=True)
+        return done.stdout.rstrip()
+
     def commit(self) -> None:
         """Commit everything; the first time makes it a repository."""
         if not (self.root / ".git").exists():

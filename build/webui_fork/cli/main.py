@@ -22,6 +22,7 @@ from webui_fork.core.text import printable, without_credentials
 VERBS = {
     "build": "build, push, sign and verify the image",
     "lock": "pin a release and refresh the locks",
+    "refresh": "move the locks on to packages with security fixes, and say which",
     "serve": "serve the embedded registry until Ctrl-C",
     "rebase": "carry the series to the newest release",
     "backtest": "replay upstream's history with series of older releases",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork.config import upstream_lock
+from webui_fork.config import overrides, upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
@@ -108,6 +109,8 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     image_inputs.check_series(settings, repo, inputs.lock, inputs.patches, commit)
     tree = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
+    requirements = repo.read_file(commit, inputs.spec.python.requirements) or b""
+    overrides.refuse(inputs.spec.overrides, requirements.decode(), datetime.now(UTC).date())
     for change in apply.changes(repo, tree):
         if inputs.spec.place(change.path) is None:
             problem = patch.Problem("patches/", "outside-image", f"{change.path} is not in the image")

@@ -20,6 +20,9 @@ _ROW = re.compile(
 )
 
 
+_RELEASES = {"bookworm": "12", "trixie": "13"}
+
+
 @dataclass(frozen=True, slots=True)
 class Deb:
     """A Debian package: ``archive`` is main or security, ``path`` relative to it, ``size`` in bytes."""
@@ -30,6 +33,11 @@ class Deb:
     size: int
     archive: str
     path: str
+
+    @property
+    def source(self) -> str:
+        """The name of its source package, by its place in the pool."""
+        return self.path.split("/")[-2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +129,8 @@ def check_input(lock: DebianLock, spec: ImageSpec, file: Path) -> None:
         raise LockError(
             f"{file} was made for another list of packages than [base] in image.toml has.", remedy="Run `nox -s lock`."
         )
+
+
+def release(suite: str) -> str:
+    """Return the number of Debian's release, as `12`; of a suite that is not known, its name."""
+    return _RELEASES.get(suite, suite)

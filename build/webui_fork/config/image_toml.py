@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, field
 
-from webui_fork.config import toml
+from webui_fork.config import overrides, toml
+from webui_fork.config.overrides import Override
 from webui_fork.config.toml import Table, form
 from webui_fork.core.errors import ImageError
 
@@ -145,6 +146,7 @@ class ImageSpec(Placement):
     annotations: tuple[tuple[str, str], ...]
     base: Base
     wheels: Python | None
+    overrides: tuple[Override, ...]
     folders: tuple[Folder, ...]
     run: dict[str, Any]
 
@@ -272,6 +274,7 @@ def read(folder: Path) -> ImageSpec:
 
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
+        LockError: its overrides are.
     """
     _require(folder, "packages")
     document = toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY)
@@ -284,6 +287,7 @@ def read(folder: Path) -> ImageSpec:
         annotations=tuple(sorted(document.image.annotations.items())),
         base=document.base,
         wheels=document.python,
+        overrides=overrides.read(folder),
         copies=document.application,
         folders=tuple(Folder(one.path, int(one.mode, 8), one.uid, one.gid) for one in document.folder),
         run=document.run.config(),

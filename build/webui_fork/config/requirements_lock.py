@@ -110,3 +110,19 @@ def pins(text: str) -> Iterable[tuple[str, str, str]]:
     """Yield name, version and sha256 of each distribution that a narrowed requirements file locks."""
     for match in re.finditer(r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\n]*\\\n    --hash=sha256:([0-9a-f]{64})$", text, re.M):
         yield match.group(1), match.group(2), match.group(3)
+
+
+def versions(text: str) -> dict[str, str]:
+    """Return the version of each distribution that a lock names; of one with several, by marker, the first."""
+    pairs = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE)
+    return {canonicalize_name(name): number for name, number in reversed(pairs)}
+
+
+def differences(old: str, new: str) -> tuple[str, ...]:
+    """Return a line for each distribution that has another version."""
+    before, after = versions(old), versions(new)
+    return tuple(
+        f"{name}: {before.get(name, 'absent')} -> {after.get(name, 'absent')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    )

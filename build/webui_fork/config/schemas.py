@@ -9,12 +9,14 @@ from pathlib import Path
 import msgspec
 
 from webui_fork.config.image_toml import PackagesDocument, RegistryDocument
+from webui_fork.config.overrides import OverridesDocument
 from webui_fork.config.toml import Table
 from webui_fork.config.upstream_lock import LockDocument
 
 MODELS: dict[str, tuple[str, type[Table]]] = {
     "image-packages.json": ("image.toml with a base of packages", PackagesDocument),
     "image-registry.json": ("image.toml with a base in a registry", RegistryDocument),
+    "overrides.json": ("overrides.toml", OverridesDocument),
     "upstream-lock.json": ("upstream.lock", LockDocument),
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,8 +56,8 @@ def parse(text: str, file: Path, model: type[_T], error: type[ForkError], remedy
     """
     data = _document(text, file, error, remedy)
     try:
-        # a time is TOML's own, never a string that looks like one
-        return msgspec.convert(data, model, builtin_types=(datetime,))
+        # a time or a day is TOML's own, never a string that looks like one
+        return msgspec.convert(data, model, builtin_types=(datetime, date))
     except msgspec.ValidationError as cause:
         path, why = _explain(data, model, str(cause))
         names = [step for step in path if isinstance(step, str)]

@@ -11,12 +11,11 @@ import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from webui_fork.config import requirements_lock
+from webui_fork.config import overrides, requirements_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
 from webui_fork.core import process
@@ -28,7 +27,7 @@ from webui_fork.image import layers
 from webui_fork.image.inputs import fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.image.layers import Entry
-from webui_fork.sources import wheels
+from webui_fork.sources import uv, wheels
 
 # `#!/x/python`, or uv's form for paths that don't fit there
 _SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
@@ -52,15 +51,15 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
         "lock": sha256_bytes(packaged.requirements.encode()),
         "python": msgspec.to_builtins(spec.python),
         "machine": spec.machine,
-        "uv": uv_version(),
+        "uv": uv.version(),
     }
     return cache.get("python", key, make, "Installing the Python packages")
 
 
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
     """Return the digest that `requirements.lock` records of what it was derived from."""
-    without = "".join(f" -{name}" for name in spec.python.without)
-    head = f"{spec.python.version} {spec.machine}{without}\n".encode()
+    changes = [f" -{name}" for name in spec.python.without] + [f" {one.pin}" for one in spec.overrides]
+    head = f"{spec.python.version} {spec.machine}{''.join(changes)}\n".encode()
     return sha256_bytes(head + text)
 
 
@@ -70,60 +69,47 @@ def recorded_input(lock_text: str) -> str | None:
     return match.group(1) if match else None
 
 
-def _uv() -> str:
-    from uv import find_uv_bin
-
-    return find_uv_bin()
-
-
-def uv_version() -> str:
-    """Return the version of uv, which is an input of what it installs."""
-    return version("uv")
-
-
-def _uv_env(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
-    return {
-        **settings.environ,
-        **index,
-        "UV_CACHE_DIR": str(settings.cache / "uv"),
-        "UV_NO_PROGRESS": "1",
-        "NO_COLOR": "1",
-    }
-
-
 def _python_arguments(spec: ImageSpec) -> list[str]:
     platform = f"{spec.machine}-manylinux_2_{requirements_lock.GLIBC}"
     return ["--python-version", spec.python.version, "--python-platform", platform, "--only-binary", ":all:"]
 
 
-def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, index: Mapping[str, str]) -> str:
+def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, upgrade: Iterable[str] = ()) -> str:
     """Resolve a requirements file to one wheel a distribution, by hash; keeps the versions an old lock has.
 
     Args:
-        text: the release's requirements. file: the lock, for the versions to keep if it exists.
-        index: uv's variables for the index.
+        settings: have the index.
+        spec: the image, with its overrides.
+        text: the release's requirements.
+        file: the lock, for the versions to keep if it exists.
+        upgrade: names of distributions to move to the newest version that the requirements admit.
 
     Returns:
         The new lock's text; it names no index.
 
     Raises:
-        ToolError: they can't be resolved.
+        ToolError: they can't be resolved. LockError: an override is not needed any more.
     """
+    doing = "lock the Python packages"
     with temp_folder(settings.cache / "tmp", "lock") as work:
         (work / "requirements.txt").write_bytes(text)
+        (work / "overrides.txt").write_text("".join(f"{one.pin}\n" for one in spec.overrides), encoding="utf-8")
+        arguments: list[str | Path] = [work / "requirements.txt", *_python_arguments(spec)]
+        if spec.overrides:
+            overrides.refuse_needless(
+                spec.overrides,
+                requirements_lock.versions(uv.resolve(settings, arguments, work / "plain.lock", doing=doing)),
+            )
+            arguments += ["--overrides", work / "overrides.txt"]
         out = work / "requirements.lock"
         if file.exists():
             shutil.copyfile(file, out)
-        argv = [_uv(), "pip", "compile", "--quiet", "--no-config", "--generate-hashes", "--no-header", "--no-annotate"]
-        argv += ["--no-emit-index-url", "--no-emit-find-links", *_python_arguments(spec)]
-        argv += [str(work / "requirements.txt"), "-o", str(out)]
-        process.run(argv, env=_uv_env(settings, index), doing="lock the Python packages")
-        body = out.read_text()
-        exact = work / "pylock.toml"
-        argv = [_uv(), "pip", "compile", "--quiet", "--no-config", "--no-deps", "--format", "pylock.toml"]
-        argv += [*_python_arguments(spec), str(out), "-o", str(exact)]
-        process.run(argv, env=_uv_env(settings, index), doing="choose the wheels of the Python packages")
-        chosen = requirements_lock.choose(tomllib.loads(exact.read_text()), spec.python.version, spec.machine)
+        for name in upgrade:
+            arguments += ["--upgrade-package", name]
+        body = uv.resolve(settings, [*arguments, "--generate-hashes"], out, doing=doing)
+        exact: list[str | Path] = [out, *_python_arguments(spec), "--no-deps", "--format", "pylock.toml"]
+        pylock = uv.resolve(settings, exact, work / "pylock.toml", doing="choose the wheels of the Python packages")
+        chosen = requirements_lock.choose(tomllib.loads(pylock), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
     for name in spec.python.without:
@@ -162,9 +148,19 @@ def python_entries(
     """
     target, requirements = work / "site", work / "requirements.lock"
     requirements.write_text(lock, encoding="utf-8")
-    argv = [_uv(), "pip", "install", "--quiet", "--no-config", "--target", str(target), "--require-hashes", "--no-deps"]
+    argv = [
+        uv.program(),
+        "pip",
+        "install",
+        "--quiet",
+        "--no-config",
+        "--target",
+        str(target),
+        "--require-hashes",
+        "--no-deps",
+    ]
     argv += ["--no-compile-bytecode", "--link-mode", "hardlink", *_python_arguments(spec), "-r", str(requirements)]
-    env = _uv_env(settings, index)
+    env = uv.environment(settings, index)
     # what the cache has needs no network, and hashes make it the same
     if process.run([*argv, "--offline"], env=env, check=False).code:
         pins = list(requirements_lock.pins(lock))

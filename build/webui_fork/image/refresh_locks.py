@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork.config import bases_lock, debian_lock, image_toml, upstream_lock
+from webui_fork.config import bases_lock, debian_lock, image_toml, requirements_lock, upstream_lock
 from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -18,7 +19,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import python, revision
 from webui_fork.image.variants import reference_of
 from webui_fork.oci import connect
-from webui_fork.sources import debian, package_index, release
+from webui_fork.sources import debian, package_index, release, tool_locks
 
 
 def _pin(settings: Settings, version: str | None) -> Lock:
@@ -44,11 +45,14 @@ def revise(settings: Settings) -> tuple[str, ...]:
     return (f"upstream.lock: {settled.tag}",)
 
 
-def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str, ...]:
+def refresh(settings: Settings, ui: Terminal, version: str | None, upgrade: Sequence[str] = ()) -> tuple[str, ...]:
     """Pin a release and write `requirements.lock`, `debian.lock` and `upstream.lock`.
 
     Args:
+        settings: of the checkout.
+        ui: says what is done.
         version: the release; None keeps the pinned one, "latest" takes the newest.
+        upgrade: names of Python packages to move on, as far as the release's requirements admit.
 
     Returns:
         A line for each thing that changed.
@@ -61,7 +65,7 @@ def refresh(settings: Settings, ui: Terminal, version: str | None) -> tuple[str,
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
     for folder in _folders(settings, "packages"):
-        planned |= _plan(settings, ui, image_toml.read(folder), repo, commit)
+        planned |= _plan(settings, ui, image_toml.read(folder), repo, commit, upgrade)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -97,8 +101,38 @@ def pin_bases(settings: Settings, ui: Terminal) -> tuple[str, ...]:
     return tuple(changed)
 
 
-def _plan(settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str) -> dict[Path, str]:
-    planned = _plan_python(settings, ui, spec, repo, commit) if spec.wheels else {}
+def refresh_tools(settings: Settings, ui: Terminal, at_once: Sequence[str] = ()) -> tuple[str, ...]:
+    """Write the locks of the tools' own Python packages (`requirements/`).
+
+    Args:
+        settings: of the checkout.
+        ui: says what is done.
+        at_once: names whose newest version does not wait until it is a week old.
+
+    Returns:
+        A line for each thing that changed.
+
+    Raises:
+        ToolError: nothing was written.
+    """
+    with ui.step("tools", "Locking the tools' own packages"):
+        planned = tool_locks.plan(settings, at_once, datetime.now(UTC))
+    return tuple(row for file, text in planned.items() for row in _write(settings, file, text))
+
+
+def _plan(
+    settings: Settings,
+    ui: Terminal,
+    spec: image_toml.ImageSpec,
+    repo: Repo,
+    commit: str,
+    upgrade: Sequence[str],
+) -> dict[Path, str]:
+    planned = (
+        _plan_python(settings, ui, spec, repo.read_file(commit, spec.python.requirements), upgrade)
+        if spec.wheels
+        else {}
+    )
     packages = spec.folder / "debian.lock"
     with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
@@ -106,21 +140,24 @@ def _plan(settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Re
 
 
 def _plan_python(
-    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str
+    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, released: bytes | None, upgrade: Sequence[str]
 ) -> dict[Path, str]:
-    if spec.python.origin == "release":
-        requirements_text = repo.read_file(commit, spec.python.requirements)
-    else:
+    """Resolve the Python packages of an image.
+
+    Args:
+        released: the release's file of that name.
+    """
+    text = released
+    if spec.python.origin == "image":
         file = spec.folder / spec.python.requirements
-        requirements_text = file.read_bytes() if file.is_file() else None
-    if requirements_text is None:
+        text = file.read_bytes() if file.is_file() else None
+    if text is None:
         raise LockError(
             f"The {spec.python.origin} has no {spec.python.requirements}.", remedy="Check [python] in image.toml."
         )
     requirements = spec.folder / "requirements.lock"
     with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-        options = package_index.configured(settings).uv_variables()
-        return {requirements: python.lock_requirements(settings, spec, requirements_text, requirements, options)}
+        return {requirements: python.lock_requirements(settings, spec, text, requirements, upgrade)}
 
 
 def _write(settings: Settings, file: Path, text: str) -> list[str]:
@@ -132,6 +169,8 @@ def _write(settings: Settings, file: Path, text: str) -> list[str]:
     if old and file.name == "debian.lock":
         before, after = debian_lock.parse(old, file), debian_lock.parse(text, file)
         rows += [f"  {row}" for row in debian_lock.differences(before.debs, after.debs)]
+    elif old:
+        rows += [f"  {row}" for row in requirements_lock.differences(old, text)]
     write_atomic(file, text)
     return rows
 

@@ -89,8 +89,8 @@ def commit(
     pinned = upstream_lock.read(candidate.lock_file)
     if new.git:
         upstream_lock.write(candidate.lock_file, replace(pinned, git=new.git))
-    _documents(candidate, old, pinned)
-    _commit(candidate, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
+    name_in_documents(candidate, old, pinned, f"- Open WebUI {new.version} (was {old.version}).")
+    commit_all(candidate, f"Bump Open WebUI to {new.version}", f"From {old.version}. Locks resolved anew, not merged.")
     gone = [row for row in carried if row.patch is None]
     rows = {row.name: row for row in carried}
     # patches that go stay in this commit as they were, so that each goes by itself
@@ -98,7 +98,7 @@ def commit(
     worktree.write(candidate, stay)
     _record(candidate)
     outcomes = [f"{row.name}: {row.why or f'{row.outcome} ({row.method.word})'}" for row in carried if row.patch]
-    _commit(candidate, f"Carry the series to {new.version}", "\n".join(outcomes))
+    commit_all(candidate, f"Carry the series to {new.version}", "\n".join(outcomes))
     for row in gone:
         stay = [patch for patch in stay if patch.name != row.name]
         (candidate.patches / row.name).unlink()
@@ -109,7 +109,7 @@ def commit(
             proof.unlink(missing_ok=True)
         _record(candidate)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"
-        _commit(candidate, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
+        commit_all(candidate, f"Drop {row.name.removesuffix('.patch')}: {_reason(row, skipped)}", why)
     return git.in_checkout(candidate, "rev-parse", "HEAD").stdout.strip()
 
 
@@ -124,8 +124,15 @@ def _record(candidate: Settings) -> None:
     )
 
 
-def _documents(candidate: Settings, old: Lock, new: Lock) -> None:
-    """Name the new release where the READMEs and docs/ name the pinned one; what was measured of the old one stays."""
+def name_in_documents(candidate: Settings, old: Lock, new: Lock, line: str) -> None:
+    """Name the new release and tag where the READMEs and docs/ name the old; what was measured of that one stays.
+
+    Args:
+        candidate: of the checkout.
+        old: the lock before.
+        new: the lock now.
+        line: what the changelog says of it.
+    """
     words = [(f"Open WebUI {old.version}", f"Open WebUI {new.version}"), (old.tag, new.tag)]
     for path in sorted([*candidate.root.glob("README*.md"), *(candidate.root / "docs").glob("*.md")]):
         text = updated = path.read_text(encoding="utf-8")
@@ -135,7 +142,7 @@ def _documents(candidate: Settings, old: Lock, new: Lock) -> None:
             write_atomic(path, updated)
     path = candidate.root / "CHANGELOG.md"
     if path.is_file():
-        write_atomic(path, noted(path.read_text(encoding="utf-8"), f"- Open WebUI {new.version} (was {old.version})."))
+        write_atomic(path, noted(path.read_text(encoding="utf-8"), line))
 
 
 def noted(text: str, line: str) -> str:
@@ -152,7 +159,7 @@ def noted(text: str, line: str) -> str:
     return head + mark + section + end + after
 
 
-def _commit(candidate: Settings, subject: str, body: str) -> None:
+def commit_all(candidate: Settings, subject: str, body: str) -> None:
     """Commit everything, as the user; without an identity (in CI) as this tool."""
     answers = [git.in_checkout(candidate, "config", key, check=False) for key in ("user.name", "user.email")]
     has_identity = all(done.stdout.strip() for done in answers)

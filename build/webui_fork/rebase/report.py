@@ -64,6 +64,11 @@ class RebaseReport:
     digest: str = ""
     conflict: str = ""
 
+    @property
+    def title(self) -> str:
+        """One line: of a pull request."""
+        return f"Open WebUI {self.new}"
+
 
 def interdiff(old: bytes, new: bytes) -> str:
     """Return how a patch changed, leaving out blob names and line numbers."""
@@ -75,7 +80,7 @@ def interdiff(old: bytes, new: bytes) -> str:
 
 def to_json(report: RebaseReport) -> str:
     """Return the report for programs."""
-    return json.dumps({"schema": 1, **asdict(report)}, indent=1) + "\n"
+    return json.dumps({"schema": 1, "title": report.title, **asdict(report)}, indent=1) + "\n"
 
 
 def from_json(text: str) -> RebaseReport:
@@ -85,7 +90,7 @@ def from_json(text: str) -> RebaseReport:
         ValueError, KeyError, TypeError: it is not one.
     """
     values = json.loads(text)
-    del values["schema"]
+    del values["schema"], values["title"]
     rows = [
         PatchRow(**{**row, "before": tuple(row["before"]), "after": row["after"] and tuple(row["after"])})
         for row in values.pop("rows")

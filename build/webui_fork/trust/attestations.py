@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import webui_fork
-from webui_fork.config import requirements_lock, upstream_lock
+from webui_fork.config import debian_lock, requirements_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
 from webui_fork.config.upstream_lock import Lock
@@ -19,9 +19,10 @@ from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout_state
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import layer_cache, python
+from webui_fork.image import layer_cache
 from webui_fork.oci import model
 from webui_fork.series.patch import Patch
+from webui_fork.sources import uv
 from webui_fork.trust import inventory, provenance
 from webui_fork.trust.package import Package, normal
 from webui_fork.trust.provenance import Input
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from webui_fork.image.inputs import Inputs
     from webui_fork.image.pipeline import Built
     from webui_fork.image.variants import VariantImage
-
-_RELEASES = {"bookworm": "12", "trixie": "13"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +73,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         "image": built.image.digest,
         "lock": upstream_lock.dump(inputs.lock),
         "debs": [deb.sha256 for deb in built.debs],
+        "overrides": [repr(one) for one in inputs.spec.overrides],
         "code": layer_cache.code_digest(*layer_cache.ROOMS, "trust"),
         "library": version("cyclonedx-python-lib"),
     }
@@ -93,7 +93,8 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         patches=inputs.patches,
         packages=_packages(settings, inputs, built),
         license_text=licence.decode(),
-        distribution=_RELEASES.get(inputs.spec.base.suite, inputs.spec.base.suite),
+        distribution=debian_lock.release(inputs.spec.base.suite),
+        overrides=inputs.spec.overrides,
     )
     document = sbom.write(material)
     write_atomic(record, document)
@@ -126,7 +127,7 @@ def facts(
         versions=(
             ("webui_fork", webui_fork.__version__),
             ("python", platform.python_version()),
-            ("uv", python.uv_version()),
+            ("uv", uv.version()),
             ("deflate", version("deflate")),
             ("code", layer_cache.code_digest(*layer_cache.ROOMS)),
         ),

@@ -91,6 +91,31 @@ def look_up(http: requests.Session, url: str, packages: Iterable[Queried]) -> tu
     Raises:
         AuditError: it can't be reached, or answers something else.
     """
+    return details(http, url, hits(http, url, packages))
+
+
+def details(http: requests.Session, url: str, hits: Iterable[tuple[Queried, str]]) -> tuple[Finding, ...]:
+    """Ask OSV what it knows of vulnerabilities.
+
+    Args:
+        http: the session.
+        url: of the server.
+        hits: packages, each with the id of a vulnerability.
+
+    Raises:
+        AuditError: it can't be reached, or answers something else.
+    """
+    pairs = tuple(hits)
+    rows = {number: _ask(http, "GET", f"{url}/v1/vulns/{number}", None) for number in sorted({n for _, n in pairs})}
+    return tuple(_finding(item, rows[number]) for item, number in pairs)
+
+
+def hits(http: requests.Session, url: str, packages: Iterable[Queried]) -> tuple[tuple[Queried, str], ...]:
+    """Ask OSV which vulnerabilities packages have; return each with its package, by its id alone.
+
+    Raises:
+        AuditError: it can't be reached, or answers something else.
+    """
     queried = tuple(packages)
     hits: list[tuple[Queried, str]] = []
     for start in range(0, len(queried), _BATCH):
@@ -111,8 +136,7 @@ def look_up(http: requests.Session, url: str, packages: Iterable[Queried]) -> tu
             pending = again
         if pending:
             raise AuditError(f"{url} does not come to an end of its pages.")
-    details = {number: _ask(http, "GET", f"{url}/v1/vulns/{number}", None) for number in sorted({n for _, n in hits})}
-    return tuple(_finding(item, details[number]) for item, number in hits)
+    return tuple(hits)
 
 
 def _result(result: object, url: str) -> tuple[list[str], str]:

@@ -45,6 +45,7 @@ from webui_fork.trust import package as trust_package
 from webui_fork.trust.package import Package
 
 if TYPE_CHECKING:
+    from webui_fork.config.overrides import Override
     from webui_fork.config.upstream_lock import Lock, PinnedFile
 
 LICENSE = "LicenseRef-Open-WebUI"
@@ -56,7 +57,7 @@ class Material:
     """What an SBOM is written from.
 
     ``packages`` are the inventories of the layers. ``license_text`` is the release's own. ``distribution`` is the
-    Debian version of the base, as `12`.
+    Debian version of the base, as `12`. ``overrides`` are wheels above what the release asks for.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Material:
     packages: tuple[Package, ...]
     license_text: str
     distribution: str
+    overrides: tuple[Override, ...] = ()
 
 
 def write(material: Material) -> bytes:
@@ -179,9 +181,14 @@ def _packages(material: Material) -> Iterable[Component]:
     merged: dict[str, list[Package]] = {}
     for package in material.packages:
         merged.setdefault(trust_package.of(package, material.distribution).to_string(), []).append(package)
+    raised = {f"pkg:pypi/{one.package}@{one.version}": one for one in material.overrides}
     for key, merged_package in merged.items():
         package = max(merged_package, key=lambda item: (bool(item.sha256), item.paths))
         places = {path for item in merged_package for path in item.paths}
+        properties = [Property(name="webui_fork:path", value="/" + path) for path in sorted(places)]
+        if one := raised.get(key):
+            words = f"{one.advisory}: {one.reason} Until {one.expires}."
+            properties.append(Property(name="webui_fork:override", value=words))
         yield Component(
             name=package.name,
             version=package.version,
@@ -190,7 +197,7 @@ def _packages(material: Material) -> Iterable[Component]:
             purl=trust_package.of(package, material.distribution),
             hashes=[_sha256(package.sha256)] if package.sha256 else [],
             licenses=_licenses(package.licenses),
-            properties=[Property(name="webui_fork:path", value="/" + path) for path in sorted(places)],
+            properties=properties,
         )
 
 

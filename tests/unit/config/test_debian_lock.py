@@ -52,3 +52,10 @@ def test_a_changed_list_of_packages_makes_the_lock_stale() -> None:
     other = replace(SPEC, base=msgspec.structs.replace(SPEC.base, include=("curl",)))
     with pytest.raises(LockError, match="another list of packages"):
         debian_lock.check_input(lock_of(deb("alpha")), other, Path("x"))
+
+
+def test_a_package_is_of_the_source_that_its_place_in_the_pool_names() -> None:
+    path = "pool/main/u/util-linux/bsdutils_2.38.1-5_amd64.deb"
+    bsd = debian_lock.Deb("bsdutils", "1:2.38.1-5", "a" * 64, 1, "main", path)
+    assert bsd.source == "util-linux"
+    assert (debian_lock.release("bookworm"), debian_lock.release("sid")) == ("12", "sid")

@@ -60,3 +60,18 @@ def test_a_lock_keeps_one_hash_a_package() -> None:
 def test_a_hash_that_was_not_listed_is_refused() -> None:
     with pytest.raises(LockError, match=r"x 1\.0 is not one that the index listed"):
         requirements_lock.narrow(TEXT, {"x": C, "y": C})
+
+
+OLD = "a==1 \\\n    --hash=sha256:aa\nB_c==2.0 ; sys_platform == 'linux' \\\n    --hash=sha256:bb\n# z==9\n"
+NEW = "a==1.1 \\\n    --hash=sha256:cc\nd==3 \\\n    --hash=sha256:dd\n"
+
+
+def test_a_lock_names_versions() -> None:
+    assert requirements_lock.versions(OLD) == {"a": "1", "b-c": "2.0"}
+    assert requirements_lock.versions("") == {}
+    assert requirements_lock.versions("n==2 ; x \\\nn==1 ; y \\\n") == {"n": "2"}
+
+
+def test_what_moved_is_a_line_a_distribution() -> None:
+    assert requirements_lock.differences(OLD, NEW) == ("a: 1 -> 1.1", "b-c: 2.0 -> absent", "d: absent -> 3")
+    assert requirements_lock.differences(OLD, OLD) == ()

@@ -1,0 +1,38 @@
+"""The verb `refresh`."""
+
+from __future__ import annotations
+
+import argparse
+
+from webui_fork.core import text
+from webui_fork.core.files import exclusive
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.publish import refresh
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    parser.epilog = "example: nox -s refresh"
+    parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
+
+
+def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Move the locks on, commit them, and print what changed and why.
+
+    Raises:
+        ForkError: see :mod:`webui_fork.publish.refresh`.
+    """
+    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+        report = refresh.run(settings, ui, arguments.osv_url)
+    if report is None:
+        print("Nothing changed: the locks are what the mirrors and the index give.")
+        return
+    rows = [(row.name, row.before or "new", row.after or "gone", " ".join(row.advisories)) for row in report.changes]
+    print(f"{text.table(rows)}\n")
+    print(
+        text.table([("image", report.after.tag), ("digest", report.after.digest), ("report", "out/refresh/report.md")])
+    )
+    for row in report.held:
+        print(f"Not moved: {row.name} {row.version} ({row.advisory}, fixed in {', '.join(row.fixed)})")
+    print("\nCommitted. Next: nox -s tests")

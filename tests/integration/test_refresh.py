@@ -1,0 +1,180 @@
+"""Locks that are behind, with the real mirror and index; an OSV server on loopback says what is vulnerable."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import osv
+from helpers import Server
+from users import User
+from webui_fork.config import debian_lock, requirements_lock, upstream_lock
+from webui_fork.core.errors import AuditError, LockError
+from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
+
+FOLDER = "images/open-webui"
+BEHIND = "curl"  # is built into a library, too: both are of one source package
+RANGED, PINNED = "anyio", "openai"  # the release asks for a version of the second
+
+pytestmark = pytest.mark.minutes(2)
+
+
+def before(user: User, real: Settings) -> None:
+    """Take the locks back to where they may have been a month ago."""
+    file = user.root / FOLDER / "debian.lock"
+    lock = debian_lock.read(file)
+    path = f"pool/main/c/{BEHIND}/gone.deb"
+    debs = [
+        replace(deb, version="7.0-1", sha256="0" * 64, path=path) if deb.source == BEHIND else deb for deb in lock.debs
+    ]
+    file.write_text(debian_lock.dump(replace(lock, debs=tuple(debs))))
+    file = user.root / FOLDER / "requirements.lock"
+    pin = rf"^{RANGED}==\S+ \\\n    --hash=sha256:[0-9a-f]+$"
+    text, count = re.subn(
+        pin, f"{RANGED}==4.9.0 \\\\\n    --hash=sha256:{'0' * 64}", file.read_text(), flags=re.MULTILINE
+    )
+    assert count == 1
+    file.write_text(text)
+    own = replace(real, root=user.root)
+    pinned = upstream_lock.read(own.lock_file)
+    upstream_lock.write(own.lock_file, replace(pinned, inputs=image_inputs.lock_inputs(own)))
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
+    user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real)
+    before(user, real)
+    user.commit()
+    return user
+
+
+@pytest.fixture
+def database(user: User) -> Iterator[Server]:
+    pins = requirements_lock.versions((user.root / FOLDER / "requirements.lock").read_text())
+    with Server() as server:
+        ids = {
+            (BEHIND, "7.0-1"): ["DSA-1-1", "DSA-2-1"],
+            (RANGED, "4.9.0"): ["GHSA-r"],
+            (PINNED, pins[PINNED]): ["GHSA-p"],
+        }
+        osv.serve(server, ids)
+        yield server
+
+
+def refresh(user: User, server: Server) -> tuple[int, str, str]:
+    return user.run("refresh", "--osv-url", server.url, NO_PROXY="127.0.0.1")
+
+
+def state(user: User) -> str:
+    return user.git_output("rev-parse", "HEAD") + user.git_output("status", "--porcelain")
+
+
+def test_a_database_that_does_not_answer_leaves_all_as_it_was(user: User) -> None:
+    was = state(user)
+    with Server() as server:
+        code, _, err = refresh(user, server)
+    assert code == AuditError.exit_code, err
+    assert state(user) == was
+
+
+def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server, built: pipeline.Built) -> None:
+    tag = upstream_lock.read(user.root / "upstream.lock").tag
+    code, out, err = refresh(user, database)
+    assert code == 0, err
+    report = json.loads((user.root / "out/refresh/report.json").read_text())
+    rows = {row["name"]: row for row in report["changes"] if row["advisories"]}
+    assert {name: row["advisories"] for name, row in rows.items()} == {
+        RANGED: ["GHSA-r"],
+        "curl": ["DSA-1-1", "DSA-2-1"],
+        "libcurl4": ["DSA-1-1", "DSA-2-1"],
+    }
+    assert rows["curl"]["before"] == "7.0-1"
+    assert [(row["name"], row["advisory"]) for row in report["held"]] == [(PINNED, "GHSA-p")]
+    assert f"Not moved: {PINNED}" in out
+    assert report["before"]["digest"] == ""  # nobody has a curl of that name and version
+    assert report["after"]["digest"] in out
+    fresh = debian_lock.read(user.root / FOLDER / "debian.lock")
+    assert next(deb for deb in fresh.debs if deb.name == "curl") in built.debs
+    last = upstream_lock.read(user.root / "upstream.lock")
+    assert last.revision == int(tag.rpartition("p")[2]) + 1
+    assert user.git_output("status", "--porcelain") == ""
+    subject, _, body = user.git_output("log", "-1", "--format=%B").partition("\n")
+    assert subject == f"locks: fix vulnerabilities of {RANGED}, curl, libcurl4"
+    assert f"curl: 7.0-1 -> {rows['curl']['after']} DSA-1-1 DSA-2-1" in body
+    assert "DSA-1-1" in (user.root / "CHANGELOG.md").read_text()
+    assert tag not in (user.root / "README.md").read_text()
+    assert last.tag in (user.root / "README.md").read_text()
+
+
+def test_the_next_week_there_is_nothing_to_do(user: User, database: Server) -> None:
+    was = state(user)
+    code, out, err = refresh(user, database)
+    assert code == 0, err
+    assert "Nothing changed" in out
+    assert state(user) == was
+    assert not (user.root / "out/refresh").exists()  # a report of last week is none of today's
+
+
+def test_a_checkout_with_changes_is_left_alone(user: User, database: Server) -> None:
+    (user.root / "README.md").write_text("mine\n")
+    code, _, err = refresh(user, database)
+    user.git("checkout", "--quiet", "README.md")
+    assert code == 2
+    assert "changes that are not committed" in err
+
+
+OVERRIDE = """[[override]]
+package = "{package}"
+version = "{version}"
+advisory = "GHSA-p"
+reason = "A test."
+expires = {day}
+"""
+
+
+def override(user: User, package: str, version: str, day: str = "2999-01-01") -> Path:
+    file = user.root / FOLDER / "overrides.toml"
+    file.write_text(OVERRIDE.format(package=package, version=version, day=day))
+    return file
+
+
+def test_an_override_raises_a_wheel_above_the_release_s_pin(user: User) -> None:
+    lock = user.root / FOLDER / "requirements.lock"
+    text = lock.read_text()
+    file = override(user, PINNED, "2.30.0")
+    code, _, err = user.run("build", "--locked")
+    assert code == LockError.exit_code
+    assert "requirements.lock was not made from" in err
+    code, out, err = user.run("lock")
+    assert code == 0, err
+    assert f"{PINNED}: 2.29.0 -> 2.30.0" in out
+    pins = requirements_lock.versions(lock.read_text())
+    others = requirements_lock.versions(text)
+    assert pins.pop(PINNED) == "2.30.0"
+    assert others.pop(PINNED) == "2.29.0"
+    assert pins == others
+    assert user.run("patches", "lint")[0] == 0
+    override(user, PINNED, "2.30.0", "2026-01-01")
+    code, _, err = user.run("patches", "lint")
+    assert code == LockError.exit_code
+    assert f"{PINNED}==2.30.0 (GHSA-p) ended on 2026-01-01" in err
+    file.unlink()
+    user.git("checkout", "--quiet", ".")
+
+
+@pytest.mark.parametrize(("package", "version"), [(RANGED, "4.9.0"), (PINNED, "2.29.0")])
+def test_an_override_that_the_release_has_caught_up_with_is_refused(user: User, package: str, version: str) -> None:
+    was = (user.root / FOLDER / "requirements.lock").read_text()
+    file = override(user, package, version)
+    code, _, err = user.run("lock")
+    file.unlink()
+    assert code == LockError.exit_code, err
+    assert f"{package}=={version} (GHSA-p): without it the release's requirements give" in err
+    assert (user.root / FOLDER / "requirements.lock").read_text() == was

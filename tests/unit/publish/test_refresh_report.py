@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+
+from webui_fork.publish import refresh_report
+from webui_fork.publish.refresh_report import Built, Change, Held, Locked, RefreshReport
+from webui_fork.trust.audit import Finding, Queried
+
+NO_IDS: frozenset[str] = frozenset()
+
+
+def locked(name: str, version: str, lock: str = "a.lock", ecosystem: str = "PyPI") -> Locked:
+    return Locked(lock, name, version, ecosystem, name)
+
+
+CURL, NEWER = locked("curl", "1", ecosystem="Debian:12"), locked("curl", "2", ecosystem="Debian:12")
+BEFORE, AFTER = Built("v1-p1", "sha256:aa", 1_500_000), Built("v1-p2", "sha256:bb", 1_600_000)
+
+
+def report(*changes: Change, held: tuple[Held, ...] = (), before: Built = BEFORE) -> RefreshReport:
+    return RefreshReport(changes, held, before, AFTER)
+
+
+def test_a_change_names_what_no_longer_holds() -> None:
+    ids = {CURL: frozenset({"DSA-2", "DSA-1", "DSA-9"}), NEWER: frozenset({"DSA-9", "DSA-3"})}
+    assert refresh_report.changes([CURL], [NEWER], ids) == (Change("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")),)
+
+
+def test_what_came_and_what_went_is_a_change_and_the_same_package_of_another_lock_is_another() -> None:
+    gone, new, other = locked("gone", "1"), locked("new", "1"), locked("gone", "1", "b.lock")
+    ids = {gone: frozenset({"X-1"}), new: frozenset({"X-2"}), other: NO_IDS, CURL: NO_IDS}
+    rows = refresh_report.changes([gone, other, CURL], [CURL, other, new], ids)
+    assert rows == (Change("a.lock", "gone", "1", "", ("X-1",)), Change("a.lock", "new", "", "1", ()))
+
+
+def test_what_is_held_back_has_a_fix_and_is_still_at_the_version() -> None:
+    fixed = Finding(Queried("PyPI", "x", "1"), "GHSA-1", (), "", ("2",))
+    unfixed = Finding(Queried("PyPI", "x", "1"), "GHSA-2", (), "", ())
+    assert refresh_report.held([locked("x", "1"), locked("y", "1")], [fixed, unfixed]) == (
+        Held("a.lock", "x", "1", "GHSA-1", ("2",)),
+    )
+    assert refresh_report.held([locked("x", "2"), locked("x", "1", ecosystem="npm")], [fixed]) == ()
+
+
+def test_the_title_names_the_packages_that_were_vulnerable() -> None:
+    changes = [Change("a", name, "1", "2", ("DSA-1",)) for name in "dcba"]
+    assert report(*changes[:2]).title == "Fix vulnerabilities of c, d"
+    assert report(*changes).title == "Fix vulnerabilities of a, b, c and 1 more"
+    assert report(Change("a", "x", "1", "2", ())).title == "Refresh 1 packages"
+
+
+def test_the_text_has_what_matters_first_and_all_of_it_is_in_the_json() -> None:
+    many = tuple(f"CVE-{number}" for number in range(9))
+    changes = (Change("a.lock", "plain", "1", "2", ()), Change("b.lock", "bad", "1", "", many))
+    text = refresh_report.markdown(report(*changes, held=(Held("c.lock", "stuck", "1", "GHSA-1", ("2", "3")),)))
+    bad, plain = (text.index(f"`{name}`") for name in ("bad", "plain"))
+    assert bad < plain
+    assert "| b.lock | `bad` | 1 | gone | CVE-0, CVE-1, CVE-2, CVE-3, CVE-4, CVE-5 and 3 more |" in text
+    assert "| digest | `sha256:aa` | `sha256:bb` |\n| size | 1.5 MB | 1.6 MB |" in text
+    assert "- c.lock: `stuck` 1: GHSA-1, fixed in 2, 3" in text
+    values = json.loads(refresh_report.to_json(report(*changes)))
+    assert (values["verdict"], values["title"]) == ("ready", "Fix vulnerabilities of bad")
+    assert values["changes"][1]["advisories"] == list(many)
+
+
+def test_an_image_that_could_not_be_built_any_more_is_said_to_be_one() -> None:
+    text = refresh_report.markdown(report(before=Built("v1-p1")))
+    assert "| digest | could not be built any more | `sha256:bb` |\n| size | – | 1.6 MB |" in text
+
+
+def test_the_text_fits_a_pull_request() -> None:
+    changes = [Change("images/open-webui/debian.lock", f"p{n}", "1", "2", ("CVE-2026-12345",) * 6) for n in range(900)]
+    assert len(refresh_report.markdown(report(*changes))) < 65_536

@@ -1,0 +1,169 @@
+"""The scripts that put a result into a pull request, on a repository of their own; `gh` only says what it was asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from webui_fork.core.settings import CHECKOUT
+
+SCRIPTS = CHECKOUT / ".github/scripts"
+GH = """#!/bin/sh
+echo "$*" >> "$GH_LOG"
+[ "$1 $2" != "pr list" ] || echo "$GH_OPEN"
+"""
+
+
+@dataclass
+class Runner:
+    """A machine of the workflow: a clone, an origin, and a `gh` that writes down its arguments."""
+
+    clone: Path
+    origin: Path
+    log: Path
+    env: dict[str, str]
+
+    def run(self, *words: str, **env: str) -> int:
+        return subprocess.run(
+            words, cwd=self.clone, env={**self.env, **env}, check=False, capture_output=True
+        ).returncode
+
+    def git(self, *words: str) -> str:
+        done = subprocess.run(["git", *words], cwd=self.clone, env=self.env, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def report(self, name: str, verdict: str, title: str) -> None:
+        folder = self.clone / "out" / name
+        folder.mkdir(parents=True)
+        (folder / "report.json").write_text(json.dumps({"verdict": verdict, "title": title}))
+        (folder / "report.md").write_text("# words\n")
+
+    def commit(self, text: str) -> str:
+        (self.clone / "file").write_text(text)
+        self.git("add", "file")
+        self.git("commit", "--quiet", "-m", text)
+        return self.git("rev-parse", "HEAD")
+
+    def branches(self) -> dict[str, str]:
+        rows = self.git("ls-remote", "--heads", str(self.origin)).splitlines()
+        return {row.split("refs/heads/")[1]: row.split()[0] for row in rows}
+
+    def propose(self, name: str, number: str = "") -> int:
+        return self.run(str(SCRIPTS / "propose.sh"), "result", name, "main", GH_OPEN=number)
+
+    @property
+    def calls(self) -> list[str]:
+        return self.log.read_text().splitlines() if self.log.exists() else []
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "gh").write_text(GH)
+    (programs / "gh").chmod(0o755)
+    env = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "GH_LOG": str(tmp_path / "log")}
+    env |= {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    runner = Runner(tmp_path / "clone", tmp_path / "origin", tmp_path / "log", env)
+    runner.clone.mkdir()
+    subprocess.run(["git", "init", "--quiet", "--bare", str(runner.origin)], env=env, check=True)
+    runner.git("init", "--quiet", "--initial-branch", "main")
+    runner.git("config", "user.name", "webui_fork")
+    runner.git("config", "user.email", "webui_fork@fork.invalid")
+    runner.git("remote", "add", "origin", str(runner.origin))
+    runner.commit("first")
+    runner.git("push", "--quiet", "origin", "main")
+    return runner
+
+
+def pack(runner: Runner, name: str, code: int) -> int:
+    shutil.rmtree(runner.clone / "result", ignore_errors=True)
+    return runner.run(str(SCRIPTS / "pack.sh"), name, str(code))
+
+
+def test_a_refresh_becomes_a_pull_request_whose_tests_start(runner: Runner) -> None:
+    main = runner.branches()["main"]
+    commit = runner.commit("locks")
+    runner.report("refresh", "ready", "Fix vulnerabilities of curl")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    assert runner.propose("refresh") == 0
+    assert runner.branches() == {"main": main, "refresh/next": commit}
+    create, start = runner.calls[-2:]
+    assert create.startswith(
+        "pr create --head refresh/next --base main --title Fix vulnerabilities of curl --body-file"
+    )
+    assert "--draft" not in create
+    assert start == "workflow run ci.yml --ref refresh/next"
+
+
+def test_an_open_pull_request_follows(runner: Runner) -> None:
+    for text in ("one", "two"):
+        runner.git("reset", "--quiet", "--hard", "origin/main")
+        commit = runner.commit(text)
+        shutil.rmtree(runner.clone / "out", ignore_errors=True)
+        runner.report("refresh", "ready", f"Title {text}")
+        assert pack(runner, "refresh", 0) == 0
+        assert runner.propose("refresh", "" if text == "one" else "7") == 0
+        assert runner.branches()["refresh/next"] == commit
+    assert "pr edit 7 --title Title two --body-file result/report.md" in runner.calls
+    assert "pr ready 7" in runner.calls
+
+
+def test_a_person_s_work_is_never_overwritten(runner: Runner) -> None:
+    runner.git("config", "user.email", "me@example.org")
+    theirs = runner.commit("by hand")
+    runner.git("push", "--quiet", "origin", "HEAD:refs/heads/refresh/next")
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    runner.git("config", "user.email", "webui_fork@fork.invalid")
+    runner.commit("locks")
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    assert runner.propose("refresh", "7") == 0
+    assert runner.branches()["refresh/next"] == theirs
+    assert runner.calls[-1].startswith("pr comment 7 --edit-last")
+
+
+def test_a_conflict_is_a_draft_and_a_red_run(runner: Runner) -> None:
+    main = runner.branches()["main"]
+    runner.report("rebase", "conflict", "Open WebUI 9")
+    assert pack(runner, "rebase", 18) == 0
+    assert runner.propose("rebase") == 1
+    branches = runner.branches()
+    assert branches.keys() == {"main", "rebase/next"}
+    assert branches["main"] == main
+    assert runner.git("rev-parse", f"{branches['rebase/next']}^{{tree}}") == runner.git("rev-parse", "HEAD^{tree}")
+    assert runner.calls[-1].startswith("pr create --head rebase/next")
+    assert runner.calls[-1].endswith("--draft")
+
+
+@pytest.mark.parametrize("code", [0, 4])
+def test_what_brought_nothing_proposes_nothing_and_keeps_its_exit_code(runner: Runner, code: int) -> None:
+    before = runner.branches()
+    assert pack(runner, "refresh", code) == code
+    assert runner.propose("refresh") == 0
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
+def test_what_broke_half_way_is_not_proposed(runner: Runner) -> None:
+    runner.report("rebase", "not proved", "Open WebUI 9")
+    assert pack(runner, "rebase", 1) == 1
+
+
+def test_the_result_does_not_say_where_it_goes(runner: Runner) -> None:
+    """The job that wrote it ran upstream's code: its words are a title, on one line, and nothing more."""
+    main = runner.branches()["main"]
+    runner.commit("locks")
+    runner.report("refresh", "ready", "Title\n::set-output::x")
+    assert pack(runner, "refresh", 0) == 0
+    for name in ("branch", "name"):
+        (runner.clone / "result" / name).write_text("main\n")
+    assert runner.propose("refresh") == 0
+    assert runner.branches()["main"] == main
+    assert not [call for call in runner.calls if "set-output" in call]
