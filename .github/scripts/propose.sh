@@ -7,13 +7,32 @@ set -euo pipefail
 result=$1 branch=$2/next base=$3
 bot="webui_fork@fork.invalid"
 verdict=$(cat "$result/verdict")
-[ "$verdict" != nothing ] || exit 0
+case $verdict in
+  nothing) exit 0 ;;
+  ready | conflict | "gate failed") ;;
+  *)
+    echo "::error::the result has no verdict"
+    exit 1
+    ;;
+esac
 title=$(head -n 1 "$result/title")
 git config user.name webui_fork
 git config user.email "$bot"
 if [ -e "$result/commits.bundle" ]; then
   git fetch --quiet "$result/commits.bundle" proposal
   commit=$(git rev-parse FETCH_HEAD)
+  # a refresh is one commit that writes locks and words, whatever the job that made it was talked into
+  if [ "$2" = refresh ]; then
+    if [ "$(git rev-parse "$commit^")" != "$(git rev-parse HEAD)" ]; then
+      echo "::error::$base moved meanwhile: run this again"
+      exit 1
+    fi
+    if git diff --name-only HEAD "$commit" |
+      grep -qvE '^(upstream\.lock|(images/[a-z-]+|requirements)/[a-z]+\.lock|(docs/)?[A-Za-z.-]+\.md)$'; then
+      echo "::error::the refresh changes files that are none of its own"
+      exit 1
+    fi
+  fi
 else # a conflict: the branch has nothing yet but a place to work in
   commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}")
 fi

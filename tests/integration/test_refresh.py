@@ -5,82 +5,105 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
 
 import osv
-from helpers import Server
+from helpers import Server, reply
 from users import User
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
 from webui_fork.core.errors import AuditError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
+from webui_fork.sources import uv
 
 FOLDER = "images/open-webui"
 BEHIND = "curl"  # is built into a library, too: both are of one source package
-RANGED, PINNED = "anyio", "openai"  # the release asks for a version of the second
+RANGED, PINNED = "anyio", "openai"  # the release asks for one version of the second
 
 pytestmark = pytest.mark.minutes(2)
 
 
-def before(user: User, real: Settings) -> None:
-    """Take the locks back to where they may have been a month ago."""
+def another(real: Settings, folder: Path, requirement: str, *options: str) -> str:
+    """Return the version of a distribution that a requirement gives."""
+    (folder / "in.txt").write_text(f"{requirement}\n")
+    arguments: list[str | Path] = [folder / "in.txt", "--no-deps", *options]
+    text = uv.resolve(real, arguments, folder / f"{len(list(folder.iterdir()))}.lock", doing="look for a version")
+    return next(version for _, version in requirements_lock.packages(text))
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What the release is locked with, and what the index has beside it."""
+
+    older: str
+    pinned: str
+    newer: str
+
+
+@pytest.fixture(scope="module")
+def versions(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    pins = requirements_lock.versions((real.root / FOLDER / "requirements.lock").read_text())
+    work, pinned = tmp_path_factory.mktemp("versions"), pins[PINNED]
+    older = another(real, work, f"{RANGED}<{pins[RANGED]}")
+    return Versions(older, pinned, another(real, work, f"{PINNED}>{pinned}", "--resolution", "lowest"))
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built, versions: Versions) -> User:
+    """A user whose locks are what they may have been a month ago."""
+    user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real)
     file = user.root / FOLDER / "debian.lock"
-    lock = debian_lock.read(file)
-    path = f"pool/main/c/{BEHIND}/gone.deb"
+    lock, path = debian_lock.read(file), f"pool/main/c/{BEHIND}/gone.deb"
     debs = [
         replace(deb, version="7.0-1", sha256="0" * 64, path=path) if deb.source == BEHIND else deb for deb in lock.debs
     ]
     file.write_text(debian_lock.dump(replace(lock, debs=tuple(debs))))
     file = user.root / FOLDER / "requirements.lock"
-    pin = rf"^{RANGED}==\S+ \\\n    --hash=sha256:[0-9a-f]+$"
-    text, count = re.subn(
-        pin, f"{RANGED}==4.9.0 \\\\\n    --hash=sha256:{'0' * 64}", file.read_text(), flags=re.MULTILINE
-    )
+    pin = rf"^{RANGED}==\S+ (\\\n    --hash=sha256:)[0-9a-f]+$"
+    text, count = re.subn(pin, rf"{RANGED}=={versions.older} \g<1>{'0' * 64}", file.read_text(), flags=re.MULTILINE)
     assert count == 1
     file.write_text(text)
     own = replace(real, root=user.root)
     pinned = upstream_lock.read(own.lock_file)
     upstream_lock.write(own.lock_file, replace(pinned, inputs=image_inputs.lock_inputs(own)))
-
-
-@pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built) -> User:
-    user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real)
-    before(user, real)
     user.commit()
     return user
 
 
 @pytest.fixture
-def database(user: User) -> Iterator[Server]:
-    pins = requirements_lock.versions((user.root / FOLDER / "requirements.lock").read_text())
+def database(versions: Versions) -> Iterator[Server]:
+    python = {(RANGED, versions.older): ["GHSA-r"], (PINNED, versions.pinned): ["GHSA-p"]}
     with Server() as server:
-        ids = {
-            (BEHIND, "7.0-1"): ["DSA-1-1", "DSA-2-1"],
-            (RANGED, "4.9.0"): ["GHSA-r"],
-            (PINNED, pins[PINNED]): ["GHSA-p"],
-        }
-        osv.serve(server, ids)
+        osv.serve(server, {(BEHIND, "7.0-1"): ["DSA-1-1", "DSA-2-1"], **python})
         yield server
 
 
 def refresh(user: User, server: Server) -> tuple[int, str, str]:
-    return user.run("refresh", "--osv-url", server.url, NO_PROXY="127.0.0.1")
+    return user.run("refresh", "--osv-url", server.url)
 
 
 def state(user: User) -> str:
-    return user.git_output("rev-parse", "HEAD") + user.git_output("status", "--porcelain")
+    words = (("rev-parse", "HEAD"), ("status", "--porcelain"), ("worktree", "list"))
+    return "".join(user.git_output(*each) for each in words)
 
 
-def test_a_database_that_does_not_answer_leaves_all_as_it_was(user: User) -> None:
-    was = state(user)
-    with Server() as server:
-        code, _, err = refresh(user, server)
+def test_a_database_that_stops_answering_leaves_all_as_it_was(user: User, database: Server) -> None:
+    """It answers until the locks are written, in a worktree."""
+    was, answer = state(user), database.answer
+
+    def once(handler: BaseHTTPRequestHandler) -> None:
+        first = [path for _, path, _ in database.requests].count("/v1/querybatch") == 1
+        answer(handler) if first else reply(handler, 500)
+
+    database.answer = once
+    code, _, err = refresh(user, database)
     assert code == AuditError.exit_code, err
+    assert "Locking the tools" in err
     assert state(user) == was
 
 
@@ -96,8 +119,10 @@ def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server,
         "libcurl4": ["DSA-1-1", "DSA-2-1"],
     }
     assert rows["curl"]["before"] == "7.0-1"
-    assert [(row["name"], row["advisory"]) for row in report["held"]] == [(PINNED, "GHSA-p")]
+    assert [(row["name"], row["advisories"]) for row in report["held"]] == [(PINNED, ["GHSA-p"])]
     assert f"Not moved: {PINNED}" in out
+    wheels = [row["name"] for row in report["changes"] if row["lock"] == f"{FOLDER}/requirements.lock"]
+    assert wheels == [RANGED]  # what has no fix stays
     assert report["before"]["digest"] == ""  # nobody has a curl of that name and version
     assert report["after"]["digest"] in out
     fresh = debian_lock.read(user.root / FOLDER / "debian.lock")
@@ -107,7 +132,8 @@ def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server,
     assert user.git_output("status", "--porcelain") == ""
     subject, _, body = user.git_output("log", "-1", "--format=%B").partition("\n")
     assert subject == f"locks: fix vulnerabilities of {RANGED}, curl, libcurl4"
-    assert f"curl: 7.0-1 -> {rows['curl']['after']} DSA-1-1 DSA-2-1" in body
+    assert f"{FOLDER}/debian.lock: curl 7.0-1 -> {rows['curl']['after']} DSA-1-1 DSA-2-1" in body
+    assert f"digest: could not be built any more -> {report['after']['digest']}" in body
     assert "DSA-1-1" in (user.root / "CHANGELOG.md").read_text()
     assert tag not in (user.root / "README.md").read_text()
     assert last.tag in (user.root / "README.md").read_text()
@@ -145,36 +171,37 @@ def override(user: User, package: str, version: str, day: str = "2999-01-01") ->
     return file
 
 
-def test_an_override_raises_a_wheel_above_the_release_s_pin(user: User) -> None:
+def test_an_override_raises_a_wheel_above_the_release_s_pin(user: User, versions: Versions) -> None:
     lock = user.root / FOLDER / "requirements.lock"
     text = lock.read_text()
-    file = override(user, PINNED, "2.30.0")
+    file = override(user, PINNED, versions.newer)
     code, _, err = user.run("build", "--locked")
     assert code == LockError.exit_code
     assert "requirements.lock was not made from" in err
     code, out, err = user.run("lock")
     assert code == 0, err
-    assert f"{PINNED}: 2.29.0 -> 2.30.0" in out
+    assert f"{PINNED}: {versions.pinned} -> {versions.newer}" in out
     pins = requirements_lock.versions(lock.read_text())
     others = requirements_lock.versions(text)
-    assert pins.pop(PINNED) == "2.30.0"
-    assert others.pop(PINNED) == "2.29.0"
+    assert pins.pop(PINNED) == versions.newer
+    assert others.pop(PINNED) == versions.pinned
     assert pins == others
     assert user.run("patches", "lint")[0] == 0
-    override(user, PINNED, "2.30.0", "2026-01-01")
+    override(user, PINNED, versions.newer, "2026-01-01")
     code, _, err = user.run("patches", "lint")
     assert code == LockError.exit_code
-    assert f"{PINNED}==2.30.0 (GHSA-p) ended on 2026-01-01" in err
+    assert f"{PINNED}=={versions.newer} (GHSA-p) ended on 2026-01-01" in err
     file.unlink()
     user.git("checkout", "--quiet", ".")
 
 
-@pytest.mark.parametrize(("package", "version"), [(RANGED, "4.9.0"), (PINNED, "2.29.0")])
-def test_an_override_that_the_release_has_caught_up_with_is_refused(user: User, package: str, version: str) -> None:
+@pytest.mark.parametrize("package", [RANGED, PINNED, "nobody-wants-this"])
+def test_an_override_that_is_not_needed_is_refused(user: User, versions: Versions, package: str) -> None:
     was = (user.root / FOLDER / "requirements.lock").read_text()
-    file = override(user, package, version)
+    file = override(user, package, {RANGED: versions.older, PINNED: versions.pinned}.get(package, "1.0"))
     code, _, err = user.run("lock")
     file.unlink()
     assert code == LockError.exit_code, err
-    assert f"{package}=={version} (GHSA-p): without it the release's requirements give" in err
+    words = "do not bring" if package not in (RANGED, PINNED) else "without it the release's requirements give"
+    assert words in err
     assert (user.root / FOLDER / "requirements.lock").read_text() == was

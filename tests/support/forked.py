@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import cast
 
 import shared
 
 SOCKET = "fork.sock"  # in the folder of the run
+DATABASE = "webui.db"  # there: as the release's migrations leave it, which take a fifth of a start
 PROGRAM = Path(__file__).parents[1] / "assets/fork_server.py"
 # what packages read when they are imported: a start with one of these is from nothing
 READ_EARLY = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH"})
@@ -72,6 +75,13 @@ def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Pa
         assert child.stdout
         assert child.stdout.readline() == b"ready\n", (folder / "fork.log").read_text()
         child.stdout.close()
+        with (
+            closing(sqlite3.connect(Path(data) / DATABASE)) as first,
+            closing(sqlite3.connect(folder / DATABASE)) as kept,
+        ):
+            first.backup(kept)
+            kept.execute("DELETE FROM config")  # a start writes its settings there, if there are none
+            kept.commit()
     child.returncode = 0  # it outlives this process, and nobody here waits for it
     return str(address)
 
@@ -81,16 +91,18 @@ def available() -> bool:
     return shared.RUN in os.environ and (shared.folder() / SOCKET).exists()
 
 
-def launch(folder: Path, environment: Mapping[str, str], words: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+def launch(folder: Path, environment: Mapping[str, str], words: Sequence[str], data: Path) -> subprocess.Popen[bytes]:
     """Have the server fork an uvicorn.
 
     Args:
         folder: where it runs, and finds its application.
         environment: all of it.
         words: uvicorn's arguments.
-        log: the file it writes to.
+        data: its data folder; its log is there, too.
     """
-    request = {"cwd": str(folder.resolve()), "env": dict(environment), "argv": list(words), "log": str(log)}
+    if not (data / DATABASE).exists():
+        shutil.copyfile(shared.folder() / DATABASE, data / DATABASE)
+    request = {"cwd": str(folder.resolve()), "env": dict(environment), "argv": list(words), "log": str(data / "log")}
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(str(shared.folder() / SOCKET))
         with connection.makefile("rw") as pipe:

@@ -157,7 +157,7 @@ def _launch(tree: Path, data: Path, env: Mapping[str, str], port: int, before: P
     environment = _environment(tree, data, env)
     words = ["open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
     if forked.available() and not before and not forked.READ_EARLY & env.keys():
-        child = forked.launch(tree / "backend", environment, words, data / "log")
+        child = forked.launch(tree / "backend", environment, words, data)
     else:
         if before:
             environment["PYTHONPATH"] = f"{before}:{environment['PYTHONPATH']}"

@@ -44,9 +44,10 @@ class Runner:
         (folder / "report.json").write_text(json.dumps({"verdict": verdict, "title": title}))
         (folder / "report.md").write_text("# words\n")
 
-    def commit(self, text: str) -> str:
-        (self.clone / "file").write_text(text)
-        self.git("add", "file")
+    def commit(self, text: str, name: str = "images/open-webui/debian.lock") -> str:
+        (self.clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (self.clone / name).write_text(text)
+        self.git("add", name)
         self.git("commit", "--quiet", "-m", text)
         return self.git("rev-parse", "HEAD")
 
@@ -110,6 +111,7 @@ def test_an_open_pull_request_follows(runner: Runner) -> None:
         shutil.rmtree(runner.clone / "out", ignore_errors=True)
         runner.report("refresh", "ready", f"Title {text}")
         assert pack(runner, "refresh", 0) == 0
+        runner.git("reset", "--quiet", "--hard", "origin/main")
         assert runner.propose("refresh", "" if text == "one" else "7") == 0
         assert runner.branches()["refresh/next"] == commit
     assert "pr edit 7 --title Title two --body-file result/report.md" in runner.calls
@@ -125,6 +127,7 @@ def test_a_person_s_work_is_never_overwritten(runner: Runner) -> None:
     runner.commit("locks")
     runner.report("refresh", "ready", "Title")
     assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
     assert runner.propose("refresh", "7") == 0
     assert runner.branches()["refresh/next"] == theirs
     assert runner.calls[-1].startswith("pr comment 7 --edit-last")
@@ -156,14 +159,46 @@ def test_what_broke_half_way_is_not_proposed(runner: Runner) -> None:
     assert pack(runner, "rebase", 1) == 1
 
 
-def test_the_result_does_not_say_where_it_goes(runner: Runner) -> None:
-    """The job that wrote it ran upstream's code: its words are a title, on one line, and nothing more."""
-    main = runner.branches()["main"]
-    runner.commit("locks")
+def test_a_title_is_a_line(runner: Runner) -> None:
+    """The job that wrote it ran upstream's code; a second line could be a command to the workflow."""
+    runner.commit("locks", "upstream.lock")
     runner.report("refresh", "ready", "Title\n::set-output::x")
     assert pack(runner, "refresh", 0) == 0
-    for name in ("branch", "name"):
-        (runner.clone / "result" / name).write_text("main\n")
+    runner.git("reset", "--quiet", "--hard", "origin/main")
     assert runner.propose("refresh") == 0
-    assert runner.branches()["main"] == main
     assert not [call for call in runner.calls if "set-output" in call]
+
+
+@pytest.mark.parametrize("verdict", ["ready\n::set-output::x", "fine", ""])
+def test_a_verdict_is_one_of_a_few_words(runner: Runner, verdict: str) -> None:
+    runner.commit("locks", "upstream.lock")
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    (runner.clone / "result/verdict").write_text(verdict)
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
+@pytest.mark.parametrize(
+    "name", [".ci/run", "build/x.py", "docs/hooks.py", "images/a/b/c.lock", "images/a/image.toml", "a/README.md"]
+)
+def test_a_refresh_that_changes_more_than_locks_is_not_proposed(runner: Runner, name: str) -> None:
+    runner.commit("evil", name)
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
+def test_a_refresh_is_one_commit_on_the_branch_that_it_goes_to(runner: Runner) -> None:
+    runner.commit("evil", "build/x.py")
+    runner.commit("not any more", "upstream.lock")
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])

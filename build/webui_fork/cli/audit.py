@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
+from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.trust import audit as trust_audit
@@ -22,5 +24,20 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
     findings = trust_audit.run(settings, ui, arguments.osv_url)
-    print(trust_audit.table(findings))
+    print(table(findings))
     trust_audit.refuse(findings)
+
+
+def table(findings: Iterable[trust_audit.Finding]) -> str:
+    """Return the findings as a table, those that matter first."""
+    rows = [
+        (
+            f"{item.package.name} {item.package.version}",
+            " ".join(dict.fromkeys((item.id, *(a for a in item.aliases if a.startswith("CVE-"))))),
+            f"fixed in {', '.join(item.fixed)}" if item.fixed else "no fix",
+            item.judged or "not judged",
+            item.summary,
+        )
+        for item in findings
+    ]
+    return text.table(rows) or "No known vulnerability."

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork.config import overrides, upstream_lock
+from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline, revision
+from webui_fork.image import pipeline, refresh_locks, revision
 from webui_fork.oci import unpack
 from webui_fork.series import apply, licence, patch, worktree
 from webui_fork.sources import release
@@ -109,8 +108,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
     image_inputs.check_series(settings, repo, inputs.lock, inputs.patches, commit)
     tree = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
-    requirements = repo.read_file(commit, inputs.spec.python.requirements) or b""
-    overrides.refuse(inputs.spec.overrides, requirements.decode(), datetime.now(UTC).date())
+    refresh_locks.check_overrides(settings, repo, commit)
     for change in apply.changes(repo, tree):
         if inputs.spec.place(change.path) is None:
             problem = patch.Problem("patches/", "outside-image", f"{change.path} is not in the image")

@@ -28,11 +28,14 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     if report is None:
         print("Nothing changed: the locks are what the mirrors and the index give.")
         return
-    rows = [(row.name, row.before or "new", row.after or "gone", " ".join(row.advisories)) for row in report.changes]
+    rows = [
+        (row.lock, row.name, row.before or "new", row.after or "gone", " ".join(row.advisories))
+        for row in report.changes
+    ]
     print(f"{text.table(rows)}\n")
     print(
         text.table([("image", report.after.tag), ("digest", report.after.digest), ("report", "out/refresh/report.md")])
     )
     for row in report.held:
-        print(f"Not moved: {row.name} {row.version} ({row.advisory}, fixed in {', '.join(row.fixed)})")
+        print(f"Not moved: {row.words}")
     print("\nCommitted. Next: nox -s tests")

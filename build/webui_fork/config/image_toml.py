@@ -278,6 +278,8 @@ def read(folder: Path) -> ImageSpec:
     """
     _require(folder, "packages")
     document = toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY)
+    if document.python is None:
+        _refuse_overrides(folder)
     return ImageSpec(
         folder=folder,
         name=document.image.name,
@@ -311,6 +313,12 @@ def _require(folder: Path, needed: str) -> None:
         )
 
 
+def _refuse_overrides(folder: Path) -> None:
+    """Refuse overrides where they would do nothing."""
+    if (folder / overrides.FILE).exists():
+        raise ImageError(f"{folder / overrides.FILE} is beside an image without Python packages.", remedy=REMEDY)
+
+
 def read_registry(folder: Path) -> RegistrySpec:
     """Read `image.toml` of an image whose base stands in a registry.
 
@@ -318,6 +326,7 @@ def read_registry(folder: Path) -> RegistrySpec:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
     """
     _require(folder, "registry")
+    _refuse_overrides(folder)
     document = toml.read(folder / "image.toml", RegistryDocument, ImageError, REMEDY)
     return RegistrySpec(
         copies=document.application,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -57,6 +57,22 @@ def read(folder: Path) -> tuple[Override, ...]:
     return toml.read(file, OverridesDocument, LockError, REMEDY).override if file.exists() else ()
 
 
+def constraints(overrides: Iterable[Override], requirements: str) -> str:
+    """Return the file that uv takes overrides from.
+
+    An override stands in place of what the requirements ask for, so it has to ask for the same extras.
+
+    Args:
+        overrides: of an image.
+        requirements: the text of the release's requirements file.
+    """
+    rows = []
+    for one in overrides:
+        extras = sorted({extra for own in _requirements(requirements, one.package) for extra in own.extras})
+        rows.append(f"{one.package}[{','.join(extras)}]=={one.version}\n" if extras else f"{one.pin}\n")
+    return "".join(rows)
+
+
 def refuse(overrides: Iterable[Override], requirements: str, today: date) -> None:
     """Refuse overrides that the release's own requirements have caught up with, or whose day has passed.
 
@@ -68,57 +84,63 @@ def refuse(overrides: Iterable[Override], requirements: str, today: date) -> Non
     Raises:
         LockError: there are such; the message names all of them.
     """
-    released = _requirements(requirements)
     rows = []
     for one in overrides:
+        ahead = [own for own in _requirements(requirements, one.package) if _reaches(own, Version(one.version))]
         if today > one.expires:
             rows.append(f"{one.pin} ({one.advisory}) ended on {one.expires}")
-        elif (own := released.get(one.package)) and _reaches(own, Version(one.version)):
-            rows.append(f"{one.pin} ({one.advisory}): the release itself asks for {own}")
-    _refuse(rows)
+        elif ahead:
+            rows.append(f"{one.pin} ({one.advisory}): the release itself asks for {ahead[0]}")
+    if rows:
+        raise needless(rows)
 
 
-def refuse_needless(overrides: Iterable[Override], resolved: Mapping[str, str]) -> None:
-    """Refuse overrides of what resolves to that version, or to a newer one, by itself.
+def split(overrides: Iterable[Override], resolved: Mapping[str, str]) -> tuple[tuple[Override, ...], tuple[str, ...]]:
+    """Return the overrides that are needed, and a line for each that is not.
 
     Args:
         overrides: of an image.
         resolved: the newest version of each distribution that the release's requirements admit.
-
-    Raises:
-        LockError: there are such; the message names all of them.
     """
-    own = {one: resolved[one.package] for one in overrides if one.package in resolved}
-    _refuse(
-        f"{one.pin} ({one.advisory}): without it the release's requirements give {version}"
-        for one, version in own.items()
-        if Version(version) >= Version(one.version)
+    needed, rows = [], []
+    for one in overrides:
+        own = resolved.get(one.package)
+        if own is None:
+            rows.append(f"{one.pin} ({one.advisory}): the release's requirements do not bring {one.package}")
+        elif Version(own) >= Version(one.version):
+            rows.append(f"{one.pin} ({one.advisory}): without it the release's requirements give {own}")
+        else:
+            needed.append(one)
+    return tuple(needed), tuple(rows)
+
+
+def needless(rows: Sequence[str]) -> LockError:
+    """Return the error about overrides that should go.
+
+    Args:
+        rows: a line for each.
+    """
+    return LockError(
+        f"{FILE} has {len(rows)} overrides that should go.",
+        why="\n".join(rows),
+        remedy="Remove them and run `nox -s lock`; one that is still needed gets a new date and a reason for it.",
     )
 
 
-def _refuse(lines: Iterable[str]) -> None:
-    if rows := list(lines):
-        raise LockError(
-            f"{FILE} has {len(rows)} overrides that should go.",
-            why="\n".join(rows),
-            remedy="Remove them and run `nox -s lock`; one that is still needed gets a new date and a reason for it.",
-        )
-
-
-def _requirements(text: str) -> dict[str, Requirement]:
-    released: dict[str, Requirement] = {}
+def _requirements(text: str, name: str) -> list[Requirement]:
+    """Return what a requirements file asks for of a distribution; there may be several lines, each for a marker."""
+    own = []
     for line in text.splitlines():
         try:
             requirement = Requirement(line.partition(" #")[0].strip())
         except InvalidRequirement:  # a comment, an option, an empty line
             continue
-        released[canonicalize_name(requirement.name)] = requirement
-    return released
+        if canonicalize_name(requirement.name) == name:
+            own.append(requirement)
+    return own
 
 
 def _reaches(requirement: Requirement, version: Version) -> bool:
-    """Tell whether a requirement admits a version, or asks for a newer one."""
-    if requirement.specifier.contains(version, prereleases=True):
-        return True
-    lowest = [Version(one.version) for one in requirement.specifier if one.operator in ("==", ">=", "~=", ">")]
-    return any(bound >= version for bound in lowest)
+    """Tell whether a requirement asks for a version or a newer one; one that just admits it may still give an older."""
+    bounds = [one for one in requirement.specifier if one.operator in ("==", ">=", "~=", ">")]
+    return any(Version(one.version.removesuffix(".*")) >= version for one in bounds)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 
 from webui_fork.core.errors import LockError
 
@@ -112,10 +113,18 @@ def pins(text: str) -> Iterable[tuple[str, str, str]]:
         yield match.group(1), match.group(2), match.group(3)
 
 
-def versions(text: str) -> dict[str, str]:
-    """Return the version of each distribution that a lock names; of one with several, by marker, the first."""
+def packages(text: str) -> tuple[tuple[str, str], ...]:
+    """Return name and version of each distribution that a lock names; one may have several, each for a marker."""
     pairs = re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)", text, re.MULTILINE)
-    return {canonicalize_name(name): number for name, number in reversed(pairs)}
+    return tuple((canonicalize_name(name), number) for name, number in pairs)
+
+
+def versions(text: str) -> dict[str, str]:
+    """Return the version of each distribution that a lock names; of one with several, all, with commas between them."""
+    by_name: dict[str, list[str]] = {}
+    for name, number in packages(text):
+        by_name.setdefault(name, []).append(number)
+    return {name: ", ".join(sorted(numbers, key=Version)) for name, numbers in by_name.items()}
 
 
 def differences(old: str, new: str) -> tuple[str, ...]:

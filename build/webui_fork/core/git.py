@@ -68,7 +68,7 @@ def require_clean(settings: Settings) -> str:
         raise UsageError(
             "The checkout has changes that are not committed.",
             why=dirty,
-            remedy="Commit or stash them first: this starts from a commit, so that nothing is lost that is in none.",
+            remedy="Commit or stash them first: this starts from a commit, and leaves commits.",
         )
     done = in_checkout(settings, "rev-parse", "--verify", "--quiet", "HEAD^{commit}", check=False)
     if done.code:

@@ -74,7 +74,9 @@ def _python_arguments(spec: ImageSpec) -> list[str]:
     return ["--python-version", spec.python.version, "--python-platform", platform, "--only-binary", ":all:"]
 
 
-def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Path, upgrade: Iterable[str] = ()) -> str:
+def lock_requirements(
+    settings: Settings, spec: ImageSpec, text: bytes, file: Path, upgrade: Iterable[str] = ()
+) -> tuple[str, tuple[str, ...]]:
     """Resolve a requirements file to one wheel a distribution, by hash; keeps the versions an old lock has.
 
     Args:
@@ -85,21 +87,20 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
         upgrade: names of distributions to move to the newest version that the requirements admit.
 
     Returns:
-        The new lock's text; it names no index.
+        The new lock's text, which names no index; a line for each override that is not needed, and was left out.
 
     Raises:
-        ToolError: they can't be resolved. LockError: an override is not needed any more.
+        ToolError: they can't be resolved.
     """
-    doing = "lock the Python packages"
+    doing, needless = "lock the Python packages", tuple[str, ...]()
     with temp_folder(settings.cache / "tmp", "lock") as work:
         (work / "requirements.txt").write_bytes(text)
-        (work / "overrides.txt").write_text("".join(f"{one.pin}\n" for one in spec.overrides), encoding="utf-8")
         arguments: list[str | Path] = [work / "requirements.txt", *_python_arguments(spec)]
         if spec.overrides:
-            overrides.refuse_needless(
-                spec.overrides,
-                requirements_lock.versions(uv.resolve(settings, arguments, work / "plain.lock", doing=doing)),
-            )
+            plain = uv.resolve(settings, arguments, work / "plain.lock", doing=doing)
+            needed, needless = overrides.split(spec.overrides, requirements_lock.versions(plain))
+            rows = overrides.constraints(needed, text.decode("utf-8", "replace"))
+            (work / "overrides.txt").write_text(rows, encoding="utf-8")
             arguments += ["--overrides", work / "overrides.txt"]
         out = work / "requirements.lock"
         if file.exists():
@@ -115,7 +116,7 @@ def lock_requirements(settings: Settings, spec: ImageSpec, text: bytes, file: Pa
     for name in spec.python.without:
         body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
     body = requirements_lock.narrow(body, chosen)
-    return f"{head}# input={requirements_input(text, spec)}\n{body}"
+    return f"{head}# input={requirements_input(text, spec)}\n{body}", needless
 
 
 def check_requirements(text: str, expected: bytes | None, spec: ImageSpec, file: Path) -> None:

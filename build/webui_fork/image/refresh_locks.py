@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webui_fork.config import bases_lock, debian_lock, image_toml, requirements_lock, upstream_lock
+from webui_fork.config import bases_lock, debian_lock, image_toml, overrides, requirements_lock, upstream_lock
 from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -45,14 +45,22 @@ def revise(settings: Settings) -> tuple[str, ...]:
     return (f"upstream.lock: {settled.tag}",)
 
 
-def refresh(settings: Settings, ui: Terminal, version: str | None, upgrade: Sequence[str] = ()) -> tuple[str, ...]:
+def refresh(
+    settings: Settings,
+    ui: Terminal,
+    version: str | None,
+    upgrade: Mapping[str, Sequence[str]] | None = None,
+    *,
+    strict: bool = True,
+) -> tuple[str, ...]:
     """Pin a release and write `requirements.lock`, `debian.lock` and `upstream.lock`.
 
     Args:
         settings: of the checkout.
         ui: says what is done.
         version: the release; None keeps the pinned one, "latest" takes the newest.
-        upgrade: names of Python packages to move on, as far as the release's requirements admit.
+        upgrade: for an image by its name, Python packages to move on as far as the release's requirements admit.
+        strict: an override that is not needed is an error; else it is left out, and said: the lint refuses it later.
 
     Returns:
         A line for each thing that changed.
@@ -65,7 +73,8 @@ def refresh(settings: Settings, ui: Terminal, version: str | None, upgrade: Sequ
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
     for folder in _folders(settings, "packages"):
-        planned |= _plan(settings, ui, image_toml.read(folder), repo, commit, upgrade)
+        spec = image_toml.read(folder)
+        planned |= _plan(settings, ui, spec, repo, commit, (upgrade or {}).get(spec.name, ()), strict)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -127,37 +136,52 @@ def _plan(
     repo: Repo,
     commit: str,
     upgrade: Sequence[str],
+    strict: bool,
 ) -> dict[Path, str]:
-    planned = (
-        _plan_python(settings, ui, spec, repo.read_file(commit, spec.python.requirements), upgrade)
-        if spec.wheels
-        else {}
-    )
+    planned: dict[Path, str] = {}
+    if spec.wheels:
+        requirements_text, file = _requirements(spec, repo, commit), spec.folder / "requirements.lock"
+        with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
+            planned[file], needless = python.lock_requirements(settings, spec, requirements_text, file, upgrade)
+        if needless and strict:
+            raise overrides.needless(needless)
+        for row in needless:
+            ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
     packages = spec.folder / "debian.lock"
     with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
     return planned
 
 
-def _plan_python(
-    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, released: bytes | None, upgrade: Sequence[str]
-) -> dict[Path, str]:
-    """Resolve the Python packages of an image.
+def _requirements(spec: image_toml.ImageSpec, repo: Repo, commit: str) -> bytes:
+    """Return the requirements file that an image's lock is made from.
 
-    Args:
-        released: the release's file of that name.
+    Raises:
+        LockError: it is not there.
     """
-    text = released
+    file = spec.folder / spec.python.requirements
     if spec.python.origin == "image":
-        file = spec.folder / spec.python.requirements
         text = file.read_bytes() if file.is_file() else None
+    else:
+        text = repo.read_file(commit, spec.python.requirements)
     if text is None:
         raise LockError(
             f"The {spec.python.origin} has no {spec.python.requirements}.", remedy="Check [python] in image.toml."
         )
-    requirements = spec.folder / "requirements.lock"
-    with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-        return {requirements: python.lock_requirements(settings, spec, text, requirements, upgrade)}
+    return text
+
+
+def check_overrides(settings: Settings, repo: Repo, commit: str) -> None:
+    """Refuse an override of any image that the release has caught up with, or whose day has passed.
+
+    Raises:
+        LockError: there is one.
+    """
+    today = datetime.now(UTC).date()
+    for folder in _folders(settings, "packages"):
+        spec = image_toml.read(folder)
+        if spec.overrides:
+            overrides.refuse(spec.overrides, _requirements(spec, repo, commit).decode("utf-8", "replace"), today)
 
 
 def _write(settings: Settings, file: Path, text: str) -> list[str]:

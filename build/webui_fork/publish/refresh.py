@@ -1,7 +1,8 @@
 """Move the locks on to today's Debian packages, and to Python packages with security fixes; say why; commit it.
 
 Debian's packages move whenever the mirror has others, for it keeps no old ones. A Python package of an image moves when
-a fixed version is admitted. The tools' own move when they are a week old, or fix something.
+a fixed version is admitted. The tools' own move when they are a week old, or fix something. All of it happens in a
+worktree beside the checkout, which moves in one step at the end.
 """
 
 from __future__ import annotations
@@ -9,40 +10,41 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
 from webui_fork.core import git
-from webui_fork.core.errors import DriftError, SourceError, ToolError
+from webui_fork.core.errors import ConflictError, DriftError, SourceError, ToolError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks
 from webui_fork.publish import refresh_report
-from webui_fork.publish.refresh_report import Built, Locked, RefreshReport
-from webui_fork.rebase import candidate
+from webui_fork.publish.refresh_report import Built, Ids, Locked, RefreshReport
+from webui_fork.rebase import candidate, state
 from webui_fork.trust import audit
-from webui_fork.trust.audit import Queried
+from webui_fork.trust.audit import Finding, Queried
 
 if TYPE_CHECKING:
     import requests
 
 _PYTHON = "PyPI"
+_TOOLS = "requirements/"
+_IMAGE = f"images/{image_inputs.IMAGE}/"
 
 
 @dataclass(frozen=True, slots=True)
 class _Database:
-    """An OSV server."""
+    """An OSV server, and what we judge of its findings."""
 
     http: requests.Session
     url: str
+    vex: Mapping[str, object]
 
-    def ids(self, packages: Iterable[Locked]) -> dict[Locked, frozenset[str]]:
+    def ids(self, packages: Iterable[Locked]) -> Ids:
         """Return the ids of the vulnerabilities of each package."""
         questions = {item: _queried(item) for item in packages}
         ids: dict[Queried, set[str]] = {}
@@ -50,15 +52,23 @@ class _Database:
             ids.setdefault(question, set()).add(number)
         return {item: frozenset(ids.get(question, ())) for item, question in questions.items()}
 
-    def findings(self, ids: Mapping[Locked, frozenset[str]]) -> tuple[audit.Finding, ...]:
-        """Return what is known of the vulnerabilities of Python packages."""
-        python = {_queried(item): own for item, own in ids.items() if item.ecosystem == _PYTHON}
-        pairs = {(question, one) for question, own in python.items() for one in own}
-        return audit.details(self.http, self.url, sorted(pairs, key=repr))
+    def fixable(self, ids: Ids) -> dict[Locked, tuple[Finding, ...]]:
+        """Return the Python packages that have fixes, with what is known of them and not judged away.
+
+        Debian's are not asked about: there are hundreds, and their fix is the newest version.
+        """
+        python = {item: _queried(item) for item in ids if item.ecosystem == _PYTHON}
+        pairs = sorted({(question, one) for item, question in python.items() for one in ids[item]}, key=repr)
+        findings = audit.judge(audit.details(self.http, self.url, pairs), self.vex)
+        fixes = {
+            item: tuple(one for one in findings if one.package == question and one.fixed and not one.settled)
+            for item, question in python.items()
+        }
+        return {item: own for item, own in fixes.items() if own}
 
 
 def _queried(item: Locked) -> Queried:
-    return Queried(item.ecosystem, item.source, item.version)
+    return Queried.of(item.ecosystem, item.source, item.version)
 
 
 def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | None:
@@ -73,93 +83,124 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | No
         The report; it stands in `out/refresh/`, too.
 
     Raises:
-        UsageError: the checkout is dirty. AuditError: the database can't be asked.
-        LockError, SourceError, ToolError: the locks can't be resolved. In every case the checkout is as it was.
+        UsageError: the checkout is dirty. ConflictError: a rebase is under way, or the checkout changed meanwhile.
+        AuditError: the database can't be asked. LockError, SourceError, ToolError: the locks can't be resolved.
+        In every case the checkout is as it was.
     """
     import requests
 
-    git.require_clean(settings)
+    if state.read(settings):
+        raise ConflictError(
+            "A rebase is under way.", remedy="Go on with it, or take it back: `nox -s rebase -- --abort`."
+        )
+    head = git.require_clean(settings)
     folder = settings.out / "refresh"
-    shutil.rmtree(folder, ignore_errors=True)
-    old = upstream_lock.read(settings.lock_file)
-    before = packages(settings)
-    with requests.Session() as http, _restored(settings):
-        database = _Database(http, (url or audit.OSV).rstrip("/"))
-        with ui.step("osv", f"Asking about {len(before)} packages"):
-            ids = database.ids(before)
-            fixable = sorted({finding.package.name for finding in database.findings(ids) if finding.fixed})
-        try:
-            image_before = _image(settings, ui)
-        except (DriftError, SourceError, ToolError) as error:  # mirror or index no longer have what it is made of
-            ui.say(f"Note: the image of before can't be built any more. {error.what}")
-            image_before = Built(old.tag)
-        refresh_locks.refresh(settings, ui, None, fixable)
-        refresh_locks.refresh_tools(settings, ui, fixable)
-        after = packages(settings)
-        with ui.step("osv"):
-            ids |= database.ids(item for item in after if item not in ids)
-            left = database.findings({item: ids[item] for item in after})
-        moved = refresh_report.changes(before, after, ids)
-        if not moved and not git.in_checkout(settings, "status", "--porcelain").stdout.strip():
+    _remove(settings, folder)
+    with requests.Session() as http, _worktree(settings, folder / "candidate", head) as own:
+        database = _Database(http, (url or audit.OSV).rstrip("/"), audit.judgements(own))
+        report = _refresh(own, ui, database)
+        if report is None:
             return None
-        report = RefreshReport(moved, refresh_report.held(after, left), image_before, _image(settings, ui))
-        _commit(settings, old, report)
+        commit = git.in_checkout(own, "rev-parse", "HEAD").stdout.strip()
+        done = git.in_checkout(settings, "merge", "--quiet", "--ff-only", commit, check=False)
+        if done.code:
+            raise ConflictError(
+                "The checkout changed meanwhile.",
+                why=done.tail(),
+                remedy=f"The result is commit {commit[:12]}: `git merge {commit[:12]}`, or run this again.",
+            )
     write_atomic(folder / "report.json", refresh_report.to_json(report))
     write_atomic(folder / "report.md", refresh_report.markdown(report))
     return report
 
 
-def _commit(settings: Settings, old: upstream_lock.Lock, report: RefreshReport) -> None:
+@contextmanager
+def _worktree(settings: Settings, place: Path, head: str) -> Iterator[Settings]:
+    """Have a worktree of the checkout for as long as the context lasts; yields its settings."""
+    git.in_checkout(settings, "worktree", "add", "--quiet", "--force", "--detach", str(place), head)
+    try:
+        yield replace(settings, root=place)
+    finally:
+        _remove(settings, place)
+
+
+def _remove(settings: Settings, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    git.in_checkout(settings, "worktree", "prune")
+
+
+def _refresh(own: Settings, ui: Terminal, database: _Database) -> RefreshReport | None:
+    """Refresh the locks of a worktree, and commit them there."""
+    old, before = upstream_lock.read(own.lock_file), packages(own)
+    with ui.step("osv", f"Asking about {len(before)} packages"):
+        ids = database.ids(before)
+        fixable = database.fixable(ids)
+    image_before = _image_of_before(own, ui)
+    upgrade: dict[str, list[str]] = {}
+    for item in fixable:
+        if not item.lock.startswith(_TOOLS):
+            upgrade.setdefault(Path(item.lock).parent.name, []).append(item.name)
+    refresh_locks.refresh(own, ui, None, upgrade, strict=False)
+    refresh_locks.refresh_tools(own, ui)
+    after, ids, fixable = _asked_again(own, ui, database, ids)
+    if urgent := sorted({item.name for item in fixable if item.lock.startswith(_TOOLS)}):
+        refresh_locks.refresh_tools(own, ui, urgent)
+        after, ids, fixable = _asked_again(own, ui, database, ids)
+    moved = refresh_report.changes(before, after, ids)
+    if not moved:
+        return None
+    report = RefreshReport(moved, refresh_report.held(fixable), image_before, _image(own, ui))
     line = f"- {report.title}" + (f" ({', '.join(report.advisories[:10])})." if report.advisories else ".")
-    candidate.name_in_documents(settings, old, upstream_lock.read(settings.lock_file), line)
-    rows = [
-        f"{row.name}: {row.before or 'new'} -> {row.after or 'gone'} {' '.join(row.advisories)}".rstrip()
-        for row in report.changes
-    ]
-    candidate.commit_all(settings, f"locks: {report.title[0].lower()}{report.title[1:]}", "\n".join(rows))
+    ours = any(change.lock.startswith(_IMAGE) for change in moved)
+    candidate.name_in_documents(own, old, upstream_lock.read(own.lock_file), line if ours else "")
+    candidate.commit_all(own, f"locks: {report.title[0].lower()}{report.title[1:]}", refresh_report.plain(report))
+    return report
 
 
-def _image(settings: Settings, ui: Terminal) -> Built:
+def _asked_again(
+    own: Settings, ui: Terminal, database: _Database, ids: Ids
+) -> tuple[tuple[Locked, ...], Ids, dict[Locked, tuple[Finding, ...]]]:
+    """Return the packages of today's locks, what is known of all that were asked about, and which have fixes still."""
+    after = packages(own)
+    with ui.step("osv"):
+        ids = {**ids, **database.ids(item for item in after if item not in ids)}
+        return after, ids, database.fixable({item: ids[item] for item in after})
+
+
+def _image_of_before(own: Settings, ui: Terminal) -> Built:
+    try:
+        return _image(own, ui)
+    except (DriftError, SourceError, ToolError) as error:  # mirror or index no longer have what it is made of
+        ui.say(f"Note: the image of before can't be built any more. {error.what}")
+        return Built(upstream_lock.read(own.lock_file).tag)
+
+
+def _image(own: Settings, ui: Terminal) -> Built:
     """Build the image that the locks give."""
-    inputs = image_inputs.read_inputs(settings, ui, locked=True)
-    image = pipeline.build(settings, inputs, ui, locked=True).image
+    inputs = image_inputs.read_inputs(own, ui, locked=True)
+    image = pipeline.build(own, inputs, ui, locked=True).image
     return Built(inputs.tag, image.digest, sum(item.layer.size for item in image.layers))
 
 
-def _files(settings: Settings) -> list[Path]:
-    """Return the locks of packages: those of images, and those of the tools."""
-    images = [*settings.root.glob("images/*/debian.lock"), *settings.root.glob("images/*/requirements.lock")]
-    return sorted([*images, *settings.root.glob("requirements/*.lock")])
-
-
-@contextmanager
-def _restored(settings: Settings) -> Iterator[None]:
-    """Put back what a refresh writes to if it does not come to its end."""
-    documents = [*settings.root.glob("*.md"), *settings.root.glob("docs/*.md")]
-    kept = {file: file.read_text(encoding="utf-8") for file in [settings.lock_file, *_files(settings), *documents]}
-    try:
-        yield
-    except BaseException:
-        for file, text in kept.items():
-            if file.read_text(encoding="utf-8") != text:
-                write_atomic(file, text)
-        raise
-
-
 def packages(settings: Settings) -> tuple[Locked, ...]:
-    """Return the packages of every lock of a checkout.
+    """Return the packages of every lock of a checkout: those of images, and those of the tools.
 
     Raises:
         LockError: one is odd.
     """
     rows: list[Locked] = []
-    for file in _files(settings):
-        lock, text = file.relative_to(settings.root).as_posix(), file.read_text(encoding="utf-8")
+    root = settings.root
+    files = [
+        *root.glob("images/*/debian.lock"),
+        *root.glob("images/*/requirements.lock"),
+        *root.glob(f"{_TOOLS}*.lock"),
+    ]
+    for file in sorted(files):
+        lock, text = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")
         if file.name == "debian.lock":
             parsed = debian_lock.parse(text, file)
             ecosystem = f"Debian:{debian_lock.release(parsed.suite)}"
             rows += [Locked(lock, deb.name, deb.version, ecosystem, deb.source) for deb in parsed.debs]
         else:
-            pins = requirements_lock.versions(text).items()
-            rows += [Locked(lock, name, version, _PYTHON, canonicalize_name(name)) for name, version in pins]
+            rows += [Locked(lock, name, version, _PYTHON, name) for name, version in requirements_lock.packages(text)]
     return tuple(rows)

@@ -24,6 +24,9 @@ class Locked:
     source: str
 
 
+Ids = Mapping[Locked, frozenset[str]]  # of the vulnerabilities that a package has
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """A package that moved: in which lock, from which version to which, and the advisories that no longer hold.
@@ -40,13 +43,20 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A Python package that has a fixed version which its lock does not take, with the advisory."""
+    """A Python package that has fixed versions which its lock does not take, and the advisories of these."""
 
     lock: str
     name: str
     version: str
-    advisory: str
+    advisories: tuple[str, ...]
     fixed: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        """The package, and what it misses."""
+        return (
+            f"{self.name} {self.version} of {self.lock}: {', '.join(self.advisories)}, fixed in {', '.join(self.fixed)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,43 +92,53 @@ class RefreshReport:
         return f"Fix vulnerabilities of {', '.join(names[:3])}{others}"
 
 
-def changes(
-    before: Iterable[Locked], after: Iterable[Locked], ids: Mapping[Locked, frozenset[str]]
-) -> tuple[Change, ...]:
+def changes(before: Iterable[Locked], after: Iterable[Locked], ids: Ids) -> tuple[Change, ...]:
     """Return what is not the same in the locks of two times, by lock and name.
+
+    An advisory no longer holds where no lock has a package of that source any more that it is of.
 
     Args:
         before: the packages then.
         after: the packages now.
         ids: the ids of the vulnerabilities that each has.
     """
-    was = {(item.lock, item.name): item for item in before}
-    now = {(item.lock, item.name): item for item in after}
+    was, now = _by_name(before), _by_name(after)
+    left: dict[tuple[str, str], set[str]] = {}
+    for item in (one for items in now.values() for one in items):
+        left.setdefault((item.ecosystem, item.source), set()).update(ids[item])
     rows = []
     for key in sorted(was.keys() | now.keys()):
-        old, new = was.get(key), now.get(key)
+        old, new = was.get(key, ()), now.get(key, ())
         if old == new:
             continue
-        fixed = (ids[old] if old else frozenset()) - (ids[new] if new else frozenset())
-        rows.append(Change(*key, old.version if old else "", new.version if new else "", tuple(sorted(fixed))))
+        gone = {one for item in old for one in ids[item] if one not in left.get((item.ecosystem, item.source), ())}
+        rows.append(Change(*key, _versions(old), _versions(new), tuple(sorted(gone))))
     return tuple(rows)
 
 
-def held(packages: Iterable[Locked], findings: Iterable[Finding]) -> tuple[Held, ...]:
+def _by_name(packages: Iterable[Locked]) -> dict[tuple[str, str], tuple[Locked, ...]]:
+    by_name: dict[tuple[str, str], tuple[Locked, ...]] = {}
+    for item in packages:
+        by_name[item.lock, item.name] = (*by_name.get((item.lock, item.name), ()), item)
+    return by_name
+
+
+def _versions(items: Iterable[Locked]) -> str:
+    return ", ".join(item.version for item in items)
+
+
+def held(fixable: Mapping[Locked, tuple[Finding, ...]]) -> tuple[Held, ...]:
     """Return the Python packages that have a fix which their locks do not take.
 
     Args:
-        packages: of the locks now.
-        findings: what is known of vulnerabilities of Python packages.
+        fixable: packages of the locks now, with findings that have fixes.
     """
-    fixes = [finding for finding in findings if finding.fixed]
-    return tuple(
-        Held(item.lock, item.name, item.version, finding.id, finding.fixed)
-        for item in packages
-        for finding in fixes
-        if (item.ecosystem, item.source, item.version)
-        == (finding.package.ecosystem, finding.package.name, finding.package.version)
-    )
+    rows = []
+    for item, findings in fixable.items():
+        advisories = tuple(sorted({finding.id for finding in findings}))
+        fixed = tuple(sorted({version for finding in findings for version in finding.fixed}))
+        rows.append(Held(item.lock, item.name, item.version, advisories, fixed))
+    return tuple(rows)
 
 
 def to_json(report: RefreshReport) -> str:
@@ -126,34 +146,39 @@ def to_json(report: RefreshReport) -> str:
     return json.dumps({"schema": 1, "verdict": "ready", "title": report.title, **asdict(report)}, indent=1) + "\n"
 
 
+def plain(report: RefreshReport) -> str:
+    """Return the report as the text of a commit."""
+    lines = [f"{name}: {one} -> {other}" for name, one, other in _image(report)] + [""]
+    for row in report.changes:
+        versions = f"{row.before or 'new'} -> {row.after or 'gone'}"
+        lines += [f"{row.lock}: {row.name} {versions} {' '.join(row.advisories)}".rstrip()]
+    return "\n".join(lines)
+
+
 def markdown(report: RefreshReport) -> str:
     """Return the report as GitHub's Markdown, short enough for the text of a pull request."""
     fixed = len(report.advisories)
     lines = [f"# {report.title}", ""]
     lines += [f"{len(report.changes)} packages moved; {fixed} advisories no longer hold.", ""]
-    lines += ["| lock | package | before | after | advisories |", "|---|---|---|---|---|"]
+    lines += ["| image | before | after |", "|---|---|---|"]
+    lines += [f"| {name} | {one} | {other} |" for name, one, other in _image(report)]
+    if report.held:
+        lines += ["", "## Not moved", ""]
+        lines += ["The requirements hold these back. An override raises one of the image's (docs/image.md).", ""]
+        lines += [f"- {row.words}" for row in report.held]
+    lines += ["", "## Moved", "", "| lock | package | before | after | advisories |", "|---|---|---|---|---|"]
     for row in sorted(report.changes, key=lambda change: not change.advisories):
         names = ", ".join(row.advisories[:_SHOWN])
         more = f" and {len(row.advisories) - _SHOWN} more" if len(row.advisories) > _SHOWN else ""
         lines.append(f"| {row.lock} | `{row.name}` | {row.before or 'new'} | {row.after or 'gone'} | {names}{more} |")
-    lines += ["", "| image | before | after |", "|---|---|---|"]
-    pairs = [(report.before.tag, report.after.tag, "tag"), (_digest(report.before), _digest(report.after), "digest")]
-    pairs.append((_size(report.before), _size(report.after), "size"))
-    lines += [f"| {name} | {one} | {other} |" for one, other, name in pairs]
-    if report.held:
-        lines += ["", "## Not moved", ""]
-        lines += ["The requirements hold these back. An override raises one of the image's (docs/image.md).", ""]
-        lines += [
-            f"- {row.lock}: `{row.name}` {row.version}: {row.advisory}, fixed in {', '.join(row.fixed)}"
-            for row in report.held
-        ]
     text = "\n".join(lines) + "\n"
     return text if len(text) <= _LIMIT else text[:_LIMIT] + "\n\n(cut: report.json has all of it)\n"
 
 
-def _digest(image: Built) -> str:
-    return f"`{image.digest}`" if image.digest else "could not be built any more"
-
-
-def _size(image: Built) -> str:
-    return human_size(image.size) if image.size else "–"
+def _image(report: RefreshReport) -> list[tuple[str, str, str]]:
+    """Return what is said of the image, before and after."""
+    gone = "could not be built any more"
+    one, other = report.before, report.after
+    sizes = [human_size(image.size) if image.size else "–" for image in (one, other)]
+    digests = (one.digest or gone, other.digest or gone)
+    return [("tag", one.tag, other.tag), ("digest", *digests), ("size", sizes[0], sizes[1])]

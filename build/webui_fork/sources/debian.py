@@ -81,7 +81,7 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
             f"The mirror no longer has {len(gone)} of {len(lock.debs)} locked Debian packages.",
             why=names,
             remedy="Set WEBUI_FORK_SNAPSHOT_MIRROR to a snapshot archive (docs/settings.md), take over a cache that "
-            "has them, or move on to today's packages with `nox -s lock` and review the change.",
+            "has them, or move on to today's packages: `nox -s refresh` says why, `nox -s lock` just does it.",
         )
     debs = resolve(settings, spec)
     drift = differences(lock.debs, debs)

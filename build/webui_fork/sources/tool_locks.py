@@ -50,9 +50,16 @@ def plan(settings: Settings, at_once: Iterable[str], now: datetime) -> dict[Path
 
 
 def _lower(old: str, new: str) -> dict[str, str]:
-    """Return the distributions that a lock would take to an older version, with the version that they have."""
-    before, after = requirements_lock.versions(old), requirements_lock.versions(new)
-    return {name: before[name] for name in before.keys() & after.keys() if Version(after[name]) < Version(before[name])}
+    """Return the distributions that a lock would take to an older version, with the highest that they have."""
+    before, after = _highest(old), _highest(new)
+    return {name: str(before[name]) for name in before.keys() & after.keys() if after[name] < before[name]}
+
+
+def _highest(text: str) -> dict[str, Version]:
+    highest: dict[str, Version] = {}
+    for name, number in requirements_lock.packages(text):
+        highest[name] = max(Version(number), highest.get(name, Version(number)))
+    return highest
 
 
 def _resolve(settings: Settings, name: str, now: datetime, fresh: Iterable[str], kept: dict[str, str]) -> str:
@@ -63,7 +70,7 @@ def _resolve(settings: Settings, name: str, now: datetime, fresh: Iterable[str],
     for one in sorted(fresh):
         arguments += ["--exclude-newer-package", f"{one}={now.isoformat()}"]
     with temp_folder(settings.cache / "tmp", "tools") as work:
-        pins = work / "kept.txt"
-        pins.write_text("".join(f"{one}=={version}\n" for one, version in sorted(kept.items())), encoding="utf-8")
+        pins = work / "kept.txt"  # not ==: what was taken off the index, or is no longer wanted, may go back
+        pins.write_text("".join(f"{one}<={version}\n" for one, version in sorted(kept.items())), encoding="utf-8")
         arguments += ["--constraints", pins]
         return uv.resolve(settings, arguments, work / f"{name}.lock", doing="lock the tools' own packages")

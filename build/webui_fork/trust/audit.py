@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from packageurl import PackageURL
+from packaging.version import InvalidVersion, Version
 
 from webui_fork.core import text
 from webui_fork.core.errors import AuditError
@@ -37,6 +38,18 @@ class Queried:
     ecosystem: str
     name: str
     version: str
+
+    @classmethod
+    def of(cls, ecosystem: str, name: str, version: str) -> Queried:
+        """Return a package in the form that OSV lists.
+
+        Args:
+            ecosystem: its word for it, as `PyPI` or `Debian:12`.
+            name: the normal one; of a Debian package, its source's.
+            version: a binary rebuild (+b1) has its source's, a build of a wheel (+cpu) the release's.
+        """
+        local = {"PyPI": r"\+.*$", "Debian": r"\+b\d+$"}.get(ecosystem.partition(":")[0], "$^")
+        return cls(ecosystem, name, re.sub(local, "", version))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +75,14 @@ def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
     for purl in _purls(sbom.get("components"), "purl"):
         qualifiers: dict[str, str] = {**purl.qualifiers}  # its stubs allow a string, its parser gives a mapping
         if purl.type == "pypi":
-            queried.add(Queried("PyPI", purl.name, str(purl.version)))
+            queried.add(Queried.of("PyPI", purl.name, str(purl.version)))
         elif purl.type == "npm":
             name = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name
             queried.add(Queried("npm", name, str(purl.version)))
         elif purl.type == "deb":
             source, _, version = qualifiers.get("upstream", purl.name).partition("@")
             release = qualifiers.get("distro", "").removeprefix("debian-")
-            # a binary rebuild (+b1) has its source's version
-            queried.add(Queried(f"Debian:{release}", source, version or re.sub(r"\+b\d+$", "", str(purl.version))))
+            queried.add(Queried.of(f"Debian:{release}", source, version or str(purl.version)))
     return tuple(sorted(queried, key=lambda item: (item.ecosystem, item.name, item.version)))
 
 
@@ -177,13 +189,22 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
 def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
     try:
         own = [place for place in row.get("affected", ()) if place.get("package", {}).get("name") == item.name]
-        events = [event for place in own for span in place.get("ranges", ()) for event in span.get("events", ())]
-        fixed = {str(event["fixed"]) for event in events if "fixed" in event}
+        spans = [span for place in own for span in place.get("ranges", ()) if span.get("type") != "GIT"]
+        events = [event for span in spans for event in span.get("events", ())]
+        fixed = {str(event["fixed"]) for event in events if "fixed" in event and _is_later(item, str(event["fixed"]))}
         aliases = tuple(str(alias) for alias in row.get("aliases") or ())
     except (TypeError, AttributeError) as error:
         raise AuditError("OSV's entry of a vulnerability is malformed.", why=repr(row)[:200]) from error
     summary = str(row.get("summary") or row.get("details") or "").strip().partition("\n")[0]
     return Finding(item, str(row.get("id")), aliases, text.printable(summary[:100]), tuple(sorted(fixed)))
+
+
+def _is_later(item: Queried, version: str) -> bool:
+    """Tell whether a fix is one for this version, and not of an older branch; of what can't be compared, yes."""
+    try:
+        return item.ecosystem != "PyPI" or Version(version) > Version(item.version)
+    except InvalidVersion:
+        return True
 
 
 def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding, ...]:
@@ -224,12 +245,21 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...
     import requests
 
     sbom = _document(settings.out / "sbom.cdx.json", "Run `nox -s build` first.")
-    vex = _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
+    vex = judgements(settings)
     queried = packages(sbom)
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
     with ui.step("osv", f"Asking about {len(queried)} packages"), requests.Session() as http:
         return judge(look_up(http, (url or OSV).rstrip("/"), queried), vex)
+
+
+def judgements(settings: Settings) -> dict[str, Any]:
+    """Return what we judge of known vulnerabilities.
+
+    Raises:
+        AuditError: the document can't be read.
+    """
+    return _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
 
 
 def _document(file: Path, remedy: str) -> dict[str, Any]:
@@ -238,21 +268,6 @@ def _document(file: Path, remedy: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise AuditError(f"{file} can't be read.", why=str(error), remedy=remedy) from error
     return value if isinstance(value, dict) else {}
-
-
-def table(findings: Iterable[Finding]) -> str:
-    """Return the findings as a table, those that matter first."""
-    rows = [
-        (
-            f"{item.package.name} {item.package.version}",
-            " ".join(dict.fromkeys((item.id, *(a for a in item.aliases if a.startswith("CVE-"))))),
-            f"fixed in {', '.join(item.fixed)}" if item.fixed else "no fix",
-            item.judged or "not judged",
-            item.summary,
-        )
-        for item in findings
-    ]
-    return text.table(rows) or "No known vulnerability."
 
 
 def refuse(findings: Iterable[Finding]) -> None:
@@ -264,5 +279,5 @@ def refuse(findings: Iterable[Finding]) -> None:
     if left := [item for item in findings if not item.settled]:
         raise AuditError(
             f"{len(left)} known vulnerabilities are not judged.",
-            remedy="Move on to fixed packages with `nox -s lock`, or judge them in images/open-webui/vex.cdx.json.",
+            remedy="Move on to fixed packages with `nox -s refresh`, or judge them in images/open-webui/vex.cdx.json.",
         )

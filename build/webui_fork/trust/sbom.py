@@ -38,6 +38,7 @@ from cyclonedx.model.license import DisjunctiveLicense, License, LicenseExpressi
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.specifiers import SpecifierSet
 
 from webui_fork.oci.model import Image
 from webui_fork.series import patch as series_patch
@@ -181,12 +182,13 @@ def _packages(material: Material) -> Iterable[Component]:
     merged: dict[str, list[Package]] = {}
     for package in material.packages:
         merged.setdefault(trust_package.of(package, material.distribution).to_string(), []).append(package)
-    raised = {f"pkg:pypi/{one.package}@{one.version}": one for one in material.overrides}
+    raised = {one.package: one for one in material.overrides}
     for key, merged_package in merged.items():
         package = max(merged_package, key=lambda item: (bool(item.sha256), item.paths))
         places = {path for item in merged_package for path in item.paths}
         properties = [Property(name="webui_fork:path", value="/" + path) for path in sorted(places)]
-        if one := raised.get(key):
+        one = raised.get(trust_package.normal(package.name)) if package.kind == "pypi" else None
+        if one and SpecifierSet(f"=={one.version}").contains(package.version, prereleases=True):
             words = f"{one.advisory}: {one.reason} Until {one.expires}."
             properties.append(Property(name="webui_fork:override", value=words))
         yield Component(

@@ -11,7 +11,7 @@ from webui_fork.publish.refresh_report import Built, Change, Held, RefreshReport
 
 REPORT = RefreshReport(
     (Change("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")), Change("a.lock", "new", "", "3", ())),
-    (Held("b.lock", "stuck", "1", "GHSA-1", ("2",)),),
+    (Held("b.lock", "stuck", "1", ("GHSA-1",), ("2",)),),
     Built("v1-p1"),
     Built("v1-p2", "sha256:bb", 5),
 )
@@ -30,9 +30,9 @@ def test_it_says_what_moved_and_why(
     if report is None:
         assert lines == ["Nothing changed: the locks are what the mirrors and the index give."]
         return
-    assert lines[:2] == ["curl 1 2 DSA-1 DSA-2", "new new 3"]
+    assert lines[:2] == ["a.lock curl 1 2 DSA-1 DSA-2", "a.lock new new 3"]
     assert "digest sha256:bb" in lines
-    assert "Not moved: stuck 1 (GHSA-1, fixed in 2)" in lines
+    assert "Not moved: stuck 1 of b.lock: GHSA-1, fixed in 2" in lines
     assert lines[-1] == "Committed. Next: nox -s tests"
 
 

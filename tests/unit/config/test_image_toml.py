@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,13 @@ def test_what_only_an_image_of_its_own_has_is_checked(tmp_path: Path, old: str, 
     (tmp_path / "image.toml").write_text(text.replace(old, new))
     with pytest.raises(ImageError, match=r"image\.toml:"):
         image_toml.read(tmp_path)
+
+
+@pytest.mark.parametrize("image", ["backing", "upstream"])
+def test_overrides_beside_an_image_without_python_packages_are_refused(tmp_path: Path, image: str) -> None:
+    shutil.copytree(CHECKOUT / "images" / image, tmp_path / image)
+    read = image_toml.read if image == "backing" else image_toml.read_registry
+    read(tmp_path / image)
+    (tmp_path / image / "overrides.toml").write_text("override = []\n")
+    with pytest.raises(ImageError, match="without Python packages"):
+        read(tmp_path / image)

@@ -57,8 +57,10 @@ def test_an_odd_one_is_refused_with_its_line(tmp_path: Path, old: str, new: str,
         "",
         "other==1\n",
         "starlette==0.48.0\n",
-        "starlette==0.49.0  # why\n",
-        "starlette>=0.40,<0.49\n",
+        "starlette==0.48.*\n",
+        "starlette==0.49  # why\n",
+        "starlette>=0.4,<0.49\n",
+        "starlette\n",  # it may still be kept down by another package
         "-r x\nstarlette~=0.48.0\n",
     ],
 )
@@ -70,10 +72,9 @@ def test_it_stands_while_the_release_asks_for_less(tmp_path: Path, requirements:
     "requirement",
     [
         "starlette==0.49.1",
-        "starlette==0.50.0",
-        "Starlette>=0.40",
-        "starlette[full]==0.49.1 ; python_version > '3'",
-        "starlette",
+        "Starlette==0.50.*",
+        "starlette>=0.49.1",
+        "starlette[x]==0.49.1 ; os_name == 'x'\nstarlette==0.4",
     ],
 )
 def test_it_goes_when_the_release_has_caught_up(tmp_path: Path, requirement: str) -> None:
@@ -88,11 +89,19 @@ def test_it_goes_when_its_day_has_passed(tmp_path: Path) -> None:
     assert caught.value.why == "starlette==0.49.1 (GHSA-7f5h-v6xp-fcq8) ended on 2027-01-31"
 
 
-def test_it_goes_when_the_version_comes_by_itself(tmp_path: Path) -> None:
+def test_it_goes_when_the_version_comes_by_itself_or_the_package_does_not_come(tmp_path: Path) -> None:
     one = read(tmp_path, GOOD)
-    overrides.refuse_needless(one, {"starlette": "0.49.0", "other": "9"})
-    overrides.refuse_needless(one, {})
-    for version in ("0.49.1", "0.50"):
-        with pytest.raises(LockError) as caught:
-            overrides.refuse_needless(one, {"starlette": version})
-        assert caught.value.why.endswith(f"without it the release's requirements give {version}")
+    assert overrides.split(one, {"starlette": "0.49.0", "other": "9"}) == (one, ())
+    for resolved, words in (
+        ({"starlette": "0.49.1"}, "without it the release's requirements give 0.49.1"),
+        ({"starlette": "0.50"}, "without it the release's requirements give 0.50"),
+        ({"other": "9"}, "the release's requirements do not bring starlette"),
+    ):
+        assert overrides.split(one, resolved) == ((), (f"starlette==0.49.1 (GHSA-7f5h-v6xp-fcq8): {words}",))
+
+
+def test_it_asks_for_the_extras_that_the_release_asks_for(tmp_path: Path) -> None:
+    one = read(tmp_path, GOOD)
+    assert overrides.constraints(one, "starlette==0.48\n") == "starlette==0.49.1\n"
+    text = "starlette[full,b]==0.48 ; os_name == 'x'\nStarlette[a]==0.48\nother[z]==1\n"
+    assert overrides.constraints(one, text) == "starlette[a,b,full]==0.49.1\n"

@@ -69,7 +69,8 @@ NEW = "a==1.1 \\\n    --hash=sha256:cc\nd==3 \\\n    --hash=sha256:dd\n"
 def test_a_lock_names_versions() -> None:
     assert requirements_lock.versions(OLD) == {"a": "1", "b-c": "2.0"}
     assert requirements_lock.versions("") == {}
-    assert requirements_lock.versions("n==2 ; x \\\nn==1 ; y \\\n") == {"n": "2"}
+    assert requirements_lock.versions("n==2 ; x \\\nn==10 ; y \\\n") == {"n": "2, 10"}
+    assert requirements_lock.packages("N==2 ; x \\\nn==10 ; y \\\n") == (("n", "2"), ("n", "10"))
 
 
 def test_what_moved_is_a_line_a_distribution() -> None:

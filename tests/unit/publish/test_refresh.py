@@ -34,34 +34,27 @@ def test_every_lock_s_packages_are_asked_about(own: Settings) -> None:
 
 
 def test_two_packages_of_one_source_have_its_vulnerabilities(server: Server) -> None:
-    osv.serve(server, {("util-linux", "2"): ["DSA-1"], ("x", "1"): ["GHSA-1"]})
-    mount, bsd = (Locked("a", name, "2", "Debian:12", "util-linux") for name in ("mount", "bsdutils"))
+    osv.serve(server, {("util-linux", "2"): ["DSA-1"], ("x", "1"): ["GHSA-1", "GHSA-2"]})
+    mount, bsd = (
+        Locked("a", name, version, "Debian:12", "util-linux") for name, version in (("mount", "2"), ("b", "2+b1"))
+    )
     x, y = (Locked("b", name, "1", "PyPI", name) for name in ("x", "y"))
+    judged = {"id": "GHSA-2", "analysis": {"state": "not_affected"}, "affects": [{"ref": "pkg:pypi/x@1"}]}
     with requests.Session() as http:
-        database = refresh._Database(http, server.url)
+        database = refresh._Database(http, server.url, {"vulnerabilities": [judged]})
         ids = database.ids([mount, bsd, x, y])
         assert {item.name: sorted(own) for item, own in ids.items()} == {
-            "mount": ["DSA-1"], "bsdutils": ["DSA-1"], "x": ["GHSA-1"], "y": [],
+            "mount": ["DSA-1"], "b": ["DSA-1"], "x": ["GHSA-1", "GHSA-2"], "y": [],
         }  # fmt: skip
-        # what is known of Debian's own is not asked for: there are hundreds, and their fix is the newest version
-        assert [(finding.id, finding.fixed) for finding in database.findings(ids)] == [("GHSA-1", ("9",))]
+        fixable = database.fixable(ids)
+    assert {item.name: [finding.id for finding in findings] for item, findings in fixable.items()} == {"x": ["GHSA-1"]}
 
 
-def test_what_does_not_come_to_its_end_leaves_the_locks_as_they_were(own: Settings) -> None:
-    files = sorted(path for path in own.root.rglob("*.lock"))
-    before = [file.read_text() for file in files]
-    readme = own.root / "README.md"
-    readme.write_text("v0.12.4-p17")
-    for error in (KeyboardInterrupt, OSError):
-        with pytest.raises(error), refresh._restored(own):  # noqa: PT012
-            for file in [*files, readme]:
-                file.write_text("other")
-            raise error
-        assert [file.read_text() for file in files] == before
-        assert readme.read_text() == "v0.12.4-p17"
-    with refresh._restored(own):
-        readme.write_text("v0.12.4-p18")
-    assert readme.read_text() == "v0.12.4-p18"
+def test_a_package_with_two_versions_is_asked_about_twice(own: Settings) -> None:
+    (own.root / "requirements/docs.lock").write_text(
+        "x==1 ; a \\\n    --hash=sha256:0\nx==2 ; b \\\n    --hash=sha256:1\n"
+    )
+    assert [item.version for item in refresh.packages(own) if item.lock == "requirements/docs.lock"] == ["1", "2"]
 
 
 def test_nothing_is_read_but_locks_of_packages(own: Settings, tmp_path: Path) -> None:

@@ -65,5 +65,20 @@ def test_what_was_taken_before_its_time_does_not_go_back(own: Settings) -> None:
 
 def test_what_has_no_version_that_is_old_enough_is_an_error(own: Settings, server: Server) -> None:
     wheels_index.serve(server, {("thing", "1.0"): days(1), ("other", "1"): days(400)})
-    with pytest.raises(ToolError, match="lock the tools' own packages"):
+    with pytest.raises(ToolError, match="lock the tools' own packages") as caught:
         tool_locks.plan(own, (), NOW)
+    assert "thing" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    "locked", ["thing==1.2.5", "thing==1.2 ; python_version < '3' \\\n    --hash=sha256:0\nthing==1.2.5"]
+)
+def test_what_was_taken_off_the_index_goes_back(own: Settings, locked: str) -> None:
+    (own.root / "requirements/tool.lock").write_text(f"{locked} \\\n    --hash=sha256:00\n")
+    assert planned(own)["tool"] == {"thing": "1.2"}  # the newest of those that are no newer: not 1.3 of yesterday
+
+
+def test_what_the_project_no_longer_wants_goes_back(own: Settings) -> None:
+    (own.root / "requirements/tool.lock").write_text("thing==1.2 \\\n    --hash=sha256:00\n")
+    (own.root / "pyproject.toml").write_text(PROJECT.replace('"thing"', '"thing<1.1"'))
+    assert planned(own)["tool"] == {"thing": "1.0"}

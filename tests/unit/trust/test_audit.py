@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from helpers import Server, reply
+from webui_fork.cli import audit as cli_audit
 from webui_fork.core.errors import AuditError
 from webui_fork.trust import audit
 from webui_fork.trust.audit import Queried
@@ -69,11 +70,36 @@ def test_debian_is_asked_by_source_package_without_binary_rebuilds() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("ecosystem", "version", "asked"),
+    [
+        ("PyPI", "2.13.0+cpu", "2.13.0"),
+        ("Debian:12", "5.2-2+b13", "5.2-2"),
+        ("Debian:12", "7-10+deb12u5", "7-10+deb12u5"),
+        ("npm", "1+b1", "1+b1"),
+    ],
+)
+def test_a_build_has_the_version_that_it_is_a_build_of(ecosystem: str, version: str, asked: str) -> None:
+    assert Queried.of(ecosystem, "x", version) == Queried(ecosystem, "x", asked)
+
+
+def test_a_fix_of_an_older_branch_and_a_commit_are_no_fixes() -> None:
+    spans = [
+        {"type": "GIT", "events": [{"fixed": "4f0c"}]},
+        {"type": "ECOSYSTEM", "events": [{"fixed": "5.9"}, {"introduced": "6.0"}, {"fixed": "6.1"}, {"fixed": "6.0"}]},
+    ]
+    row = {"id": "X", "affected": [{"package": {"name": "pyyaml"}, "ranges": spans}]}
+    assert audit._finding(PYYAML, row).fixed == ("6.1",)
+    spans = [{"events": [{"fixed": "5.2.15-3"}]}]
+    debian = {"id": "X", "affected": [{"package": {"name": "bash"}, "ranges": spans}]}
+    assert audit._finding(BASH, debian).fixed == ("5.2.15-3",)
+
+
 def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
     osv(server, {"pyyaml": ["PYSEC-1"]})
     (finding,) = look_up(server, BASH, PYYAML)
     assert (finding.package, finding.id, finding.fixed, finding.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
-    assert "CVE-2026-1" in audit.table([finding])
+    assert "CVE-2026-1" in cli_audit.table([finding])
     with pytest.raises(AuditError, match="1 known vulnerabilities are not judged"):
         audit.refuse([finding])
 
@@ -94,7 +120,7 @@ def test_a_judgement_settles_its_own_package_only(server: Server) -> None:
     }
     judged = audit.judge(look_up(server, PYYAML, BASH), {"vulnerabilities": [row]})
     assert [(item.package.name, item.settled) for item in judged] == [("bash", False), ("pyyaml", True)]
-    assert "not_affected: only safe_load is called" in audit.table(judged)
+    assert "not_affected: only safe_load is called" in cli_audit.table(judged)
     audit.refuse(judged[1:])
 
 
@@ -129,5 +155,5 @@ def test_a_database_that_does_not_answer_is_no_clean_bill(server: Server, answer
 
 
 def test_nothing_found_is_said() -> None:
-    assert audit.table([]) == "No known vulnerability."
+    assert cli_audit.table([]) == "No known vulnerability."
     audit.refuse([])
