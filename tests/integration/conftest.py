@@ -21,7 +21,7 @@ import shared
 import throwaway
 import tools
 from conftest import BUILT
-from containers import BYTECODE, GOOD, Site, compiled, provider, webui
+from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
 from sites import Connection
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
@@ -143,7 +143,8 @@ def vllm_options(image: str) -> dict[str, Any]:
     """Return what a container of a vLLM needs."""
     # its start is mostly imports: one process less, and what another finds out of the model's class is kept
     quick = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CACHE_ROOT": "/bytecode/vllm"}
-    return {"shm_size": "256m", "environment": {**BYTECODE, **quick}, "volumes": compiled(image)}
+    environment = {**BYTECODE, **quick}
+    return {"shm_size": "256m", "environment": environment, "volumes": compiled(image), "healthcheck": UNASKED}
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +154,7 @@ def vllm(client: DockerClient, vllm_image: str) -> Container:
     def start() -> str:
         running = client.containers.create(vllm_image, labels=shared.labels(), **vllm_options(vllm_image))
         running.start()
-        throwaway.wait_healthy(running, LOADING)
+        wait_for_model(running, LOADING)
         return str(running.id)
 
     return client.containers.get(shared.once("vllm", start))

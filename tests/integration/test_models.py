@@ -11,7 +11,7 @@ import pytest
 from docker import DockerClient
 
 import throwaway
-from containers import Site, address, webui
+from containers import Site, address, wait_for_model, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import LOADING, OTHER, VLLM, Street, beside, vllm_options
 from sites import Connection, fault
@@ -94,13 +94,11 @@ class TestOutages:
 
     def test_paused_killed_loading_and_back(self, client: DockerClient, patched: str, vllm_image: str) -> None:
         """A vLLM of its own: others use the run's meanwhile."""
-        with (
-            throwaway.container(client, vllm_image, healthy=LOADING, **vllm_options(vllm_image)) as vllm,
-            beside(client, vllm, patched) as street,
-            webui(client, patched, street.network) as site,
-        ):
-            site.connect([VLLM])
-            self._goes_and_comes(site, street)
+        with throwaway.container(client, vllm_image, **vllm_options(vllm_image)) as vllm:
+            wait_for_model(vllm, LOADING)
+            with beside(client, vllm, patched) as street, webui(client, patched, street.network) as site:
+                site.connect([VLLM])
+                self._goes_and_comes(site, street)
 
     def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})

@@ -122,7 +122,7 @@ class Poller:
             worker.join()
 
     def _list(self) -> None:
-        while not self._end.wait(0.1):
+        while not self._end.wait(0.3):
             try:
                 found = self.site.models()
                 self.lists["good" if found.status == 200 and "tiny" in found.ids else str(found.status)] += 1
@@ -131,7 +131,7 @@ class Poller:
                 self.lists[type(error).__name__] += 1
 
     def _chat(self) -> None:
-        while not self._end.wait(0.5):
+        while not self._end.wait(1):
             try:
                 list(tokens(self.site, "tiny"))  # to the stream's own end
                 self.chats["good"] += 1

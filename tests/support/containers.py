@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from docker.models.containers import Container
 
 import shared
 import throwaway
+from seconds import until
 from sites import Connections, Session
 
 PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
@@ -204,6 +205,18 @@ def wait_for(url: str, running: Container) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(running.logs(tail=40).decode(errors="replace"))
+
+
+def wait_for_model(running: Container, seconds: float) -> None:
+    """Wait until a vLLM has loaded its model; its own healthcheck, a process every two seconds, is switched off."""
+    url = f"http://{address(running)}:8000/health"
+
+    def is_well() -> bool:
+        with suppress(requests.RequestException):
+            return requests.get(url, timeout=5).ok
+        return False
+
+    until(is_well, seconds)
 
 
 def wait_for_log(running: Container, word: str) -> None:
