@@ -145,7 +145,7 @@ def test_the_next_week_there_is_nothing_to_do(user: User, database: Server) -> N
     assert code == 0, err
     assert "Nothing changed" in out
     assert state(user) == was
-    assert not (user.root / "out/refresh").exists()  # a report of last week is none of today's
+    assert not (user.root / "out/refresh/report.json").exists()  # one of last week is none of today's
 
 
 def test_a_checkout_with_changes_is_left_alone(user: User, database: Server) -> None:

@@ -93,11 +93,20 @@ def digests(cluster: Cluster) -> dict[str, str]:
         query = f"SELECT count(*) || ' ' || md5(coalesce(string_agg(({rows})::text, '' ORDER BY t::text), '')) FROM \"{table}\" t"  # noqa: E501
         password = (cluster.folder / "postgres").read_text()
         argv = ["psql", "-h", "127.0.0.1", "-U", "webui", "-d", "postgres", "-Atc", query]
-        done = cluster.backing["postgres"].exec_run(argv, environment={"PGPASSWORD": password})
+        told[table] = _output(cluster.backing["postgres"], argv, {"PGPASSWORD": password})
+    return told
+
+
+def _output(container: Container, argv: list[str], environment: dict[str, str]) -> str:
+    """Return what a query prints, which is never nothing; a busy Docker sometimes loses what a program printed."""
+    text = ""
+    for _ in range(5):
+        done = container.exec_run(argv, environment=environment)
         assert isinstance(done.output, bytes)
         assert done.exit_code == 0, done.output
-        told[table] = done.output.decode().strip()
-    return told
+        if text := done.output.decode().strip():
+            break
+    return text
 
 
 class Poller:
@@ -214,8 +223,10 @@ def test_the_loss_of_a_replica(replicas: Cluster, admin: Site, patched: str, tab
 @contextmanager
 def _gone(container: Container) -> Iterator[None]:
     container.stop(timeout=1)
-    yield
-    container.start()
+    try:
+        yield
+    finally:
+        container.start()
 
 
 @pytest.mark.parametrize("how", ["frozen", "gone"])
