@@ -7,10 +7,13 @@ import pytest
 import requests
 
 import osv
-from helpers import Server
+from helpers import Server, Talk
+from webui_fork.core import git as core_git
+from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import refresh
-from webui_fork.publish.refresh_report import Locked
+from webui_fork.publish.refresh_report import Built, Locked, RefreshReport
+from webui_fork.rebase import state
 
 
 @pytest.fixture
@@ -61,3 +64,81 @@ def test_nothing_is_read_but_locks_of_packages(own: Settings, tmp_path: Path) ->
     (own.root / "images/upstream").mkdir()
     (own.root / "images/upstream/bases.lock").write_text("no package")
     assert not [item for item in refresh.packages(own) if "upstream" in item.lock]
+
+
+@pytest.fixture
+def repository(own: Settings) -> Settings:
+    """A checkout of git, with what a refresh reads before it asks anybody."""
+    folder = own.root / "images/open-webui"
+    shutil.copy(CHECKOUT / "images/open-webui/vex.cdx.json", folder)
+    (own.root / ".gitignore").write_text("out/\n")
+    git(own, "init", "--quiet")
+    for key in ("name", "email"):
+        git(own, "config", f"user.{key}", "x@example.org")
+    git(own, "add", "--all")
+    git(own, "commit", "--quiet", "-m", "x")
+    return own
+
+
+def git(settings: Settings, *words: str) -> str:
+    return core_git.in_checkout(settings, *words).stdout.strip()
+
+
+def test_a_rebase_under_way_comes_first(repository: Settings, talk: Talk) -> None:
+    state.write(repository, state.State("0" * 40, (CHECKOUT / "upstream.lock").read_text(), gate=False))
+    with pytest.raises(ConflictError, match="A rebase is under way"):
+        refresh.run(repository, talk, "http://127.0.0.1:9")
+
+
+REPORT = RefreshReport((), (), Built("v1-p1"), Built("v1-p2"))
+
+
+def committed(own: Settings, *_: object) -> RefreshReport:
+    """Do what a refresh does to the worktree."""
+    (own.root / "upstream.lock").write_text("new\n")
+    git(own, "commit", "--quiet", "--all", "-m", "locks")
+    return REPORT
+
+
+def test_a_refresh_is_one_step_of_the_checkout(
+    repository: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refresh, "_refresh", committed)
+    assert refresh.run(repository, talk, "http://127.0.0.1:9") == REPORT
+    assert (repository.root / "upstream.lock").read_text() == "new\n"
+    assert git(repository, "log", "--format=%s") == "locks\nx"
+    assert sorted(path.name for path in (repository.out / "refresh").iterdir()) == ["report.json", "report.md"]
+
+
+def test_what_a_person_did_meanwhile_stays(repository: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def beside(own: Settings, *_: object) -> RefreshReport:
+        (repository.root / "mine").write_text("mine\n")
+        git(repository, "add", "mine")
+        git(repository, "commit", "--quiet", "-m", "mine")
+        return committed(own)
+
+    monkeypatch.setattr(refresh, "_refresh", beside)
+    with pytest.raises(ConflictError, match="changed meanwhile") as caught:
+        refresh.run(repository, talk, "http://127.0.0.1:9")
+    assert git(repository, "log", "--format=%s") == "mine\nx"
+    assert git(repository, "worktree", "list").count("\n") == 0
+    commit = caught.value.remedy.split("commit ")[1].split(":")[0]
+    assert git(repository, "show", "--format=%s", "--no-patch", commit) == "locks"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError])
+def test_whatever_comes_in_between_leaves_the_checkout_as_it_was(
+    repository: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def broken(own: Settings, *_: object) -> RefreshReport:
+        (own.root / "upstream.lock").write_text("half\n")
+        raise error
+
+    monkeypatch.setattr(refresh, "_refresh", broken)
+    (repository.out / "refresh").mkdir(parents=True)
+    (repository.out / "refresh/report.json").write_text("of last week")
+    with pytest.raises(error):
+        refresh.run(repository, talk, "http://127.0.0.1:9")
+    assert git(repository, "status", "--porcelain") == ""
+    assert git(repository, "worktree", "list").count("\n") == 0
+    assert not (repository.out / "refresh/report.json").exists()
