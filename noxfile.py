@@ -184,7 +184,8 @@ def unit(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test: unit, integration with real servers, the patches' proofs (-- -m "not vllm", -n 0)."""
     _install(session, "dev")
-    session.run("pytest", "-n", "auto", *session.posargs, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+    argv = ["pytest", "-n", "auto", "--durations=30", "--durations-min=20", *session.posargs]
+    session.run(*argv, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
 
 
 @nox.session
