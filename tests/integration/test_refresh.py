@@ -119,7 +119,7 @@ def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server,
         "libcurl4": ["DSA-1-1", "DSA-2-1"],
     }
     assert rows["curl"]["before"] == "7.0-1"
-    assert [(row["name"], row["advisories"]) for row in report["held"]] == [(PINNED, ["GHSA-p"])]
+    assert [(row["name"], row["advisories"]) for row in report["not_moved"]] == [(PINNED, ["GHSA-p"])]
     assert f"Not moved: {PINNED}" in out
     wheels = [row["name"] for row in report["changes"] if row["lock"] == f"{FOLDER}/requirements.lock"]
     assert wheels == [RANGED]  # what has no fix stays

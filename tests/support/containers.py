@@ -212,6 +212,8 @@ def wait_for_model(running: Container, seconds: float) -> None:
     url = f"http://{address(running)}:8000/health"
 
     def is_well() -> bool:
+        running.reload()
+        assert running.status == "running", running.logs(tail=25).decode(errors="replace")
         with suppress(requests.RequestException):
             return requests.get(url, timeout=5).ok
         return False

@@ -193,6 +193,20 @@ def test_a_refresh_that_changes_more_than_locks_is_not_proposed(runner: Runner, 
     assert (runner.branches(), runner.calls) == (before, [])
 
 
+def test_nor_is_one_whose_list_of_files_is_long(runner: Runner) -> None:
+    """A reader that ends at the first stranger ends git by a signal, which looks as if there was none."""
+    for number in range(2000):
+        (runner.clone / f"{number:090}").write_text("")
+    runner.git("add", "--all", ":!out")
+    runner.commit("evil", ".ci/run")
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
 def test_a_refresh_is_one_commit_on_the_branch_that_it_goes_to(runner: Runner) -> None:
     runner.commit("evil", "build/x.py")
     runner.commit("not any more", "upstream.lock")

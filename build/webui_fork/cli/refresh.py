@@ -36,6 +36,6 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     print(
         text.table([("image", report.after.tag), ("digest", report.after.digest), ("report", "out/refresh/report.md")])
     )
-    for row in report.held:
+    for row in report.not_moved:
         print(f"Not moved: {row.words}")
     print("\nCommitted. Next: nox -s tests")

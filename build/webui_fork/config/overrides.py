@@ -1,4 +1,4 @@
-"""`overrides.toml`: wheels above what the release asks for, each for an advisory, with a reason and an end. Pure."""
+"""`overrides.toml`: wheels above what the release asks for, each for an advisory, with a reason and an end."""
 
 from __future__ import annotations
 

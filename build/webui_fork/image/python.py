@@ -149,17 +149,8 @@ def python_entries(
     """
     target, requirements = work / "site", work / "requirements.lock"
     requirements.write_text(lock, encoding="utf-8")
-    argv = [
-        uv.program(),
-        "pip",
-        "install",
-        "--quiet",
-        "--no-config",
-        "--target",
-        str(target),
-        "--require-hashes",
-        "--no-deps",
-    ]
+    argv = [uv.program(), "pip", "install", "--quiet", "--no-config", "--require-hashes", "--no-deps"]
+    argv += ["--target", str(target)]
     argv += ["--no-compile-bytecode", "--link-mode", "hardlink", *_python_arguments(spec), "-r", str(requirements)]
     env = uv.environment(settings, index)
     # what the cache has needs no network, and hashes make it the same

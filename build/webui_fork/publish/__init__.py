@@ -1,1 +1,1 @@
-"""A tested digest gets its names."""
+"""A tested digest gets its names, and locks move on between releases."""

@@ -23,7 +23,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks
 from webui_fork.publish import refresh_report
-from webui_fork.publish.refresh_report import Built, Ids, Locked, RefreshReport
+from webui_fork.publish.refresh_report import Ids, ImageSummary, Locked, RefreshReport
 from webui_fork.rebase import candidate, state
 from webui_fork.trust import audit
 from webui_fork.trust.audit import Finding, Queried
@@ -149,7 +149,7 @@ def _refresh(own: Settings, ui: Terminal, database: _Database) -> RefreshReport 
     moved = refresh_report.changes(before, after, ids)
     if not moved:
         return None
-    report = RefreshReport(moved, refresh_report.held(fixable), image_before, _image(own, ui))
+    report = RefreshReport(moved, refresh_report.not_moved(fixable), image_before, _image(own, ui))
     line = f"- {report.title}" + (f" ({', '.join(report.advisories[:10])})." if report.advisories else ".")
     ours = any(change.lock.startswith(_IMAGE) for change in moved)
     candidate.name_in_documents(own, old, upstream_lock.read(own.lock_file), line if ours else "")
@@ -167,19 +167,19 @@ def _asked_again(
         return after, ids, database.fixable({item: ids[item] for item in after})
 
 
-def _image_of_before(own: Settings, ui: Terminal) -> Built:
+def _image_of_before(own: Settings, ui: Terminal) -> ImageSummary:
     try:
         return _image(own, ui)
     except (DriftError, SourceError, ToolError) as error:  # mirror or index no longer have what it is made of
         ui.say(f"Note: the image of before can't be built any more. {error.what}")
-        return Built(upstream_lock.read(own.lock_file).tag)
+        return ImageSummary(upstream_lock.read(own.lock_file).tag)
 
 
-def _image(own: Settings, ui: Terminal) -> Built:
+def _image(own: Settings, ui: Terminal) -> ImageSummary:
     """Build the image that the locks give."""
     inputs = image_inputs.read_inputs(own, ui, locked=True)
     image = pipeline.build(own, inputs, ui, locked=True).image
-    return Built(inputs.tag, image.digest, sum(item.layer.size for item in image.layers))
+    return ImageSummary(inputs.tag, image.digest, sum(item.layer.size for item in image.layers))
 
 
 def packages(settings: Settings) -> tuple[Locked, ...]:

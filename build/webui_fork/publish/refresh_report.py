@@ -1,4 +1,4 @@
-"""What a refresh of the locks changed, as a value, and as Markdown for a pull request and JSON. Pure."""
+"""What a refresh of the locks changed, as a value, and as Markdown for a pull request and JSON."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Ids = Mapping[Locked, frozenset[str]]  # of the vulnerabilities that a package h
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Moved:
     """A package that moved: in which lock, from which version to which, and the advisories that no longer hold.
 
     ``before`` or ``after`` is empty where the package is new or gone.
@@ -42,7 +42,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class NotMoved:
     """A Python package that has fixed versions which its lock does not take, and the advisories of these."""
 
     lock: str
@@ -60,7 +60,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class ImageSummary:
     """An image: its tag, its digest, the bytes of its layers. An image that could not be built has neither."""
 
     tag: str
@@ -72,10 +72,10 @@ class Built:
 class RefreshReport:
     """A whole refresh: what moved, what did not although it should, and the image before and after."""
 
-    changes: tuple[Change, ...]
-    held: tuple[Held, ...]
-    before: Built
-    after: Built
+    changes: tuple[Moved, ...]
+    not_moved: tuple[NotMoved, ...]
+    before: ImageSummary
+    after: ImageSummary
 
     @property
     def advisories(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class RefreshReport:
         return f"Fix vulnerabilities of {', '.join(names[:3])}{others}"
 
 
-def changes(before: Iterable[Locked], after: Iterable[Locked], ids: Ids) -> tuple[Change, ...]:
+def changes(before: Iterable[Locked], after: Iterable[Locked], ids: Ids) -> tuple[Moved, ...]:
     """Return what is not the same in the locks of two times, by lock and name.
 
     An advisory no longer holds where no lock has a package of that source any more that it is of.
@@ -112,7 +112,7 @@ def changes(before: Iterable[Locked], after: Iterable[Locked], ids: Ids) -> tupl
         if old == new:
             continue
         gone = {one for item in old for one in ids[item] if one not in left.get((item.ecosystem, item.source), ())}
-        rows.append(Change(*key, _versions(old), _versions(new), tuple(sorted(gone))))
+        rows.append(Moved(*key, _versions(old), _versions(new), tuple(sorted(gone))))
     return tuple(rows)
 
 
@@ -127,7 +127,7 @@ def _versions(items: Iterable[Locked]) -> str:
     return ", ".join(item.version for item in items)
 
 
-def held(fixable: Mapping[Locked, tuple[Finding, ...]]) -> tuple[Held, ...]:
+def not_moved(fixable: Mapping[Locked, tuple[Finding, ...]]) -> tuple[NotMoved, ...]:
     """Return the Python packages that have a fix which their locks do not take.
 
     Args:
@@ -137,7 +137,7 @@ def held(fixable: Mapping[Locked, tuple[Finding, ...]]) -> tuple[Held, ...]:
     for item, findings in fixable.items():
         advisories = tuple(sorted({finding.id for finding in findings}))
         fixed = tuple(sorted({version for finding in findings for version in finding.fixed}))
-        rows.append(Held(item.lock, item.name, item.version, advisories, fixed))
+        rows.append(NotMoved(item.lock, item.name, item.version, advisories, fixed))
     return tuple(rows)
 
 
@@ -162,10 +162,10 @@ def markdown(report: RefreshReport) -> str:
     lines += [f"{len(report.changes)} packages moved; {fixed} advisories no longer hold.", ""]
     lines += ["| image | before | after |", "|---|---|---|"]
     lines += [f"| {name} | {one} | {other} |" for name, one, other in _image(report)]
-    if report.held:
+    if report.not_moved:
         lines += ["", "## Not moved", ""]
         lines += ["The requirements hold these back. An override raises one of the image's (docs/image.md).", ""]
-        lines += [f"- {row.words}" for row in report.held]
+        lines += [f"- {row.words}" for row in report.not_moved]
     lines += ["", "## Moved", "", "| lock | package | before | after | advisories |", "|---|---|---|---|---|"]
     for row in sorted(report.changes, key=lambda change: not change.advisories):
         names = ", ".join(row.advisories[:_SHOWN])

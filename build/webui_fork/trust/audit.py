@@ -48,8 +48,8 @@ class Queried:
             name: the normal one; of a Debian package, its source's.
             version: a binary rebuild (+b1) has its source's, a build of a wheel (+cpu) the release's.
         """
-        local = {"PyPI": r"\+.*$", "Debian": r"\+b\d+$"}.get(ecosystem.partition(":")[0], "$^")
-        return cls(ecosystem, name, re.sub(local, "", version))
+        suffix = {"PyPI": r"\+.*$", "Debian": r"\+b\d+$"}.get(ecosystem.partition(":")[0])
+        return cls(ecosystem, name, re.sub(suffix, "", version) if suffix else version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from webui_fork.cli import lock, main, refresh
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import refresh as publish_refresh
-from webui_fork.publish.refresh_report import Built, Change, Held, RefreshReport
+from webui_fork.publish.refresh_report import ImageSummary, Moved, NotMoved, RefreshReport
 
 REPORT = RefreshReport(
-    (Change("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")), Change("a.lock", "new", "", "3", ())),
-    (Held("b.lock", "stuck", "1", ("GHSA-1",), ("2",)),),
-    Built("v1-p1"),
-    Built("v1-p2", "sha256:bb", 5),
+    (Moved("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")), Moved("a.lock", "new", "", "3", ())),
+    (NotMoved("b.lock", "stuck", "1", ("GHSA-1",), ("2",)),),
+    ImageSummary("v1-p1"),
+    ImageSummary("v1-p2", "sha256:bb", 5),
 )
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -11,9 +13,11 @@ from helpers import Server, Talk
 from webui_fork.core import git as core_git
 from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import refresh_locks
 from webui_fork.publish import refresh
-from webui_fork.publish.refresh_report import Built, Locked, RefreshReport
-from webui_fork.rebase import state
+from webui_fork.publish.refresh_report import ImageSummary, Locked, RefreshReport
+from webui_fork.rebase import candidate, state
+from webui_fork.trust.audit import Finding, Queried
 
 
 @pytest.fixture
@@ -90,7 +94,7 @@ def test_a_rebase_under_way_comes_first(repository: Settings, talk: Talk) -> Non
         refresh.run(repository, talk, "http://127.0.0.1:9")
 
 
-REPORT = RefreshReport((), (), Built("v1-p1"), Built("v1-p2"))
+REPORT = RefreshReport((), (), ImageSummary("v1-p1"), ImageSummary("v1-p2"))
 
 
 def committed(own: Settings, *_: object) -> RefreshReport:
@@ -142,3 +146,48 @@ def test_whatever_comes_in_between_leaves_the_checkout_as_it_was(
     assert git(repository, "status", "--porcelain") == ""
     assert git(repository, "worktree", "list").count("\n") == 0
     assert not (repository.out / "refresh/report.json").exists()
+
+
+VULNERABLE = Finding(Queried("PyPI", "x", "1"), "GHSA-1", (), "", ("2",))
+
+
+class Asked:
+    """A database that knows of what it is told, until the tools' locks were written twice."""
+
+    def __init__(self, calls: list[Any], fixable: dict[Locked, tuple[Finding, ...]]) -> None:
+        self.calls, self.answer = calls, fixable
+
+    def ids(self, packages: Iterable[Locked]) -> dict[Locked, frozenset[str]]:
+        return {item: frozenset() for item in packages}
+
+    def fixable(self, ids: object) -> dict[Locked, tuple[Finding, ...]]:
+        return self.answer if len(self.calls) < 3 else {}
+
+
+def refreshed(own: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch, lock: str) -> list[Any]:
+    """Refresh where a package of one lock has a fix; return what was moved, and what the documents were told."""
+    calls: list[Any] = []
+    before, after = (Locked(lock, "x", version, "PyPI", "x") for version in ("1", "2"))
+    monkeypatch.setattr(refresh, "packages", lambda _own: (after if calls else before,))
+    monkeypatch.setattr(refresh, "_image", lambda _own, _ui: ImageSummary("v1-p1", "sha256:aa", 1))
+    monkeypatch.setattr(
+        refresh_locks, "refresh", lambda _own, _ui, _version, moves, strict: calls.append((moves, strict))
+    )
+    monkeypatch.setattr(refresh_locks, "refresh_tools", lambda _own, _ui, at_once=(): calls.append(list(at_once)))
+    monkeypatch.setattr(candidate, "name_in_documents", lambda _own, _old, _new, line: calls.append(line))
+    monkeypatch.setattr(candidate, "commit_all", lambda _own, subject, _body: calls.append(subject))
+    database: Any = Asked(calls, {before: (VULNERABLE,)})
+    assert refresh._refresh(own, talk, database)
+    return calls
+
+
+def test_an_image_s_package_moves_in_its_own_lock(own: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = refreshed(own, talk, monkeypatch, "images/open-webui/requirements.lock")
+    assert calls == [({"open-webui": ["x"]}, False), [], "- Refresh 1 packages.", "locks: refresh 1 packages"]
+
+
+def test_the_tools_wait_unless_a_week_is_too_long_and_the_changelog_is_not_about_them(
+    own: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = refreshed(own, talk, monkeypatch, "requirements/tool.lock")
+    assert calls == [({}, False), [], ["x"], "", "locks: refresh 1 packages"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 from webui_fork.publish import refresh_report
-from webui_fork.publish.refresh_report import Built, Change, Held, Locked, RefreshReport
+from webui_fork.publish.refresh_report import ImageSummary, Locked, Moved, NotMoved, RefreshReport
 from webui_fork.trust.audit import Finding, Queried
 
 NO_IDS: frozenset[str] = frozenset()
@@ -14,16 +14,16 @@ def locked(name: str, version: str, lock: str = "a.lock", ecosystem: str = "PyPI
 
 
 CURL, NEWER = locked("curl", "1", ecosystem="Debian:12"), locked("curl", "2", ecosystem="Debian:12")
-BEFORE, AFTER = Built("v1-p1", "sha256:aa", 1_500_000), Built("v1-p2", "sha256:bb", 1_600_000)
+BEFORE, AFTER = ImageSummary("v1-p1", "sha256:aa", 1_500_000), ImageSummary("v1-p2", "sha256:bb", 1_600_000)
 
 
-def report(*changes: Change, held: tuple[Held, ...] = (), before: Built = BEFORE) -> RefreshReport:
-    return RefreshReport(changes, held, before, AFTER)
+def report(*changes: Moved, not_moved: tuple[NotMoved, ...] = (), before: ImageSummary = BEFORE) -> RefreshReport:
+    return RefreshReport(changes, not_moved, before, AFTER)
 
 
 def test_a_change_names_what_no_longer_holds() -> None:
     ids = {CURL: frozenset({"DSA-2", "DSA-1", "DSA-9"}), NEWER: frozenset({"DSA-9", "DSA-3"})}
-    assert refresh_report.changes([CURL], [NEWER], ids) == (Change("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")),)
+    assert refresh_report.changes([CURL], [NEWER], ids) == (Moved("a.lock", "curl", "1", "2", ("DSA-1", "DSA-2")),)
 
 
 def test_what_another_lock_or_another_package_of_the_source_still_has_is_not_gone() -> None:
@@ -38,34 +38,36 @@ def test_what_came_and_what_went_is_a_change_and_the_same_package_of_another_loc
     gone, new, other = locked("gone", "1"), locked("new", "1"), locked("gone", "1", "b.lock")
     ids = {gone: frozenset({"X-1"}), new: frozenset({"X-2"}), other: NO_IDS, CURL: NO_IDS}
     rows = refresh_report.changes([gone, other, CURL], [CURL, other, new], ids)
-    assert rows == (Change("a.lock", "gone", "1", "", ("X-1",)), Change("a.lock", "new", "", "1", ()))
+    assert rows == (Moved("a.lock", "gone", "1", "", ("X-1",)), Moved("a.lock", "new", "", "1", ()))
 
 
 def test_a_package_that_has_several_versions_in_a_lock_is_one_change() -> None:
     old, new, newest = (locked("x", version) for version in ("1", "2", "3"))
     ids = {old: frozenset({"X-1"}), new: NO_IDS, newest: NO_IDS}
     assert refresh_report.changes([old, new], [old, new], ids) == ()
-    assert refresh_report.changes([old, new], [new, newest], ids) == (Change("a.lock", "x", "1, 2", "2, 3", ("X-1",)),)
+    assert refresh_report.changes([old, new], [new, newest], ids) == (Moved("a.lock", "x", "1, 2", "2, 3", ("X-1",)),)
 
 
 def test_what_is_held_back_is_a_row_with_all_its_advisories() -> None:
     findings = tuple(Finding(Queried("PyPI", "x", "1"), one, (), "", ("2",)) for one in ("PYSEC-1", "GHSA-1"))
-    (row,) = refresh_report.held({locked("x", "1"): findings})
-    assert row == Held("a.lock", "x", "1", ("GHSA-1", "PYSEC-1"), ("2",))
+    (row,) = refresh_report.not_moved({locked("x", "1"): findings})
+    assert row == NotMoved("a.lock", "x", "1", ("GHSA-1", "PYSEC-1"), ("2",))
     assert row.words == "x 1 of a.lock: GHSA-1, PYSEC-1, fixed in 2"
 
 
 def test_the_title_names_the_packages_that_were_vulnerable() -> None:
-    changes = [Change("a", name, "1", "2", ("DSA-1",)) for name in "dcba"]
+    changes = [Moved("a", name, "1", "2", ("DSA-1",)) for name in "dcba"]
     assert report(*changes[:2]).title == "Fix vulnerabilities of c, d"
     assert report(*changes).title == "Fix vulnerabilities of a, b, c and 1 more"
-    assert report(Change("a", "x", "1", "2", ())).title == "Refresh 1 packages"
+    assert report(Moved("a", "x", "1", "2", ())).title == "Refresh 1 packages"
 
 
 def test_the_text_has_what_matters_first_and_all_of_it_is_in_the_json() -> None:
     many = tuple(f"CVE-{number}" for number in range(9))
-    changes = (Change("a.lock", "plain", "1", "2", ()), Change("b.lock", "bad", "1", "", many))
-    text = refresh_report.markdown(report(*changes, held=(Held("c.lock", "stuck", "1", ("GHSA-1",), ("2", "3")),)))
+    changes = (Moved("a.lock", "plain", "1", "2", ()), Moved("b.lock", "bad", "1", "", many))
+    text = refresh_report.markdown(
+        report(*changes, not_moved=(NotMoved("c.lock", "stuck", "1", ("GHSA-1",), ("2", "3")),))
+    )
     bad, plain = (text.index(f"`{name}`") for name in ("bad", "plain"))
     assert bad < plain
     assert "| b.lock | `bad` | 1 | gone | CVE-0, CVE-1, CVE-2, CVE-3, CVE-4, CVE-5 and 3 more |" in text
@@ -77,19 +79,19 @@ def test_the_text_has_what_matters_first_and_all_of_it_is_in_the_json() -> None:
 
 
 def test_an_image_that_could_not_be_built_any_more_is_said_to_be_one() -> None:
-    text = refresh_report.markdown(report(before=Built("v1-p1")))
+    text = refresh_report.markdown(report(before=ImageSummary("v1-p1")))
     assert "| digest | could not be built any more | sha256:bb |\n| size | – | 1.6 MB |" in text
 
 
 def test_the_text_fits_a_pull_request() -> None:
-    changes = [Change("images/open-webui/debian.lock", f"p{n}", "1", "2", ("CVE-2026-12345",) * 6) for n in range(900)]
-    text = refresh_report.markdown(report(*changes, held=(Held("c.lock", "stuck", "1", ("GHSA-1",), ("2",)),)))
+    changes = [Moved("images/open-webui/debian.lock", f"p{n}", "1", "2", ("CVE-2026-12345",) * 6) for n in range(900)]
+    text = refresh_report.markdown(report(*changes, not_moved=(NotMoved("c.lock", "stuck", "1", ("GHSA-1",), ("2",)),)))
     assert len(text) < 65_536
     assert "stuck" in text  # what a person has to look at is not what is cut
 
 
 def test_the_commit_says_it_all() -> None:
-    words = refresh_report.plain(report(Change("a.lock", "x", "", "2", ("DSA-1", "DSA-2"))))
+    words = refresh_report.plain(report(Moved("a.lock", "x", "", "2", ("DSA-1", "DSA-2"))))
     assert words.splitlines() == [
         "tag: v1-p1 -> v1-p2", "digest: sha256:aa -> sha256:bb", "size: 1.5 MB -> 1.6 MB", "",
         "a.lock: x new -> 2 DSA-1 DSA-2",

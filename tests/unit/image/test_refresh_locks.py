@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import Talk
+from webui_fork.config import image_toml
+from webui_fork.core.errors import LockError
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import python, refresh_locks
+from webui_fork.sources import debian
+
+ENDED = """[[override]]
+package = "starlette"
+version = "0.49.1"
+advisory = "GHSA-1"
+reason = "Bad."
+expires = {day}
+"""
+
+
+class Released:
+    """A repository whose release has one requirements file."""
+
+    def read_file(self, _commit: str, _path: str) -> bytes:
+        return b"starlette==0.48.0\n"
+
+
+REPO: Any = Released()
+
+
+@pytest.fixture
+def folder(private_settings: Settings) -> Path:
+    """An image of a checkout."""
+    place = private_settings.root / "images/open-webui"
+    place.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "images/open-webui/image.toml", place)
+    return place
+
+
+def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
+    private_settings: Settings, folder: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locked = ("text", ("starlette==0.49.1 (GHSA-1): not needed",))
+    monkeypatch.setattr(python, "lock_requirements", lambda *_: locked)
+    monkeypatch.setattr(debian, "plan", lambda *_: "debs")
+    spec = image_toml.read(folder)
+    with pytest.raises(LockError, match="1 overrides that should go") as caught:
+        refresh_locks._plan(private_settings, talk, spec, REPO, "commit", (), strict=True)
+    assert caught.value.why == locked[1][0]
+    planned = refresh_locks._plan(private_settings, talk, spec, REPO, "commit", (), strict=False)
+    assert planned == {folder / "requirements.lock": "text", folder / "debian.lock": "debs"}
+    assert "WARNING: overrides.toml: starlette==0.49.1 (GHSA-1): not needed. It was left out." in talk.lines
+
+
+def test_the_overrides_of_every_image_are_held_against_its_release(private_settings: Settings, folder: Path) -> None:
+    refresh_locks.check_overrides(private_settings, REPO, "commit")
+    file = folder / "overrides.toml"
+    file.write_text(ENDED.format(day=date.max))
+    refresh_locks.check_overrides(private_settings, REPO, "commit")
+    file.write_text(ENDED.format(day="2026-01-01"))
+    other = shutil.copytree(folder, folder.with_name("another"))
+    file.unlink()
+    with pytest.raises(LockError, match="should go"):
+        refresh_locks.check_overrides(private_settings, REPO, "commit")
+    (other / "overrides.toml").unlink()
+    refresh_locks.check_overrides(private_settings, REPO, "commit")
