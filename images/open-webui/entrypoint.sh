@@ -39,4 +39,31 @@ if [ -z "${STATIC_DIR:-}" ] && [ ! -w "$static" ]; then
     export STATIC_DIR
 fi
 
+data=${DATA_DIR:-/app/backend/data}
+
+# What functions and tools require, pip installs into the data folder: as any user, and there after a restart and an
+# update. Whoever chooses a place (PIP_OPTIONS, or pip's own variables) has it.
+case " ${PIP_OPTIONS:-} ${PIP_TARGET:+--target} ${PIP_PREFIX:+--prefix} ${PIP_USER:+--user} " in
+*" --target"* | *" -t "* | *" --prefix"* | *" --root"* | *" --user"* | *" --no-user"*) ;;
+*)
+    base=${PYTHONUSERBASE:-$data/python}
+    # Python looks into the folder only if it was there when Python began
+    if /usr/bin/mkdir -p "$base/lib/$(/usr/bin/readlink /usr/bin/python3)/site-packages" 2>/dev/null; then
+        export PYTHONUSERBASE="$base" PIP_USER=1 PATH="$PATH:$base/bin"
+    fi
+    ;;
+esac
+
+# Slim keeps the documents of a standard image and can't search them: said, not silent.
+if [ "${USE_SLIM_DOCKER:-}" = true ] && [ -s "$data/vector_db/chroma.sqlite3" ]; then
+    count=$(/usr/bin/python3 -I -c 'import pathlib, sqlite3, sys
+uri = pathlib.Path(sys.argv[1]).resolve().as_uri() + "?mode=ro"
+print(sqlite3.connect(uri, uri=True).execute("SELECT count(*) FROM collections").fetchone()[0])
+' "$data/vector_db/chroma.sqlite3" 2>/dev/null || echo some)
+    if [ "$count" != 0 ]; then
+        echo "webui-entrypoint: documents: $count collections in $data/vector_db. This is the slim image: it keeps them," \
+            "and can't search them (docs/upgrade.md)." >&2
+    fi
+fi
+
 exec "$@"

@@ -23,14 +23,15 @@ from users import User
 from webui_fork.config import tags
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
-from webui_fork.image import append, layers, pipeline
+from webui_fork.image import append, pipeline
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model, transfer
 from webui_fork.oci.model import Layer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 
 pytestmark = pytest.mark.minutes(1)
 

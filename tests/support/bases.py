@@ -17,11 +17,12 @@ from webui_fork.core import git, process
 from webui_fork.core.settings import Settings
 from webui_fork.image import application as image_application
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import layers, pipeline
-from webui_fork.image.layers import Entry
+from webui_fork.image import pipeline
 from webui_fork.oci import layout, model, transfer
 from webui_fork.oci.model import Blob, Image, Layer, NamedLayer
 from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 from webui_fork.sources import apt
 
 CREATED = "2026-10-25T09:00:00Z"

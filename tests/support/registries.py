@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from helpers import Server, reply
 from webui_fork.core.process import bound, stop
-from webui_fork.image import layers
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Image
+from webui_fork.rootfs import layers
 
 USER, PASSWORD = "robot", "correct-horse"
 

@@ -13,10 +13,11 @@ from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.image import application, layers
+from webui_fork.image import application
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.publish import promote
 from webui_fork.publish.promote import Candidate
+from webui_fork.rootfs import layers
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.trust import cosign as trust_cosign

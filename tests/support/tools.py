@@ -10,6 +10,7 @@ from webui_fork.sources import programs
 from webui_fork.sources.programs import Tool
 
 TOOLS = {
+    "mmdebstrap": Tool(("mmdebstrap",), "mmdebstrap", None, "apt: mmdebstrap; dnf: mmdebstrap; brew: none"),
     "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
     "tinyproxy": Tool(("tinyproxy",), "tinyproxy-bin", None, "apt: tinyproxy-bin; dnf: tinyproxy; brew: tinyproxy"),
     "qemu-aarch64": Tool(

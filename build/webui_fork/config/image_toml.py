@@ -29,16 +29,12 @@ Seconds = Annotated[int, Meta(ge=1, le=3600)]
 
 
 class Base(Table, frozen=True, kw_only=True):
-    """A base made of Debian packages: suite, packages beside the essential ones, dpkg path-excludes.
-
-    ``remove`` are patterns of what the packages' own scripts make when they are installed, such as keys.
-    """
+    """A base made of Debian packages: suite, packages beside the essential ones, paths to leave out."""
 
     kind: Annotated[str, form("packages")]
     suite: Annotated[str, form(r"[a-z]+")]
     include: tuple[PackageName, ...]
     exclude: Strings = ()
-    remove: Strings = ()
     user: Slug
     uid: Annotated[int, Meta(ge=1, le=65534)]
 
@@ -46,12 +42,13 @@ class Base(Table, frozen=True, kw_only=True):
 class Python(Table, frozen=True, kw_only=True):
     """Python packages: the interpreter's version, a requirements file of the release or the image's folder, the folder.
 
-    ``without`` are distributions that are locked with the rest and left out.
+    ``additions`` (`with`) are locked beside what the file names; ``without`` are locked with the rest and left out.
     """
 
     version: Annotated[str, form(r"3\.\d+")]
     origin: Annotated[str, form("release|image")] = field(default="release", name="from")
     requirements: str
+    additions: tuple[PackageName, ...] = field(default=(), name="with")
     without: Strings = ()
     target: Absolute
 

@@ -14,8 +14,8 @@ from webui_fork.config.image_toml import Copy, ImageSpec, Placement
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry, Lazy
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry, Lazy
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive

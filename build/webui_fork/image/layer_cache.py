@@ -13,16 +13,16 @@ from typing import Any
 
 from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer, NamedLayer
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 
 log = logging.getLogger(__name__)
 
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
-ROOMS = ("core", "config", "sources", "series", "oci", "image")  # that the bytes of an image come from
+ROOMS = ("core", "config", "sources", "series", "oci", "rootfs", "image")  # that the bytes of an image come from
 
 
 @cache
@@ -59,7 +59,7 @@ class LayerCache:
             doing: what to say while it is written. parents: add the folders that the entries need.
 
         Raises:
-            ForkError: see ``make`` and :func:`webui_fork.image.layers.write`.
+            ForkError: see ``make`` and :func:`webui_fork.rootfs.layers.write`.
         """
         key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest(*ROOMS), **inputs})
         record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"

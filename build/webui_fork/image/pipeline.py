@@ -19,13 +19,13 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import application as image_application
 from webui_fork.image import base as image_base
-from webui_fork.image import layers
 from webui_fork.image import python as image_python
 from webui_fork.image.inputs import Inputs, check_series, fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
-from webui_fork.image.layers import Entry
 from webui_fork.oci import model
 from webui_fork.oci.model import Image, NamedLayer
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 from webui_fork.series import apply, licence
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import release
@@ -66,7 +66,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
             packaged.requirements, requirements_text, packaged.spec, packaged.requirements_file
         )
     cache = LayerCache(settings.cache, inputs.lock.epoch, ui)
-    with ThreadPoolExecutor(2) as pool:  # the base is one long mmdebstrap; the others fit beside it
+    with ThreadPoolExecutor(2) as pool:  # uv is a process of its own
         pending_base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
         pending_python = pool.submit(image_python.python, settings, packaged, cache, ui)
         application = _application(inputs, cache, repo, source)

@@ -23,10 +23,10 @@ from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import layers
 from webui_fork.image.inputs import fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
-from webui_fork.image.layers import Entry
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 from webui_fork.sources import uv, wheels
 
 # `#!/x/python`, or uv's form for paths that don't fit there
@@ -58,7 +58,8 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
 
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
     """Return the digest that `requirements.lock` records of what it was derived from."""
-    changes = [f" -{name}" for name in spec.python.without] + [f" {one.pin}" for one in spec.overrides]
+    changes = [f" +{name}" for name in spec.python.additions] + [f" -{name}" for name in spec.python.without]
+    changes += [f" {one.pin}" for one in spec.overrides]
     head = f"{spec.python.version} {spec.machine}{''.join(changes)}\n".encode()
     return sha256_bytes(head + text)
 
@@ -94,7 +95,8 @@ def lock_requirements(
     """
     doing, needless = "lock the Python packages", tuple[str, ...]()
     with temp_folder(settings.cache / "tmp", "lock") as work:
-        (work / "requirements.txt").write_bytes(text)
+        additions = "".join(f"{name}\n" for name in spec.python.additions)
+        (work / "requirements.txt").write_bytes(text + b"\n" + additions.encode())
         arguments: list[str | Path] = [work / "requirements.txt", *_python_arguments(spec)]
         if spec.overrides:
             plain = uv.resolve(settings, arguments, work / "plain.lock", doing=doing)

@@ -21,12 +21,13 @@ from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import base as image_base
-from webui_fork.image import layers, tiny_model
 from webui_fork.image import python as image_python
+from webui_fork.image import tiny_model
 from webui_fork.image.layer_cache import LayerCache, Make
-from webui_fork.image.layers import Entry
 from webui_fork.oci import model
 from webui_fork.oci.model import Image
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 
 
 @dataclass(frozen=True, slots=True)

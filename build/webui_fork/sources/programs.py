@@ -39,12 +39,6 @@ TOOLS = {
         "bookworm",
         "apt: docker-registry; dnf: docker-distribution; brew: distribution",
     ),
-    "mmdebstrap": Tool(
-        ("mmdebstrap",),
-        "mmdebstrap",
-        None,
-        "apt: mmdebstrap; dnf: mmdebstrap; brew has none, so use a Debian container",
-    ),
     "dockerd": Tool(
         ("dockerd",), "docker.io", None, "apt: docker.io; dnf: moby-engine; brew: colima, then `colima start`"
     ),

@@ -9,10 +9,11 @@ import pytest
 
 from helpers import Talk
 from webui_fork.core.settings import CHECKOUT
-from webui_fork.image import layer_cache, layers
+from webui_fork.image import layer_cache
 from webui_fork.image.layer_cache import LayerCache
-from webui_fork.image.layers import Entry
 from webui_fork.oci import layout
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 
 
 @pytest.fixture

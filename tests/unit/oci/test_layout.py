@@ -10,8 +10,8 @@ import layouts
 from registries import image_of
 from webui_fork.core.errors import ImageError, VerifyError
 from webui_fork.core.settings import Settings
-from webui_fork.image import layers
 from webui_fork.oci import layout, model, reader
+from webui_fork.rootfs import layers
 from webui_fork.trust import verify
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry
 from webui_fork.oci import layout, model, unpack
 from webui_fork.oci.model import Image, NamedLayer
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 
 TIMES = "2026-01-01T00:00:00Z"
 

@@ -4,9 +4,9 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry
 from webui_fork.oci import model
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 from webui_fork.trust import compare
 
 FILE = layers.file_entry("etc/x", b"one")

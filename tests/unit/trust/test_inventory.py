@@ -4,8 +4,8 @@ import json
 import tarfile
 from pathlib import Path
 
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry
 from webui_fork.trust import inventory
 from webui_fork.trust.package import Package
 

@@ -97,21 +97,17 @@ def from_folder(folder: Path, prefix: str) -> Iterator[Entry]:
             raise ImageError(f"{path} is neither a file, a folder nor a link.")
 
 
-def from_tar(path: Path) -> Iterator[Entry]:
-    """Yield the entries of an uncompressed tar on disk; device nodes are left out."""
-    with tarfile.open(path, "r:") as tar:
-        for info in tar:
-            name = info.name.removeprefix("./").strip("/")
-            if name in ("", ".") or info.type not in (
-                tarfile.REGTYPE,
-                tarfile.DIRTYPE,
-                tarfile.SYMTYPE,
-                tarfile.LNKTYPE,
-            ):
-                continue
-            link = info.linkname.removeprefix("./") if info.islnk() else info.linkname
-            content = Slice(path, info.offset_data, info.size) if info.isreg() else b""
-            yield Entry(name, info.type, info.mode, info.uid, info.gid, link, content)
+def content(entry: Entry) -> bytes:
+    """Return the bytes of a file."""
+    match entry.content:
+        case Slice(file, offset, size):
+            with file.open("rb") as opened:
+                opened.seek(offset)
+                return opened.read(size)
+        case Lazy(_, read):
+            return read()
+        case data:
+            return data
 
 
 def normalise(entries: Iterable[Entry], *, parents: bool = True) -> list[Entry]:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from webui_fork.core.errors import DiskFullError, ImageError
-from webui_fork.image import layers
-from webui_fork.image.layers import Entry, Slice
+from webui_fork.rootfs import layers
+from webui_fork.rootfs.layers import Entry, Slice
 
 EPOCH = 1_700_000_000
 
@@ -81,22 +81,18 @@ def test_a_socket_in_a_folder_is_refused(tmp_path: Path) -> None:
         list(layers.from_folder(tmp_path, "x"))
 
 
-def test_a_tar_is_read_without_devices_and_hard_links_follow_their_file(tmp_path: Path) -> None:
-    path = tmp_path / "base.tar"
-    with tarfile.open(path, "w") as tar:
-        for name, kind, link in (
-            ("./", tarfile.DIRTYPE, ""),
-            ("./dev/null", tarfile.CHRTYPE, ""),
-            ("./z/original", tarfile.REGTYPE, ""),
-            ("./a/second", tarfile.LNKTYPE, "./z/original"),
-        ):
-            info = tarfile.TarInfo(name)
-            info.type, info.linkname, info.size = kind, link, 3 if kind == tarfile.REGTYPE else 0
-            tar.addfile(info, io.BytesIO(b"abc"))
-    layers.write(layers.from_tar(path), tmp_path / "l", EPOCH)
+def test_a_hard_link_follows_its_file(tmp_path: Path) -> None:
+    entries = [layers.file_entry("z/original", b"abc"), Entry("a/second", tarfile.LNKTYPE, 0o644, link="z/original")]
+    layers.write(entries, tmp_path / "l", EPOCH)
     with tarfile.open(tmp_path / "l") as tar:
-        found = [(info.name, info.type, info.linkname) for info in tar if not info.isdir()]
-    assert found == [("a/second", tarfile.REGTYPE, ""), ("z/original", tarfile.LNKTYPE, "a/second")]
+        rows = [(info.name, info.type, info.linkname) for info in tar if not info.isdir()]
+    assert rows == [("a/second", tarfile.REGTYPE, ""), ("z/original", tarfile.LNKTYPE, "a/second")]
+
+
+def test_the_bytes_of_a_file_wherever_they_stand(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"0123456789")
+    for content in (b"234", Slice(tmp_path / "f", 2, 3), layers.Lazy(3, lambda: b"234")):
+        assert layers.content(layers.file_entry("x", content)) == b"234"
 
 
 def test_contradictions_are_refused(tmp_path: Path) -> None:
