@@ -55,14 +55,16 @@ case " ${PIP_OPTIONS:-} ${PIP_TARGET:+--target} ${PIP_PREFIX:+--prefix} ${PIP_US
 esac
 
 # Slim keeps the documents of a standard image and can't search them: said, not silent.
-if [ "${USE_SLIM_DOCKER:-}" = true ] && [ -s "$data/vector_db/chroma.sqlite3" ]; then
+documents=$data/vector_db/chroma.sqlite3
+vectors=${PGVECTOR_DB_URL:-${DATABASE_URL:-}}
+if [ "${USE_SLIM_DOCKER:-}" = true ] && [ "${vectors#postgres}" = "$vectors" ] && [ -s "$documents" ]; then
     count=$(/usr/bin/python3 -I -c 'import pathlib, sqlite3, sys
 uri = pathlib.Path(sys.argv[1]).resolve().as_uri() + "?mode=ro"
 print(sqlite3.connect(uri, uri=True).execute("SELECT count(*) FROM collections").fetchone()[0])
-' "$data/vector_db/chroma.sqlite3" 2>/dev/null || echo some)
+' "$documents" 2>/dev/null || echo some)
     if [ "$count" != 0 ]; then
-        echo "webui-entrypoint: documents: $count collections in $data/vector_db. This is the slim image: it keeps them," \
-            "and can't search them (docs/upgrade.md)." >&2
+        echo "webui-entrypoint: documents: $count collections in $data/vector_db, this is slim: it keeps them, and can't" \
+            "search them (docs/upgrade.md)." >&2
     fi
 fi
 

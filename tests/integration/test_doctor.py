@@ -276,6 +276,20 @@ def test_a_function_that_fails(
             assert (finding.severity, "broken" in finding.fix) == (severity, True)
 
 
+def test_documents_of_a_standard_image(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
+    with webui(client, stock, street.network) as site:
+        site.connect([VLLM])
+        assert diagnose(seeing, site) == ()
+        site.python(
+            "import os, sqlite3\nos.makedirs('/app/backend/data/vector_db', exist_ok=True)\n"
+            "with sqlite3.connect('/app/backend/data/vector_db/chroma.sqlite3') as db:\n"
+            "    db.execute('CREATE TABLE collections (id)')\n"
+            "    db.executemany('INSERT INTO collections VALUES (?)', [(number,) for number in range(12)])"
+        )
+        finding = finding_of(diagnose(seeing, site), "documents-slim")
+        assert finding.evidence == ("documents: 12 collections in /app/backend/data/vector_db, this is slim",)
+
+
 @pytest.mark.parametrize("image", ["stock", "patched"])
 def test_redis_goes_away(
     client: DockerClient, seeing: Settings, street: Street, real: Settings, image: str, request: pytest.FixtureRequest

@@ -105,6 +105,8 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
         finally:
             site.close()
         facts = _redis(facts, container)
+        if container and facts.room and facts.slim:
+            facts = replace(facts, collections=inside.collections(container, facts.room.data))
         if request.vllm:
             with ui.step("vllm", f"Asking {without_secrets(request.vllm)}"):
                 facts = replace(facts, server=_server(request, client))

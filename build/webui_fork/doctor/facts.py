@@ -99,7 +99,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """The container that Open WebUI runs in, and what of its environment matters here."""
+    """The container that Open WebUI runs in, and what of its environment matters here.
+
+    ``vectors`` is the database that slim searches documents in; ``data`` is the folder that a volume stands at.
+    """
 
     itself: Neighbour
     labels: Mapping[str, str]
@@ -107,6 +110,8 @@ class Room:
     redis: str
     bypass_access: bool
     sentinel: bool = False
+    vectors: str = ""
+    data: str = "/app/backend/data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +190,17 @@ class Facts:
     users: int = 0
     room: Room | None = None
     redis: Seen | None = None
+    collections: int = 0
     server: Server | None = None
     image: Image | None = None
     unchecked: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def slim(self) -> bool:
+        """Whether the server says that it has the slim set of packages (since 0.12)."""
+        features = self.config.get("features")
+        return isinstance(features, dict) and features.get("slim") is True
 
     @property
     def listed(self) -> tuple[str, ...]:

@@ -102,6 +102,8 @@ def room(container: Container) -> Room:
         proxies=proxies,
         redis=env.get("REDIS_URL", ""),
         bypass_access=env.get("BYPASS_MODEL_ACCESS_CONTROL", "").lower() == "true",
+        vectors=env.get("PGVECTOR_DB_URL") or env.get("DATABASE_URL", ""),
+        data=env.get("DATA_DIR") or "/app/backend/data",
         sentinel=bool(env.get("REDIS_SENTINEL_HOSTS")) or env.get("REDIS_CLUSTER", "").lower() == "true",
     )
 
@@ -138,6 +140,23 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
         pairs = zip(questions, answers, strict=True)
         return [Seen.of(answer or {"url": question["url"], "http": "timeout"}, where) for question, answer in pairs]
     return None
+
+
+_COUNT = """import pathlib, sqlite3, sys
+file = pathlib.Path(sys.argv[1])
+count = "SELECT count(*) FROM collections"
+print(sqlite3.connect(file.as_uri() + "?mode=ro", uri=True).execute(count).fetchone()[0] if file.exists() else 0)
+"""
+
+
+def collections(container: Container, data: str) -> int:
+    """Return how many collections of documents the standard image left in a data folder; 0 where none can be seen."""
+    from docker.errors import DockerException
+
+    try:
+        return int(_run(container, ["python3", "-I", "-c", _COUNT, f"{data}/vector_db/chroma.sqlite3"], b""))
+    except (DockerException, ValueError, OSError):
+        return 0
 
 
 def _run(container: Container, argv: list[str], text: bytes) -> bytes:

@@ -23,7 +23,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
         return findings
     rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
         _token, _redis, _database, _disabled, connections.findings, _functions, _broken_list, _names, _hidden, _empty,
-        _slow, _version, _image,
+        _slow, _documents, _version, _image,
     )  # fmt: skip
     findings = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
     causes = [item for item in findings if item.cause not in _SYMPTOMS]
@@ -216,6 +216,19 @@ def _slow(facts: Facts) -> Iterator[Finding]:
         evidence = (f"/api/models?refresh=true took {facts.listing.seconds:.1f} s",)
         fix = "Remove the connection that is slow or silent (named above, if one was seen), or run this fork's image."
         yield Finding("list-slow", _WARNING, "The model list is slow: everybody waits for the slowest.", evidence, fix)
+
+
+def _documents(facts: Facts) -> Iterator[Finding]:
+    room = facts.room
+    if not (room and facts.slim and facts.collections) or room.vectors.startswith("postgres"):
+        return
+    what = "The volume holds documents that this image can't search: uploads and knowledge answer 503."
+    evidence = (f"documents: {facts.collections} collections in {room.data}/vector_db, this is slim",)
+    fix = (
+        "Go back to the standard image: nothing was deleted. Or give slim a PostgreSQL with pgvector\n"
+        "(PGVECTOR_DB_URL), and upload them again (docs/upgrade.md)."
+    )
+    yield Finding("documents-slim", _WARNING, what, evidence, fix)
 
 
 def _version(facts: Facts) -> Iterator[Finding]:

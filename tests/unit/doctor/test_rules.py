@@ -41,6 +41,15 @@ def test_every_cause_is_in_the_documentation() -> None:
     assert named <= documented
 
 
+def test_documents_are_only_out_of_reach_where_slim_has_no_database_for_them() -> None:
+    room = Room(Neighbour("webui", "x", "running", "", ()), {}, {}, "", bypass_access=False)
+    facts = replace(WELL, config={"version": "0.12.4", "features": {"slim": True}}, room=room, collections=12)
+    assert causes(facts) == ["documents-slim"]
+    assert causes(replace(facts, collections=0)) == []
+    assert causes(replace(facts, room=replace(room, vectors="postgresql://db/v"))) == []
+    assert causes(replace(facts, config={"version": "0.12.4", "features": {"slim": False}})) == []
+
+
 def test_what_nothing_explains_is_still_said() -> None:
     facts = replace(WELL, connections=(BAD,), listing=replace(LIST, body={"data": []}))
     assert causes(facts) == ["connection-fails"]
