@@ -244,16 +244,16 @@ def test_it_is_published_verified_and_runs(
     code, out, err = user.run("publish", target, "--image", "upstream")
     assert code == 0, err
     assert "5 taken over by the registry" in out  # one of the base's six is in both platforms
-    fixed = tags.Fixed(inputs.lock.version, revision_of(user), "slim")
+    fixed = tags.Fixed(inputs.lock.version, revision_of(user), "upstream-slim")
     for tag in (str(fixed), *tags.moving(fixed)):
         assert f"{target}:{tag}" in out
-    code, out, err = user.run("verify", f"{target}:latest-slim")
+    code, out, err = user.run("verify", f"{target}:latest-upstream-slim")
     assert code == 0, err + out
     assert "made with" in out
     code, out, err = user.run("publish", target, "--image", "upstream")
     assert code == 0, err
     assert "nothing: all of it was there" in out
-    code, out, err = user.run("reproduce", f"{target}:latest-slim")
+    code, out, err = user.run("reproduce", f"{target}:latest-upstream-slim")
     assert code == 0, err + out
     assert "Identical." in out
     with throwaway.container(client, pull(client, target, str(fixed)), healthy=START) as running:
@@ -271,7 +271,7 @@ def test_a_difference_is_named_by_layer_file_and_field(user: User, street: tuple
     assert changed != kept
     file.write_text(changed)
     name = next((user.root / "patches").glob("*.patch")).name
-    code, _, err = user.run("reproduce", f"{street[0]}/me/open-webui:latest-slim")
+    code, _, err = user.run("reproduce", f"{street[0]}/me/open-webui:latest-upstream-slim")
     (user.root / "gone").rename(user.root / ".git")
     file.write_text(kept)
     assert code == 21
@@ -297,7 +297,7 @@ def test_the_arm64_image_starts_under_emulation(
     code, _, err = user.run("publish", f"{host}/me/open-webui", "--image", "upstream")
     assert code == 0, err
     with Registry(f"http://{host}", "me/open-webui") as registry_of_bases:
-        root = registry_of_bases.manifest("latest-slim")
+        root = registry_of_bases.manifest("latest-upstream-slim")
         assert root
         row = next(row for row in root.parsed()["manifests"] if row["platform"]["architecture"] == "arm64")
         manifest = registry_of_bases.manifest(row["digest"])
@@ -329,8 +329,8 @@ def test_what_another_registry_lacks_is_copied_blob_by_blob(
         assert sent
         assert int(sent.group(1)) == 5 + 1 + 2  # layers of the base, ours, configurations
         listed = requests.get(f"http://{other}/v2/me/open-webui/tags/list", timeout=10).json()["tags"]
-        assert "latest-slim" in listed
-        code, out, err = user.run("verify", f"{other}/me/open-webui:latest-slim")
+        assert "latest-upstream-slim" in listed
+        code, out, err = user.run("verify", f"{other}/me/open-webui:latest-upstream-slim")
         assert code == 0, err + out
 
 

@@ -246,13 +246,13 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     """Write out/ as a build and a test run leave it."""
     what = small.candidate(shop.settings)
     out = shop.settings.out
-    layout.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
+    layout.write_layout(out / "image", f"{TAG}-slim", what.images[0], shop.settings.cache)
     assert what.statements.sbom
     (out / "sbom.cdx.json").write_bytes(what.statements.sbom)
     (out / "provenance.json").write_bytes(what.statements.provenance)
     record = {
         "schema": 2,
-        "tag": TAG,
+        "tag": f"{TAG}-slim",
         "digest": what.root.digest,
         "release": "0" * 40,
         "head": "0" * 40,

@@ -35,7 +35,7 @@ def settle(settings: Settings, folder: Path, ui: Terminal) -> None:
     root = copied(settings.root, folder / "checkout")
     own, lines = replace(settings, root=root), list[str]()
     for spec in drifted:
-        file = root / "images" / spec.folder.name / "debian.lock"
+        file = root / "images" / spec.folder.name / spec.lock("debian").name
         before = debian_lock.read(file)
         file.write_text(debian.plan(own, spec, file, datetime.now(UTC)))
         lines += [f"{spec.name}: {row}" for row in debian_lock.differences(before.debs, debian_lock.read(file).debs)]
@@ -48,12 +48,13 @@ def settle(settings: Settings, folder: Path, ui: Terminal) -> None:
 
 def _images(root: Path) -> list[ImageSpec]:
     folders = sorted(path.parent for path in (root / "images").glob("*/image.toml"))
-    return [image_toml.read(folder) for folder in folders if image_toml.kind(folder) == "packages"]
+    packaged = [folder for folder in folders if image_toml.kind(folder) == "packages"]
+    return [image_toml.read(folder, flavour) for folder in packaged for flavour in image_toml.flavours(folder)]
 
 
 def _at_hand(settings: Settings, spec: ImageSpec, ui: Terminal) -> bool:
     try:
-        debian.obtain(settings, spec, debian_lock.read(spec.folder / "debian.lock"), ui, locked=True)
+        debian.obtain(settings, spec, debian_lock.read(spec.lock("debian")), ui, locked=True)
     except DriftError as error:
         ui.say(f"{spec.name}: {error}")
         return False

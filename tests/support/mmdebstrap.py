@@ -6,7 +6,7 @@ import tarfile
 from pathlib import Path
 
 import tools
-from webui_fork.config.image_toml import Base
+from webui_fork.config.image_tables import Base
 from webui_fork.core import process
 from webui_fork.core.files import link_or_copy, sha256_bytes
 from webui_fork.core.settings import Settings

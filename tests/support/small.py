@@ -31,7 +31,8 @@ HOME = "https://fork.invalid/webui_fork"
 def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int = 1) -> Settings:
     """Return settings of a checkout with a lock and a short series, a cache and a key of its own."""
     root = ensure_folder(folder / "checkout")
-    patches = ensure_folder(root / "patches")
+    patches, image = ensure_folder(root / "patches"), ensure_folder(root / "images/open-webui")
+    shutil.copy2(CHECKOUT / "images/open-webui/image.toml", image / "image.toml")
     _, series = apply.read_series(CHECKOUT / "patches")
     for patch in series[:count]:
         shutil.copy2(CHECKOUT / "patches" / patch.name, patches / patch.name)
@@ -103,6 +104,7 @@ def statements(pinned: Lock, patches: Sequence[Patch], image: model.Image) -> St
         f"{HOME}/builder/test",
         "",
         (),
+        pinned.tag,
     )
     return Statements(sbom.write(material), provenance.write(facts))
 

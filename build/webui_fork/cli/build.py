@@ -17,7 +17,8 @@ from webui_fork.core.text import human_size, table
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
-from webui_fork.trust import attestations, build_record, sign
+from webui_fork.publish import build_record
+from webui_fork.trust import attestations, sign
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
     )
+    parser.add_argument("--flavour", metavar="NAME", default="", help="slim (the default) or full")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
     parser.add_argument(
         "--unsigned", action="store_true", help="only write out/image: neither push nor sign (what `reproduce` runs)"
@@ -41,14 +43,14 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ForkError: see :mod:`webui_fork.image.pipeline`, `standalone` and `variants`.
     """
     if arguments.image in (None, image_inputs.IMAGE):
-        _run_packages(settings, ui, locked=arguments.locked, load=arguments.load, unsigned=arguments.unsigned)
+        _run_packages(settings, ui, arguments)
     elif image_toml.kind(settings.root / "images" / arguments.image) == "registry":
         _run_variant(settings, ui, arguments.image, arguments.variant)
     else:
         _run_standalone(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
 
 
-def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool, unsigned: bool) -> None:
+def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Build, push, sign, verify; optionally load into Docker; print the summary.
 
     Raises:
@@ -58,9 +60,9 @@ def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool,
     # importing requests takes longer than all our own work on an edited patch; git leaves time for it
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        inputs = image_inputs.read_inputs(settings, ui, locked=locked)
-        built = pipeline.build(settings, inputs, ui, locked=locked)
-        if unsigned:
+        inputs = image_inputs.read_inputs(settings, ui, locked=arguments.locked, flavour=arguments.flavour)
+        built = pipeline.build(settings, inputs, ui, locked=arguments.locked)
+        if arguments.unsigned:
             layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
             print(text.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
             return
@@ -68,12 +70,13 @@ def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool,
         with ui.step("layout"):
             build_record.record(settings, inputs, built, sealed)
         loaded = None
-        if load:
+        if arguments.load:
             from webui_fork.oci import engine
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
+    again = f"--flavour {arguments.flavour} " if arguments.flavour else ""
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
         summary(
@@ -86,7 +89,7 @@ def _run_packages(settings: Settings, ui: Terminal, *, locked: bool, load: bool,
             key=sealed.key,
             fresh=built.fresh or sealed.fresh,
             drift=len(built.drift),
-            next_command=run_command if loaded else "nox -s build -- --load",
+            next_command=run_command if loaded else f"nox -s build -- {again}--load",
         )
     )
 

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-inputs", action="store_true", help="do not send along what the image was built from (packages, sources)"
     )
+    parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
 
 
@@ -39,9 +40,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     target = publishing.target_of(arguments.target)
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.image in (None, inputs.IMAGE):
-            what = publishing.candidate(settings)
+            what = publishing.candidate(settings, arguments.flavour)
             if not arguments.no_inputs:
-                pinned = inputs.read_inputs(settings, ui, locked=True)
+                pinned = inputs.read_inputs(settings, ui, locked=True, flavour=arguments.flavour)
                 what = replace(what, inputs=kept_inputs.of_build(settings, pinned, ui))
         else:
             variant_image = variants.make(

@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork.config.image_toml import Base, ImageSpec
+from webui_fork.config.image_tables import Base
+from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
 

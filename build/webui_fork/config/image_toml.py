@@ -4,85 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, field
 
 from webui_fork.config import overrides, toml
+from webui_fork.config.image_tables import (
+    AnyDocument,
+    Base,
+    Copy,
+    Flavour,
+    PackagesDocument,
+    Python,
+    RegistryDocument,
+    Variant,
+)
 from webui_fork.config.overrides import Override
-from webui_fork.config.toml import Table, form
 from webui_fork.core.errors import ImageError
 
 REMEDY = "docs/image.md describes every key."
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
-
-Slug = Annotated[str, form(r"[a-z0-9]+([._-][a-z0-9]+)*")]
-PackageName = Annotated[str, form(r"[a-z0-9][a-z0-9+.-]+")]
-Url = Annotated[str, form(r"(https://[A-Za-z0-9./_-]+[A-Za-z0-9_-])?")]
-Absolute = Annotated[str, form(r"/[A-Za-z0-9._/-]+")]
-Strings = tuple[str, ...]
-Id = Annotated[int, Meta(ge=0, le=65534)]
-Seconds = Annotated[int, Meta(ge=1, le=3600)]
-
-
-class Base(Table, frozen=True, kw_only=True):
-    """A base made of Debian packages: suite, packages beside the essential ones, paths to leave out."""
-
-    kind: Annotated[str, form("packages")]
-    suite: Annotated[str, form(r"[a-z]+")]
-    include: tuple[PackageName, ...]
-    exclude: Strings = ()
-    user: Slug
-    uid: Annotated[int, Meta(ge=1, le=65534)]
-
-
-class Python(Table, frozen=True, kw_only=True):
-    """Python packages: the interpreter's version, a requirements file of the release or the image's folder, the folder.
-
-    ``additions`` (`with`) are locked beside what the file names; ``without`` are locked with the rest and left out.
-    """
-
-    version: Annotated[str, form(r"3\.\d+")]
-    origin: Annotated[str, form("release|image")] = field(default="release", name="from")
-    requirements: str
-    additions: tuple[PackageName, ...] = field(default=(), name="with")
-    without: Strings = ()
-    target: Absolute
-
-
-class Copy(Table, frozen=True, kw_only=True):
-    """Files taken from the release, its wheel, the image's own folder or the tiny model to a place in the image."""
-
-    origin: Annotated[str, form("release|wheel|image|tiny-model")] = field(name="from")
-    path: str
-    to: Absolute
-    exclude: Strings = ()
-    group_writable: Strings = ()
-
-    def __post_init__(self) -> None:
-        """Refuse a path that leads out of its origin."""
-        if ".." in Path(self.path).parts or Path(self.path).is_absolute():
-            raise ValueError(f"`path` {self.path!r} leads out of its origin")
-
-    def place(self, path: str) -> str | None:
-        """Return where a path of the origin stands in the image (no leading slash), or None."""
-        if path == self.path:
-            return self.to.lstrip("/")
-        prefix = self.path.rstrip("/") + "/"
-        if not path.startswith(prefix):
-            return None
-        inside = path[len(prefix) :]
-        if any(fnmatch(inside, pattern) for pattern in self.exclude):
-            return None
-        return f"{self.to.strip('/')}/{inside}"
-
-    def writable(self, path: str) -> bool:
-        """Tell whether group 0 may write to a path of the origin, as upstream has it for OpenShift."""
-        inside = path.removeprefix(self.path.rstrip("/") + "/")
-        return any(inside == part or inside.startswith(part + "/") for part in self.group_writable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +55,6 @@ class Placement:
         return None
 
 
-class Variant(Table, frozen=True, kw_only=True):
-    """An image of somebody else's to put the series on: what it is called here, and its reference, with {version}."""
-
-    name: Annotated[str, form(r"[a-z][a-z0-9]*")]
-    reference: str
-
-
 @dataclass(frozen=True, slots=True)
 class RegistrySpec(Placement):
     """A parsed `image.toml` whose base stands in a registry."""
@@ -133,10 +68,17 @@ class RegistrySpec(Placement):
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec(Placement):
-    """A parsed `image.toml` whose base is made of packages; ``run`` is the OCI config object, with placeholders."""
+    """A parsed `image.toml` whose base is made of packages; ``run`` is the OCI config object, with placeholders.
+
+    ``flavour`` is which of its images this is, "" where it has one only; ``locks`` begins the names of its locks, and
+    ``ending`` ends its tags.
+    """
 
     folder: Path
     name: str
+    flavour: str
+    locks: str
+    ending: str
     home: str
     architecture: str
     created: datetime | None
@@ -146,6 +88,19 @@ class ImageSpec(Placement):
     overrides: tuple[Override, ...]
     folders: tuple[Folder, ...]
     run: dict[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What people call it: its name and its flavour."""
+        return f"{self.name} ({self.flavour})" if self.flavour else self.name
+
+    def lock(self, kind: str) -> Path:
+        """Return where one of its locks is.
+
+        Args:
+            kind: `debian` or `requirements`.
+        """
+        return self.folder / f"{self.locks}{kind}.lock"
 
     @property
     def python(self) -> Python:
@@ -169,105 +124,22 @@ class ImageSpec(Placement):
         return _MACHINE[self.architecture]
 
 
-class _Folder(Table, frozen=True, kw_only=True):
-    path: Absolute
-    mode: Annotated[str, form(r"[0-7]{3,4}")]
-    uid: Id
-    gid: Id
+def flavours(folder: Path) -> tuple[str, ...]:
+    """Return the flavours of an image that is made of packages, its default first; "" alone where it has none.
+
+    Raises:
+        ImageError: see :func:`read`.
+    """
+    _require(folder, "packages")
+    return tuple(toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY).flavour) or ("",)
 
 
-class _Healthcheck(Table, frozen=True, kw_only=True):
-    test: list[str]
-    interval: Seconds
-    timeout: Seconds
-    start_period: Annotated[int, Meta(ge=0, le=3600)]
-    retries: Annotated[int, Meta(ge=1, le=100)]
-
-
-class _Run(Table, frozen=True, kw_only=True):
-    entrypoint: list[str]
-    cmd: list[str]
-    workdir: Absolute
-    ports: Strings
-    stop_signal: str
-    env: dict[str, str]
-    healthcheck: _Healthcheck
-
-    def config(self) -> dict[str, Any]:
-        """Return the OCI config object."""
-        health = self.healthcheck
-        return {
-            "Entrypoint": self.entrypoint,
-            "Cmd": self.cmd,
-            "WorkingDir": self.workdir,
-            "ExposedPorts": {port: {} for port in self.ports},
-            "StopSignal": self.stop_signal,
-            "Env": [f"{key}={value}" for key, value in sorted(self.env.items())],
-            # not in the OCI specification, which leaves room for it; Docker and Podman read it
-            "Healthcheck": {
-                "Test": health.test,
-                "Interval": health.interval * 10**9,
-                "Timeout": health.timeout * 10**9,
-                "StartPeriod": health.start_period * 10**9,
-                "Retries": health.retries,
-            },
-        }
-
-
-class _Head(Table, frozen=True, kw_only=True):
-    name: Slug
-    home: Url = ""
-    annotations: dict[str, str]
-
-
-class _PackagesHead(_Head, frozen=True, kw_only=True):
-    architecture: Annotated[str, form("amd64|arm64")]
-    created: datetime | None = None
-
-    def __post_init__(self) -> None:
-        if self.created:
-            toml.check_time("created", self.created)
-
-
-class PackagesDocument(Table, frozen=True, kw_only=True):
-    """An `image.toml` whose base is made of packages."""
-
-    image: _PackagesHead
-    base: Base
-    python: Python | None = None
-    application: tuple[Copy, ...] = ()
-    folder: tuple[_Folder, ...] = ()
-    run: _Run
-
-
-class _RegistryBase(Table, frozen=True, kw_only=True):
-    kind: Annotated[str, form("registry")]
-
-
-class RegistryDocument(Table, frozen=True, kw_only=True):
-    """An `image.toml` whose base stands in a registry."""
-
-    image: _Head
-    base: _RegistryBase
-    variant: tuple[Variant, ...] = ()
-    application: tuple[Copy, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Refuse two variants of one name."""
-        if not self.variant or len({variant.name for variant in self.variant}) != len(self.variant):
-            raise ValueError("`variant` needs at least one entry, and each its own name")
-
-
-class _AnyBase(msgspec.Struct):
-    kind: Annotated[str, form("packages|registry")]
-
-
-class _AnyDocument(msgspec.Struct):
-    base: _AnyBase
-
-
-def read(folder: Path) -> ImageSpec:
+def read(folder: Path, flavour: str = "") -> ImageSpec:
     """Read `image.toml` of an image that is made of packages.
+
+    Args:
+        folder: below `images/`.
+        flavour: one that it has; "" for its first.
 
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
@@ -275,11 +147,21 @@ def read(folder: Path) -> ImageSpec:
     """
     _require(folder, "packages")
     document = toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY)
+    names = tuple(document.flavour) or ("",)
+    flavour = flavour or names[0]
+    if flavour not in names:
+        remedy = f"It has {', '.join(names)}." if names[0] else "It has one image only: leave --flavour out."
+        raise ImageError(f"{folder / 'image.toml'} has no flavour {flavour!r}.", remedy=remedy)
+    own = document.flavour.get(flavour, Flavour())
+    document = _flavoured(document, own)
     if document.python is None:
         _refuse_overrides(folder)
     return ImageSpec(
         folder=folder,
         name=document.image.name,
+        flavour=flavour,
+        locks="" if flavour == names[0] else f"{flavour}.",
+        ending=own.tag,
         home=document.image.home,
         architecture=document.image.architecture,
         created=document.image.created,
@@ -293,13 +175,29 @@ def read(folder: Path) -> ImageSpec:
     )
 
 
+def _flavoured(document: PackagesDocument, own: Flavour) -> PackagesDocument:
+    """Return a description with what a flavour has beside the rest."""
+    python = document.python and msgspec.structs.replace(
+        document.python,
+        requirements=own.requirements or document.python.requirements,
+        additions=(*document.python.additions, *own.additions),
+        sources=(*document.python.sources, *own.sources),
+    )
+    return msgspec.structs.replace(
+        document,
+        base=msgspec.structs.replace(document.base, include=(*document.base.include, *own.include)),
+        python=python,
+        run=msgspec.structs.replace(document.run, env={**document.run.env, **own.env}),
+    )
+
+
 def kind(folder: Path) -> str:
     """Return the kind of an image's base, `packages` or `registry`.
 
     Raises:
         ImageError: it is neither.
     """
-    return toml.read(folder / "image.toml", _AnyDocument, ImageError, REMEDY).base.kind
+    return toml.read(folder / "image.toml", AnyDocument, ImageError, REMEDY).base.kind
 
 
 def _require(folder: Path, needed: str) -> None:

@@ -21,7 +21,7 @@ class Packaged:
     @property
     def requirements_file(self) -> Path:
         """Where the lock of the Python packages is."""
-        return self.spec.folder / "requirements.lock"
+        return self.spec.lock("requirements")
 
 
 def read(spec: ImageSpec) -> Packaged:
@@ -30,12 +30,12 @@ def read(spec: ImageSpec) -> Packaged:
     Raises:
         LockError: one is missing or odd, or was made for other packages.
     """
-    packages_file = spec.folder / "debian.lock"
+    packages_file = spec.lock("debian")
     packages = debian_lock.read(packages_file)
     debian_lock.check_input(packages, spec, packages_file)
     if spec.wheels is None:
         return Packaged(spec, "", packages)
-    file = spec.folder / "requirements.lock"
+    file = spec.lock("requirements")
     try:
         requirements = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

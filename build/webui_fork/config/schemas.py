@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from webui_fork.config.image_toml import PackagesDocument, RegistryDocument
+from webui_fork.config.image_tables import PackagesDocument, RegistryDocument
 from webui_fork.config.overrides import OverridesDocument
 from webui_fork.config.toml import Table
 from webui_fork.config.upstream_lock import LockDocument

@@ -1,7 +1,7 @@
 """Tags: one that never moves for each revision, and those that follow the newest. Pure.
 
 `v0.12.4-p3` names one digest for ever; `v0.12.4` (upstream's own tag), `0.12` and `latest` move.
-A variant ends each: `v0.12.4-p3-slim`.
+A flavour or a variant ends each: `v0.12.4-p3-slim`, `v0.12.4-p3-upstream-slim`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from packaging.version import Version
 
-_FIXED = re.compile(r"v([0-9]{1,6}(?:\.[0-9]{1,6}){1,3})-p([0-9]{1,6})(?:-([a-z][a-z0-9]*))?")
+_FIXED = re.compile(r"v([0-9]{1,6}(?:\.[0-9]{1,6}){1,3})-p([0-9]{1,6})(?:-([a-z][a-z0-9]*(?:-[a-z][a-z0-9]*)*))?")
 
 
 @dataclass(frozen=True, slots=True)

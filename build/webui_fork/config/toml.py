@@ -113,7 +113,7 @@ def _explain(data: dict[str, Any], model: Any, words: str) -> tuple[_Path, str]:
     """Return the place that msgspec's words are about, and the words as a user of the file needs them."""
     why, _, place = words.rpartition(" - at `$") if words.endswith("`") and " - at `$" in words else (words, "", "")
     path: _Path = tuple(name or int(n) for name, n in re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place.split("[...]")[0]))
-    pattern = re.search(r"matching regex '\^\(\?:(.*)\)\$\(\?!", why)
+    pattern = re.search(r"""matching regex ['"]\^\(\?:(.*)\)\$\(\?!""", why)
     shown = pattern.group(1).replace("\\\\", "\\") if pattern else ""
     value = _value(data, path)
     if "[...]" in place and isinstance(value, dict):  # a value of a mapping, whose key msgspec leaves out
@@ -147,6 +147,8 @@ def _fields(kind: Any, path: _Path) -> list[str]:
     """Return the names of the fields of a table, as the file has them."""
     if isinstance(kind, msgspec.inspect.UnionType):
         kind = next((one for one in kind.types if isinstance(one, msgspec.inspect.StructType)), kind)
+    if isinstance(kind, msgspec.inspect.DictType):
+        return _fields(kind.value_type, path[1:])
     if path and isinstance(path[0], int):
         return _fields(kind.item_type, path[1:])
     if path:

@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from webui_fork.config.image_toml import Copy, ImageSpec, Placement
+from webui_fork.config.image_tables import Copy
+from webui_fork.config.image_toml import ImageSpec, Placement
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo

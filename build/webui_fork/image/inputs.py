@@ -9,6 +9,7 @@ from pathlib import Path
 from webui_fork.config import image_toml, locked_image, reference, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
+from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import MAX_FILE_SIZE, Lock
 from webui_fork.core import files
 from webui_fork.core.errors import LockError, RegistryError
@@ -42,8 +43,8 @@ class Inputs:
 
     @property
     def tag(self) -> str:
-        """The version tag: the release and the patchset revision."""
-        return self.lock.tag
+        """The tag that never moves: the release, the patchset revision and the flavour's ending."""
+        return str(Fixed(self.lock.version, self.lock.revision, self.spec.ending))
 
 
 def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[tuple[str, str], ...]:
@@ -62,8 +63,14 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
     return tuple(sorted(digests.items()))
 
 
-def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
+def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str = "") -> Inputs:
     """Read the lock, the series and the image's description, and check that they belong together.
+
+    Args:
+        settings: of the checkout.
+        ui: says what is newer than the lock.
+        locked: whether a changed series is an error.
+        flavour: of the image; "" for its first.
 
     Raises:
         LockError: an input changed since the lock was written. A changed series is an error only
@@ -73,7 +80,7 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool) -> Inputs:
     release = upstream_lock.read(settings.lock_file)
     files, patches = apply.read_series(settings.patches)
     digests = lock_inputs(settings, files)
-    spec = image_toml.read(settings.root / "images" / IMAGE)
+    spec = image_toml.read(settings.root / "images" / IMAGE, flavour)
     check_inputs(release, digests, ui, locked=locked)
     return Inputs(release, locked_image.read(spec), patches, digests)
 

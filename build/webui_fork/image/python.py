@@ -11,6 +11,7 @@ import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -20,14 +21,14 @@ from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
 from webui_fork.core import process
 from webui_fork.core.errors import ImageError, LockError
-from webui_fork.core.files import sha256_bytes, temp_folder
+from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image.inputs import fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
-from webui_fork.sources import uv, wheels
+from webui_fork.sources import built_wheels, uv, wheels
 
 # `#!/x/python`, or uv's form for paths that don't fit there
 _SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
@@ -44,7 +45,8 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         from webui_fork.sources import package_index
 
-        where = package_index.configured(settings).uv_variables()
+        built_wheels.obtain(settings, spec.python.sources, ensure_folder(work / "built"), ui)
+        where = package_index.configured(settings).uv_variables(work / "built")
         return python_entries(settings, spec, packaged.requirements, where, work, ui)
 
     key = {
@@ -59,7 +61,7 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
     """Return the digest that `requirements.lock` records of what it was derived from."""
     changes = [f" +{name}" for name in spec.python.additions] + [f" -{name}" for name in spec.python.without]
-    changes += [f" {one.pin}" for one in spec.overrides]
+    changes += [f" {one.pin}" for one in spec.overrides] + [f" {one.sha256}" for one in spec.python.sources]
     head = f"{spec.python.version} {spec.machine}{''.join(changes)}\n".encode()
     return sha256_bytes(head + text)
 
@@ -76,7 +78,7 @@ def _python_arguments(spec: ImageSpec) -> list[str]:
 
 
 def lock_requirements(
-    settings: Settings, spec: ImageSpec, text: bytes, file: Path, upgrade: Iterable[str] = ()
+    settings: Settings, spec: ImageSpec, text: bytes, file: Path, ui: Terminal, upgrade: Iterable[str] = ()
 ) -> tuple[str, tuple[str, ...]]:
     """Resolve a requirements file to one wheel a distribution, by hash; keeps the versions an old lock has.
 
@@ -85,6 +87,7 @@ def lock_requirements(
         spec: the image, with its overrides.
         text: the release's requirements.
         file: the lock, for the versions to keep if it exists.
+        ui: says what is downloaded.
         upgrade: names of distributions to move to the newest version that the requirements admit.
 
     Returns:
@@ -98,8 +101,10 @@ def lock_requirements(
         additions = "".join(f"{name}\n" for name in spec.python.additions)
         (work / "requirements.txt").write_bytes(text + b"\n" + additions.encode())
         arguments: list[str | Path] = [work / "requirements.txt", *_python_arguments(spec)]
+        built_wheels.obtain(settings, spec.python.sources, ensure_folder(work / "built"), ui)
+        resolve = partial(uv.resolve, settings, folders=[work / "built"])
         if spec.overrides:
-            plain = uv.resolve(settings, arguments, work / "plain.lock", doing=doing)
+            plain = resolve(arguments, work / "plain.lock", doing=doing)
             needed, needless = overrides.split(spec.overrides, requirements_lock.versions(plain))
             rows = overrides.constraints(needed, text.decode("utf-8", "replace"))
             (work / "overrides.txt").write_text(rows, encoding="utf-8")
@@ -109,9 +114,9 @@ def lock_requirements(
             shutil.copyfile(file, out)
         for name in upgrade:
             arguments += ["--upgrade-package", name]
-        body = uv.resolve(settings, [*arguments, "--generate-hashes"], out, doing=doing)
+        body = resolve([*arguments, "--generate-hashes"], out, doing=doing)
         exact: list[str | Path] = [out, *_python_arguments(spec), "--no-deps", "--format", "pylock.toml"]
-        pylock = uv.resolve(settings, exact, work / "pylock.toml", doing="choose the wheels of the Python packages")
+        pylock = resolve(exact, work / "pylock.toml", doing="choose the wheels of the Python packages")
         chosen = requirements_lock.choose(tomllib.loads(pylock), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
     body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))

@@ -72,8 +72,7 @@ def refresh(
     commit = release.release_commit(settings, pinned, ui)
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
-    for folder in _folders(settings, "packages"):
-        spec = image_toml.read(folder)
+    for spec in _described(settings):
         planned |= _plan(settings, ui, spec, repo, commit, (upgrade or {}).get(spec.name, ()), strict)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
@@ -81,6 +80,12 @@ def refresh(
     if revision.record(settings, pinned):
         changed.append(f"upstream.lock: {upstream_lock.read(settings.lock_file).tag}")
     return tuple(changed)
+
+
+def _described(settings: Settings) -> list[image_toml.ImageSpec]:
+    """Return every image that is made of packages, each flavour by itself."""
+    folders = _folders(settings, "packages")
+    return [image_toml.read(folder, flavour) for folder in folders for flavour in image_toml.flavours(folder)]
 
 
 def _folders(settings: Settings, kind: str) -> list[Path]:
@@ -140,15 +145,15 @@ def _plan(
 ) -> dict[Path, str]:
     planned: dict[Path, str] = {}
     if spec.wheels:
-        requirements_text, file = _requirements(spec, repo, commit), spec.folder / "requirements.lock"
-        with ui.step("requirements", f"Locking the Python packages of {spec.name}"):
-            planned[file], needless = python.lock_requirements(settings, spec, requirements_text, file, upgrade)
+        requirements_text, file = _requirements(spec, repo, commit), spec.lock("requirements")
+        with ui.step("requirements", f"Locking the Python packages of {spec.title}"):
+            planned[file], needless = python.lock_requirements(settings, spec, requirements_text, file, ui, upgrade)
         if needless and strict:
             raise overrides.needless(needless)
         for row in needless:
             ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
-    packages = spec.folder / "debian.lock"
-    with ui.step("debian", f"Locking the Debian packages of {spec.name}"):
+    packages = spec.lock("debian")
+    with ui.step("debian", f"Locking the Debian packages of {spec.title}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
     return planned
 
@@ -178,8 +183,7 @@ def check_overrides(settings: Settings, repo: Repo, commit: str) -> None:
         LockError: there is one.
     """
     today = datetime.now(UTC).date()
-    for folder in _folders(settings, "packages"):
-        spec = image_toml.read(folder)
+    for spec in _described(settings):
         if spec.overrides:
             overrides.refuse(spec.overrides, _requirements(spec, repo, commit).decode("utf-8", "replace"), today)
 
@@ -190,7 +194,7 @@ def _write(settings: Settings, file: Path, text: str) -> list[str]:
         return []
     name = file.relative_to(settings.root).as_posix()
     rows = [f"{name}: rewritten"]
-    if old and file.name == "debian.lock":
+    if old and file.name.endswith("debian.lock"):
         before, after = debian_lock.parse(old, file), debian_lock.parse(text, file)
         rows += [f"  {row}" for row in debian_lock.differences(before.debs, after.debs)]
     elif old:

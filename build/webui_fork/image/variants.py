@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from webui_fork.config import bases_lock, image_toml, reference, upstream_lock
-from webui_fork.config.image_toml import RegistrySpec, Variant
+from webui_fork.config.image_tables import Variant
+from webui_fork.config.image_toml import RegistrySpec
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
@@ -39,7 +40,7 @@ class Request:
     @property
     def fixed(self) -> Fixed:
         """The tag that never moves."""
-        return Fixed(self.lock.version, self.lock.revision, self.variant.name)
+        return Fixed(self.lock.version, self.lock.revision, f"{self.spec.folder.name}-{self.variant.name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
-from webui_fork.config import reference, tags, upstream_lock
+from webui_fork.config import image_toml, reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.core import git
@@ -27,10 +27,10 @@ from webui_fork.oci.model import Attached, Blob, Image, Layer
 from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
-from webui_fork.publish import kept_inputs, tested
+from webui_fork.publish import build_record, kept_inputs, tested
 from webui_fork.publish.kept_inputs import InputFile
 from webui_fork.sources import programs
-from webui_fork.trust import attestations, build_record, sign, verify
+from webui_fork.trust import attestations, sign, verify
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
 from webui_fork.trust.cosign import Signer
@@ -71,23 +71,30 @@ class Published:
     checks: tuple[verify.Check, ...]
 
 
-def candidate(settings: Settings) -> Candidate:
-    """Return the image that `nox -s build` left in `out/`, if it is the one that passed the tests.
+def candidate(settings: Settings, flavour: str = "") -> Candidate:
+    """Return the image that `nox -s build` left in `out/`, if it is one that passed the tests.
+
+    Args:
+        settings: of the checkout.
+        flavour: of the image; "" for its first.
 
     Raises:
         PublishError: nothing was built, it is not what was tested, or it was built of other inputs than are here.
         ImageError: the layout is damaged.
     """
     remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
-    record = build_record.read(settings)
+    spec = image_toml.read(settings.root / "images" / inputs.IMAGE, flavour)
+    out, pinned = build_record.folder(settings, spec), upstream_lock.read(settings.lock_file)
+    record = build_record.read(out)
     try:
-        statements = Statements(*((settings.out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
+        statements = Statements(*((out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
     except OSError as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
-    layout = oci_layout.read_layout(settings.out / "image")
+    layout = oci_layout.read_layout(out / "image")
     if record.digest != layout.image.digest:
         raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
-    if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != upstream_lock.read(settings.lock_file).tag:
+    fixed = Fixed(pinned.version, pinned.revision, spec.ending)
+    if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != str(fixed):
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
     if attestations.digests(statements) != record.statements:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
@@ -95,8 +102,6 @@ def candidate(settings: Settings) -> Candidate:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
     _refuse_dirty(record.commit, dirty=record.dirty)
     tested.check(settings, digest=layout.image.digest)
-    fixed = tags.parse(record.tag)
-    assert fixed  # a lock's tag is one
     return Candidate(
         fixed,
         layout.image.manifest,

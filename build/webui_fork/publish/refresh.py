@@ -191,13 +191,13 @@ def packages(settings: Settings) -> tuple[Locked, ...]:
     rows: list[Locked] = []
     root = settings.root
     files = [
-        *root.glob("images/*/debian.lock"),
-        *root.glob("images/*/requirements.lock"),
+        *root.glob("images/*/*debian.lock"),
+        *root.glob("images/*/*requirements.lock"),
         *root.glob(f"{_TOOLS}*.lock"),
     ]
     for file in sorted(files):
         lock, text = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")
-        if file.name == "debian.lock":
+        if file.name.endswith("debian.lock"):
             parsed = debian_lock.parse(text, file)
             ecosystem = f"Debian:{debian_lock.release(parsed.suite)}"
             rows += [Locked(lock, deb.name, deb.version, ecosystem, deb.source) for deb in parsed.debs]

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 
-from webui_fork.config.image_toml import Base
+from webui_fork.config.image_tables import Base
 from webui_fork.core.errors import ImageError
 from webui_fork.rootfs import certificates, dpkg, layers, shared_libraries
 from webui_fork.rootfs.deb import Package
 from webui_fork.rootfs.layers import Entry
+from webui_fork.rootfs.shared_libraries import MULTIARCH
 
 _MERGED = ("bin", "sbin", "lib", "lib64")  # into /usr
 _KEPT = "/usr/share/doc/*/copyright"
@@ -39,20 +40,37 @@ _LINKS = {
     "var/run": "/run",
     "var/spool/mail": "../mail",
 }
-# What `update-alternatives` links by default: of mawk, util-linux, debianutils and tar.
+# What `update-alternatives` links by default, where the program is there; {lib} is as x86_64-linux-gnu.
 _ALTERNATIVES = {
+    "etc/mysql/my.cnf": "/etc/mysql/mariadb.cnf",
     "usr/bin/awk": "/usr/bin/mawk",
+    "usr/bin/c++": "/usr/bin/g++",
+    "usr/bin/c89": "/usr/bin/c89-gcc",
+    "usr/bin/c99": "/usr/bin/c99-gcc",
+    "usr/bin/cc": "/usr/bin/gcc",
+    **{
+        f"usr/bin/lz{name}": f"/usr/bin/xz{name}"
+        for name in ("cat", "cmp", "diff", "egrep", "fgrep", "grep", "less", "more")
+    },
+    "usr/bin/lzma": "/usr/bin/xz",
     "usr/bin/nawk": "/usr/bin/mawk",
     "usr/bin/pager": "/usr/bin/more",
+    "usr/bin/unlzma": "/usr/bin/unxz",
     "usr/bin/which": "/usr/bin/which.debianutils",
+    "usr/lib/cpp": "/usr/bin/cpp",
+    "usr/lib/{lib}/libblas.so.3": "/usr/lib/{lib}/blas/libblas.so.3",
+    "usr/lib/{lib}/liblapack.so.3": "/usr/lib/{lib}/lapack/liblapack.so.3",
     "usr/sbin/rmt": "/usr/sbin/rmt-tar",
 }
+# What fontconfig-config links by default.
+_FONTS = ("10-hinting-slight.conf", "70-no-bitmaps.conf")
 _FOLDERS = {
     **dict.fromkeys(
         ("dev", "etc/opt", "media", "mnt", "opt", "proc", "run", "srv", "sys", "var/log", "var/opt"), 0o755
     ),
     **{f"usr/local/{name}": 0o755 for name in ("bin", "etc", "games", "include", "lib", "sbin", "share/man", "src")},
     "usr/local/share/ca-certificates": 0o755,
+    "usr/local/share/fonts": 0o755,
     "tmp": 0o1777,
     "var/tmp": 0o1777,
 }
@@ -84,7 +102,7 @@ def entries(packages: Iterable[Package], base: Base, architecture: str) -> list[
     """
     packages = sorted(packages, key=lambda package: package.deb.name)
     tree = _merged(packages, base)
-    tree |= dict(_declared(tree, base))
+    tree |= dict(_declared(tree, base, architecture))
     for item in (*certificates.entries(tree), *dpkg.entries(packages, architecture)):
         tree[item.path] = item
     tree[shared_libraries.PATH] = shared_libraries.entry(tree, architecture)
@@ -127,7 +145,7 @@ def _left_out(item: Entry, patterns: Iterable[str]) -> bool:
     return not kept and any(fnmatch(path, pattern) for pattern in patterns)
 
 
-def _declared(tree: Mapping[str, Entry], base: Base) -> Iterator[tuple[str, Entry]]:
+def _declared(tree: Mapping[str, Entry], base: Base, architecture: str) -> Iterator[tuple[str, Entry]]:
     """Yield what maintainer scripts would have made."""
     for path in _MERGED:
         if any(name.startswith(f"usr/{path}/") for name in tree):
@@ -140,11 +158,11 @@ def _declared(tree: Mapping[str, Entry], base: Base) -> Iterator[tuple[str, Entr
     for path, mode in _FOLDERS.items():
         yield path, layers.folder_entry(path, mode)
     yield _MAIL.path, _MAIL
-    for path, program in _ALTERNATIVES.items():
-        if program.lstrip("/") in tree:
-            choice = f"etc/alternatives/{path.rpartition('/')[2]}"
-            yield choice, Entry(choice, tarfile.SYMTYPE, 0o777, link=program)
-            yield path, Entry(path, tarfile.SYMTYPE, 0o777, link=f"/{choice}")
+    yield from _alternatives(tree, MULTIARCH[architecture])
+    for name in _FONTS:
+        path, target = f"etc/fonts/conf.d/{name}", f"/usr/share/fontconfig/conf.avail/{name}"
+        if target.lstrip("/") in tree:
+            yield path, Entry(path, tarfile.SYMTYPE, 0o777, link=target)
     passwd = tree.get("usr/share/base-passwd/passwd.master")
     if passwd:
         user = f"{base.user}:x:{base.uid}:0::/tmp:/usr/sbin/nologin\n"
@@ -152,6 +170,16 @@ def _declared(tree: Mapping[str, Entry], base: Base) -> Iterator[tuple[str, Entr
     for source in (path for path in tree if path.startswith(f"{_PAM}/common-") and not path.endswith(".md5sums")):
         path = f"etc/pam.d/{source.rpartition('/')[2]}"
         yield path, layers.file_entry(path, _filled(layers.content(tree[source]).decode()).encode())
+
+
+def _alternatives(tree: Mapping[str, Entry], multiarch: str) -> Iterator[tuple[str, Entry]]:
+    for link, program in _ALTERNATIVES.items():
+        path, target = link.format(lib=multiarch), program.format(lib=multiarch)
+        if target.lstrip("/") not in tree:
+            continue
+        name = path.rpartition("/")[2] + (f"-{multiarch}" if path != link else "")
+        yield f"etc/alternatives/{name}", Entry(f"etc/alternatives/{name}", tarfile.SYMTYPE, 0o777, link=target)
+        yield path, Entry(path, tarfile.SYMTYPE, 0o777, link=f"/etc/alternatives/{name}")
 
 
 def _filled(template: str) -> str:

@@ -37,15 +37,19 @@ def entries(packages: Iterable[Package], architecture: str) -> Iterator[Entry]:
     for name in ("alternatives", "parts", "triggers", "updates"):
         yield layers.folder_entry(f"{FOLDER}/{name}")
     for package in packages:
-        # two architectures of such a package may be installed side by side
-        suffix = f":{package.field('Architecture')}" if package.field("Multi-Arch") == "same" else ""
-        stem = f"{FOLDER}/info/{package.deb.name}{suffix}"
+        stem = f"{FOLDER}/info/{_qualified(package)}"
         paths = ["/.", *(f"/{entry.path}" for entry in package.entries)]
         yield layers.file_entry(f"{stem}.list", "".join(f"{path}\n" for path in paths).encode())
         for name, data in package.control:
             script = name in ("config", "postinst", "postrm", "preinst", "prerm")
             yield layers.file_entry(f"{stem}.{name}", data, executable=script)
     yield from _triggers(packages)
+
+
+def _qualified(package: Package) -> str:
+    """Return a package's name, with its architecture where those of two may be installed side by side."""
+    same = package.field("Multi-Arch") == "same"
+    return f"{package.deb.name}:{package.field('Architecture')}" if same else package.deb.name
 
 
 def _stanza(package: Package) -> str:
@@ -76,7 +80,7 @@ def _triggers(packages: Iterable[Package]) -> Iterator[Entry]:
             directive, _, name = line.partition("#")[0].strip().partition(" ")
             if not directive.startswith("interest"):
                 continue
-            row = package.deb.name + ("/noawait" if directive.endswith("noawait") else "")
+            row = _qualified(package) + ("/noawait" if directive.endswith("noawait") else "")
             if name.startswith("/"):
                 files.append(f"{name} {row}\n")
             else:

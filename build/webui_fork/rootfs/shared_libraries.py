@@ -19,7 +19,7 @@ from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
 
 PATH = "etc/ld.so.cache"
-_MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 _FLAGS = {"amd64": 0x0303, "arm64": 0x0A03}  # FLAG_ELF_LIBC6 with FLAG_X8664_LIB64 or FLAG_AARCH64_LIB64
 _MACHINE = {"amd64": "EM_X86_64", "arm64": "EM_AARCH64"}
 _HEAD = struct.Struct("<17s3sIIB3xI12x")
@@ -59,7 +59,7 @@ def _order(name: str) -> tuple[tuple[bool, int], ...]:
 def _libraries(tree: Mapping[str, Entry], architecture: str) -> dict[str, str]:
     """Return where each library stands, by the name that the loader is asked for."""
     where: dict[str, str] = {}
-    multiarch = _MULTIARCH[architecture]
+    multiarch = MULTIARCH[architecture]
     for folder, real in (
         ("/usr/local/lib", "usr/local/lib"),
         (f"/usr/local/lib/{multiarch}", f"usr/local/lib/{multiarch}"),

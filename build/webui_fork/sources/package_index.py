@@ -15,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from webui_fork.config.image_tables import Sdist
 from webui_fork.config.upstream_lock import MAX_FILE_SIZE, PinnedFile
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import redact_text, without_secrets
-from webui_fork.sources.download import TRIES, checked_sha256
+from webui_fork.sources.download import TRIES, Wanted, cached, checked_sha256, download
 
 if TYPE_CHECKING:
     import requests
+    from pypi_simple import ProjectPage
 
 PROJECT = "open-webui"
 
@@ -37,14 +40,18 @@ class Index:
     find_links: tuple[str, ...]
     ca_bundle: str | None
 
-    def uv_variables(self) -> dict[str, str]:
-        """Return the variables that make uv look where pip would: URLs have passwords, so no arguments."""
+    def uv_variables(self, *folders: Path) -> dict[str, str]:
+        """Return the variables that make uv look where pip would: URLs have passwords, so no arguments.
+
+        Args:
+            folders: with wheels, where it looks first.
+        """
         variables = {"UV_DEFAULT_INDEX": self.url} if self.url else {}
         # uv takes no local folder for an index
         if extra := [url for url in self.extra if not url.startswith("file:")]:
             variables |= {"UV_INDEX": " ".join(extra), "UV_INDEX_STRATEGY": "unsafe-best-match"}
-        if self.find_links:
-            variables["UV_FIND_LINKS"] = ",".join(self.find_links)
+        if links := [*map(str, folders), *self.find_links]:
+            variables["UV_FIND_LINKS"] = ",".join(links)
         return variables
 
     def pip_variables(self) -> dict[str, str]:
@@ -131,28 +138,23 @@ def session(index: Index) -> requests.Session:
     return http
 
 
-def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:
-    """List the stable, unyanked releases that have both a sdist and a wheel, oldest first.
-
-    Returns:
-        The releases, and the URL of each of their files by file name.
+def _page(index: Index, http: requests.Session, project: str) -> tuple[str, ProjectPage]:
+    """Return the index's URL, and its page of a project.
 
     Raises:
-        SourceError: the index can't be reached, does not know the project, or gives a digest that is none.
+        SourceError: it can't be reached, or does not know the project.
     """
     import requests
-    from packaging.version import InvalidVersion, Version
     from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple, UnsupportedContentTypeError
 
     endpoint = index.url or PYPI_SIMPLE_ENDPOINT
     client = PyPISimple(endpoint, session=http)
     for attempt in range(TRIES):
         try:
-            page = client.get_project_page(PROJECT, timeout=60)
-            break
+            return endpoint, client.get_project_page(project, timeout=60)
         except NoSuchProjectError:
             raise SourceError(
-                f"{without_secrets(endpoint)} has no project {PROJECT}.",
+                f"{without_secrets(endpoint)} has no project {project}.",
                 remedy="Check the index your pip/uv settings name.",
             ) from None
         except (requests.RequestException, UnsupportedContentTypeError) as error:
@@ -164,6 +166,40 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
                     remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
                 ) from error
             time.sleep(2**attempt)
+    raise AssertionError("unreachable")
+
+
+def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
+    """Return a source distribution by its digest, from the cache or the index.
+
+    Raises:
+        SourceError, DigestError: the index does not have it, or gives another file.
+    """
+    label, file = f"{source.name}-{source.version}.tar.gz", cached(settings.cache, source.sha256)
+    if file.exists():
+        return file
+    where = configured(settings)
+    with session(where) as http:
+        endpoint, page = _page(where, http, source.name)
+        for package in page.packages:
+            if package.package_type == "sdist" and package.version == source.version:
+                url = urljoin(endpoint.rstrip("/") + f"/{source.name}/", package.url)
+                return download(http, Wanted(url, label, source.sha256), settings.cache, ui)
+    raise SourceError(f"The index has no source of {source.name} {source.version}.")
+
+
+def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:
+    """List the stable, unyanked releases that have both a sdist and a wheel, oldest first.
+
+    Returns:
+        The releases, and the URL of each of their files by file name.
+
+    Raises:
+        SourceError: the index can't be reached, does not know the project, or gives a digest that is none.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    endpoint, page = _page(index, http, PROJECT)
     urls: dict[str, str] = {}
     files: dict[Version, dict[str, PinnedFile]] = {}
     times: dict[Version, datetime] = {}

@@ -39,7 +39,9 @@ def environment(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def resolve(settings: Settings, arguments: Sequence[str | Path], out: Path, *, doing: str) -> str:
+def resolve(
+    settings: Settings, arguments: Sequence[str | Path], out: Path, *, doing: str, folders: Sequence[Path] = ()
+) -> str:
     """Resolve requirements; return the text of the lock, which names no index.
 
     Args:
@@ -47,12 +49,13 @@ def resolve(settings: Settings, arguments: Sequence[str | Path], out: Path, *, d
         arguments: the requirements file, and options of `uv pip compile`.
         out: where the lock goes; versions that stand in it are kept.
         doing: what for, as "lock the Python packages".
+        folders: with wheels that no index has.
 
     Raises:
         ToolError: they can't be resolved.
     """
     argv = [program(), "pip", "compile", "--quiet", "--no-config", "--no-header", "--no-annotate"]
     argv += ["--no-emit-index-url", "--no-emit-find-links", *map(str, arguments), "-o", str(out)]
-    index = package_index.configured(settings).uv_variables()
+    index = package_index.configured(settings).uv_variables(*folders)
     process.run(argv, env=environment(settings, index), doing=doing)
     return out.read_text(encoding="utf-8")

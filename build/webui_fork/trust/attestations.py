@@ -49,10 +49,13 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     """
     with ui.step("sbom"):
         document = _sbom(settings, inputs, built)
-    inputs_of = (*_debs(built.debs, inputs.spec), *_wheels(inputs.packaged.requirements), *files(settings, inputs.spec))
-    return Statements(
-        document, provenance.write(facts(settings, inputs.spec, inputs.lock, inputs.patches, (built.image,), inputs_of))
+    spec = inputs.spec
+    others = (*_debs(built.debs, spec), *_wheels(inputs.packaged.requirements), *files(settings, spec))
+    parameters = (("flavour", spec.flavour),) if spec.flavour else ()
+    claims = facts(
+        settings, spec, inputs.lock, inputs.patches, (built.image,), others, parameters=parameters, tag=inputs.tag
     )
+    return Statements(document, provenance.write(claims))
 
 
 def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
@@ -61,8 +64,9 @@ def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
     base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
     others = (base_input, *files(settings, request.spec))
     parameters = (("variant", request.variant.name), ("base", str(base)))
+    images, tag = variant_image.appended.images, str(request.fixed)
     claims = facts(
-        settings, request.spec, request.lock, request.patches, variant_image.appended.images, others, parameters
+        settings, request.spec, request.lock, request.patches, images, others, parameters=parameters, tag=tag
     )
     return Statements(None, provenance.write(claims))
 
@@ -108,7 +112,9 @@ def facts(
     patches: tuple[Patch, ...],
     images: tuple[model.Image, ...],
     others: tuple[Input, ...],
-    parameters: tuple[tuple[str, str], ...] = (),
+    *,
+    parameters: tuple[tuple[str, str], ...],
+    tag: str,
 ) -> provenance.Facts:
     """Gather what a provenance says: ``others`` are the inputs beside release and series."""
     commit, dirty = checkout_state(settings)
@@ -131,6 +137,7 @@ def facts(
             ("deflate", version("deflate")),
             ("code", layer_cache.code_digest(*layer_cache.ROOMS)),
         ),
+        tag=tag,
     )
 
 

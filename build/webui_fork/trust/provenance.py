@@ -45,7 +45,8 @@ class Facts:
 
     ``inputs`` are those beside the release and the series: packages, the checkout's files, a base image.
     ``commit`` is the checkout's, "" where it is none; ``dirty`` says that its files are not that commit's.
-    ``parameters`` are what the user chose beside the lock (the image's name, a variant, the base's kind).
+    ``parameters`` are what the user chose beside the lock (the image's name, a flavour, a variant, the base).
+    ``tag`` is the one that never moves.
     """
 
     lock: Lock
@@ -59,6 +60,7 @@ class Facts:
     builder: str
     invocation: str
     versions: tuple[tuple[str, str], ...]
+    tag: str
 
 
 def patch_input(patch: series_patch.Patch) -> Input:
@@ -99,7 +101,7 @@ def write(facts: Facts) -> bytes:
             "externalParameters": {
                 "release": facts.lock.version,
                 "revision": facts.lock.revision,
-                "tag": facts.lock.tag,
+                "tag": facts.tag,
                 "series": [patch.name for patch in facts.patches],
                 **dict(facts.parameters),
             },
@@ -128,6 +130,7 @@ class Claim:
     release: str
     tag: str
     variant: str
+    flavour: str
     image: str
     sdist: str
     patches: tuple[tuple[str, str], ...]
@@ -150,6 +153,7 @@ def read(predicate: Mapping[str, Any]) -> Claim | None:
             release=outside["release"],
             tag=outside["tag"],
             variant=outside.get("variant", ""),
+            flavour=outside.get("flavour", ""),
             image=outside["image"],
             sdist=next(d["sha256"] for uri, name, d in rows if _is_sdist(uri, name)),
             patches=tuple((name, d["sha256"]) for uri, name, d in rows if uri.startswith("patches/")),
@@ -173,6 +177,7 @@ def _sound(claim: Claim) -> bool:
     digests = (claim.sdist, *(d for _, d in (*claim.patches, *claim.files)), *(d[7:] for d in claim.layers))
     words = (
         (_SLUG, claim.variant),
+        (_SLUG, claim.flavour),
         (_SLUG, claim.image),
         (_COMMIT, claim.commit),
         (_SLUG, claim.release),

@@ -136,7 +136,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
             elif path.is_symlink():
                 ensure_folder((cache / path.relative_to(settings.cache)).parent)
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
-    arguments = ["build", "--locked", "--unsigned"]
+    arguments = ["build", "--locked", "--unsigned", *(["--flavour", claim.flavour] if claim.flavour else [])]
     if claim.variant:
         arguments = ["build", "--image", claim.image, "--variant", claim.variant]
     env = {

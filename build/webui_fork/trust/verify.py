@@ -185,7 +185,7 @@ def _layers(store: Reader, images: tuple[_Image, ...]) -> Check:
 
 def check_tag(store: Reader, claim: Claim) -> Check:
     """Hold the tag against the signed one: an older image under a newer tag is a replay."""
-    fixed = tags.parse(claim.tag + (f"-{claim.variant}" if claim.variant else ""))
+    fixed = tags.parse(claim.tag)
     if fixed is None:
         return Check("tag", Verdict.BAD, f"{claim.tag!r} in the provenance is no tag of this tool")
     if not store.tag:
@@ -231,7 +231,7 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
         if wrong := [key for key, value in annotations.items() if labels.get(key, value) != value]:
             return Check("labels", Verdict.BAD, f"label and annotation differ: {wrong[0]}")
         version = labels[_TITLE + "version"]
-        expected = claim.tag.removeprefix("v") + (f"-{claim.variant}" if claim.variant else "")
+        expected = claim.tag.removeprefix("v")
         if version != expected:
             return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {expected}")
         description = str(labels[_TITLE + "description"])
@@ -294,7 +294,8 @@ def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str,
 def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:
     """Return the series that belongs to the tag, and where it was found: this checkout's files, or its history."""
     try:
-        if upstream_lock.read(settings.lock_file).tag == claim.tag:
+        pinned, fixed = upstream_lock.read(settings.lock_file), tags.parse(claim.tag)
+        if fixed and (pinned.version, pinned.revision) == (fixed.release, fixed.revision):
             _, patches = apply.read_series(settings.patches)
             return _digests(patches), "series of this checkout"
     except ForkError:

@@ -30,13 +30,6 @@ def test_the_application_stands_where_upstream_puts_it() -> None:
     assert spec.place("backendx/main.py") is None
 
 
-def test_only_upstream_s_static_folder_is_writable() -> None:
-    copy = image_toml.read(FOLDER).copies[0]
-    assert copy.writable("backend/open_webui/static/favicon.png")
-    assert not copy.writable("backend/open_webui/main.py")
-    assert not copy.writable("backend/open_webui/static_files.py")
-
-
 def test_the_build_names_itself_unofficial() -> None:
     description = dict(image_toml.read(FOLDER).annotations)["org.opencontainers.image.description"]
     assert "Unofficial, modified build" in description
@@ -56,6 +49,10 @@ def test_the_build_names_itself_unofficial() -> None:
         ("interval = 10", "interval = 0", "should be `int` >= 1, not 0"),
         ("[run]", "[run]\nuser = 'x'", "not a known key"),
         ("[base]", "[base]\n[base]", "is not TOML"),
+        ('tag = "slim"', 'tag = "-slim"', "is not of the form"),
+        ("[flavour.slim]", "[flavour.slim]\nrequires = 1", "not a known key (known: env, from-sdist, include"),
+        ('with = ["pip"]', 'with = ["pip @ https://x"]', "is not of the form"),
+        ('package = "langdetect"', 'package = "../x"', "is not of the form"),
     ],
 )
 def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -64,6 +61,32 @@ def test_anything_odd_names_file_line_and_remedy(tmp_path: Path, old: str, new: 
         read(tmp_path, GOOD.replace(old, new, 1))
     assert words in caught.value.what
     assert caught.value.remedy
+
+
+def test_a_flavour_has_what_all_have_and_its_own() -> None:
+    assert image_toml.flavours(FOLDER) == ("slim", "full")
+    slim, full = (image_toml.read(FOLDER, name) for name in image_toml.flavours(FOLDER))
+    assert image_toml.read(FOLDER) == slim
+    assert set(slim.base.include) < set(full.base.include)
+    assert set(slim.python.additions) < set(full.python.additions)
+    assert (slim.python.requirements, full.python.requirements) == (
+        "backend/requirements-slim.txt", "backend/requirements.txt",
+    )  # fmt: skip
+    assert slim.run["Entrypoint"] == full.run["Entrypoint"]
+    assert "USE_SLIM_DOCKER=true" in slim.run["Env"]
+    assert "USE_SLIM_DOCKER=false" in full.run["Env"]
+    assert (slim.ending, full.ending) == ("slim", "")
+    assert (slim.lock("debian").name, full.lock("debian").name) == ("debian.lock", "full.debian.lock")
+
+
+def test_a_flavour_that_does_not_exist() -> None:
+    with pytest.raises(ImageError, match="no flavour 'huge'") as caught:
+        image_toml.read(FOLDER, "huge")
+    assert caught.value.remedy == "It has slim, full."
+    assert image_toml.flavours(CHECKOUT / "images/vllm-cpu") == ("",)
+    with pytest.raises(ImageError, match="no flavour 'full'") as caught:
+        image_toml.read(CHECKOUT / "images/vllm-cpu", "full")
+    assert "leave --flavour out" in caught.value.remedy
 
 
 def test_another_kind_is_called_that() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import packages
 from packages import Member, file, folder, link
-from webui_fork.config.image_toml import Base
+from webui_fork.config.image_tables import Base
 from webui_fork.core.errors import ImageError
 from webui_fork.rootfs import deb, debian, layers
 from webui_fork.rootfs.layers import Entry

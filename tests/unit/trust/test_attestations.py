@@ -97,7 +97,7 @@ OWN = Input("images/open-webui/image.toml", "x", (("sha256", "5" * 64),))
 def facts(**changes: object) -> provenance.Facts:
     defaults = provenance.Facts(
         LOCK, (IMAGE,), PATCHES, (("image", "open-webui"),), (OWN,),
-        "https://fork.invalid/x", "c" * 40, False, "https://builder.example", "", (("webui_fork", "1.0"),),
+        "https://fork.invalid/x", "c" * 40, False, "https://builder.example", "", (("webui_fork", "1.0"),), LOCK.tag,
     )  # fmt: skip
     return replace(defaults, **changes)  # type: ignore[arg-type]
 

@@ -8,9 +8,10 @@ from typing import Literal
 
 import msgspec
 
+from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core import git
 from webui_fork.core.errors import PublishError
-from webui_fork.core.files import write_atomic
+from webui_fork.core.files import ensure_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.image.inputs import Inputs
 from webui_fork.image.pipeline import Built
@@ -19,6 +20,7 @@ from webui_fork.trust import attestations
 from webui_fork.trust.sign import Sealed
 
 SCHEMA: Literal[2] = 2
+FILE = "build.json"
 
 
 class BuildRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -43,22 +45,24 @@ class BuildRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     key: str
 
 
-def _file(settings: Settings) -> Path:
-    return settings.out / "build.json"
+def folder(settings: Settings, spec: ImageSpec) -> Path:
+    """Return where a build leaves its results: `out/`, and `out/<flavour>/` for a flavour that is not the first."""
+    return settings.out / spec.flavour if spec.locks else settings.out
 
 
 def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> None:
-    """Write `out/image/` (an OCI layout, attestations included), SBOM, provenance and `out/build.json`.
+    """Write `image/` (an OCI layout, attestations included), SBOM, provenance and `build.json` to its folder.
 
     The next stage starts from them.
 
     Raises:
         CacheError: it can't be written.
     """
-    layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
+    out = ensure_folder(folder(settings, inputs.spec))
+    layout.write_layout(out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
     assert sealed.statements.sbom is not None
-    write_atomic(settings.out / "sbom.cdx.json", sealed.statements.sbom)
-    write_atomic(settings.out / "provenance.json", sealed.statements.provenance)
+    write_atomic(out / "sbom.cdx.json", sealed.statements.sbom)
+    write_atomic(out / "provenance.json", sealed.statements.provenance)
     commit, dirty = git.checkout_state(settings)
     values = BuildRecord(
         schema=SCHEMA,
@@ -75,17 +79,20 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
         dirty=dirty,
         key=sealed.key,
     )
-    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
+    write_atomic(out / FILE, msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
 
 
-def read(settings: Settings) -> BuildRecord:
+def read(out: Path) -> BuildRecord:
     """Read what the last build left.
+
+    Args:
+        out: its folder.
 
     Raises:
         PublishError: nothing was built, or by another version of this tool.
     """
     try:
-        return msgspec.json.decode(_file(settings).read_bytes(), type=BuildRecord)
+        return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord)
     except (OSError, msgspec.MsgspecError) as error:
         remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

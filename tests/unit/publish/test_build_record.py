@@ -8,8 +8,8 @@ import pytest
 
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
-from webui_fork.trust import build_record
-from webui_fork.trust.build_record import BuildRecord
+from webui_fork.publish import build_record
+from webui_fork.publish.build_record import BuildRecord
 
 RECORD = BuildRecord(
     schema=2,
@@ -35,7 +35,7 @@ def write(settings: Settings, values: Any) -> None:
 
 def test_what_is_written_is_read(private_settings: Settings) -> None:
     write(private_settings, msgspec.to_builtins(RECORD))
-    assert build_record.read(private_settings) == RECORD
+    assert build_record.read(private_settings.out) == RECORD
 
 
 @pytest.mark.parametrize("name", ["patches", "drift", "inputs", "statements"])
@@ -43,7 +43,7 @@ def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings,
     odd = [1] if name in ("patches", "drift") else {"series": 1}
     write(private_settings, {**msgspec.to_builtins(RECORD), name: odd})
     with pytest.raises(PublishError, match="Nothing was built"):
-        build_record.read(private_settings)
+        build_record.read(private_settings.out)
 
 
 @pytest.mark.parametrize("name", list(msgspec.to_builtins(RECORD)))
@@ -51,10 +51,10 @@ def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings:
     for change in ({name: None}, {name: 1.5}):
         write(private_settings, {**msgspec.to_builtins(RECORD), **change})
         with pytest.raises(PublishError, match="Nothing was built"):
-            build_record.read(private_settings)
+            build_record.read(private_settings.out)
     write(private_settings, {key: value for key, value in msgspec.to_builtins(RECORD).items() if key != name})
     with pytest.raises(PublishError, match="Nothing was built"):
-        build_record.read(private_settings)
+        build_record.read(private_settings.out)
 
 
 OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 1})
@@ -64,13 +64,13 @@ OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 1})
 def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> None:
     write(private_settings, text)
     with pytest.raises(PublishError, match="Nothing was built"):
-        build_record.read(private_settings)
+        build_record.read(private_settings.out)
 
 
 def test_a_record_of_a_later_version_is_refused(private_settings: Settings) -> None:
     write(private_settings, {**msgspec.to_builtins(RECORD), "more": 1})
     with pytest.raises(PublishError, match="Nothing was built"):
-        build_record.read(private_settings)
+        build_record.read(private_settings.out)
     (private_settings.out / "build.json").unlink()
     with pytest.raises(PublishError, match="Nothing was built"):
-        build_record.read(private_settings)
+        build_record.read(private_settings.out)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from helpers import Talk
+from webui_fork.config.image_tables import Sdist
+from webui_fork.core.errors import SourceError
+from webui_fork.core.settings import Settings
+from webui_fork.sources import built_wheels, download, wheels
+
+INFO = b"Metadata-Version: 2.1\nName: Some-Thing\nVersion: 1.2\nLicense: MIT\nDescription: words\n        more words\n"
+FILES = {
+    "PKG-INFO": INFO,
+    "setup.py": b"raise SystemExit('nobody runs this')\n",
+    "some_thing/__init__.py": b"WORD = 1\n",
+    "some_thing/data/words.txt": b"one\n",
+    "some_thing.egg-info/requires.txt": b"six\nattrs>=1\n\n[test]\npytest\n",
+    "tests/test_it.py": b"",
+}
+SOURCE = Sdist(name="some-thing", version="1.2", sha256="0" * 64, package="some_thing")
+
+
+def contents(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+        return {name: wheel.read(name) for name in wheel.namelist()}
+
+
+def test_a_wheel_has_the_package_and_its_metadata_and_no_more() -> None:
+    inside = contents(built_wheels.build(SOURCE, FILES))
+    assert sorted(inside) == [
+        "some_thing-1.2.dist-info/METADATA",
+        "some_thing-1.2.dist-info/RECORD",
+        "some_thing-1.2.dist-info/WHEEL",
+        "some_thing/__init__.py",
+        "some_thing/data/words.txt",
+    ]
+    metadata = inside["some_thing-1.2.dist-info/METADATA"].decode()
+    assert metadata.index("Requires-Dist: six\nRequires-Dist: attrs>=1\nDescription: words\n        more") > 0
+    assert "pytest" not in metadata
+    record = inside["some_thing-1.2.dist-info/RECORD"].decode()
+    assert "some_thing/__init__.py,sha256=" in record
+    assert record.endswith("some_thing-1.2.dist-info/RECORD,,\n")
+
+
+def test_the_same_source_gives_the_same_bytes() -> None:
+    shuffled = dict(reversed(FILES.items()))
+    assert built_wheels.build(SOURCE, FILES) == built_wheels.build(SOURCE, shuffled)
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({**FILES, "some_thing/fast.pyx": b""}, "not a pure Python package"),
+        ({key: FILES[key] for key in FILES if "__init__" not in key}, "not a pure Python package"),
+        ({**FILES, "PKG-INFO": INFO.replace(b"1.2", b"1.3")}, "says that it is another one"),
+        ({**FILES, "PKG-INFO": INFO.replace(b"Some-Thing", b"other")}, "says that it is another one"),
+        ({key: FILES[key] for key in FILES if key != "PKG-INFO"}, "says that it is another one"),
+    ],
+)
+def test_what_cannot_be_one_is_refused(files: dict[str, bytes], why: str) -> None:
+    with pytest.raises(SourceError, match=why):
+        built_wheels.build(SOURCE, files)
+
+
+def test_it_is_made_from_the_pinned_file_without_a_network(private_settings: Settings, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for path, data in FILES.items():
+            info = tarfile.TarInfo(f"some-thing-1.2/{path}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    source = msgspec.structs.replace(SOURCE, sha256=hashlib.sha256(out.getvalue()).hexdigest())
+    place = download.cached(private_settings.cache, source.sha256)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(out.getvalue())
+    built_wheels.obtain(private_settings, [source], tmp_path, Talk())
+    wheel = tmp_path / "some_thing-1.2-py3-none-any.whl"
+    assert wheels.filename(wheel) == wheel.name
+    kept = download.cached(private_settings.cache, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    assert kept.read_bytes() == wheel.read_bytes()
