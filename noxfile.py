@@ -210,6 +210,7 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the build and trust beside docker's way, and the model list beside stock's; writes out/*.md."""
     _install(session, "dev")
+    _fork(session, "build")  # what it measures
     session.run("python", "tests/bench/bench.py", *session.posargs, env=_env(session))
     session.run("python", "tests/bench/trust.py", env=_env(session))
     session.run("python", "tests/bench/listing.py", env=_env(session))

@@ -64,6 +64,7 @@ def server() -> Iterator[Server]:
 
 
 BUILT = pytest.StashKey[tuple[str, str]]()
+OTHERS = pytest.StashKey[list[str]]()  # digests of other flavours
 CHOSEN = pytest.StashKey[bool]()
 SHARED = pytest.StashKey[Shared]()
 
@@ -173,6 +174,7 @@ def pytest_testnodedown(node: Any) -> None:
     learned = getattr(node, "workeroutput", {})
     if built := learned.get("built"):
         node.config.stash[BUILT] = (built[0], built[1])
+    node.config.stash.setdefault(OTHERS, []).extend(learned.get("others", ()))
     if learned.get("chosen"):
         node.config.stash[CHOSEN] = True
 
@@ -183,8 +185,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if _is_proof(config):
         return
     built, chosen = config.stash.get(BUILT, None), config.stash.get(CHOSEN, False)
+    others: list[str] = config.stash.setdefault(OTHERS, [])
     if hasattr(config, "workeroutput"):
-        config.workeroutput |= {"built": built, "chosen": chosen}
+        config.workeroutput |= {"built": built, "chosen": chosen, "others": others}
         return
     run = config.stash[SHARED]
     own = run.settings
@@ -195,7 +198,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     elif whole and not ignored and built:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         passed = len(reporter.stats.get("passed", ())) if reporter else 0
-        tested.write(own, tested.PassedImage(*built, passed, drift.rows(run.folder)))
+        record = tested.PassedImage(*built, passed, drift.rows(run.folder), tuple(sorted(set(others))))
+        tested.write(own, record)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

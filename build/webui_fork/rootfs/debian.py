@@ -70,11 +70,10 @@ _FOLDERS = {
     ),
     **{f"usr/local/{name}": 0o755 for name in ("bin", "etc", "games", "include", "lib", "sbin", "share/man", "src")},
     "usr/local/share/ca-certificates": 0o755,
-    "usr/local/share/fonts": 0o755,
     "tmp": 0o1777,
     "var/tmp": 0o1777,
 }
-_MAIL = layers.folder_entry("var/mail", 0o2775, 0, 8)
+_OWNED = (layers.folder_entry("var/mail", 0o2775, 0, 8), layers.folder_entry("usr/local/share/fonts", 0o2775, 0, 50))
 # What pam-auth-update fills into Debian's templates where passwd and shadow are all there is; for `su` of root.
 _PAM = "usr/share/pam"
 _PAM_ROWS = {
@@ -157,7 +156,7 @@ def _declared(tree: Mapping[str, Entry], base: Base, architecture: str) -> Itera
         yield path, Entry(path, tarfile.SYMTYPE, 0o777, link=link)
     for path, mode in _FOLDERS.items():
         yield path, layers.folder_entry(path, mode)
-    yield _MAIL.path, _MAIL
+    yield from ((item.path, item) for item in _OWNED)
     yield from _alternatives(tree, MULTIARCH[architecture])
     for name in _FONTS:
         path, target = f"etc/fonts/conf.d/{name}", f"/usr/share/fontconfig/conf.avail/{name}"

@@ -111,4 +111,5 @@ def _follow(tree: Mapping[str, Entry], path: str) -> str | None:
             return path
         below = posixpath.join(posixpath.dirname(path), item.link) if item.kind == tarfile.SYMTYPE else item.link
         path = posixpath.normpath(below).lstrip("/")
+        path = f"usr/{path}" if path.startswith(("lib/", "lib64/")) else path
     return None

@@ -77,6 +77,11 @@ def test_a_compiler_s_link_is_listed_too() -> None:
     assert [name for name, _ in listed(files)] == ["libz.so.1", "libz.so"]
 
 
+def test_a_link_may_go_by_the_name_from_before_usr_was_merged() -> None:
+    link: dict[str, bytes | str] = {f"{X86}/libz.so": "/lib/x86_64-linux-gnu/libz.so.1"}
+    assert [name for name, _ in listed({**link, f"{X86}/libz.so.1": library("libz.so.1")})] == ["libz.so.1", "libz.so"]
+
+
 def test_the_order_is_the_one_that_the_loader_searches_in() -> None:
     names = ("libb.so.9", "libb.so.10", "liba.so.1", "libab.so.1", "liba1.so.1")
     files: dict[str, bytes | str] = {f"{X86}/{name}": library(name) for name in names}
