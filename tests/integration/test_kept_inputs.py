@@ -124,7 +124,7 @@ def test_inputs_can_be_left_out(shelf: Shelf) -> None:
 def test_a_bundle_is_verified_and_started_without_a_network_or_a_cache(
     shelf: Shelf, real: Settings, built: pipeline.Built, docker_engine: Engine, tmp_path: Path
 ) -> None:
-    file, tag = tmp_path / "open-webui.tar", upstream_lock.read(shelf.user.root / "upstream.lock").tag
+    file, tag = tmp_path / "open-webui.tar", f"{upstream_lock.read(shelf.user.root / 'upstream.lock').tag}-slim"
     code, out, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}:{tag}", str(file))
     assert code == 0, err
     assert built.image.digest in out

@@ -245,14 +245,14 @@ def test_whatever_request_fails_it_ends_whole_or_as_it_was(
 def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     """Write out/ as a build and a test run leave it."""
     what = small.candidate(shop.settings)
-    out = shop.settings.out
-    layout.write_layout(out / "image", f"{TAG}-slim", what.images[0], shop.settings.cache)
+    out = shop.settings.out / "full"
+    layout.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
     assert what.statements.sbom
     (out / "sbom.cdx.json").write_bytes(what.statements.sbom)
     (out / "provenance.json").write_bytes(what.statements.provenance)
     record = {
         "schema": 2,
-        "tag": f"{TAG}-slim",
+        "tag": TAG,
         "digest": what.root.digest,
         "release": "0" * 40,
         "head": "0" * 40,
@@ -272,7 +272,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
 
 def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
-    what = promote.candidate(shop.settings)
+    what = promote.candidate(shop.settings, "full")
     done = shop.publish(what)
     assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
     with reader.opened(shop.settings, shop.ref(TAG)) as found:
@@ -298,20 +298,20 @@ def test_what_may_not_be_published_is_refused(
 ) -> None:
     left_behind(shop, tmp_path, **changes)
     with pytest.raises(PublishError, match=words):
-        promote.candidate(shop.settings)
+        promote.candidate(shop.settings, "full")
 
 
 def test_what_was_not_tested_is_refused(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
     tested.write(shop.settings, PassedImage("sha256:" + "1" * 64, "0" * 40, 1))
     with pytest.raises(PublishError, match="not the one that passed the tests"):
-        promote.candidate(shop.settings)
+        promote.candidate(shop.settings, "full")
     tested.forget(shop.settings)
     with pytest.raises(PublishError, match="No image has passed"):
-        promote.candidate(shop.settings)
-    (shop.settings.out / "build.json").unlink()
+        promote.candidate(shop.settings, "full")
+    (shop.settings.out / "full/build.json").unlink()
     with pytest.raises(PublishError, match="Nothing was built"):
-        promote.candidate(shop.settings)
+        promote.candidate(shop.settings, "full")
 
 
 def test_a_registry_that_refuses_leaves_no_half(shop: Shop, server: Server) -> None:

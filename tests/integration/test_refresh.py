@@ -97,7 +97,7 @@ def test_a_database_that_stops_answering_leaves_all_as_it_was(user: User, databa
     was, answer = state(user), database.answer
 
     def once(handler: BaseHTTPRequestHandler) -> None:
-        first = [path for _, path, _ in database.requests].count("/v1/querybatch") == 1
+        first = [path for _, path, _ in database.requests].count("/v1/querybatch") <= 2  # a thousand a question
         answer(handler) if first else reply(handler, 500)
 
     database.answer = once
@@ -119,7 +119,7 @@ def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server,
         "libcurl4": ["DSA-1-1", "DSA-2-1"],
     }
     assert rows["curl"]["before"] == "7.0-1"
-    assert [(row["name"], row["advisories"]) for row in report["not_moved"]] == [(PINNED, ["GHSA-p"])]
+    assert {(row["name"], *row["advisories"]) for row in report["not_moved"]} == {(PINNED, "GHSA-p")}
     assert f"Not moved: {PINNED}" in out
     wheels = [row["name"] for row in report["changes"] if row["lock"] == f"{FOLDER}/requirements.lock"]
     assert wheels == [RANGED]  # what has no fix stays
