@@ -39,6 +39,9 @@ if [ -z "${STATIC_DIR:-}" ] && [ ! -w "$static" ]; then
     export STATIC_DIR
 fi
 
+# For the server alone: what it may write, root's Python does not read.
+export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-/var/cache/python}"
+
 data=${DATA_DIR:-/app/backend/data}
 
 # What functions and tools require, pip installs into the data folder: as any user, and there after a restart and an

@@ -18,7 +18,7 @@ CONTROL = "Package: hello\nVersion: 1.0-1\nArchitecture: amd64\nDescription: say
 def tar(members: Iterable[Member]) -> bytes:
     """Return an uncompressed tar."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as archive:
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT, encoding="utf-8") as archive:
         for name, kind, value in members:
             info = tarfile.TarInfo(name)
             info.type, info.mode = kind, 0o755 if kind == tarfile.DIRTYPE else 0o644

@@ -132,7 +132,7 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
     code = Path(probe.__file__).read_text(encoding="utf-8")
     for python in ("python3", "python"):
         try:
-            out = _run(container, [python, "-c", code], json.dumps(questions).encode())
+            out = _run(container, [python, "-I", "-c", code], json.dumps(questions).encode())
             answers = json.loads(out)
         except (DockerException, ValueError, OSError):
             continue

@@ -7,6 +7,7 @@ from itertools import chain
 
 from packaging.version import InvalidVersion, Version
 
+from webui_fork.config import tags
 from webui_fork.core.text import without_secrets
 from webui_fork.doctor import connections
 from webui_fork.doctor.facts import Facts, model_ids
@@ -254,7 +255,8 @@ def _image(facts: Facts) -> Iterator[Finding]:
         yield Finding("image-signature", severity, what, image.bad or (image.error,), fix)
     running = facts.room.labels.get("org.opencontainers.image.version", "") if facts.room else ""
     tag = image.ref.rpartition(":")[2]
-    if facts.room and running and "@" not in image.ref and tag not in (running, "latest"):
+    fixed = tags.parse(f"v{running}")
+    if facts.room and fixed and "@" not in image.ref and not tags.covers(tag, fixed):
         what = f"The running container is not of {image.ref}: its label says {running}."
         evidence = (f"image of the container: {facts.room.itself.image}",)
         yield Finding("image-other", _WARNING, what, evidence, "Pull it, and make the container anew.")

@@ -45,7 +45,7 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         from webui_fork.sources import package_index
 
-        built_wheels.obtain(settings, spec.python.sources, ensure_folder(work / "built"), ui)
+        make_wheels(settings, spec, work / "built", ui)
         where = package_index.configured(settings).uv_variables(work / "built")
         return python_entries(settings, spec, packaged.requirements, where, work, ui)
 
@@ -56,6 +56,16 @@ def python(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Termin
         "uv": uv.version(),
     }
     return cache.get("python", key, make, "Installing the Python packages")
+
+
+def make_wheels(settings: Settings, spec: ImageSpec, folder: Path, ui: Terminal) -> None:
+    """Have the wheels of an image that no index has, in a folder and in the cache.
+
+    Raises:
+        SourceError, DigestError, ArchiveError: see :func:`webui_fork.sources.built_wheels.obtain`.
+    """
+    fetch_kept(settings, [source.sha256 for source in spec.python.sources], ui)
+    built_wheels.obtain(settings, spec.python.sources, ensure_folder(folder), ui)
 
 
 def requirements_input(text: bytes, spec: ImageSpec) -> str:
@@ -101,7 +111,7 @@ def lock_requirements(
         additions = "".join(f"{name}\n" for name in spec.python.additions)
         (work / "requirements.txt").write_bytes(text + b"\n" + additions.encode())
         arguments: list[str | Path] = [work / "requirements.txt", *_python_arguments(spec)]
-        built_wheels.obtain(settings, spec.python.sources, ensure_folder(work / "built"), ui)
+        make_wheels(settings, spec, work / "built", ui)
         resolve = partial(uv.resolve, settings, folders=[work / "built"])
         if spec.overrides:
             plain = resolve(arguments, work / "plain.lock", doing=doing)

@@ -72,8 +72,13 @@ def refresh(
     commit = release.release_commit(settings, pinned, ui)
     repo = git.repository(settings)
     planned: dict[Path, str] = {}
+    unneeded: dict[Path, list[set[str]]] = {}
     for spec in _described(settings):
-        planned |= _plan(settings, ui, spec, repo, commit, (upgrade or {}).get(spec.name, ()), strict)
+        texts, rows = _plan(settings, ui, spec, repo, commit, (upgrade or {}).get(spec.name, ()))
+        planned |= texts
+        unneeded.setdefault(spec.folder, []).append(set(rows))
+    for flavours in unneeded.values():
+        _say_unneeded(sorted(set.intersection(*flavours)), ui, strict=strict)
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -135,27 +140,27 @@ def refresh_tools(settings: Settings, ui: Terminal, at_once: Sequence[str] = ())
 
 
 def _plan(
-    settings: Settings,
-    ui: Terminal,
-    spec: image_toml.ImageSpec,
-    repo: Repo,
-    commit: str,
-    upgrade: Sequence[str],
-    strict: bool,
-) -> dict[Path, str]:
+    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str, upgrade: Sequence[str]
+) -> tuple[dict[Path, str], tuple[str, ...]]:
+    """Return the locks of an image, and a line for each override that it does not need."""
     planned: dict[Path, str] = {}
+    needless = tuple[str, ...]()
     if spec.wheels:
         requirements_text, file = _requirements(spec, repo, commit), spec.lock("requirements")
         with ui.step("requirements", f"Locking the Python packages of {spec.title}"):
             planned[file], needless = python.lock_requirements(settings, spec, requirements_text, file, ui, upgrade)
-        if needless and strict:
-            raise overrides.needless(needless)
-        for row in needless:
-            ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
     packages = spec.lock("debian")
     with ui.step("debian", f"Locking the Debian packages of {spec.title}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
-    return planned
+    return planned, needless
+
+
+def _say_unneeded(rows: Sequence[str], ui: Terminal, *, strict: bool) -> None:
+    """Refuse overrides that no flavour of an image needs, or say that they were left out."""
+    if rows and strict:
+        raise overrides.needless(rows)
+    for row in rows:
+        ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
 
 
 def _requirements(spec: image_toml.ImageSpec, repo: Repo, commit: str) -> bytes:

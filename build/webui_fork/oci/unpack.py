@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from webui_fork.core import process
+from webui_fork.core.errors import ImageError
 from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
 from webui_fork.oci import content, layout
 from webui_fork.oci.model import Image, NamedLayer
@@ -111,8 +112,11 @@ def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
 def _extract(blob: Path, folder: Path) -> None:
     """Write the files and links of a layer; owners and devices stay in it."""
     folder.mkdir(parents=True, exist_ok=True)
+    inside = folder.resolve()
     for info, data in content.read_entries(blob):
         target = folder / info.name
+        if not target.parent.resolve().is_relative_to(inside):
+            raise ImageError(f"{info.name!r} in a layer leads out of it.")
         if info.isdir():
             target.mkdir(parents=True, exist_ok=True)
         elif info.issym():

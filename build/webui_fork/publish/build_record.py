@@ -82,11 +82,12 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     write_atomic(out / FILE, msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
 
 
-def read(out: Path) -> BuildRecord:
+def read(out: Path, remedy: str = "Run `nox -s build -- --locked`, then `nox -s tests`.") -> BuildRecord:
     """Read what the last build left.
 
     Args:
         out: its folder.
+        remedy: what to do where there is none.
 
     Raises:
         PublishError: nothing was built, or by another version of this tool.
@@ -94,5 +95,4 @@ def read(out: Path) -> BuildRecord:
     try:
         return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord)
     except (OSError, msgspec.MsgspecError) as error:
-        remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
+from webui_fork.image import python as image_python
 from webui_fork.image.inputs import Inputs
 from webui_fork.oci import content, layout, model
 from webui_fork.oci.model import Blob
 from webui_fork.oci.registry import Registry
-from webui_fork.sources import debian, release, wheels
+from webui_fork.sources import debian, package_index, release, wheels
 
 ARTIFACT = "application/vnd.webui-fork.inputs.v1"
 KIND = "inputs"
@@ -60,6 +62,11 @@ def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFil
     files += [
         _file(path, Path(deb.path).name, _DEB) for deb, path in zip(packaged.debian.debs, debs.files, strict=True)
     ]
+    for source in spec.python.sources:
+        path = package_index.sdist(settings, source, ui)
+        files.append(_file(path, f"{source.name}-{source.version}.tar.gz", _SDIST))
+    with temp_folder(settings.cache / "tmp", "built") as work:
+        image_python.make_wheels(settings, spec, work, ui)  # no index has them
     for path in wheels.obtain(settings, packaged.requirements, spec.python.version, spec.machine, ui):
         files.append(_file(path, wheels.filename(path), _WHEEL))
     return tuple(files)

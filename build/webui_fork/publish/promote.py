@@ -82,10 +82,11 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
         PublishError: nothing was built, it is not what was tested, or it was built of other inputs than are here.
         ImageError: the layout is damaged.
     """
-    remedy = "Run `nox -s build -- --locked`, then `nox -s tests`."
+    own = f" --flavour {flavour}" if flavour else ""
+    remedy = f"Run `nox -s build -- --locked{own}`, then `nox -s tests`."
     spec = image_toml.read(settings.root / "images" / inputs.IMAGE, flavour)
     out, pinned = build_record.folder(settings, spec), upstream_lock.read(settings.lock_file)
-    record = build_record.read(out)
+    record = build_record.read(out, remedy)
     try:
         statements = Statements(*((out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
     except OSError as error:

@@ -35,7 +35,7 @@ class _BadError(Exception):
 
 
 _DAMAGES = (
-    _BadError, tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, UnicodeDecodeError
+    _BadError, tarfile.TarError, lzma.LZMAError, zlib.error, gzip.BadGzipFile, EOFError, ValueError
 )  # fmt: skip
 Stream = IO[bytes] | gzip.GzipFile | lzma.LZMAFile
 Fields = tuple[tuple[str, str], ...]
@@ -119,7 +119,10 @@ def _parts(source: BinaryIO, size: int) -> Iterator[tuple[str, Stream]]:
         if member.startswith(("control.tar", "data.tar")):
             stem, _, suffix = member.partition(".tar")
             yield f"{stem}.tar", _decompressed(data, suffix)
-    if names[:1] != ["debian-binary"] or [name.partition(".tar")[0] for name in names[1:]] != ["control", "data"]:
+    if names[:1] != ["debian-binary"] or [name.partition(".tar")[:2] for name in names[1:]] != [
+        ("control", ".tar"),
+        ("data", ".tar"),
+    ]:
         raise _BadError(f"It holds {', '.join(names) or 'nothing'}, not debian-binary, control.tar and data.tar.")
 
 
@@ -139,9 +142,10 @@ def _control(part: Stream) -> dict[str, bytes]:
     if len(data) > MAX_CONTROL:
         raise _BadError("Its control files unpack to more than is sane.")
     control: dict[str, bytes] = {}
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8") as tar:
         for info in tar:
             name = info.name.removeprefix("./")
+            _check_size(info)
             if info.isdir():
                 continue
             if not info.isreg() or not re.fullmatch(r"[a-z0-9]+", name) or name in control:
@@ -163,11 +167,14 @@ def _unpack(part: Stream, target: Path) -> None:
 
 def _entries(tar_file: Path) -> Iterator[Entry]:
     seen: set[str] = set()
-    with tarfile.open(tar_file, "r:") as tar:
+    with tarfile.open(tar_file, "r:", encoding="utf-8") as tar:
         for info in tar:
             path = _path(info.name)
-            if not path:
+            _check_size(info)
+            if not path and info.isdir():
                 continue
+            if not path:
+                raise _BadError("Its root is not a folder.")
             if info.type not in _KINDS:
                 raise _BadError(f"{info.name!r} in it is neither a file, a folder nor a link.")
             if path in seen:
@@ -178,6 +185,11 @@ def _entries(tar_file: Path) -> Iterator[Entry]:
                 raise _BadError(f"The link {info.name!r} in it leads nowhere.")
             content = Slice(tar_file, info.offset_data, info.size) if info.isreg() else b""
             yield Entry(path, info.type, info.mode & 0o7777, info.uid, info.gid, link, content)
+
+
+def _check_size(info: tarfile.TarInfo) -> None:
+    if info.size < 0 or info.issparse():
+        raise _BadError(f"{info.name!r} in it has a size that no file of a package has.")
 
 
 def _path(name: str) -> str:

@@ -6,10 +6,12 @@ Scanners name packages by it, and whoever builds on the image can go on installi
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from webui_fork.core.errors import ArchiveError
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.deb import Package
 from webui_fork.rootfs.layers import Entry
@@ -63,7 +65,7 @@ def _stanza(package: Package) -> str:
 
 def _conffiles(package: Package) -> list[tuple[str, str]]:
     by_path = {f"/{entry.path}": entry for entry in package.entries if entry.kind == tarfile.REGTYPE}
-    lines = dict(package.control).get("conffiles", b"").decode().splitlines()
+    lines = dict(package.control).get("conffiles", b"").decode("utf-8", "replace").splitlines()
     return [
         (line, hashlib.md5(layers.content(by_path[line]), usedforsecurity=False).hexdigest())
         for line in lines
@@ -76,11 +78,13 @@ def _triggers(packages: Iterable[Package]) -> Iterator[Entry]:
     files: list[str] = []
     named: dict[str, list[str]] = defaultdict(list)
     for package in packages:
-        for line in dict(package.control).get("triggers", b"").decode().splitlines():
+        for line in dict(package.control).get("triggers", b"").decode("utf-8", "replace").splitlines():
             directive, _, name = line.partition("#")[0].strip().partition(" ")
             if not directive.startswith("interest"):
                 continue
             row = _qualified(package) + ("/noawait" if directive.endswith("noawait") else "")
+            if not re.fullmatch(r"/[^\0]*|[A-Za-z0-9][A-Za-z0-9+._:-]*", name):
+                raise ArchiveError(f"{package.deb.name} names a trigger that is none: {name!r}.")
             if name.startswith("/"):
                 files.append(f"{name} {row}\n")
             else:

@@ -121,6 +121,8 @@ def normalise(entries: Iterable[Entry], *, parents: bool = True) -> list[Entry]:
     """
     by_path: dict[str, Entry] = {}
     for entry in entries:
+        if any(part in ("", ".", "..") for part in entry.path.split("/")):
+            raise ImageError(f"A layer can't have the path {entry.path!r}.")
         before = by_path.setdefault(entry.path, entry)
         if before is not entry and before.kind != tarfile.DIRTYPE and before != entry:
             raise ImageError(f"Two files want the path /{entry.path} of one layer.")

@@ -61,6 +61,8 @@ def build(source: Sdist, files: Mapping[str, bytes]) -> bytes:
     if f"{source.package}/__init__.py" not in inside or foreign:
         why = f"It holds {foreign[0]}." if foreign else f"It has no package {source.package}."
         raise SourceError(f"{source.name} {source.version} is not a pure Python package.", why=why)
+    terms = {path: data for path, data in files.items() if path.startswith(("LICENSE", "NOTICE", "COPYING"))}
+    inside |= {f"{stem}.dist-info/{path}": data for path, data in terms.items() if "/" not in path}
     inside |= {f"{stem}.dist-info/METADATA": _metadata(source, files), f"{stem}.dist-info/WHEEL": _WHEEL}
     record = f"{stem}.dist-info/RECORD"
     rows = [f"{path},{_hash(data)},{len(data)}\n" for path, data in sorted(inside.items())]
@@ -77,12 +79,15 @@ def _hash(data: bytes) -> str:
 
 
 def _metadata(source: Sdist, files: Mapping[str, bytes]) -> bytes:
-    """Return PKG-INFO, with the requirements that setuptools keeps beside it."""
-    folder = f"{source.package}.egg-info"
-    head, blank, body = files.get("PKG-INFO", b"").decode("utf-8", "replace").partition("\nDescription:")
+    """Return PKG-INFO, with the requirements that setuptools keeps beside it where they are not in it."""
+    text = files.get("PKG-INFO", b"").decode("utf-8", "replace")
+    # old ones have the description as a field of many lines, newer ones after the first empty line
+    place = min(place for place in (text.find("\nDescription:"), text.find("\n\n"), len(text)) if place >= 0)
+    head, rest = text[:place].rstrip("\n"), text[place:] or "\n"
     fields = dict(line.partition(": ")[::2] for line in head.splitlines())
-    if (fields.get("Name", "").lower(), fields.get("Version")) != (source.name, source.version):
+    if (fields.get("Name", "").lower().replace("_", "-"), fields.get("Version")) != (source.name, source.version):
         raise SourceError(f"The source of {source.name} {source.version} says that it is another one.")
-    requires = files.get(f"{folder}/requires.txt", b"").decode("utf-8", "replace").partition("\n[")[0].splitlines()
-    rows = "".join(f"\nRequires-Dist: {line}" for line in requires if line.strip())
-    return (head.rstrip("\n") + rows + (blank + body or "\n")).encode()
+    beside = files.get(f"{source.name.replace('-', '_')}.egg-info/requires.txt", b"").decode("utf-8", "replace")
+    requires = [line for line in beside.partition("[")[0].splitlines() if line.strip()]
+    rows = [] if "\nRequires-Dist:" in head else [f"\nRequires-Dist: {line}" for line in requires]
+    return (head + "".join(rows) + rest).encode()

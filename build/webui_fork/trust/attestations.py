@@ -50,7 +50,8 @@ def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> 
     with ui.step("sbom"):
         document = _sbom(settings, inputs, built)
     spec = inputs.spec
-    others = (*_debs(built.debs, spec), *_wheels(inputs.packaged.requirements), *files(settings, spec))
+    python = (*_wheels(inputs.packaged.requirements), *_sources(spec))
+    others = (*_debs(built.debs, spec), *python, *files(settings, spec))
     parameters = (("flavour", spec.flavour),) if spec.flavour else ()
     claims = facts(
         settings, spec, inputs.lock, inputs.patches, (built.image,), others, parameters=parameters, tag=inputs.tag
@@ -161,6 +162,13 @@ def _debs(debs: Iterable[Deb], spec: ImageSpec) -> Iterable[Input]:
 def _wheels(requirements: str) -> Iterable[Input]:
     for name, number, sha256 in requirements_lock.pins(requirements):
         yield Input(f"pkg:pypi/{name}@{number}", f"{name} {number}", (("sha256", sha256),))
+
+
+def _sources(spec: ImageSpec) -> Iterable[Input]:
+    """Yield the source distributions that wheels of the image were made from."""
+    for source in spec.python.sources:
+        name = f"{source.name}-{source.version}.tar.gz"
+        yield Input(f"pkg:pypi/{source.name}@{source.version}?file_name={name}", name, (("sha256", source.sha256),))
 
 
 def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package, ...]:

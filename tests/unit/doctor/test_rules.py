@@ -94,10 +94,11 @@ def test_a_cause_comes_before_what_it_causes() -> None:
         (Image("r/n:v0.12.4-p1", error="no such image"), ["image-signature"]),
         (Image("r/n:v0.12.4-p2"), ["image-other"]),
         (Image("r/n:latest"), []),
+        (Image("r/n:latest-slim"), ["image-other"]),
     ],
 )
 def test_images(image: Image, codes: list[str]) -> None:
-    labels = {"org.opencontainers.image.version": "v0.12.4-p1"}
+    labels = {"org.opencontainers.image.version": "0.12.4-p1"}
     room = Room(Neighbour("w", "r/n", "running", "healthy", ()), labels, {}, "", bypass_access=False)
     assert causes(replace(WELL, room=room, image=image)) == codes
 

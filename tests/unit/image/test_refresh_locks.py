@@ -48,12 +48,12 @@ def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
     locked = ("text", ("starlette==0.49.1 (GHSA-1): not needed",))
     monkeypatch.setattr(python, "lock_requirements", lambda *_: locked)
     monkeypatch.setattr(debian, "plan", lambda *_: "debs")
-    spec = image_toml.read(folder)
-    with pytest.raises(LockError, match="1 overrides that should go") as caught:
-        refresh_locks._plan(private_settings, talk, spec, REPO, "commit", (), strict=True)
-    assert caught.value.why == locked[1][0]
-    planned = refresh_locks._plan(private_settings, talk, spec, REPO, "commit", (), strict=False)
+    planned, rows = refresh_locks._plan(private_settings, talk, image_toml.read(folder), REPO, "commit", ())
     assert planned == {folder / "requirements.lock": "text", folder / "debian.lock": "debs"}
+    with pytest.raises(LockError, match="1 overrides that should go") as caught:
+        refresh_locks._say_unneeded(rows, talk, strict=True)
+    assert caught.value.why == locked[1][0]
+    refresh_locks._say_unneeded(rows, talk, strict=False)
     assert "WARNING: overrides.toml: starlette==0.49.1 (GHSA-1): not needed. It was left out." in talk.lines
 
 

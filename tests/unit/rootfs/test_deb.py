@@ -83,6 +83,7 @@ WHOLE = packages.parts([file("./x")])
         ),
         ({**WHOLE, "data.tar.xz": WHOLE["data.tar.xz"][:-20]}, ""),
         ({**WHOLE, "data.tar.xz": b"no xz"}, ""),
+        ({"debian-binary": b"2.0\n", "control": b"", "data": b""}, "holds debian-binary, control, data"),
         ({**WHOLE, "data.tar.xz": lzma.compress(b"no tar" * 200)}, ""),
     ],
 )
@@ -130,6 +131,7 @@ def test_a_thin_archive_leads_nowhere(tmp_path: Path) -> None:
         ([("./dev/sda", tarfile.BLKTYPE, b"")], "neither a file"),
         ([("./pipe", tarfile.FIFOTYPE, b"")], "neither a file"),
         ([file("./x"), file("x")], "twice"),
+        ([("./", tarfile.REGTYPE, b"")], "root is not a folder"),
     ],
 )
 def test_a_package_that_reaches_too_far(tmp_path: Path, members: list[packages.Member], why: str) -> None:
@@ -146,6 +148,24 @@ def test_control_files_are_plain_files(tmp_path: Path) -> None:
     outer["control.tar.xz"] = lzma.compress(packages.tar([link("./control", "/etc/passwd")]))
     with pytest.raises(ArchiveError):
         read(tmp_path, outer)
+
+
+def test_a_size_below_zero_ends_the_reading(tmp_path: Path) -> None:
+    raw = bytearray(packages.tar([file("./x", b"data")]))
+    raw[124:136] = b"\xff" * 10 + (-512).to_bytes(2, "big", signed=True)  # base-256, as GNU tar writes it
+    raw[148:156] = b" " * 8
+    raw[148:156] = f"{sum(raw[:512]):06o}\0 ".encode()
+    for part in ("data.tar.xz", "control.tar.xz"):
+        with pytest.raises(ArchiveError) as caught:
+            read(tmp_path, {**WHOLE, part: lzma.compress(bytes(raw))})
+        assert "a size that no file of a package has" in str(caught.value.why)
+
+
+def test_names_are_utf_8_whatever_the_locale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarfile, "ENCODING", "ascii")
+    monkeypatch.setattr(tarfile.TarFile, "encoding", "ascii")
+    outer = packages.parts([file("./F\u0151tan\u00fas.crt")])
+    assert [entry.path for entry in read(tmp_path, outer).entries] == ["F\u0151tan\u00fas.crt"]
 
 
 def test_a_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import packages
 from packages import file, folder
+from webui_fork.core.errors import ArchiveError
 from webui_fork.rootfs import deb, dpkg, layers
 
 
@@ -50,6 +53,12 @@ def test_scripts_can_be_run_and_lists_can_not(tmp_path: Path) -> None:
     }
     assert modes["var/lib/dpkg/info/hello.postinst"] == 0o755
     assert modes["var/lib/dpkg/info/hello.md5sums"] == 0o644
+
+
+def test_a_trigger_is_no_way_out(tmp_path: Path) -> None:
+    for name in (b"../../../etc/x", b"a/b", b""):
+        with pytest.raises(ArchiveError, match="names a trigger that is none"):
+            database(read(tmp_path, "hello", triggers=b"interest " + name))
 
 
 def test_who_wants_to_know(tmp_path: Path) -> None:

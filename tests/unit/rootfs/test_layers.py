@@ -95,6 +95,12 @@ def test_the_bytes_of_a_file_wherever_they_stand(tmp_path: Path) -> None:
         assert layers.content(layers.file_entry("x", content)) == b"234"
 
 
+@pytest.mark.parametrize("path", ["../x", "a/../x", "/x", "a//b", "a/.", ""])
+def test_a_path_that_leads_out_is_refused(path: str) -> None:
+    with pytest.raises(ImageError, match="can't have the path"):
+        layers.normalise([layers.file_entry(path, b"")])
+
+
 def test_contradictions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="Two files want"):
         layers.normalise([layers.file_entry("a", b"1"), layers.file_entry("a", b"2")])

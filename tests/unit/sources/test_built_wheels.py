@@ -18,6 +18,7 @@ from webui_fork.sources import built_wheels, download, wheels
 INFO = b"Metadata-Version: 2.1\nName: Some-Thing\nVersion: 1.2\nLicense: MIT\nDescription: words\n        more words\n"
 FILES = {
     "PKG-INFO": INFO,
+    "LICENSE": b"MIT\n",
     "setup.py": b"raise SystemExit('nobody runs this')\n",
     "some_thing/__init__.py": b"WORD = 1\n",
     "some_thing/data/words.txt": b"one\n",
@@ -35,6 +36,7 @@ def contents(data: bytes) -> dict[str, bytes]:
 def test_a_wheel_has_the_package_and_its_metadata_and_no_more() -> None:
     inside = contents(built_wheels.build(SOURCE, FILES))
     assert sorted(inside) == [
+        "some_thing-1.2.dist-info/LICENSE",
         "some_thing-1.2.dist-info/METADATA",
         "some_thing-1.2.dist-info/RECORD",
         "some_thing-1.2.dist-info/WHEEL",
@@ -47,6 +49,23 @@ def test_a_wheel_has_the_package_and_its_metadata_and_no_more() -> None:
     record = inside["some_thing-1.2.dist-info/RECORD"].decode()
     assert "some_thing/__init__.py,sha256=" in record
     assert record.endswith("some_thing-1.2.dist-info/RECORD,,\n")
+
+
+def test_metadata_with_the_description_at_its_end_keeps_it_there() -> None:
+    info = b"Metadata-Version: 2.4\nName: some_thing\nVersion: 1.2\n\nVersion: 9\nDescription: no field\n"
+    inside = contents(built_wheels.build(SOURCE, {**FILES, "PKG-INFO": info}))
+    assert inside["some_thing-1.2.dist-info/METADATA"].decode() == (
+        "Metadata-Version: 2.4\nName: some_thing\nVersion: 1.2\nRequires-Dist: six\nRequires-Dist: attrs>=1\n"
+        "\nVersion: 9\nDescription: no field\n"
+    )
+    own = info.replace(b"1.2\n\n", b"1.2\nRequires-Dist: six\n\n")
+    metadata = contents(built_wheels.build(SOURCE, {**FILES, "PKG-INFO": own}))["some_thing-1.2.dist-info/METADATA"]
+    assert metadata == own
+
+
+def test_requirements_of_extras_alone_are_none() -> None:
+    inside = contents(built_wheels.build(SOURCE, {**FILES, "some_thing.egg-info/requires.txt": b"[test]\npytest\n"}))
+    assert b"Requires-Dist" not in inside["some_thing-1.2.dist-info/METADATA"]
 
 
 def test_the_same_source_gives_the_same_bytes() -> None:
