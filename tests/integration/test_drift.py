@@ -98,7 +98,7 @@ def test_the_whole_chain_on_the_packages_of_today(
     code, _, err = settled.run("verify", "oci:out/image")
     assert code == 0, err
     _is_reproduced_from_its_commit_though_the_checkout_went_on(settled, built)
-    tag = upstream_lock.read(settled.root / "upstream.lock").tag
+    tag = f"{upstream_lock.read(settled.root / 'upstream.lock').tag}-slim"
     code, _, err = settled.run("build", "--locked", "--load", DOCKER_HOST=docker_engine.host)
     assert code == 0, err
     try:
