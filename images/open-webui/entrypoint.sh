@@ -44,18 +44,12 @@ export PYTHONPYCACHEPREFIX="${PYTHONPYCACHEPREFIX:-/var/cache/python}"
 
 data=${DATA_DIR:-/app/backend/data}
 
-# What functions and tools require, pip installs into the data folder: as any user, and there after a restart and an
-# update. Whoever chooses a place (PIP_OPTIONS, or pip's own variables) has it.
-case " ${PIP_OPTIONS:-} ${PIP_TARGET:+--target} ${PIP_PREFIX:+--prefix} ${PIP_USER:+--user} " in
-*" --target"* | *" -t "* | *" --prefix"* | *" --root"* | *" --user"* | *" --no-user"*) ;;
-*)
-    base=${PYTHONUSERBASE:-$data/python}
-    # Python looks into the folder only if it was there when Python began
-    if /usr/bin/mkdir -p "$base/lib/$(/usr/bin/readlink /usr/bin/python3)/site-packages" 2>/dev/null; then
-        export PYTHONUSERBASE="$base" PIP_USER=1 PATH="$PATH:$base/bin"
-    fi
-    ;;
-esac
+# What functions and tools require, pip installs here: the image's own folder is not the server's to write. It is there
+# after a restart and an update. Python looks into it only if it was there when Python began.
+base=${PYTHONUSERBASE:-$data/python}
+if /usr/bin/mkdir -p "$base/lib/$(/usr/bin/readlink /usr/bin/python3)/site-packages" 2>/dev/null; then
+    export PYTHONUSERBASE="$base" PATH="$PATH:$base/bin"
+fi
 
 # Slim keeps the documents of a standard image and can't search them: said, not silent.
 documents=$data/vector_db/chroma.sqlite3

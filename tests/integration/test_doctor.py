@@ -19,7 +19,7 @@ import trustme
 from docker import DockerClient
 
 import throwaway
-from containers import GOOD, PROVIDER, Site, address, slow_names, url_of, wait_for_log, webui
+from containers import CHROMA, GOOD, PROVIDER, Site, address, slow_names, url_of, wait_for_log, webui
 from helpers import Server, Talk, reply
 from hosted import gateway, redis, tinyproxy
 from integration.conftest import LOADING, VLLM, Street, vllm_options
@@ -280,12 +280,7 @@ def test_documents_of_a_standard_image(client: DockerClient, seeing: Settings, s
     with webui(client, stock, street.network) as site:
         site.connect([VLLM])
         assert diagnose(seeing, site) == ()
-        site.python(
-            "import os, sqlite3\nos.makedirs('/app/backend/data/vector_db', exist_ok=True)\n"
-            "with sqlite3.connect('/app/backend/data/vector_db/chroma.sqlite3') as db:\n"
-            "    db.execute('CREATE TABLE collections (id)')\n"
-            "    db.executemany('INSERT INTO collections VALUES (?)', [(number,) for number in range(12)])"
-        )
+        site.python(CHROMA.read_text())
         finding = finding_of(diagnose(seeing, site), "documents-slim")
         assert finding.evidence == ("documents: 12 collections in /app/backend/data/vector_db, this is slim",)
 

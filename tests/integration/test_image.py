@@ -75,6 +75,12 @@ def test_it_serves_as_a_non_root_user_and_writes_only_its_data(webui: Container)
     ]
 
 
+def test_what_the_server_compiles_is_read_by_the_server_alone(webui: Container) -> None:
+    """Its next start in this container finds it; root's Python, of `docker exec`, does not look there."""
+    assert shell(webui, "find /var/cache/python -name 'main.cpython-311.pyc' -path '*open_webui*'")
+    assert shell(webui, "echo ${PYTHONPYCACHEPREFIX:-unset} ${PYTHONUSERBASE:-unset}") == "unset unset"
+
+
 def test_the_secret_key_is_in_the_data_and_not_in_the_image(
     real: Settings, built: pipeline.Built, webui: Container
 ) -> None:

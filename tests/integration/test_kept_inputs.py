@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from helpers import Talk
 from registries import image_of, registry
 from users import User
 from webui_fork.config import upstream_lock
+from webui_fork.core.files import link_or_copy
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
@@ -28,7 +30,7 @@ from webui_fork.oci.engine import Engine
 from webui_fork.oci.registry import Registry
 from webui_fork.publish import kept_inputs, tested
 from webui_fork.publish.tested import PassedImage
-from webui_fork.sources import programs
+from webui_fork.sources import download, programs
 
 pytestmark = pytest.mark.minutes(2)
 NAME = "me/open-webui"
@@ -178,3 +180,18 @@ def test_inputs_that_somebody_else_put_there_are_not_bundled(
     assert code == 20, err
     assert "is not what its publisher put there" in err
     assert not file.exists()
+
+
+def test_a_wheel_that_no_index_has_is_made_again_and_its_source_goes_along(real: Settings, tmp_path: Path) -> None:
+    """On a machine that publishes what another one built."""
+    own = replace(real, cache=tmp_path / "cache")
+    full = image_inputs.read_inputs(real, Talk(), locked=True, flavour="full")
+    for pinned in (full.lock.sdist, full.lock.wheel):
+        link_or_copy(download.cached(real.cache, pinned.sha256), download.cached(own.cache, pinned.sha256))
+    (source,) = full.spec.python.sources
+    rows = re.findall(rf"^{source.name}==.*\n    --hash=.*\n", full.packaged.requirements, re.MULTILINE)
+    few = replace(full.packaged, requirements="".join(rows), debian=replace(full.packaged.debian, debs=()))
+    files = {file.name: file for file in kept_inputs.of_build(own, replace(full, packaged=few), Talk())}
+    wheel = files[f"{source.name}-{source.version}-py3-none-any.whl"]
+    assert wheel.digest.removeprefix("sha256:") in rows[0]
+    assert files[f"{source.name}-{source.version}.tar.gz"].digest == f"sha256:{source.sha256}"

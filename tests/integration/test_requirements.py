@@ -14,7 +14,7 @@ import pytest
 from docker import DockerClient
 
 import throwaway
-from containers import UNASKED, Site, provider, wait_for_log, webui
+from containers import CHROMA, UNASKED, Site, provider, wait_for_log, webui
 
 pytestmark = pytest.mark.minutes(1)
 
@@ -117,10 +117,26 @@ def test_a_place_that_somebody_chose_is_theirs(client: DockerClient, patched: st
         site.function("pipe", PIPE.format(requirement="greeter", module="greeter"))
         assert listed(site) == ["pipe.hello-2.0"]
         assert site.shell("ls /own/greeter.py") == "/own/greeter.py"
-        assert (
-            site.shell(f"ls -d {DATA}/python || true")
-            == f"ls: cannot access '{DATA}/python': No such file or directory"
-        )
+        assert site.shell(f"ls {DATA}/python/lib/python3.11/site-packages") == ""
+
+
+VENV = """
+import subprocess, sys, venv
+venv.create("/tmp/own")  # Debian's Python has no ensurepip: the image's pip installs there
+subprocess.run([sys.executable, "-m", "pip", "--python", "/tmp/own", "install", "greeter"], check=True)
+subprocess.run([sys.executable, "-m", "pip", "install", "--target", "/tmp/aside", "greeter"], check=True)
+
+class Pipe:
+    def pipes(self):
+        return [{"id": "hello-venv", "name": "hello"}]
+"""
+
+
+def test_a_function_may_use_pip_in_its_own_way(client: DockerClient, patched: str, network: str) -> None:
+    with webui(client, patched, network, env=INDEX) as site:
+        site.function("pipe", VENV)
+        assert listed(site) == ["pipe.hello-venv"]
+        site.shell("ls /tmp/own/lib/python3.11/site-packages/greeter.py /tmp/aside/greeter.py")
 
 
 def test_pip_by_hand_goes_where_stock_has_it(client: DockerClient, patched: str, network: str) -> None:
@@ -133,15 +149,6 @@ def test_pip_by_hand_goes_where_stock_has_it(client: DockerClient, patched: str,
         assert done.output == b"/usr/local/lib/python3.11/dist-packages/greeter.py\n"
 
 
-COLLECTIONS = f"""import pathlib, sqlite3
-folder = pathlib.Path("{DATA}/vector_db")
-folder.mkdir(exist_ok=True)
-with sqlite3.connect(folder / "chroma.sqlite3") as db:
-    db.execute("CREATE TABLE IF NOT EXISTS collections (id TEXT)")
-    db.executemany("INSERT INTO collections VALUES (?)", [(str(number),) for number in range(12)])
-"""
-
-
 def test_documents_that_slim_cannot_search_are_named(
     client: DockerClient, patched: str, volume: dict[str, dict[str, str]]
 ) -> None:
@@ -152,7 +159,9 @@ def test_documents_that_slim_cannot_search_are_named(
             return running.logs().decode()
 
     assert log() == ""
-    with throwaway.container(client, patched, entrypoint=["python3", "-c", COLLECTIONS], volumes=volume) as running:
+    with throwaway.container(
+        client, patched, entrypoint=["python3", "-c", CHROMA.read_text()], volumes=volume
+    ) as running:
         assert running.wait()["StatusCode"] == 0
     line = f"documents: 12 collections in {DATA}/vector_db, this is slim: it keeps them, and can't search them"
     assert log().count("\n") == 1

@@ -21,6 +21,7 @@ from seconds import until
 from sites import Connections, Session
 
 PROVIDER = Path(__file__).parents[1] / "assets/provider.py"
+CHROMA = PROVIDER.with_name("chroma.py")  # documents of the standard image
 START = 240.0  # seconds
 UNASKED = {"test": ["NONE"]}  # each check of each container is a process
 GOOD = "http://provider:8000/f/fine/v1"

@@ -14,6 +14,7 @@ from webui_fork.trust import audit as trust_audit
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s audit"
+    parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
     parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
 
 
@@ -23,7 +24,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
-    findings = trust_audit.run(settings, ui, arguments.osv_url)
+    findings = trust_audit.run(settings, ui, arguments.osv_url, arguments.flavour)
     print(table(findings))
     trust_audit.refuse(findings)
 

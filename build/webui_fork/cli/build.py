@@ -31,7 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--flavour", metavar="NAME", default="", help="slim (the default) or full")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
     parser.add_argument(
-        "--unsigned", action="store_true", help="only write out/image: neither push nor sign (what `reproduce` runs)"
+        "--unsigned",
+        action="store_true",
+        help="only write the OCI layout: neither push nor sign (what `reproduce` runs)",
     )
     parser.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
@@ -63,8 +65,10 @@ def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespac
         inputs = image_inputs.read_inputs(settings, ui, locked=arguments.locked, flavour=arguments.flavour)
         built = pipeline.build(settings, inputs, ui, locked=arguments.locked)
         if arguments.unsigned:
-            layout.write_layout(settings.out / "image", inputs.tag, built.image, settings.cache)
-            print(text.table([("digest", built.image.digest), ("layout", "out/image, unsigned")]))
+            folder = image_inputs.results(settings, inputs.spec) / "image"
+            layout.write_layout(folder, inputs.tag, built.image, settings.cache)
+            where = folder.relative_to(settings.root).as_posix()
+            print(text.table([("digest", built.image.digest), ("layout", f"{where}, unsigned")]))
             return
         sealed = sign.push_and_seal(settings, inputs, built, ui)
         with ui.step("layout"):

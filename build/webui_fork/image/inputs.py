@@ -47,6 +47,11 @@ class Inputs:
         return str(Fixed(self.lock.version, self.lock.revision, self.spec.ending))
 
 
+def results(settings: Settings, spec: ImageSpec) -> Path:
+    """Return where a build leaves its results: `out/`, and `out/<flavour>/` for a flavour that is not the first."""
+    return settings.out / spec.flavour if spec.locks else settings.out
+
+
 def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[tuple[str, str], ...]:
     """Return the digests that `upstream.lock` records of the other locks and the series.
 

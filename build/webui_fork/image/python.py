@@ -122,7 +122,8 @@ def lock_requirements(
         out = work / "requirements.lock"
         if file.exists():
             shutil.copyfile(file, out)
-        for name in upgrade:
+        # of a version that stays uv keeps the hash, too; a wheel that is made here may have another since
+        for name in (*upgrade, *(source.name for source in spec.python.sources)):
             arguments += ["--upgrade-package", name]
         body = resolve([*arguments, "--generate-hashes"], out, doing=doing)
         exact: list[str | Path] = [out, *_python_arguments(spec), "--no-deps", "--format", "pylock.toml"]

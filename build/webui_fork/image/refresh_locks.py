@@ -71,14 +71,11 @@ def refresh(
     pinned = _pin(settings, version)
     commit = release.release_commit(settings, pinned, ui)
     repo = git.repository(settings)
-    planned: dict[Path, str] = {}
-    unneeded: dict[Path, list[set[str]]] = {}
-    for spec in _described(settings):
-        texts, rows = _plan(settings, ui, spec, repo, commit, (upgrade or {}).get(spec.name, ()))
-        planned |= texts
-        unneeded.setdefault(spec.folder, []).append(set(rows))
-    for flavours in unneeded.values():
-        _say_unneeded(sorted(set.intersection(*flavours)), ui, strict=strict)
+    planned, unneeded = _plan_all(settings, ui, repo, commit, upgrade or {})
+    if unneeded and strict:
+        raise overrides.needless(unneeded)
+    for row in unneeded:
+        ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
     changed: list[str] = []
     for file, text in planned.items():  # nothing is written before everything is resolved
         changed += _write(settings, file, text)
@@ -139,6 +136,19 @@ def refresh_tools(settings: Settings, ui: Terminal, at_once: Sequence[str] = ())
     return tuple(row for file, text in planned.items() for row in _write(settings, file, text))
 
 
+def _plan_all(
+    settings: Settings, ui: Terminal, repo: Repo, commit: str, upgrade: Mapping[str, Sequence[str]]
+) -> tuple[dict[Path, str], list[str]]:
+    """Return the locks of every image, and a line for each override that no flavour of its image needs."""
+    planned: dict[Path, str] = {}
+    unneeded: dict[Path, list[set[str]]] = {}
+    for spec in _described(settings):
+        texts, rows = _plan(settings, ui, spec, repo, commit, upgrade.get(spec.name, ()))
+        planned |= texts
+        unneeded.setdefault(spec.folder, []).append(set(rows))
+    return planned, sorted(row for rows in unneeded.values() for row in set.intersection(*rows))
+
+
 def _plan(
     settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str, upgrade: Sequence[str]
 ) -> tuple[dict[Path, str], tuple[str, ...]]:
@@ -153,14 +163,6 @@ def _plan(
     with ui.step("debian", f"Locking the Debian packages of {spec.title}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))
     return planned, needless
-
-
-def _say_unneeded(rows: Sequence[str], ui: Terminal, *, strict: bool) -> None:
-    """Refuse overrides that no flavour of an image needs, or say that they were left out."""
-    if rows and strict:
-        raise overrides.needless(rows)
-    for row in rows:
-        ui.say(f"WARNING: {overrides.FILE}: {row}. It was left out.")
 
 
 def _requirements(spec: image_toml.ImageSpec, repo: Repo, commit: str) -> bytes:

@@ -8,11 +8,11 @@ from typing import Literal
 
 import msgspec
 
-from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core import git
 from webui_fork.core.errors import PublishError
 from webui_fork.core.files import ensure_folder, write_atomic
 from webui_fork.core.settings import Settings
+from webui_fork.image import inputs as image_inputs
 from webui_fork.image.inputs import Inputs
 from webui_fork.image.pipeline import Built
 from webui_fork.oci import layout
@@ -45,11 +45,6 @@ class BuildRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     key: str
 
 
-def folder(settings: Settings, spec: ImageSpec) -> Path:
-    """Return where a build leaves its results: `out/`, and `out/<flavour>/` for a flavour that is not the first."""
-    return settings.out / spec.flavour if spec.locks else settings.out
-
-
 def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> None:
     """Write `image/` (an OCI layout, attestations included), SBOM, provenance and `build.json` to its folder.
 
@@ -58,7 +53,7 @@ def record(settings: Settings, inputs: Inputs, built: Built, sealed: Sealed) -> 
     Raises:
         CacheError: it can't be written.
     """
-    out = ensure_folder(folder(settings, inputs.spec))
+    out = ensure_folder(image_inputs.results(settings, inputs.spec))
     layout.write_layout(out / "image", inputs.tag, built.image, settings.cache, sealed.attached)
     assert sealed.statements.sbom is not None
     write_atomic(out / "sbom.cdx.json", sealed.statements.sbom)

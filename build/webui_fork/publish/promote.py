@@ -85,7 +85,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     own = f" --flavour {flavour}" if flavour else ""
     remedy = f"Run `nox -s build -- --locked{own}`, then `nox -s tests`."
     spec = image_toml.read(settings.root / "images" / inputs.IMAGE, flavour)
-    out, pinned = build_record.folder(settings, spec), upstream_lock.read(settings.lock_file)
+    out, pinned = inputs.results(settings, spec), upstream_lock.read(settings.lock_file)
     record = build_record.read(out, remedy)
     try:
         statements = Statements(*((out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))

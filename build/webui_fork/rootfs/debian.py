@@ -20,13 +20,12 @@ from webui_fork.rootfs.shared_libraries import MULTIARCH
 
 _MERGED = ("bin", "sbin", "lib", "lib64")  # into /usr
 _KEPT = "/usr/share/doc/*/copyright"
-# What the scripts of base-files, base-passwd, libc-bin and readline-common copy, where the package is there.
+# What maintainer scripts copy, where the package is there: of base-files, base-passwd, libc-bin and others.
 _COPIES = {
     "etc/group": "usr/share/base-passwd/group.master",
     "etc/inputrc": "usr/share/readline/inputrc",
     "etc/motd": "usr/share/base-files/motd",
     "etc/nsswitch.conf": "usr/share/libc-bin/nsswitch.conf",
-    "etc/passwd": "usr/share/base-passwd/passwd.master",
     "etc/profile": "usr/share/base-files/profile",
     "etc/shells": "usr/share/debianutils/shells",
     "root/.bashrc": "usr/share/base-files/dot.bashrc",

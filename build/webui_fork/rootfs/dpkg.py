@@ -9,7 +9,7 @@ import hashlib
 import re
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from webui_fork.core.errors import ArchiveError
 from webui_fork.rootfs import layers
@@ -25,14 +25,13 @@ _ORDER = (
 )  # fmt: skip
 
 
-def entries(packages: Iterable[Package], architecture: str) -> Iterator[Entry]:
+def entries(packages: Sequence[Package], architecture: str) -> Iterator[Entry]:
     """Yield the database's files.
 
     Args:
-        packages: those that are installed, by name.
+        packages: those that are installed, in the order of their names.
         architecture: of the system, in Debian's word.
     """
-    packages = sorted(packages, key=lambda package: package.deb.name)
     yield layers.file_entry(f"{FOLDER}/status", "".join(_stanza(package) for package in packages).encode())
     yield layers.file_entry(f"{FOLDER}/arch", f"{architecture}\n".encode())
     yield layers.file_entry(f"{FOLDER}/info/format", b"1\n")

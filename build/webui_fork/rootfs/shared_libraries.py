@@ -111,5 +111,7 @@ def _follow(tree: Mapping[str, Entry], path: str) -> str | None:
             return path
         below = posixpath.join(posixpath.dirname(path), item.link) if item.kind == tarfile.SYMTYPE else item.link
         path = posixpath.normpath(below).lstrip("/")
-        path = f"usr/{path}" if path.startswith(("lib/", "lib64/")) else path
+        first, _, rest = path.partition("/")
+        if (upper := tree.get(first)) and upper.kind == tarfile.SYMTYPE:  # /lib, since /usr is merged
+            path = f"{upper.link}/{rest}"
     return None

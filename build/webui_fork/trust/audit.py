@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 from packageurl import PackageURL
 from packaging.version import InvalidVersion, Version
 
+from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.errors import AuditError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
 
 if TYPE_CHECKING:
     import requests
@@ -236,15 +238,23 @@ def _covers(purl: PackageURL, package: Queried) -> bool:
     return same and purl.version in (None, "", package.version)
 
 
-def run(settings: Settings, ui: Terminal, url: str | None) -> tuple[Finding, ...]:
+def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") -> tuple[Finding, ...]:
     """Audit the SBOM that the last build wrote.
+
+    Args:
+        settings: of the checkout.
+        ui: says what is asked.
+        url: of an OSV server; None for the public one.
+        flavour: of the image; "" for its first.
 
     Raises:
         AuditError: nothing was built, or the database can't be asked.
     """
     import requests
 
-    sbom = _document(settings.out / "sbom.cdx.json", "Run `nox -s build` first.")
+    spec = image_toml.read(settings.root / "images" / image_inputs.IMAGE, flavour)
+    again = f"Run `nox -s build{' -- --flavour ' + flavour if flavour else ''}` first."
+    sbom = _document(image_inputs.results(settings, spec) / "sbom.cdx.json", again)
     vex = judgements(settings)
     queried = packages(sbom)
     if not queried:

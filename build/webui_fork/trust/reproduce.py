@@ -66,12 +66,14 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
         root, where = _inputs(settings, claim, work)
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
             _build(settings, claim, root, work / "cache")
-        name = "image" if not claim.variant else f"{claim.image}-{claim.variant}"
-        rebuilt = oci_layout.read_root(root / "out" / name)
+        folder = root / "out" / (f"{claim.image}-{claim.variant}" if claim.variant else "image")
+        if not folder.exists():  # of a flavour that is not the first
+            folder = root / "out" / claim.flavour / "image"
+        rebuilt = oci_layout.read_root(folder)
         if rebuilt.digest == store.root.digest:
             return Outcome(store.root.digest, rebuilt.digest, where, ())
         with ui.step("compare", "Comparing both"):
-            differences = tuple(_differences(store, rebuilt, root / "out" / name, work))
+            differences = tuple(_differences(store, rebuilt, folder, work))
     return Outcome(store.root.digest, rebuilt.digest, where, differences)
 
 

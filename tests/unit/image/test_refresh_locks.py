@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from helpers import Talk
-from webui_fork.config import image_toml
+from webui_fork.core import git
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.image import python, refresh_locks
-from webui_fork.sources import debian
+from webui_fork.image import python, refresh_locks, revision
+from webui_fork.sources import debian, release
 
 ENDED = """[[override]]
 package = "starlette"
@@ -42,19 +42,37 @@ def folder(private_settings: Settings) -> Path:
     return place
 
 
-def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
+def test_an_override_stays_as_long_as_one_flavour_needs_it(
     private_settings: Settings, folder: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locked = ("text", ("starlette==0.49.1 (GHSA-1): not needed",))
-    monkeypatch.setattr(python, "lock_requirements", lambda *_: locked)
+    unneeded = {"slim": ("a: not needed", "b: not needed"), "full": ("b: not needed",)}
+    monkeypatch.setattr(python, "lock_requirements", lambda _, spec, *rest: ("text", unneeded[spec.flavour]))
     monkeypatch.setattr(debian, "plan", lambda *_: "debs")
-    planned, rows = refresh_locks._plan(private_settings, talk, image_toml.read(folder), REPO, "commit", ())
-    assert planned == {folder / "requirements.lock": "text", folder / "debian.lock": "debs"}
+    planned, rows = refresh_locks._plan_all(private_settings, talk, REPO, "commit", {})
+    assert rows == ["b: not needed"]
+    texts = {
+        "debian.lock": "debs",
+        "full.debian.lock": "debs",
+        "full.requirements.lock": "text",
+        "requirements.lock": "text",
+    }
+    assert planned == {folder / name: text for name, text in texts.items()}
+
+
+def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
+    private_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "starlette==0.49.1 (GHSA-1): not needed"
+    monkeypatch.setattr(refresh_locks, "_pin", lambda *_: None)
+    monkeypatch.setattr(refresh_locks, "_plan_all", lambda *_: ({}, [row]))
+    monkeypatch.setattr(release, "release_commit", lambda *_: "commit")
+    monkeypatch.setattr(git, "repository", lambda _: REPO)
+    monkeypatch.setattr(revision, "record", lambda *_: False)
     with pytest.raises(LockError, match="1 overrides that should go") as caught:
-        refresh_locks._say_unneeded(rows, talk, strict=True)
-    assert caught.value.why == locked[1][0]
-    refresh_locks._say_unneeded(rows, talk, strict=False)
-    assert "WARNING: overrides.toml: starlette==0.49.1 (GHSA-1): not needed. It was left out." in talk.lines
+        refresh_locks.refresh(private_settings, talk, None)
+    assert caught.value.why == row
+    assert refresh_locks.refresh(private_settings, talk, None, strict=False) == ()
+    assert f"WARNING: overrides.toml: {row}. It was left out." in talk.lines
 
 
 def test_the_overrides_of_every_image_are_held_against_its_release(private_settings: Settings, folder: Path) -> None:

@@ -118,6 +118,11 @@ def test_two_packages_may_share_a_folder_and_nothing_else(unpacked: Unpack) -> N
         unpacked(one=[file("./bin/a")], two=[file("./usr/bin/a")])
 
 
+def test_packages_are_ordered_by_name(unpacked: Unpack) -> None:
+    status = layers.content(unpacked(zebra=[], ant=[])["var/lib/dpkg/status"]).decode()
+    assert status.index("Package: ant") < status.index("Package: zebra")
+
+
 def test_nothing_is_written_through_a_link(unpacked: Unpack) -> None:
     with pytest.raises(ImageError, match="/etc/x/passwd would stand below /etc/x, which is no folder"):
         unpacked(one=[link("./etc/x", "/var")], two=[file("./etc/x/passwd")])

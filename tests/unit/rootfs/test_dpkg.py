@@ -33,11 +33,6 @@ def test_the_status_has_the_fields_in_dpkg_s_order(tmp_path: Path) -> None:
     )
 
 
-def test_packages_are_ordered_by_name(tmp_path: Path) -> None:
-    status = database(read(tmp_path, "zebra"), read(tmp_path, "ant"))["status"]
-    assert status.index("Package: ant") < status.index("Package: zebra")
-
-
 def test_what_a_package_has_is_listed(tmp_path: Path) -> None:
     files = database(read(tmp_path, "hello", postinst=b"#!/bin/sh\n"), read(tmp_path, "libx", "Multi-Arch: same\n"))
     assert files["info/hello.list"] == "/.\n/etc\n/etc/hello.conf\n"

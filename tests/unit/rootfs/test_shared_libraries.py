@@ -78,7 +78,7 @@ def test_a_compiler_s_link_is_listed_too() -> None:
 
 
 def test_a_link_may_go_by_the_name_from_before_usr_was_merged() -> None:
-    link: dict[str, bytes | str] = {f"{X86}/libz.so": "/lib/x86_64-linux-gnu/libz.so.1"}
+    link: dict[str, bytes | str] = {f"{X86}/libz.so": "/lib/x86_64-linux-gnu/libz.so.1", "lib": "usr/lib"}
     assert [name for name, _ in listed({**link, f"{X86}/libz.so.1": library("libz.so.1")})] == ["libz.so.1", "libz.so"]
 
 

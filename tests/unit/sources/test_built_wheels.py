@@ -68,6 +68,12 @@ def test_requirements_of_extras_alone_are_none() -> None:
     assert b"Requires-Dist" not in inside["some_thing-1.2.dist-info/METADATA"]
 
 
+def test_other_bytes_need_new_locks() -> None:
+    """Who changes what a wheel holds runs `nox -s lock`, and then changes this."""
+    digest = hashlib.sha256(built_wheels.build(SOURCE, FILES)).hexdigest()
+    assert digest == "4ee83d946ad6e0ec00dc8a3ef2b6d048c6bf567071f9772a1102d1ea58b365b7"
+
+
 def test_the_same_source_gives_the_same_bytes() -> None:
     shuffled = dict(reversed(FILES.items()))
     assert built_wheels.build(SOURCE, FILES) == built_wheels.build(SOURCE, shuffled)
