@@ -42,8 +42,10 @@ def build(settings: Settings, base: Base, architecture: str, fetched: Fetched, w
         work / "base.tar",
         f"deb [trusted=yes] copy:{_repository(settings, fetched, work, base.suite)} ./",
     ]
-    env = {**settings.environ, "SOURCE_DATE_EPOCH": "1700000000", "LC_ALL": "C.UTF-8", "TMPDIR": str(work)}
-    process.run(argv, env={**env, "DEBIAN_FRONTEND": "noninteractive"}, doing="build the Debian base", build=True)
+    # Maintainer scripts see this environment and nothing of the caller's: Python's variables would move what they compile.
+    env = {"PATH": settings.environ["PATH"], "TMPDIR": str(work), "LC_ALL": "C.UTF-8"}
+    env |= {"SOURCE_DATE_EPOCH": "1700000000", "DEBIAN_FRONTEND": "noninteractive"}
+    process.run(argv, env=env, doing="build the Debian base", build=True)
     return work / "base.tar"
 
 
