@@ -34,6 +34,7 @@ def build(settings: Settings, base: Base, architecture: str, fetched: Fetched, w
         f"--include={','.join(base.include)}",
         "--aptopt=APT::Sandbox::User root",
         '--aptopt=Acquire::Languages "none"',
+        "--dpkgopt=force-unsafe-io",  # a reference for a minute need not survive a power cut
         *(f"--dpkgopt=path-exclude={path}" for path in base.exclude),
         "--dpkgopt=path-include=/usr/share/doc/*/copyright",
         f'--setup-hook=cd "$1" && mkdir -p {merged} && ln -s {merged} .',
@@ -42,7 +43,7 @@ def build(settings: Settings, base: Base, architecture: str, fetched: Fetched, w
         work / "base.tar",
         f"deb [trusted=yes] copy:{_repository(settings, fetched, work, base.suite)} ./",
     ]
-    # Maintainer scripts see this environment and nothing of the caller's: Python's variables would move what they compile.
+    # nothing of the caller's: Python's variables would move what maintainer scripts compile
     env = {"PATH": settings.environ["PATH"], "TMPDIR": str(work), "LC_ALL": "C.UTF-8"}
     env |= {"SOURCE_DATE_EPOCH": "1700000000", "DEBIAN_FRONTEND": "noninteractive"}
     process.run(argv, env=env, doing="build the Debian base", build=True)
