@@ -49,7 +49,10 @@ def settle(settings: Settings, folder: Path, ui: Terminal) -> None:
 def _images(root: Path) -> list[ImageSpec]:
     folders = sorted(path.parent for path in (root / "images").glob("*/image.toml"))
     packaged = [folder for folder in folders if image_toml.kind(folder) == "packages"]
-    return [image_toml.read(folder, flavour) for folder in packaged for flavour in image_toml.flavours(folder)]
+    first = [image_toml.read(folder, flavour) for folder in packaged for flavour in image_toml.flavours(folder)]
+    # of the other architectures the tests build the first flavour alone
+    others = [(folder, name) for folder in packaged for name in image_toml.architectures(folder)[1:]]
+    return [*first, *(image_toml.read(folder, architecture=name) for folder, name in others)]
 
 
 def _at_hand(settings: Settings, spec: ImageSpec, ui: Terminal) -> bool:

@@ -164,10 +164,12 @@ class _Head(Table, frozen=True, kw_only=True):
 
 
 class _PackagesHead(_Head, frozen=True, kw_only=True):
-    architecture: Annotated[str, form("amd64|arm64")]
+    architectures: tuple[Annotated[str, form("amd64|arm64")], ...]
     created: datetime | None = None
 
     def __post_init__(self) -> None:
+        if not self.architectures or len(set(self.architectures)) != len(self.architectures):
+            raise ValueError("`architectures` needs at least one, and each once")
         if self.created:
             toml.check_time("created", self.created)
 

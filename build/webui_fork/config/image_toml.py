@@ -24,7 +24,7 @@ from webui_fork.config.overrides import Override
 from webui_fork.core.errors import ImageError
 
 REMEDY = "docs/image.md describes every key."
-_MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's words, and uname's
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +70,14 @@ class RegistrySpec(Placement):
 class ImageSpec(Placement):
     """A parsed `image.toml` whose base is made of packages; ``run`` is the OCI config object, with placeholders.
 
-    ``flavour`` is which of its images this is, "" where it has one only; ``locks`` begins the names of its locks, and
-    ``ending`` ends its tags.
+    ``flavour`` is which of its images this is, "" where it has one only; ``subfolder`` is where the results of one
+    go that is not the first; ``locks`` begins the names of its locks, and ``ending`` ends its tags.
     """
 
     folder: Path
     name: str
     flavour: str
+    subfolder: str
     locks: str
     ending: str
     home: str
@@ -91,8 +92,8 @@ class ImageSpec(Placement):
 
     @property
     def title(self) -> str:
-        """What people call it: its name and its flavour."""
-        return f"{self.name} ({self.flavour})" if self.flavour else self.name
+        """What people call it: its name, its flavour and its architecture."""
+        return f"{self.name} ({', '.join(filter(None, (self.flavour, self.architecture)))})"
 
     def lock(self, kind: str) -> Path:
         """Return where one of its locks is.
@@ -121,7 +122,7 @@ class ImageSpec(Placement):
     @property
     def machine(self) -> str:
         """The architecture in uname's words."""
-        return _MACHINE[self.architecture]
+        return MACHINES[self.architecture]
 
 
 def flavours(folder: Path) -> tuple[str, ...]:
@@ -134,12 +135,32 @@ def flavours(folder: Path) -> tuple[str, ...]:
     return tuple(toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY).flavour) or ("",)
 
 
-def read(folder: Path, flavour: str = "") -> ImageSpec:
+def architecture_of(machine: str) -> str:
+    """Return the architecture of a machine in Go's words.
+
+    Args:
+        machine: in uname's words.
+    """
+    return next((name for name, other in MACHINES.items() if other == machine), machine)
+
+
+def architectures(folder: Path) -> tuple[str, ...]:
+    """Return the architectures, in Go's words, that an image made of packages is built for, its default first.
+
+    Raises:
+        ImageError: see :func:`read`.
+    """
+    _require(folder, "packages")
+    return toml.read(folder / "image.toml", PackagesDocument, ImageError, REMEDY).image.architectures
+
+
+def read(folder: Path, flavour: str = "", architecture: str = "") -> ImageSpec:
     """Read `image.toml` of an image that is made of packages.
 
     Args:
         folder: below `images/`.
         flavour: one that it has; "" for its first.
+        architecture: one that it is built for, in Go's words; "" for its first.
 
     Raises:
         ImageError: missing, unreadable or odd; the message has the file, the line and the remedy.
@@ -152,6 +173,11 @@ def read(folder: Path, flavour: str = "") -> ImageSpec:
     if flavour not in names:
         remedy = f"It has {', '.join(names)}." if names[0] else "It has one image only: leave --flavour out."
         raise ImageError(f"{folder / 'image.toml'} has no flavour {flavour!r}.", remedy=remedy)
+    built_for = document.image.architectures
+    architecture = architecture or built_for[0]
+    if architecture not in built_for:
+        remedy = f"It is built for {', '.join(built_for)}."
+        raise ImageError(f"{folder / 'image.toml'} is not built for {architecture!r}.", remedy=remedy)
     own = document.flavour.get(flavour, Flavour())
     document = _flavoured(document, own)
     if document.python is None:
@@ -160,10 +186,11 @@ def read(folder: Path, flavour: str = "") -> ImageSpec:
         folder=folder,
         name=document.image.name,
         flavour=flavour,
-        locks="" if flavour == names[0] else f"{flavour}.",
+        subfolder="" if flavour == names[0] else flavour,
+        locks="".join(f"{one}." for one in (flavour, architecture) if one not in (names[0], built_for[0])),
         ending=own.tag,
         home=document.image.home,
-        architecture=document.image.architecture,
+        architecture=architecture,
         created=document.image.created,
         annotations=tuple(sorted(document.image.annotations.items())),
         base=document.base,

@@ -107,6 +107,18 @@ def narrow(text: str, chosen: Mapping[str, str]) -> str:
     return _PIN.sub(one, text)
 
 
+def preferences(*texts: str) -> str:
+    """Return the versions of locks without their hashes, which are another platform's; the first lock's count.
+
+    Args:
+        texts: of the locks.
+    """
+    rows: dict[str, str] = {}
+    for name, version in (pair for text in texts for pair in packages(text)):
+        rows.setdefault(name, f"{name}=={version}\n")
+    return "".join(rows.values())
+
+
 def pins(text: str) -> Iterable[tuple[str, str, str]]:
     """Yield name, version and sha256 of each distribution that a narrowed requirements file locks."""
     for match in re.finditer(r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\n]*\\\n    --hash=sha256:([0-9a-f]{64})$", text, re.M):

@@ -49,7 +49,7 @@ class Inputs:
 
 def results(settings: Settings, spec: ImageSpec) -> Path:
     """Return where a build leaves its results: `out/`, and `out/<flavour>/` for a flavour that is not the first."""
-    return settings.out / spec.flavour if spec.locks else settings.out
+    return settings.out / spec.subfolder
 
 
 def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[tuple[str, str], ...]:
@@ -68,7 +68,7 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
     return tuple(sorted(digests.items()))
 
 
-def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str = "") -> Inputs:
+def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str = "", architecture: str = "") -> Inputs:
     """Read the lock, the series and the image's description, and check that they belong together.
 
     Args:
@@ -76,18 +76,34 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str 
         ui: says what is newer than the lock.
         locked: whether a changed series is an error.
         flavour: of the image; "" for its first.
+        architecture: of the image, in Go's words; "" for its first.
 
     Raises:
         LockError: an input changed since the lock was written. A changed series is an error only
             when ``locked``: editing a patch and building it is daily work.
         SeriesError, ImageError: see their names.
     """
+    return read_every(settings, ui, (architecture,), locked=locked, flavour=flavour)[0]
+
+
+def read_every(
+    settings: Settings, ui: Terminal, architectures: Iterable[str], *, locked: bool, flavour: str = ""
+) -> tuple[Inputs, ...]:
+    """Read the inputs of an image for several architectures, which differ in the image's description alone.
+
+    Args:
+        architectures: in Go's words. The rest: see :func:`read_inputs`.
+
+    Raises:
+        ForkError: see :func:`read_inputs`.
+    """
     release = upstream_lock.read(settings.lock_file)
     files, patches = apply.read_series(settings.patches)
     digests = lock_inputs(settings, files)
-    spec = image_toml.read(settings.root / "images" / IMAGE, flavour)
+    folder = settings.root / "images" / IMAGE
+    specs = [image_toml.read(folder, flavour, architecture) for architecture in architectures]
     check_inputs(release, digests, ui, locked=locked)
-    return Inputs(release, locked_image.read(spec), patches, digests)
+    return tuple(Inputs(release, locked_image.read(spec), patches, digests) for spec in specs)
 
 
 def check_inputs(release: Lock, digests: tuple[tuple[str, str], ...], ui: Terminal, *, locked: bool) -> None:

@@ -23,7 +23,7 @@ from webui_fork.image import python as image_python
 from webui_fork.image.inputs import Inputs, check_series, fetch_kept
 from webui_fork.image.layer_cache import LayerCache, Made
 from webui_fork.oci import model
-from webui_fork.oci.model import Image, NamedLayer
+from webui_fork.oci.model import Image, Index, NamedLayer
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
 from webui_fork.series import apply, licence
@@ -42,6 +42,56 @@ class Built:
     debs: tuple[Deb, ...]
     drift: tuple[str, ...]
     fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """What one run built: an image for one platform or an index of several, and what each was built from."""
+
+    image: Image | Index
+    parts: tuple[tuple[Inputs, Built], ...]
+
+    @property
+    def inputs(self) -> Inputs:
+        """Those of its first part; release, series and tag are the same for all."""
+        return self.parts[0][0]
+
+    @property
+    def tree(self) -> apply.PatchedTree:
+        """The patched tree that is in all of them."""
+        return self.parts[0][1].tree
+
+    @property
+    def drift(self) -> tuple[str, ...]:
+        """A line for each Debian package that is not the locked one."""
+        return tuple(dict.fromkeys(row for _, built in self.parts for row in built.drift))
+
+    @property
+    def fresh(self) -> bool:
+        """Tell whether a layer had to be written."""
+        return any(built.fresh for _, built in self.parts)
+
+
+def build_all(settings: Settings, every: Iterable[Inputs], ui: Terminal, *, locked: bool) -> Assembly:
+    """Build an image for each architecture that there are inputs for; of several, put their index together.
+
+    Args:
+        settings: of the checkout.
+        every: the inputs, which differ in their architecture alone.
+        ui: says what is done.
+        locked: whether other Debian packages than the locked ones are an error.
+
+    Raises:
+        ForkError: see :func:`build`.
+    """
+    parts = tuple((inputs, build(settings, inputs, ui, locked=locked)) for inputs in every)
+    images = tuple(built.image for _, built in parts)
+    if len(images) == 1:
+        return Assembly(images[0], parts)
+    # what an image says of its base is not so for the others
+    annotations = images[0].manifest.parsed()["annotations"]
+    shared = {key: value for key, value in annotations.items() if ".base." not in key}
+    return Assembly(model.index(images, shared), parts)
 
 
 def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> Built:

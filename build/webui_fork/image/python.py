@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 import re
-import shutil
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
@@ -88,7 +87,13 @@ def _python_arguments(spec: ImageSpec) -> list[str]:
 
 
 def lock_requirements(
-    settings: Settings, spec: ImageSpec, text: bytes, file: Path, ui: Terminal, upgrade: Iterable[str] = ()
+    settings: Settings,
+    spec: ImageSpec,
+    text: bytes,
+    old: str,
+    ui: Terminal,
+    upgrade: Iterable[str] = (),
+    alike: str = "",
 ) -> tuple[str, tuple[str, ...]]:
     """Resolve a requirements file to one wheel a distribution, by hash; keeps the versions an old lock has.
 
@@ -96,9 +101,10 @@ def lock_requirements(
         settings: have the index.
         spec: the image, with its overrides.
         text: the release's requirements.
-        file: the lock, for the versions to keep if it exists.
+        old: the text of the old lock, "" if there is none.
         ui: says what is downloaded.
         upgrade: names of distributions to move to the newest version that the requirements admit.
+        alike: the text of another architecture's new lock, whose versions are kept rather than those of the old one.
 
     Returns:
         The new lock's text, which names no index; a line for each override that is not needed, and was left out.
@@ -120,8 +126,7 @@ def lock_requirements(
             (work / "overrides.txt").write_text(rows, encoding="utf-8")
             arguments += ["--overrides", work / "overrides.txt"]
         out = work / "requirements.lock"
-        if file.exists():
-            shutil.copyfile(file, out)
+        out.write_text(requirements_lock.preferences(alike, old) if alike else old, encoding="utf-8")
         # of a version that stays uv keeps the hash, too; a wheel that is made here may have another since
         for name in (*upgrade, *(source.name for source in spec.python.sources)):
             arguments += ["--upgrade-package", name]

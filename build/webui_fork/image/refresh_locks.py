@@ -85,9 +85,13 @@ def refresh(
 
 
 def _described(settings: Settings) -> list[image_toml.ImageSpec]:
-    """Return every image that is made of packages, each flavour by itself."""
-    folders = _folders(settings, "packages")
-    return [image_toml.read(folder, flavour) for folder in folders for flavour in image_toml.flavours(folder)]
+    """Return every image that is made of packages, each flavour and architecture by itself."""
+    return [
+        image_toml.read(folder, flavour, architecture)
+        for folder in _folders(settings, "packages")
+        for flavour in image_toml.flavours(folder)
+        for architecture in image_toml.architectures(folder)
+    ]
 
 
 def _folders(settings: Settings, kind: str) -> list[Path]:
@@ -142,23 +146,37 @@ def _plan_all(
     """Return the locks of every image, and a line for each override that no flavour of its image needs."""
     planned: dict[Path, str] = {}
     unneeded: dict[Path, list[set[str]]] = {}
+    first: dict[
+        tuple[Path, str], str
+    ] = {}  # the lock of a flavour's first architecture: the others follow its versions
     for spec in _described(settings):
-        texts, rows = _plan(settings, ui, spec, repo, commit, upgrade.get(spec.name, ()))
+        flavour = (spec.folder, spec.flavour)
+        texts, rows = _plan(settings, ui, spec, repo, commit, upgrade.get(spec.name, ()), first.get(flavour, ""))
         planned |= texts
+        first.setdefault(flavour, texts.get(spec.lock("requirements"), ""))
         unneeded.setdefault(spec.folder, []).append(set(rows))
     return planned, sorted(row for rows in unneeded.values() for row in set.intersection(*rows))
 
 
 def _plan(
-    settings: Settings, ui: Terminal, spec: image_toml.ImageSpec, repo: Repo, commit: str, upgrade: Sequence[str]
+    settings: Settings,
+    ui: Terminal,
+    spec: image_toml.ImageSpec,
+    repo: Repo,
+    commit: str,
+    upgrade: Sequence[str],
+    alike: str,
 ) -> tuple[dict[Path, str], tuple[str, ...]]:
     """Return the locks of an image, and a line for each override that it does not need."""
     planned: dict[Path, str] = {}
     needless = tuple[str, ...]()
     if spec.wheels:
         requirements_text, file = _requirements(spec, repo, commit), spec.lock("requirements")
+        old = file.read_text(encoding="utf-8") if file.exists() else ""
         with ui.step("requirements", f"Locking the Python packages of {spec.title}"):
-            planned[file], needless = python.lock_requirements(settings, spec, requirements_text, file, ui, upgrade)
+            planned[file], needless = python.lock_requirements(
+                settings, spec, requirements_text, old, ui, upgrade, alike
+            )
     packages = spec.lock("debian")
     with ui.step("debian", f"Locking the Debian packages of {spec.title}"):
         planned[packages] = debian.plan(settings, spec, packages, datetime.now(UTC))

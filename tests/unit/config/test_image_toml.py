@@ -39,7 +39,8 @@ def test_the_build_names_itself_unofficial() -> None:
     ("old", "new", "words"),
     [
         ('kind = "packages"', 'kind = "magic"', "'magic' is not of the form packages|registry"),
-        ('architecture = "amd64"', 'architecture = "riscv"', "is not of the form"),
+        ('architectures = ["amd64", ', 'architectures = ["riscv", ', "is not of the form"),
+        ('architectures = ["amd64", ', 'architectures = ["arm64", ', "at least one, and each once"),
         ("uid = 1000\n\n[python]", "uid = 0\n\n[python]", "should be `int` >= 1, not 0"),
         ('"curl"', '"Curl; rm"', "'Curl; rm' is not of the form"),
         ('from = "release"', 'from = "moon"', "is not of the form"),
@@ -87,6 +88,22 @@ def test_a_flavour_that_does_not_exist() -> None:
     with pytest.raises(ImageError, match="no flavour 'full'") as caught:
         image_toml.read(CHECKOUT / "images/vllm-cpu", "full")
     assert "leave --flavour out" in caught.value.remedy
+
+
+def test_an_architecture_has_locks_of_its_own_and_shares_the_rest() -> None:
+    assert image_toml.architectures(FOLDER) == ("amd64", "arm64")
+    first, other = image_toml.read(FOLDER), image_toml.read(FOLDER, architecture="arm64")
+    assert image_toml.read(FOLDER, "slim", "amd64") == first
+    assert (other.platform, other.machine) == (("linux", "arm64"), "aarch64")
+    assert other.lock("debian").name == "arm64.debian.lock"
+    assert image_toml.read(FOLDER, "full", "arm64").lock("requirements").name == "full.arm64.requirements.lock"
+    assert (other.run, other.copies, other.base, other.ending, other.subfolder) == (
+        first.run, first.copies, first.base, first.ending, first.subfolder,
+    )  # fmt: skip
+    with pytest.raises(ImageError, match="not built for 'riscv64'") as caught:
+        image_toml.read(FOLDER, architecture="riscv64")
+    assert caught.value.remedy == "It is built for amd64, arm64."
+    assert [image_toml.architecture_of(name) for name in ("x86_64", "aarch64", "arm64")] == ["amd64", "arm64", "arm64"]
 
 
 def test_another_kind_is_called_that() -> None:

@@ -76,3 +76,11 @@ def test_a_lock_names_versions() -> None:
 def test_what_moved_is_a_line_a_distribution() -> None:
     assert requirements_lock.differences(OLD, NEW) == ("a: 1 -> 1.1", "b-c: 2.0 -> absent", "d: absent -> 3")
     assert requirements_lock.differences(OLD, OLD) == ()
+
+
+def test_another_platform_keeps_versions_and_no_hashes() -> None:
+    first = (
+        f"# head\na==1 \\\n    --hash=sha256:{'0' * 64}\nb==2 ; python_version < '4' \\\n    --hash=sha256:{'1' * 64}\n"
+    )
+    own = f"a==9 \\\n    --hash=sha256:{'2' * 64}\nc==3 \\\n    --hash=sha256:{'3' * 64}\n"
+    assert requirements_lock.preferences(first, own) == "a==1\nb==2\nc==3\n"

@@ -54,7 +54,7 @@ def test_a_git_pin_survives_a_round_trip() -> None:
             21,
             "not of the form",
         ),
-        ('"series" = "sha256:', '"series" = "md5:', 28, "[inputs] series: 'md5:"),
+        ('"series" = "sha256:', '"series" = "md5:', 32, "[inputs] series: 'md5:"),
     ],
 )
 def test_anything_odd_names_line_and_remedy(old: str, new: str, line: int, words: str) -> None:

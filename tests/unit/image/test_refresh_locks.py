@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from helpers import Talk
+from webui_fork.config import image_toml
 from webui_fork.core import git
 from webui_fork.core.errors import LockError
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -50,13 +51,29 @@ def test_an_override_stays_as_long_as_one_flavour_needs_it(
     monkeypatch.setattr(debian, "plan", lambda *_: "debs")
     planned, rows = refresh_locks._plan_all(private_settings, talk, REPO, "commit", {})
     assert rows == ["b: not needed"]
-    texts = {
-        "debian.lock": "debs",
-        "full.debian.lock": "debs",
-        "full.requirements.lock": "text",
-        "requirements.lock": "text",
+    texts = {"debian": "debs", "requirements": "text"}
+    begins = ("", "full.", "arm64.", "full.arm64.")
+    assert planned == {folder / f"{begin}{kind}.lock": text for begin in begins for kind, text in texts.items()}
+
+
+def test_an_architecture_follows_the_versions_of_the_first(
+    private_settings: Settings, folder: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alike = {}
+
+    def lock(_settings: Settings, spec: image_toml.ImageSpec, *rest: object) -> tuple[str, tuple[str, ...]]:
+        alike[spec.flavour, spec.architecture] = rest[-1]
+        return f"{spec.flavour} {spec.architecture}", ()
+
+    monkeypatch.setattr(python, "lock_requirements", lock)
+    monkeypatch.setattr(debian, "plan", lambda *_: "debs")
+    refresh_locks._plan_all(private_settings, talk, REPO, "commit", {})
+    assert alike == {
+        ("slim", "amd64"): "",
+        ("slim", "arm64"): "slim amd64",
+        ("full", "amd64"): "",
+        ("full", "arm64"): "full amd64",
     }
-    assert planned == {folder / name: text for name, text in texts.items()}
 
 
 def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
