@@ -16,7 +16,7 @@ cp "out/$name"/report.* result/
 case $(cat result/verdict) in
   ready) tree=. ;;
   "gate failed") tree=out/rebase/candidate ;;
-  conflict) exit 0 ;; # no commits yet
+  conflict | blocked) exit 0 ;; # no commits yet
   *)
     echo "::error::the $name did not end"
     exit 1

@@ -9,7 +9,7 @@ bot="webui_fork@fork.invalid"
 verdict=$(cat "$result/verdict")
 case $verdict in
   nothing) exit 0 ;;
-  ready | conflict | "gate failed") ;;
+  ready | conflict | blocked | "gate failed") ;;
   *)
     echo "::error::the result has no verdict"
     exit 1
@@ -29,13 +29,13 @@ if [ -e "$result/commits.bundle" ]; then
     fi
     # all of it is read: with -q a long list would end git by a signal, and the test would be false
     others=$(git diff --name-only HEAD "$commit" |
-      grep -vE '^(upstream\.lock|(images/[a-z-]+|requirements)/[a-z]+\.lock|(docs/)?[A-Za-z.-]+\.md)$' || true)
+      grep -vE '^(upstream\.lock|(images/[a-z-]+|requirements)/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md)$' || true)
     if [ -n "$others" ]; then
       echo "::error::the refresh changes files that are none of its own"
       exit 1
     fi
   fi
-else # a conflict: the branch has nothing yet but a place to work in
+else # a conflict, or a release that can't be built: the branch has nothing yet but a place to work in
   commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}")
 fi
 

@@ -133,9 +133,10 @@ def test_a_person_s_work_is_never_overwritten(runner: Runner) -> None:
     assert runner.calls[-1].startswith("pr comment 7 --edit-last")
 
 
-def test_a_conflict_is_a_draft_and_a_red_run(runner: Runner) -> None:
+@pytest.mark.parametrize("verdict", ["conflict", "blocked"])
+def test_a_conflict_is_a_draft_and_a_red_run(runner: Runner, verdict: str) -> None:
     main = runner.branches()["main"]
-    runner.report("rebase", "conflict", "Open WebUI 9")
+    runner.report("rebase", verdict, "Open WebUI 9")
     assert pack(runner, "rebase", 18) == 0
     assert runner.propose("rebase") == 1
     branches = runner.branches()
@@ -157,6 +158,18 @@ def test_what_brought_nothing_proposes_nothing_and_keeps_its_exit_code(runner: R
 def test_what_broke_half_way_is_not_proposed(runner: Runner) -> None:
     runner.report("rebase", "not proved", "Open WebUI 9")
     assert pack(runner, "rebase", 1) == 1
+
+
+def test_a_refresh_moves_locks_of_every_flavour_and_architecture(runner: Runner) -> None:
+    for lock in sorted((CHECKOUT / "images").glob("*/*.lock")):
+        commit = runner.commit(f"locks {lock.name}", lock.relative_to(CHECKOUT).as_posix())
+        runner.git("reset", "--quiet", "--soft", "origin/main")
+        commit = runner.commit("locks", lock.relative_to(CHECKOUT).as_posix())
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    assert runner.propose("refresh") == 0
+    assert runner.branches()["refresh/next"] == commit
 
 
 def test_a_title_is_a_line(runner: Runner) -> None:

@@ -51,7 +51,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RebaseReport:
-    """A whole rebase. ``verdict``: ready, not proved, gate failed, or conflict."""
+    """A whole rebase. ``verdict``: ready, not proved, gate failed, conflict, or blocked, with the ``blocker``."""
 
     old: str
     new: str
@@ -63,6 +63,7 @@ class RebaseReport:
     times: tuple[tuple[str, float], ...]
     digest: str = ""
     conflict: str = ""
+    blocker: str = ""
 
     @property
     def title(self) -> str:
@@ -106,6 +107,7 @@ _VERDICTS = {
     "not proved": "**Not proved.** Every patch was carried, but the proofs and tests did not run.",
     "gate failed": "**Not ready.** Every patch was carried, but a check failed.",
     "conflict": "**Not ready.** A patch needs a person.",
+    "blocked": "**Blocked.** The release can't be built here, whatever its patches do; they were not proved.",
 }
 
 
@@ -113,6 +115,7 @@ def markdown(report: RebaseReport) -> str:
     """Return the report as GitHub's Markdown, short enough for the text of a pull request."""
     counts = ", ".join(f"{n} {name}" for name, n in _counts(report.rows))
     lines = [f"# Open WebUI {report.old} → {report.new}", "", _VERDICTS[report.verdict], ""]
+    lines += [f"**{report.blocker}**", ""] if report.blocker else []
     lines += [f"{report.between} release{'s' * (report.between != 1)}, {len(report.rows)} patches: {counts}.", ""]
     lines += ["| patch | outcome | method | lines before | after | |", "|---|---|---|---|---|---|"]
     for row in report.rows:
@@ -177,7 +180,7 @@ def page(report: RebaseReport) -> str:
         "<meta name=viewport content='width=device-width'>",
         f"<title>{report.old} → {report.new}</title><style>{_STYLE}</style>",
         f"<h1>Open WebUI {report.old} → {report.new}</h1>",
-        f"<p class=verdict style='border-color:{color}'>{verdict}</p>",
+        f"<p class=verdict style='border-color:{color}'>{verdict} {html.escape(report.blocker)}</p>",
         f"<p>{report.between} releases, {len(report.rows)} patches.</p>",
         "<table><tr><th>patch<th>outcome<th>method<th>lines<th>after<th></tr>",
     ]

@@ -179,6 +179,7 @@ def _job(settings: Settings, ui: Terminal, state: State) -> Job:
 def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     """Carry, prove, land. Raises as :func:`start`."""
     job = _job(settings, ui, state)
+    _refuse_blocked(settings, ui, job)
     rebase_state.write(settings, state)  # only a rebase that can start is one under way
     rebase_candidate.prepare(settings, state.head)
     candidate = rebase_candidate.candidate(settings)
@@ -209,6 +210,26 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     state = replace(state, candidate=commit)
     rebase_state.write(settings, state)
     return _finish(settings, ui, state, report)
+
+
+def _refuse_blocked(settings: Settings, ui: Terminal, job: Job) -> None:
+    """Refuse a release that the image's interpreter can't run; the report says what its patches would do.
+
+    Raises:
+        GateError: it can't.
+    """
+    pyproject = job.ends.repo.read_file(job.ends.new, "pyproject.toml") or b""
+    blocker = target.left_behind(pyproject, job.new.version, target.interpreter(settings))
+    if not blocker:
+        return
+    with ui.step("carry"):
+        carried = [_unproved(row) for row in _carry(settings, job)]
+    _write(settings, replace(_report(job, carried, "blocked", ui), blocker=blocker))
+    raise GateError(
+        blocker,
+        why="Nothing was changed; out/rebase/report.md has what the patches would do.",
+        remedy="docs/adr/0017-requires-python.md has the ways on.",
+    )
 
 
 def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport) -> RebaseReport:

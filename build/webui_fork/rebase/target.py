@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tomllib
+
+from webui_fork.config import debian_lock, image_toml
 from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git
 from webui_fork.core.errors import SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image.inputs import IMAGE
 from webui_fork.sources import package_index
 
 
@@ -28,6 +32,36 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
     if old.git:
         pin = GitPin(old.git.remote, _tag(settings, old.git.remote, picked.version))
     return Lock(picked.version, picked.time, picked.sdist, picked.wheel, pin, ())
+
+
+def left_behind(pyproject: bytes, version: str, python: str) -> str:
+    """Return why an image's interpreter can't run a release, or "".
+
+    Args:
+        pyproject: the release's `pyproject.toml`.
+        version: the release.
+        python: the interpreter's version, as 3.11.2.
+    """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    try:
+        asked_for = str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
+        fits = SpecifierSet(asked_for).contains(python, prereleases=True)
+    except (ValueError, AttributeError, InvalidSpecifier):
+        return ""  # what can't be read decides nothing: the gate will
+    return "" if fits else f"Open WebUI {version} needs Python {asked_for}; the image's base has {python}."
+
+
+def interpreter(settings: Settings) -> str:
+    """Return the version of the Python that is locked for the image, as 3.11.2.
+
+    Raises:
+        ImageError, LockError: the description or the lock is odd.
+    """
+    spec = image_toml.read(settings.root / "images" / IMAGE)
+    name = f"python{spec.python.version}"
+    debs = debian_lock.read(spec.lock("debian")).debs
+    return next((deb.version.partition("-")[0] for deb in debs if deb.name == name), spec.python.version)
 
 
 def _tag(settings: Settings, remote: str, version: str) -> str:

@@ -56,7 +56,7 @@ def test_the_page_needs_nothing_else_and_escapes() -> None:
     HTMLParser().feed(page)
 
 
-@pytest.mark.parametrize("verdict", ["ready", "not proved", "gate failed", "conflict"])
+@pytest.mark.parametrize("verdict", ["ready", "not proved", "gate failed", "conflict", "blocked"])
 def test_every_verdict_has_words(verdict: str) -> None:
     assert report.markdown(replace(REPORT, verdict=verdict))
     assert report.page(replace(REPORT, verdict=verdict))
