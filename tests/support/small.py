@@ -22,7 +22,7 @@ from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import provenance, sbom, verify
-from webui_fork.trust.attestations import Statements
+from webui_fork.trust.attestations import Part, Statements
 from webui_fork.trust.cosign import Signer, Verifier
 
 HOME = "https://fork.invalid/webui_fork"
@@ -52,8 +52,14 @@ def pin(settings: Settings, **changes: object) -> Lock:
     return pinned
 
 
-def candidate(settings: Settings, text: bytes = b"application", *, inside: Sequence[Patch] | None = None) -> Candidate:
-    """Make an image of the checkout's lock and series.
+def candidate(
+    settings: Settings,
+    text: bytes = b"application",
+    *,
+    inside: Sequence[Patch] | None = None,
+    architectures: Sequence[str] = ("amd64",),
+) -> Candidate:
+    """Make an image of the checkout's lock and series, or an index of one for each architecture.
 
     Args:
         text: what its application is. inside: the patches that it holds, if not the series.
@@ -75,26 +81,41 @@ def candidate(settings: Settings, text: bytes = b"application", *, inside: Seque
         "source": "https://github.com/open-webui/open-webui",
         "base.digest": "sha256:" + "0" * 64,
     }
-    image = model.image(
-        [*below, model.NamedLayer("patches", top)],
-        platform=("linux", "amd64"),
-        created=pinned.created,
-        run={"Env": ["A=1"]},
-        annotations={f"org.opencontainers.image.{key}": value for key, value in labels.items()},
-    )
-    said = statements(pinned, patches, image)
-    fixed = Fixed(pinned.version, pinned.revision)
-    return Candidate(fixed, image.manifest, (image,), transfer.in_cache(settings.cache), said)
+    annotations = {f"org.opencontainers.image.{key}": value for key, value in labels.items()}
+    stack = [*below, model.NamedLayer("patches", top)]
+    images = [
+        model.image(
+            stack,
+            platform=("linux", architecture),
+            created=pinned.created,
+            run={"Env": ["A=1"]},
+            annotations=annotations,
+        )
+        for architecture in architectures
+    ]
+    whole = images[0] if len(images) == 1 else model.index(images, annotations)
+    fixed, found = Fixed(pinned.version, pinned.revision), transfer.in_cache(settings.cache)
+    return Candidate(fixed, whole.root, whole.images, found, statements(pinned, patches, whole))
 
 
-def statements(pinned: Lock, patches: Sequence[Patch], image: model.Image) -> Statements:
-    """Say what is true of a small image."""
+def statements(pinned: Lock, patches: Sequence[Patch], whole: model.Image | model.Index) -> Statements:
+    """Say what is true of a small image, or of an index and each of its images."""
+    if isinstance(whole, model.Index):
+        parts = tuple(
+            Part(image.platform[1], image.digest, statements(pinned, patches, image)) for image in whole.images
+        )
+        sboms = tuple(sbom for part in parts for sbom in part.statements.sboms)
+        return Statements(sboms, _provenance(pinned, patches, whole.images), parts)
     material = sbom.Material(
-        "open-webui", pinned.tag, HOME, "1.0", pinned, image, tuple(patches), (), "Terms of the release", "12"
+        "open-webui", pinned.tag, HOME, "1.0", pinned, whole, tuple(patches), (), "Terms of the release", "12"
     )
+    return Statements((sbom.write(material),), _provenance(pinned, patches, whole.images))
+
+
+def _provenance(pinned: Lock, patches: Sequence[Patch], images: tuple[model.Image, ...]) -> bytes:
     facts = provenance.Facts(
         pinned,
-        (image,),
+        images,
         tuple(patches),
         (("image", "open-webui"),),
         (),
@@ -106,7 +127,7 @@ def statements(pinned: Lock, patches: Sequence[Patch], image: model.Image) -> St
         (),
         pinned.tag,
     )
-    return Statements(sbom.write(material), provenance.write(facts))
+    return provenance.write(facts)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.trust import audit as trust_audit
+from webui_fork.publish import audit as publish_audit
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +24,12 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
-    findings = trust_audit.run(settings, ui, arguments.osv_url, arguments.flavour)
+    findings = publish_audit.run(settings, ui, arguments.osv_url, arguments.flavour)
     print(table(findings))
-    trust_audit.refuse(findings)
+    publish_audit.refuse(findings)
 
 
-def table(findings: Iterable[trust_audit.Finding]) -> str:
+def table(findings: Iterable[publish_audit.Finding]) -> str:
     """Return the findings as a table, those that matter first."""
     rows = [
         (

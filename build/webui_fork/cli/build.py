@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import platform
 import threading
 from collections.abc import Iterable, Mapping
 
-from webui_fork.config import image_toml
+from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import text
+from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -17,6 +19,7 @@ from webui_fork.core.text import human_size, table
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone, variants
 from webui_fork.oci import layout
+from webui_fork.oci.model import Image, Index
 from webui_fork.publish import build_record
 from webui_fork.trust import attestations, sign
 
@@ -29,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image", metavar="NAME", help="build images/NAME instead, such as vllm-cpu: neither pushed nor signed"
     )
     parser.add_argument("--flavour", metavar="NAME", default="", help="slim (the default) or full")
+    parser.add_argument(
+        "--arch",
+        metavar="NAME",
+        default="",
+        help="amd64, arm64 or all, which is what is published; by default this machine's",
+    )
+    parser.add_argument("--all", action="store_true", help="every flavour, for every architecture")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
     parser.add_argument(
         "--unsigned",
@@ -42,17 +52,39 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Build the image, or another one of `images/`.
 
     Raises:
+        UsageError: the options contradict each other.
         ForkError: see :mod:`webui_fork.image.pipeline`, `standalone` and `variants`.
     """
-    if arguments.image in (None, image_inputs.IMAGE):
-        _run_packages(settings, ui, arguments)
+    beside = arguments.image not in (None, image_inputs.IMAGE)
+    if (beside and (arguments.arch or arguments.all)) or (arguments.all and (arguments.arch or arguments.flavour)):
+        raise UsageError(
+            "--all and --arch do not go with that.",
+            remedy="--all is every flavour and architecture; an image beside the main one is for this machine alone.",
+        )
+    if not beside:
+        upstream_lock.read(settings.lock_file)  # what a folder that is no checkout lacks first
+        folder = settings.root / "images" / image_inputs.IMAGE
+        flavours = image_toml.flavours(folder) if arguments.all else (arguments.flavour,)
+        architectures = _architectures(image_toml.architectures(folder), "all" if arguments.all else arguments.arch)
+        for flavour in flavours:
+            _run_packages(settings, ui, arguments, flavour, architectures)
     elif image_toml.kind(settings.root / "images" / arguments.image) == "registry":
         _run_variant(settings, ui, arguments.image, arguments.variant)
     else:
         _run_standalone(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
 
 
-def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+def _architectures(built_for: tuple[str, ...], chosen: str) -> tuple[str, ...]:
+    """Return what to build for: what was chosen, else this machine's, else the first."""
+    if chosen == "all":
+        return built_for
+    own = image_toml.architecture_of(platform.machine())
+    return (chosen or (own if own in built_for else built_for[0]),)
+
+
+def _run_packages(
+    settings: Settings, ui: Terminal, arguments: argparse.Namespace, flavour: str, architectures: tuple[str, ...]
+) -> None:
     """Build, push, sign, verify; optionally load into Docker; print the summary.
 
     Raises:
@@ -62,17 +94,18 @@ def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespac
     # importing requests takes longer than all our own work on an edited patch; git leaves time for it
     threading.Thread(target=importlib.import_module, args=("requests",), daemon=True).start()
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        inputs = image_inputs.read_inputs(settings, ui, locked=arguments.locked, flavour=arguments.flavour)
-        built = pipeline.build(settings, inputs, ui, locked=arguments.locked)
+        every = image_inputs.read_every(settings, ui, architectures, locked=arguments.locked, flavour=flavour)
+        built = pipeline.build_all(settings, every, ui, locked=arguments.locked)
+        inputs = built.inputs
         if arguments.unsigned:
             folder = image_inputs.results(settings, inputs.spec) / "image"
             layout.write_layout(folder, inputs.tag, built.image, settings.cache)
             where = folder.relative_to(settings.root).as_posix()
             print(text.table([("digest", built.image.digest), ("layout", f"{where}, unsigned")]))
             return
-        sealed = sign.push_and_seal(settings, inputs, built, ui)
+        sealed = sign.push_and_seal(settings, built, ui)
         with ui.step("layout"):
-            build_record.record(settings, inputs, built, sealed)
+            build_record.record(settings, built, sealed)
         loaded = None
         if arguments.load:
             from webui_fork.oci import engine
@@ -80,14 +113,15 @@ def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespac
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
-    again = f"--flavour {arguments.flavour} " if arguments.flavour else ""
+    again = (f"--flavour {flavour} " if flavour else "") + (f"--arch {arguments.arch} " if arguments.arch else "")
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     print(
         summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
             ref=sealed.ref,
-            layers=[(item.name, item.layer.size, item.layer.digest) for item in built.image.layers],
+            images=[(one.platform[1], one.digest) for one in built.image.images if one is not built.image],
+            layers=_layers(built.image),
             patches=[f"{patch.name}: {patch.subject}" for patch in inputs.patches],
             times=ui.times,
             key=sealed.key,
@@ -96,6 +130,17 @@ def _run_packages(settings: Settings, ui: Terminal, arguments: argparse.Namespac
             next_command=run_command if loaded else f"nox -s build -- {again}--load",
         )
     )
+
+
+def _layers(image: Image | Index) -> list[tuple[str, int, str]]:
+    """Return name, size and digest of each layer once; the name has the architecture where there are several."""
+    rows: dict[str, tuple[str, int, str]] = {}
+    for one in image.images:
+        end = f" {one.platform[1]}" if isinstance(image, Index) else ""
+        for name, layer in ((item.name, item.layer) for item in one.layers):
+            shared = layer.digest in rows
+            rows[layer.digest] = (name if shared else name + end, layer.size, layer.digest)
+    return list(rows.values())
 
 
 def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:
@@ -152,6 +197,7 @@ def summary(
     tag: str,
     digest: str,
     ref: str,
+    images: Iterable[tuple[str, str]] = (),
     layers: Iterable[tuple[str, int, str]],
     patches: Iterable[str],
     times: Mapping[str, float],
@@ -162,7 +208,8 @@ def summary(
 ) -> str:
     """Return the end of a build: what was made, how it was checked, what to type next."""
     rows = [("image", tag), ("digest", digest), ("reference", f"{ref} (in the embedded registry)")]
-    rows += [("layer", f"{name:<12}{human_size(size):>10}  {layer}") for name, size, layer in layers]
+    rows += [("platform", f"linux/{architecture:<8}{own}") for architecture, own in images]
+    rows += [("layer", f"{name:<14}{human_size(size):>10}  {layer}") for name, size, layer in layers]
     rows += [("patch", name) for name in patches] or [("patch", "none")]
     rows.append(("signature", f"verified with {key}"))
     if drift:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from webui_fork.cli import checks
+from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
@@ -42,8 +43,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings, arguments.flavour)
             if not arguments.no_inputs:
-                pinned = inputs.read_inputs(settings, ui, locked=True, flavour=arguments.flavour)
-                what = replace(what, inputs=kept_inputs.of_build(settings, pinned, ui))
+                built_for = image_toml.architectures(settings.root / "images" / inputs.IMAGE)
+                every = inputs.read_every(settings, ui, built_for, locked=True, flavour=arguments.flavour)
+                what = replace(what, inputs=kept_inputs.of_builds(settings, every, ui))
         else:
             variant_image = variants.make(
                 settings, variants.request(settings, ui, arguments.image, arguments.variant), ui

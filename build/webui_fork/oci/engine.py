@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from webui_fork.config import image_toml
 from webui_fork.core import process
 from webui_fork.core.errors import EngineError, ToolError
 from webui_fork.core.files import ensure_folder, exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout
-from webui_fork.oci.model import Image
+from webui_fork.oci.model import Image, Index
 from webui_fork.sources import programs
 
 if TYPE_CHECKING:
@@ -216,17 +217,18 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
     yield bytes(1024)
 
 
-def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
-    """Load an image into the engine under a tag; return the engine's id of it.
+def load(client: DockerClient, image: Image | Index, cache: Path, name: str) -> str:
+    """Load an image into the engine under a tag, of several the one for its machine; return the engine's id of it.
 
     Args:
         name: as open-webui:v0.12.4-p1.
 
     Raises:
-        EngineError: the engine refuses it.
+        EngineError: the engine refuses it, or none is for its machine.
     """
     from docker.errors import DockerException
 
+    image = _for_machine(client, image, name)
     # an engine with containerd's image store wants them all
     for leave_out in sorted({_shared_layers(client, image), 0}, reverse=True):
         try:
@@ -236,6 +238,18 @@ def load(client: DockerClient, image: Image, cache: Path, name: str) -> str:
             if not leave_out:
                 raise EngineError(f"The Docker engine could not load {name}.", why=str(error)) from error
     raise AssertionError("unreachable")
+
+
+def _for_machine(client: DockerClient, image: Image | Index, name: str) -> Image:
+    """Return the image for an engine's machine; one that is alone is taken as it is: it may be emulated."""
+    if isinstance(image, Image):
+        return image
+    machine = str(client.info().get("Architecture"))
+    fitting = [one for one in image.images if one.platform[1] == image_toml.architecture_of(machine)]
+    if not fitting:
+        offered = ", ".join("/".join(one.platform) for one in image.images)
+        raise EngineError(f"{name} is for {offered}, and the Docker engine runs on {machine}.")
+    return fitting[0]
 
 
 def _shared_layers(client: DockerClient, image: Image) -> int:

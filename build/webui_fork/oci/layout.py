@@ -18,13 +18,15 @@ from webui_fork.oci.model import (
     Attached,
     Blob,
     Image,
+    Index,
     Layer,
     canonical_json,
     descriptor,
     image_of,
-    media_type,
+    platform_of,
     rows,
 )
+from webui_fork.oci.registry import DOCKER_INDEX
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -36,11 +38,11 @@ def attached_tag(digest: str, kind: str) -> str:
     return f"{digest.replace(':', '-')}.{kind}"
 
 
-def index(tag: str, image: Image, attached: Iterable[Attached] = ()) -> Blob:
+def index(tag: str, image: Image | Index, attached: Iterable[Attached] = ()) -> Blob:
     """Return the index of a layout, in the form that `cosign save` gives it and `--local-image` reads."""
-    platform = {"os": image.platform[0], "architecture": image.platform[1]}
-    annotations = {REF_NAME: tag, "kind": f"{COSIGN}image"}
-    manifests = [image.manifest.descriptor(platform=platform, annotations=annotations)]
+    annotations = {REF_NAME: tag, "kind": f"{COSIGN}{'imageIndex' if isinstance(image, Index) else 'image'}"}
+    platform = {} if isinstance(image, Index) else {"platform": platform_of(image)}
+    manifests = [image.root.descriptor(**platform, annotations=annotations)]
     manifests += [item.manifest.descriptor(annotations={"kind": f"{COSIGN}{item.kind}s"}) for item in attached]
     return Blob(INDEX, canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))
 
@@ -51,7 +53,7 @@ def blob_path(root: Path, digest: str) -> Path:
     return root / "blobs" / algorithm / name
 
 
-def write_layout(root: Path, tag: str, image: Image, cache: Path, attached: Iterable[Attached] = ()) -> None:
+def write_layout(root: Path, tag: str, image: Image | Index, cache: Path, attached: Iterable[Attached] = ()) -> None:
     """Write an OCI layout; `index.json` comes last, so that what it names is there.
 
     Blobs that the new index doesn't name are removed afterwards.
@@ -64,12 +66,13 @@ def write_layout(root: Path, tag: str, image: Image, cache: Path, attached: Iter
     """
     attached = tuple(attached)
     current: set[Path] = set()
-    for named in image.layers:
+    for named in (layer for one in image.images for layer in one.layers):
         path = blob_path(root, named.layer.digest)
         if not path.exists() or path.stat().st_size != named.layer.size:
             link_or_copy(blob_path(cache, named.layer.digest), path)
         current.add(path)
-    small = [image.config, image.manifest, *(blob for item in attached for blob in (item.manifest, *item.blobs))]
+    small = [image.root, *(blob for one in image.images for blob in (one.config, one.manifest))]
+    small += [blob for item in attached for blob in (item.manifest, *item.blobs)]
     for blob in small:
         path = blob_path(root, blob.digest)
         if not path.exists():
@@ -88,7 +91,7 @@ class Layout:
 
     root: Path
     tag: str
-    image: Image
+    image: Image | Index
     attached: tuple[Attached, ...]
 
 
@@ -103,13 +106,14 @@ def read_layout(root: Path) -> Layout:
         kinds: dict[str, dict[str, Any]] = {}
         for row in entries:
             kind = str(row.get("annotations", {}).get("kind", f"{COSIGN}image")).removeprefix(COSIGN)
+            place = "image" if kind == "imageIndex" else kind
             # cosign and we must look at the same one
-            if kind not in ("image", "sigs", "atts") or kind in kinds:
+            if place not in ("image", "sigs", "atts") or place in kinds:
                 raise ImageError(f"{root} does not hold just one image with what belongs to it.")
-            kinds[kind] = row
+            if place == "image" and (row["mediaType"] == INDEX) != (kind == "imageIndex"):
+                raise ImageError(f"{root} calls an index an image, or an image an index.")
+            kinds[place] = row
         image = kinds["image"]
-        manifest = _small(root, image)
-        config = _small(root, manifest.parsed()["config"])
         attached = []
         for kind in ("sig", "att"):
             if f"{kind}s" in kinds:
@@ -119,13 +123,23 @@ def read_layout(root: Path) -> Layout:
                     Attached(kind, blob, tuple(_small(root, d) for d in (document["config"], *document["layers"])))
                 )
         tag = str(image.get("annotations", {}).get(REF_NAME, ""))
-        return Layout(root, tag, image_of(manifest, config), tuple(attached))
+        return Layout(root, tag, _whole(root, _small(root, image)), tuple(attached))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with an image.",
             why=str(error),
             remedy="`nox -s build` writes one to out/image.",
         ) from error
+
+
+def _whole(root: Path, top: Blob) -> Image | Index:
+    """Return what a root manifest of a layout names."""
+    if top.media_type not in (INDEX, DOCKER_INDEX):
+        return image_of(top, _small(root, top.parsed()["config"]))
+    manifests = [_small(root, row) for row in rows(top)]
+    if not manifests or any(blob.media_type in (INDEX, DOCKER_INDEX) for blob in manifests):
+        raise ImageError(f"{root} has an index without images, or of indexes.")
+    return Index(top, tuple(image_of(blob, _small(root, blob.parsed()["config"])) for blob in manifests))
 
 
 def write_root(root: Path, top: Blob, images: Iterable[Image], own: Iterable[Layer], cache: Path) -> None:
@@ -149,29 +163,16 @@ def write_root(root: Path, top: Blob, images: Iterable[Image], own: Iterable[Lay
     )
 
 
-def read_root(root: Path) -> Blob:
-    """Return the root manifest of a layout.
+def read_image(root: Path) -> Image | Index:
+    """Return the image that a layout begins with, whatever else it holds, and whether or not it has its layers.
 
     Raises:
         ImageError: it is not a layout, or damaged.
     """
     try:
-        return _small(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0])
-    except (OSError, IndexError) as error:
+        return _whole(root, _small(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0]))
+    except (OSError, IndexError, KeyError) as error:
         raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
-
-
-def read_small(root: Path, digest: str) -> Blob:
-    """Return a manifest or configuration of a layout by its digest.
-
-    Raises:
-        ImageError: it is not there, or is another.
-    """
-    try:
-        data = blob_path(root, digest).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{root} has no {digest}.", why=str(error)) from error
-    return _small(root, {"mediaType": media_type(data), "digest": digest, "size": len(data)})
 
 
 def _small(root: Path, value: Any) -> Blob:

@@ -97,6 +97,29 @@ class Image:
         """The digest of the manifest, by which the image is known."""
         return self.manifest.digest
 
+    @property
+    def root(self) -> Blob:
+        """What a tag names: its manifest."""
+        return self.manifest
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """It alone."""
+        return (self,)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An image for several platforms: the index that a tag names, and the image of each platform."""
+
+    root: Blob
+    images: tuple[Image, ...]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the index, by which it is known."""
+        return self.root.digest
+
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
@@ -196,6 +219,27 @@ def image(
         ),
     )
     return Image(config, manifest, stack, platform)
+
+
+def platform_of(image: Image) -> dict[str, str]:
+    """Return the platform of an image as an index has it."""
+    return {"os": image.platform[0], "architecture": image.platform[1]}
+
+
+def index(images: Iterable[Image], annotations: Mapping[str, str]) -> Index:
+    """Put the index of images together.
+
+    Args:
+        images: one for each platform. annotations: for the index itself.
+    """
+    platforms = tuple(images)
+    value = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [one.manifest.descriptor(platform=platform_of(one)) for one in platforms],
+        "annotations": dict(annotations),
+    }
+    return Index(Blob(INDEX, canonical_json(value)), platforms)
 
 
 def image_of(manifest: Blob, config: Blob) -> Image:

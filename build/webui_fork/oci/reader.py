@@ -11,12 +11,12 @@ from typing import NoReturn, Protocol
 from webui_fork.config import reference
 from webui_fork.core.errors import VerifyError
 from webui_fork.core.settings import Settings
-from webui_fork.oci import connect
+from webui_fork.oci import connect, model
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.content import FileContent
 from webui_fork.oci.layout import Layout
-from webui_fork.oci.model import SMALL, Blob, Descriptor
-from webui_fork.oci.registry import Registry
+from webui_fork.oci.model import INDEX, SMALL, Blob, Descriptor, Image, Index
+from webui_fork.oci.registry import DOCKER_INDEX, Registry
 
 
 class Reader(Protocol):
@@ -87,8 +87,9 @@ class LayoutReader:
     ca: str | None = None
 
     def manifest(self, digest: str) -> Blob:
-        """Return its manifest."""
-        return self.root if digest == self.root.digest else _lacks(self, digest)
+        """Return a manifest by digest: its root, or one that its index names."""
+        manifests = {blob.digest: blob for blob in (self.root, *(one.manifest for one in self.layout.image.images))}
+        return manifests.get(digest) or _lacks(self, digest)
 
     def blob(self, digest: str, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes."""
@@ -120,6 +121,21 @@ def small(reader: Reader, described: Descriptor) -> Blob:
     return blob
 
 
+def image(reader: Reader) -> Image | Index:
+    """Return the image that a reader's root is, or the index with the image of each of its platforms.
+
+    Raises:
+        RegistryError, VerifyError: a part of it is not there. ImageError: it is malformed.
+    """
+    root = reader.root
+    indexed, manifests = root.media_type in (INDEX, DOCKER_INDEX), [root]
+    if indexed:
+        manifests = [reader.manifest(model.descriptor(row).digest) for row in model.rows(root)]
+    configs = (small(reader, model.descriptor(manifest.parsed().get("config"))) for manifest in manifests)
+    images = tuple(model.image_of(manifest, config) for manifest, config in zip(manifests, configs, strict=True))
+    return Index(root, images) if indexed else images[0]
+
+
 @contextmanager
 def opened(settings: Settings, text: str) -> Iterator[Reader]:
     """Open what a user names: `REGISTRY/NAME:TAG`, `REGISTRY/NAME@sha256:…`, `oci:FOLDER`, or a folder's path.
@@ -131,7 +147,7 @@ def opened(settings: Settings, text: str) -> Iterator[Reader]:
     folder = text.removeprefix(reference.LAYOUT)
     if folder != text or (text.startswith((".", "/")) and Path(text).is_dir()):
         layout = oci_layout.read_layout(Path(folder))
-        yield LayoutReader(folder, layout.tag, layout.image.manifest, reference.LAYOUT + folder, layout)
+        yield LayoutReader(folder, layout.tag, layout.image.root, reference.LAYOUT + folder, layout)
         return
     target = reference.parse(text)
     with connect.connect(settings, target) as registry:

@@ -10,7 +10,7 @@ from pathlib import Path
 from webui_fork.core.terminal import Advance, ignore
 from webui_fork.oci import content, layout, model
 from webui_fork.oci.content import Content
-from webui_fork.oci.model import Attached, Image, Layer
+from webui_fork.oci.model import Attached, Image, Index, Layer
 from webui_fork.oci.registry import Registry
 
 Progress = Callable[[str, int], AbstractContextManager[Advance]]
@@ -71,8 +71,8 @@ def send(
     return count, sent, mounted
 
 
-def push(registry: Registry, image: Image, tag: str, cache: Path, progress: Progress) -> Pushed:
-    """Push an image under a tag, its manifest last.
+def push(registry: Registry, image: Image | Index, tag: str, cache: Path, progress: Progress) -> Pushed:
+    """Push an image under a tag, its root manifest last.
 
     Args:
         cache: where the layers' blobs are. progress: see :func:`send`.
@@ -83,10 +83,15 @@ def push(registry: Registry, image: Image, tag: str, cache: Path, progress: Prog
     """
     ref = f"{registry.name}@{image.digest}"
     existing = registry.manifest(tag)
-    if existing and existing.data == image.manifest.data:
+    if existing and existing.data == image.root.data:
         return Pushed(ref, 0, 0, False)
-    count, sent, mounted = send(registry, image, in_cache(cache), progress)
-    registry.put_manifest(tag, image.manifest)
+    count = sent = mounted = 0
+    for one in image.images:
+        some = send(registry, one, in_cache(cache), progress)
+        count, sent, mounted = count + some[0], sent + some[1], mounted + some[2]
+        if one.manifest != image.root:
+            registry.put_manifest(one.digest, one.manifest)
+    registry.put_manifest(tag, image.root)
     return Pushed(ref, count, sent, True, mounted)
 
 

@@ -13,7 +13,7 @@ from webui_fork.core.files import ensure_folder, link_or_copy, temp_folder, writ
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout, model, reader, transfer
-from webui_fork.oci.model import Descriptor, Image
+from webui_fork.oci.model import Descriptor, Image, Index
 from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.publish.kept_inputs import KIND
 from webui_fork.trust import cosign
@@ -34,20 +34,19 @@ def write(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier, f
         file: where to; a tar.
 
     Raises:
-        UsageError: it is no image of one platform in a registry.
+        UsageError: it is not in a registry.
         RegistryError, VerifyError: it can't be read, or what stands there as its inputs was not signed for it.
         DiskFullError, CacheError: the file can't be written.
     """
-    if not isinstance(store, RegistryReader) or store.root.media_type != model.MANIFEST:
+    if not isinstance(store, RegistryReader):
         raise UsageError(
-            f"{store.name} is not an image of one platform in a registry.",
+            f"{store.name} is not in a registry.",
             remedy="Name one that `nox -s publish` put there, as REGISTRY/NAME:TAG.",
         )
     parent = file.absolute().parent
     with temp_folder(parent, "bundle") as work:
         tree = ensure_folder(work / (file.name.partition(".")[0] or "bundle"))
-        config = reader.small(store, model.descriptor(store.root.parsed().get("config")))
-        image = model.image_of(store.root, config)
+        image = reader.image(store)
         _image(store, image, tree, work / "blobs-of-image", ui)
         count = _inputs(settings, store, replace(verifier, ca=store.ca), tree / INPUTS, ui)
         _beside(settings, tree)
@@ -77,10 +76,11 @@ def _save(store: RegistryReader, described: Descriptor, root: Path) -> None:
             out.write(piece)
 
 
-def _image(store: RegistryReader, image: Image, tree: Path, blobs: Path, ui: Terminal) -> None:
+def _image(store: RegistryReader, image: Image | Index, tree: Path, blobs: Path, ui: Terminal) -> None:
+    layers = {named.layer.digest: named.layer for one in image.images for named in one.layers}
     with ui.step("image", f"Reading {store.name}"):
-        for named in image.layers:
-            _save(store, Descriptor(model.LAYER, named.layer.digest, named.layer.size), blobs)
+        for layer in layers.values():
+            _save(store, Descriptor(model.LAYER, layer.digest, layer.size), blobs)
         attached = transfer.attached(store.registry, image.digest)
     layout.write_layout(tree / IMAGE, store.tag or image.digest.replace(":", "-"), image, blobs, attached)
 

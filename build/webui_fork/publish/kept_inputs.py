@@ -48,6 +48,16 @@ class InputFile:
         }
 
 
+def of_builds(settings: Settings, every: Iterable[Inputs], ui: Terminal) -> tuple[InputFile, ...]:
+    """Return what images of these inputs are built from, each file once.
+
+    Raises:
+        ForkError: see :func:`of_build`.
+    """
+    files = {file.digest: file for inputs in every for file in of_build(settings, inputs, ui)}
+    return tuple(files.values())
+
+
 def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFile, ...]:
     """Return what an image of these inputs is built from; what the cache lacks is fetched: another machine built it.
 

@@ -83,12 +83,19 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
         ImageError: the layout is damaged.
     """
     own = f" --flavour {flavour}" if flavour else ""
-    remedy = f"Run `nox -s build -- --locked{own}`, then `nox -s tests`."
-    spec = image_toml.read(settings.root / "images" / inputs.IMAGE, flavour)
+    remedy = f"Run `nox -s build -- --locked --arch all{own}`, then `nox -s tests`."
+    folder = settings.root / "images" / inputs.IMAGE
+    spec = image_toml.read(folder, flavour)
     out, pinned = inputs.results(settings, spec), upstream_lock.read(settings.lock_file)
     record = build_record.read(out, remedy)
+    if missing := set(image_toml.architectures(folder)) - record.platforms.keys():
+        raise PublishError(
+            f"What was built is not for {', '.join(sorted(missing))}.",
+            why="image.toml names that architecture, too, and a published tag never moves.",
+            remedy=remedy,
+        )
     try:
-        statements = Statements(*((out / name).read_bytes() for name in ("sbom.cdx.json", "provenance.json")))
+        statements = build_record.statements(out, record)
     except OSError as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
     layout = oci_layout.read_layout(out / "image")
@@ -102,11 +109,11 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     if record.drift:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
     _refuse_dirty(record.commit, dirty=record.dirty)
-    tested.check(settings, digest=layout.image.digest)
+    tested.check(settings, digests=tuple(one.digest for one in layout.image.images))
     return Candidate(
         fixed,
-        layout.image.manifest,
-        (layout.image,),
+        layout.image.root,
+        layout.image.images,
         transfer.in_cache(layout.root),
         statements,
         layout.attached,
@@ -123,7 +130,7 @@ def _refuse_dirty(commit: str, *, dirty: bool) -> None:
     if dirty:
         raise PublishError(
             "It was built from uncommitted changes: its provenance would name a commit that does not have them.",
-            remedy="Commit, then `nox -s build -- --locked`. The same digest needs no new test run.",
+            remedy="Commit, then `nox -s build -- --locked --arch all`. The same digest needs no new test run.",
         )
 
 

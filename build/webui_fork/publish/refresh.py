@@ -22,11 +22,10 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks
-from webui_fork.publish import refresh_report
+from webui_fork.publish import audit, refresh_report
+from webui_fork.publish.audit import Finding, Queried
 from webui_fork.publish.refresh_report import Ids, ImageSummary, Locked, RefreshReport
 from webui_fork.rebase import candidate, state
-from webui_fork.trust import audit
-from webui_fork.trust.audit import Finding, Queried
 
 if TYPE_CHECKING:
     import requests

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from webui_fork.core.text import human_size
-from webui_fork.trust.audit import Finding
+from webui_fork.publish.audit import Finding
 
 _SHOWN = 6  # advisories a row; the JSON has all of them
 _LIMIT = 60_000  # characters: a pull request's text holds 65536

@@ -29,34 +29,79 @@ from webui_fork.trust.provenance import Input
 
 if TYPE_CHECKING:
     from webui_fork.image.inputs import Inputs
-    from webui_fork.image.pipeline import Built
+    from webui_fork.image.pipeline import Assembly, Built
     from webui_fork.image.variants import VariantImage
 
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """Both predicates: a CycloneDX document, and SLSA provenance (``None``: not made for this image)."""
+    """The predicates about an image: its CycloneDX documents, and its SLSA provenance.
 
-    sbom: bytes | None
+    An image has one document, a variant none, and an index one for each of its images; ``parts`` says about each of
+    these what would be said about it alone.
+    """
+
+    sboms: tuple[bytes, ...]
     provenance: bytes
+    parts: tuple[Part, ...] = ()
+
+    def documents(self) -> dict[str, bytes]:
+        """Return every predicate by the name of its file; the documents of an index are those of its parts."""
+        rows = {"provenance.json": self.provenance}
+        if not self.parts:
+            return rows | ({"sbom.cdx.json": self.sboms[0]} if self.sboms else {})
+        for part in self.parts:
+            rows[f"provenance.{part.architecture}.json"] = part.statements.provenance
+            rows |= {f"sbom.{part.architecture}.cdx.json": sbom for sbom in part.statements.sboms}
+        return rows
 
 
-def of_build(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Statements:
-    """Write both for an image that was built from packages.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An image of an index: its architecture, its digest, and what is said about it."""
+
+    architecture: str
+    digest: str
+    statements: Statements
+
+
+def of_build(settings: Settings, assembly: Assembly, ui: Terminal) -> Statements:
+    """Write them for an image that was built from packages, or for an index of such images.
 
     Raises:
         ImageError: an installed package is not one that was locked.
     """
+    alone = tuple(_of_image(settings, inputs, built, ui) for inputs, built in assembly.parts)
+    if len(alone) == 1:
+        return alone[0]
+    parts = tuple(
+        Part(built.image.platform[1], built.image.digest, statements)
+        for (_, built), statements in zip(assembly.parts, alone, strict=True)
+    )
+    sboms = tuple(sbom for statements in alone for sbom in statements.sboms)
+    return Statements(sboms, _provenance(settings, assembly.parts), parts)
+
+
+def _of_image(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Statements:
     with ui.step("sbom"):
         document = _sbom(settings, inputs, built)
+    return Statements((document,), _provenance(settings, ((inputs, built),)))
+
+
+def _provenance(settings: Settings, parts: tuple[tuple[Inputs, Built], ...]) -> bytes:
+    inputs = parts[0][0]
     spec = inputs.spec
-    python = (*_wheels(inputs.packaged.requirements), *_sources(spec))
-    others = (*_debs(built.debs, spec), *python, *files(settings, spec))
+    others: dict[Input, None] = {}  # what several have is named once
+    for own, built in parts:
+        python = (*_wheels(own.packaged.requirements), *_sources(own.spec))
+        others |= dict.fromkeys((*_debs(built.debs, own.spec), *python))
+    others |= dict.fromkeys(files(settings, spec))
+    images = tuple(built.image for _, built in parts)
     parameters = (("flavour", spec.flavour),) if spec.flavour else ()
     claims = facts(
-        settings, spec, inputs.lock, inputs.patches, (built.image,), others, parameters=parameters, tag=inputs.tag
+        settings, spec, inputs.lock, inputs.patches, images, tuple(others), parameters=parameters, tag=inputs.tag
     )
-    return Statements(document, provenance.write(claims))
+    return provenance.write(claims)
 
 
 def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
@@ -69,7 +114,7 @@ def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
     claims = facts(
         settings, request.spec, request.lock, request.patches, images, others, parameters=parameters, tag=tag
     )
-    return Statements(None, provenance.write(claims))
+    return Statements((), provenance.write(claims))
 
 
 def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
@@ -206,6 +251,5 @@ def _key(name: str, number: str) -> tuple[str, str]:
 
 
 def digests(statements: Statements) -> dict[str, str]:
-    """Return the digests of the predicates, for a record."""
-    rows = (("sbom", statements.sbom), ("provenance", statements.provenance))
-    return {name: sha256_bytes(data) for name, data in rows if data is not None}
+    """Return the digests of the predicates by the names of their files, for a record."""
+    return {name: sha256_bytes(data) for name, data in sorted(statements.documents().items())}

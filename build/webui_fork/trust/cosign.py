@@ -208,17 +208,28 @@ def sign(settings: Settings, signer: Signer, ref: str, name: str = "", ca: str |
     _signing(settings, signer, ["sign", *named, *_registry_arguments(ref, ca)], ref, "sign")
 
 
-def attest(settings: Settings, signer: Signer, ref: str, kind: str, predicate: Path, ca: str | None = None) -> None:
-    """Attach a predicate to an image reference by digest, in place of an older one of the same type.
+def attest(
+    settings: Settings,
+    signer: Signer,
+    ref: str,
+    kind: str,
+    predicate: Path,
+    ca: str | None = None,
+    *,
+    beside: bool = False,
+) -> None:
+    """Attach a predicate to an image reference by digest, in place of those of the same type.
 
     Args:
         kind: cosign's word for its type. predicate: its file.
+        beside: leave those of the same type.
 
     Raises:
         PassphraseError, SigningError: see :func:`sign`.
     """
     _needs_digest(ref)
-    argv = ["attest", "--replace", "--type", kind, "--predicate", str(predicate), *_registry_arguments(ref, ca)]
+    replace = [] if beside else ["--replace"]
+    argv = ["attest", *replace, "--type", kind, "--predicate", str(predicate), *_registry_arguments(ref, ca)]
     _signing(settings, signer, argv, ref, "attest")
 
 

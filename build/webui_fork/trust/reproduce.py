@@ -16,10 +16,9 @@ from webui_fork.core.files import ensure_folder, link_or_copy, sha256_file, temp
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout as oci_layout
-from webui_fork.oci import model, reader
-from webui_fork.oci.model import Blob, Image
+from webui_fork.oci import reader
+from webui_fork.oci.model import Image, Index
 from webui_fork.oci.reader import Reader
-from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.trust import compare, cosign, provenance, verify
 from webui_fork.trust.cosign import Verifier
 from webui_fork.trust.provenance import Claim
@@ -65,11 +64,11 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
     with temp_folder(settings.cache / "tmp", "reproduce") as work:
         root, where = _inputs(settings, claim, work)
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
-            _build(settings, claim, root, work / "cache")
+            _build(settings, claim, root, work / "cache", _architecture(reader.image(store)))
         folder = root / "out" / (f"{claim.image}-{claim.variant}" if claim.variant else "image")
         if not folder.exists():  # of a flavour that is not the first
             folder = root / "out" / claim.flavour / "image"
-        rebuilt = oci_layout.read_root(folder)
+        rebuilt = oci_layout.read_image(folder)
         if rebuilt.digest == store.root.digest:
             return Outcome(store.root.digest, rebuilt.digest, where, ())
         with ui.step("compare", "Comparing both"):
@@ -130,7 +129,12 @@ def _different(root: Path, claim: Claim) -> list[str]:
     ]
 
 
-def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
+def _architecture(image: Image | Index) -> str:
+    """Return what `--arch` was: of an index all."""
+    return "all" if isinstance(image, Index) else image.platform[1]
+
+
+def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architecture: str) -> None:
     for name in ("downloads", "tools"):
         for path in (settings.cache / name).rglob("*") if (settings.cache / name).is_dir() else ():
             if path.is_file() and not path.is_symlink():
@@ -138,7 +142,8 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
             elif path.is_symlink():
                 ensure_folder((cache / path.relative_to(settings.cache)).parent)
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
-    arguments = ["build", "--locked", "--unsigned", *(["--flavour", claim.flavour] if claim.flavour else [])]
+    arguments = ["build", "--locked", "--unsigned", "--arch", architecture]
+    arguments += ["--flavour", claim.flavour] if claim.flavour else []
     if claim.variant:
         arguments = ["build", "--image", claim.image, "--variant", claim.variant]
     env = {
@@ -156,25 +161,15 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path) -> None:
         raise ReproduceError("It could not be built again.", why=done.tail(), remedy="The error is the build's own.")
 
 
-def _differences(store: Reader, rebuilt: Blob, layout: Path, work: Path) -> Iterator[str]:
-    """Yield what differs: fields of the roots, then of each platform's image, then the entries of its layers."""
-    pairs = [(store.root, rebuilt)]
-    if store.root.media_type in (model.INDEX, DOCKER_INDEX):
-        published_rows, rebuilt_rows = model.rows(store.root), model.rows(rebuilt)
-        if [row.get("platform") for row in published_rows] != [row.get("platform") for row in rebuilt_rows]:
-            yield "index: other platforms, or in another order"
-            return
-        pairs = [
-            (
-                store.manifest(model.descriptor(one).digest),
-                oci_layout.read_small(layout, model.descriptor(other).digest),
-            )
-            for one, other in zip(published_rows, rebuilt_rows, strict=True)
-        ]
-    for published, ours in pairs:
-        one = model.image_of(published, reader.small(store, model.descriptor(published.parsed().get("config"))))
-        described = model.descriptor(ours.parsed().get("config"))
-        other = model.image_of(ours, oci_layout.read_small(layout, described.digest))
+def _differences(store: Reader, rebuilt: Image | Index, layout: Path, work: Path) -> Iterator[str]:
+    """Yield what differs: the platforms, then fields of each platform's image, then the entries of its layers."""
+    published = reader.image(store)
+    if [one.platform for one in published.images] != [one.platform for one in rebuilt.images]:
+        yield "index: other platforms, or in another order"
+        return
+    if [one.digest for one in published.images] == [one.digest for one in rebuilt.images]:
+        yield "index: the same images, and something else beside them"
+    for one, other in zip(published.images, rebuilt.images, strict=True):
         yield from compare.images(one, other)
         yield from _layers(store, one, other, layout, work)
 

@@ -13,8 +13,7 @@ from webui_fork.core.errors import SigningError
 from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
-from webui_fork.image.inputs import Inputs
-from webui_fork.image.pipeline import Built
+from webui_fork.image.pipeline import Assembly
 from webui_fork.oci import local_registry, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
@@ -29,7 +28,7 @@ from webui_fork.trust.cosign import Signer
 class Sealed:
     """A pushed, signed, attested and verified image.
 
-    ``ref`` is in the embedded registry, ``key`` what verifies it, ``attached`` what cosign keeps beside it.
+    ``ref`` is in the embedded registry, ``key`` what verifies it, ``attached`` what cosign keeps beside its root.
     """
 
     ref: str
@@ -39,7 +38,7 @@ class Sealed:
     attached: tuple[Attached, ...]
 
 
-def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Sealed:
+def push_and_seal(settings: Settings, assembly: Assembly, ui: Terminal) -> Sealed:
     """Push to the embedded registry, sign and attest the digest, and verify all of it with the public key.
 
     Raises:
@@ -47,7 +46,8 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
     """
     cosign, program = programs.find(settings, "cosign", ui), programs.find(settings, "registry", ui)
     signer = trust_cosign.signer(settings, cosign, ui)
-    statements = attestations.of_build(settings, inputs, built, ui)
+    statements = attestations.of_build(settings, assembly, ui)
+    image, inputs = assembly.image, assembly.inputs
 
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Pushing the layer {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
@@ -61,12 +61,12 @@ def push_and_seal(settings: Settings, inputs: Inputs, built: Built, ui: Terminal
             url = stack.enter_context(local_registry.running(program, settings.cache / "registry", work))
         registry = stack.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
-            pushed = transfer.push(registry, built.image, inputs.tag, settings.cache, sending)
+            pushed = transfer.push(registry, image, inputs.tag, settings.cache, sending)
         with ui.step("cosign"):
             changed = seal(settings, signer, pushed.ref, statements, work, inputs.spec.name)
-        attached = transfer.attached(registry, built.image.digest)
+        attached = transfer.attached(registry, image.digest)
     verifier = signer.verifier(settings)
-    ref = f"{inputs.spec.name}@{built.image.digest}"
+    ref = f"{inputs.spec.name}@{image.digest}"
     return Sealed(ref, verifier.who, changed or pushed.new, statements, attached)
 
 
@@ -79,10 +79,10 @@ def seal(
     name: str,
     ca: str | None = None,
 ) -> bool:
-    """Have a reference signed and attested; what is there and verifies is left alone.
+    """Have a reference signed and attested, and each image of an index; what is there and verifies is left alone.
 
     Args:
-        ref: by digest. statements: the predicates. work: a folder for their files.
+        ref: by digest. statements: the predicates about it. work: a folder for their files.
         name: what the signature calls the image.
         ca: certificates for the registry.
 
@@ -92,6 +92,10 @@ def seal(
     Raises:
         SigningError, PassphraseError: cosign failed, or its work does not verify.
     """
+    changed = False
+    for part in statements.parts:  # the images first: whoever sees the index sealed may trust all of it
+        own = f"{ref.partition('@')[0]}@{part.digest}"
+        changed |= seal(settings, signer, own, part.statements, work, name, ca)
     verifier = replace(signer.verifier(settings), ca=ca)
 
     def signed() -> bool:
@@ -104,13 +108,15 @@ def seal(
         return True
 
     def attested() -> bool:  # one after the other: both are kept in one manifest
-        changed = False
+        changed, kinds = False, set[str]()
         for kind, predicate in _predicates(statements):
+            beside = kind in kinds  # an index has an SBOM for each of its images
+            kinds.add(kind)
             if same(settings, verifier, ref, kind, predicate):
                 continue
             file = work / f"{kind}.json"
             file.write_bytes(predicate)
-            trust_cosign.attest(settings, signer, ref, kind, file, ca)
+            trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=beside)
             if not same(settings, verifier, ref, kind, predicate):
                 why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
                 raise _refuted(ref, verifier.who, why)
@@ -119,12 +125,11 @@ def seal(
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.submit(signed), pool.submit(attested)
-        return first.result() | second.result()
+        return changed | first.result() | second.result()
 
 
 def _predicates(statements: Statements) -> list[tuple[str, bytes]]:
-    rows = [(trust_cosign.SBOM, statements.sbom), (trust_cosign.PROVENANCE, statements.provenance)]
-    return [(kind, data) for kind, data in rows if data is not None]
+    return [*((trust_cosign.SBOM, sbom) for sbom in statements.sboms), (trust_cosign.PROVENANCE, statements.provenance)]
 
 
 def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:

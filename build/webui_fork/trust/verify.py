@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import tarfile
 import zlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -22,9 +21,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.image.application import PATCHES
 from webui_fork.oci import model, reader
 from webui_fork.oci.content import read_entries
-from webui_fork.oci.model import INDEX, Blob
+from webui_fork.oci.model import Image
 from webui_fork.oci.reader import Reader
-from webui_fork.oci.registry import DOCKER_INDEX
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign, provenance
@@ -53,15 +51,6 @@ class Check:
     words: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Image:
-    """A platform's image of the store."""
-
-    manifest: Blob
-    config: Blob
-    image: model.Image
-
-
 def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool = True) -> tuple[Check, ...]:
     """Check an image.
 
@@ -80,27 +69,19 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
         checks = [_signature(signature.result(), verifier)]
         claim, check = _provenance(proven.result())
         checks.append(check)
-        if claim is None or not claim.variant:  # upstream's own image has no SBOM of ours
-            checks.append(_sbom(listed.result(), digest, claim))
     if claim is None:  # nothing more is read of what nobody we trust made
+        if not listed.result().predicates:
+            checks.append(_sbom(listed.result(), (), claim))
         return (*checks, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
-    images = tuple(_images(store))
-    if not images or not all(item.image.layers for item in images):
+    images = reader.image(store).images
+    if not claim.variant:  # upstream's own image has no SBOM of ours
+        checks.append(_sbom(listed.result(), images, claim))
+    if not images or not all(item.layers for item in images):
         return (*checks, Check("contents", Verdict.BAD, "it has no image, or one without a layer"))
     checks.append(_layers(store, images) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
     checks += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
     checks += [_patches(settings, store, images, claim), _release(settings, claim)]
     return tuple(checks)
-
-
-def _images(store: Reader) -> Iterator[_Image]:
-    root = store.root
-    manifests = [root]
-    if root.media_type in (INDEX, DOCKER_INDEX):
-        manifests = [store.manifest(model.descriptor(row).digest) for row in model.rows(root)]
-    for manifest in manifests:
-        config = reader.small(store, model.descriptor(manifest.parsed().get("config")))
-        yield _Image(manifest, config, model.image_of(manifest, config))
 
 
 def _signature(signature: cosign.Verification, verifier: Verifier) -> Check:
@@ -122,12 +103,18 @@ def _provenance(attestation: cosign.Attested) -> tuple[Claim | None, Check]:
     return claim, Check("provenance", Verdict.OK, f"{claim.tag}, built by {claim.builder}{commit}")
 
 
-def _sbom(attestation: cosign.Attested, digest: str, claim: Claim | None) -> Check:
-    """Look for the tool's SBOM among the attested ones; a scanner's may stand beside it."""
+def _sbom(attestation: cosign.Attested, images: tuple[Image, ...], claim: Claim | None) -> Check:
+    """Look for the tool's SBOM of each image among the attested ones; a scanner's may stand beside them."""
     if not attestation.predicates:
         return Check("sbom", Verdict.BAD, f"no attestation that verifies: {attestation.why}")
-    checks = [_document(document, digest, claim) for document in attestation.predicates]
-    return next((check for check in checks if check.verdict is Verdict.OK), checks[-1])
+    words = []
+    for item in images:
+        checks = [_document(document, item.digest, claim) for document in attestation.predicates]
+        check = next((check for check in checks if check.verdict is Verdict.OK), checks[-1])
+        if check.verdict is not Verdict.OK:
+            return check
+        words.append(check.words if len(images) == 1 else f"{'/'.join(item.platform)}: {check.words}")
+    return Check("sbom", Verdict.OK, "; ".join(words))
 
 
 def _document(document: Any, digest: str, claim: Claim | None) -> Check:
@@ -148,7 +135,7 @@ def _document(document: Any, digest: str, claim: Claim | None) -> Check:
     return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
 
 
-def _hash_layers(store: Reader, images: tuple[_Image, ...]) -> int:
+def _hash_layers(store: Reader, images: tuple[Image, ...]) -> int:
     """Hash every layer; return the number of bytes.
 
     Raises:
@@ -157,7 +144,7 @@ def _hash_layers(store: Reader, images: tuple[_Image, ...]) -> int:
     total = 0
     done: set[str] = set()
     for item in images:
-        for named in item.image.layers:
+        for named in item.layers:
             digest = named.layer.digest
             if digest in done:
                 continue
@@ -175,7 +162,7 @@ def _hash_layers(store: Reader, images: tuple[_Image, ...]) -> int:
     return total
 
 
-def _layers(store: Reader, images: tuple[_Image, ...]) -> Check:
+def _layers(store: Reader, images: tuple[Image, ...]) -> Check:
     try:
         size = _hash_layers(store, images)
     except VerifyError as error:
@@ -209,8 +196,8 @@ def check_tag(store: Reader, claim: Claim) -> Check:
     return Check("tag", Verdict.OK, f"{store.tag} is {fixed}, the newest that is listed")
 
 
-def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
-    layer_digests = [named.layer.digest for item in images for named in item.image.layers]
+def _stack(images: tuple[Image, ...], claim: Claim) -> Check:
+    layer_digests = [named.layer.digest for item in images for named in item.layers]
     if strangers := [digest for digest in layer_digests if digest not in claim.layers]:
         return Check(
             "provenance of layers", Verdict.BAD, f"the provenance does not name the layer {strangers[0][:19]}…"
@@ -220,7 +207,7 @@ def _stack(images: tuple[_Image, ...], claim: Claim) -> Check:
     return Check("provenance of layers", Verdict.OK, f"{len(set(layer_digests))} layers, the ones in the provenance")
 
 
-def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
+def _labels(images: tuple[Image, ...], claim: Claim) -> Check:
     for item in images:
         run, annotations = item.config.parsed().get("config"), item.manifest.parsed().get("annotations") or {}
         labels = (run.get("Labels") if isinstance(run, dict) else None) or {}
@@ -242,7 +229,7 @@ def _labels(images: tuple[_Image, ...], claim: Claim) -> Check:
     )
 
 
-def _patches(settings: Settings, store: Reader, images: tuple[_Image, ...], claim: Claim) -> Check:
+def _patches(settings: Settings, store: Reader, images: tuple[Image, ...], claim: Claim) -> Check:
     """Hold the patches of the provenance against those in the image, and against the tag's series here."""
     for item in images:
         try:
@@ -267,13 +254,13 @@ def _differing(expected: tuple[tuple[str, str], ...], claim: Claim) -> str:
     return ", ".join(names) or "their order"
 
 
-def _inside(settings: Settings, store: Reader, item: _Image) -> tuple[tuple[str, str], ...]:
+def _inside(settings: Settings, store: Reader, item: Image) -> tuple[tuple[str, str], ...]:
     """Return the series that the last layer holds, in order.
 
     Raises:
         VerifyError: the layer can't be one of patches, or can't be read.
     """
-    layer = item.image.layers[-1].layer
+    layer = item.layers[-1].layer
     if layer.size > _PATCH_LAYER:
         raise VerifyError("its last layer is too large to be one of patches")
     try:

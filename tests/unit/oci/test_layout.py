@@ -114,11 +114,61 @@ def test_a_layout_holds_one_image_and_nothing_that_leads_out_of_it(
 def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings) -> None:
     root = altered(tmp_path, lambda rows: None)
     read = layout.read_layout(root)
-    blob = layout.blob_path(root, read.image.layers[-1].layer.digest)
+    blob = layout.blob_path(root, read.image.images[0].layers[-1].layer.digest)
     data = bytearray(blob.read_bytes())
     data[len(data) // 2] ^= 255
     blob.unlink()
     blob.write_bytes(data)
-    found = reader.LayoutReader(str(root), "v1", read.image.manifest, f"oci:{root}", read)
+    found = reader.LayoutReader(str(root), "v1", read.image.root, f"oci:{root}", read)
     with pytest.raises(VerifyError, match="can't be read"):
-        verify._inside(private_settings, found, next(verify._images(found)))
+        verify._inside(private_settings, found, reader.image(found).images[0])
+
+
+def indexed(tmp_path: Path) -> tuple[Path, model.Index]:
+    cache, root = tmp_path / "cache", tmp_path / "layout"
+    one = image_of(cache, b"one")
+    words = {"created": "2026-01-01T00:00:00Z", "run": {}, "annotations": {}}
+    other = model.image(one.layers, platform=("linux", "arm64"), **words)  # type: ignore[arg-type]
+    index = model.index([one, other], {"org.opencontainers.image.title": "x"})
+    layout.write_layout(root, "v1", index, cache)
+    return root, index
+
+
+def test_an_index_comes_back_with_all_its_images(tmp_path: Path, private_settings: Settings) -> None:
+    root, index = indexed(tmp_path)
+    read = layout.read_layout(root)
+    assert (read.tag, read.image) == ("v1", index)
+    assert layout.read_image(root) == index
+    (row,) = json.loads((root / "index.json").read_text())["manifests"]
+    assert row["annotations"]["kind"] == "dev.cosignproject.cosign/imageIndex"
+    assert [entry["platform"] for entry in index.root.parsed()["manifests"]] == [
+        {"os": "linux", "architecture": "amd64"},
+        {"os": "linux", "architecture": "arm64"},
+    ]
+    with reader.opened(private_settings, f"oci:{root}") as store:
+        assert reader.image(store) == index
+        with pytest.raises(VerifyError, match="has no manifest"):
+            store.manifest("sha256:" + "0" * 64)
+
+
+@pytest.mark.parametrize("kind", ["image", "imageIndex"])
+def test_an_index_is_called_one_and_an_image_is_not(tmp_path: Path, kind: str) -> None:
+    """cosign goes by the kind, and we by the media type: they have to agree."""
+    root = indexed(tmp_path)[0] if kind == "image" else altered(tmp_path, lambda rows: None)
+    document = json.loads((root / "index.json").read_text())
+    document["manifests"][0]["annotations"]["kind"] = f"dev.cosignproject.cosign/{kind}"
+    (root / "index.json").write_text(json.dumps(document))
+    with pytest.raises(ImageError, match="calls an index an image, or an image an index"):
+        layout.read_layout(root)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_an_index_has_images_and_no_index(tmp_path: Path, depth: int) -> None:
+    root, index = indexed(tmp_path)
+    inner = model.Blob(model.INDEX, model.canonical_json({"manifests": [index.root.descriptor()] if depth else []}))
+    layout.blob_path(root, inner.digest).write_bytes(inner.data)
+    document = json.loads((root / "index.json").read_text())
+    document["manifests"][0] |= inner.descriptor()
+    (root / "index.json").write_text(json.dumps(document))
+    with pytest.raises(ImageError, match="without images, or of indexes"):
+        layout.read_layout(root)

@@ -12,9 +12,10 @@ from webui_fork.publish import build_record
 from webui_fork.publish.build_record import BuildRecord
 
 RECORD = BuildRecord(
-    schema=2,
+    schema=3,
     tag="v1.2.3-p1",
     digest=f"sha256:{'0' * 64}",
+    platforms={"amd64": f"sha256:{'0' * 64}"},
     release="1" * 40,
     head="2" * 40,
     patches=["a.patch"],
@@ -38,7 +39,7 @@ def test_what_is_written_is_read(private_settings: Settings) -> None:
     assert build_record.read(private_settings.out) == RECORD
 
 
-@pytest.mark.parametrize("name", ["patches", "drift", "inputs", "statements"])
+@pytest.mark.parametrize("name", ["patches", "drift", "inputs", "statements", "platforms"])
 def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings, name: str) -> None:
     odd = [1] if name in ("patches", "drift") else {"series": 1}
     write(private_settings, {**msgspec.to_builtins(RECORD), name: odd})
@@ -57,10 +58,10 @@ def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings:
         build_record.read(private_settings.out)
 
 
-OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 1})
+OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 2})
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 2}', OTHER_SCHEMA])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 3}', OTHER_SCHEMA])
 def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> None:
     write(private_settings, text)
     with pytest.raises(PublishError, match="Nothing was built"):

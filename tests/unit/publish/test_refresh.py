@@ -15,9 +15,9 @@ from webui_fork.core.errors import ConflictError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import refresh_locks
 from webui_fork.publish import refresh
+from webui_fork.publish.audit import Finding, Queried
 from webui_fork.publish.refresh_report import ImageSummary, Locked, RefreshReport
 from webui_fork.rebase import candidate, state
-from webui_fork.trust.audit import Finding, Queried
 
 
 @pytest.fixture

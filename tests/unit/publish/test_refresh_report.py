@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 
 from webui_fork.publish import refresh_report
+from webui_fork.publish.audit import Finding, Queried
 from webui_fork.publish.refresh_report import ImageSummary, Locked, Moved, NotMoved, RefreshReport
-from webui_fork.trust.audit import Finding, Queried
 
 NO_IDS: frozenset[str] = frozenset()
 

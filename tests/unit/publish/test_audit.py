@@ -12,8 +12,8 @@ import requests
 from helpers import Server, reply
 from webui_fork.cli import audit as cli_audit
 from webui_fork.core.errors import AuditError
-from webui_fork.trust import audit
-from webui_fork.trust.audit import Queried
+from webui_fork.publish import audit
+from webui_fork.publish.audit import Queried
 
 SBOM = {
     "components": [

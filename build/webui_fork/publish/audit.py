@@ -239,7 +239,7 @@ def _covers(purl: PackageURL, package: Queried) -> bool:
 
 
 def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") -> tuple[Finding, ...]:
-    """Audit the SBOM that the last build wrote.
+    """Audit the SBOMs that the last build wrote, one for each architecture.
 
     Args:
         settings: of the checkout.
@@ -254,9 +254,11 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
 
     spec = image_toml.read(settings.root / "images" / image_inputs.IMAGE, flavour)
     again = f"Run `nox -s build{' -- --flavour ' + flavour if flavour else ''}` first."
-    sbom = _document(image_inputs.results(settings, spec) / "sbom.cdx.json", again)
+    files = sorted(image_inputs.results(settings, spec).glob("sbom*.cdx.json"))
+    if not files:
+        raise AuditError(f"{image_inputs.results(settings, spec)} has no SBOM.", remedy=again)
     vex = judgements(settings)
-    queried = packages(sbom)
+    queried = tuple(dict.fromkeys(one for file in files for one in packages(_document(file, again))))
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
     with ui.step("osv", f"Asking about {len(queried)} packages"), requests.Session() as http:
