@@ -23,6 +23,7 @@ import tools
 from conftest import BUILT
 from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
 from sites import Connection
+from webui_fork.config import image_toml
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -69,6 +70,14 @@ def built(real: Settings, inputs: image_inputs.Inputs, request: pytest.FixtureRe
     made = pipeline.build(real, inputs, Terminal(), locked=True)
     request.config.stash[BUILT] = (made.image.digest, made.tree.head)
     return made
+
+
+@pytest.fixture(scope="session")
+def assembly(real: Settings) -> pipeline.Assembly:
+    """What is published of the default flavour: the index of an image for each architecture."""
+    built_for = image_toml.architectures(real.root / "images" / image_inputs.IMAGE)
+    every = image_inputs.read_every(real, Terminal(), built_for, locked=True)
+    return pipeline.build_all(real, every, Terminal(), locked=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import tarfile
 import time
 from collections.abc import Iterator, Mapping
@@ -15,13 +14,11 @@ import requests
 from docker import DockerClient
 from docker.models.containers import Container
 
-import drift
-import shared
 import throwaway
 from containers import BYTECODE, START, quick, url_of, wait_for
 from webui_fork.core import git
 from webui_fork.core.errors import EngineError
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import Settings
 from webui_fork.image import application, pipeline
 from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import content, layout
@@ -196,11 +193,3 @@ def test_nothing_is_left_behind_after_ctrl_c(client: DockerClient, image: str) -
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert existing() == []
-
-
-def test_deploy_names_this_image_until_one_is_published(inputs: image_inputs.Inputs, built: pipeline.Built) -> None:
-    """The placeholder's digest is the one that this checkout builds, at its own tag."""
-    text = (CHECKOUT / "deploy/.env.example").read_text()
-    (found,) = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE) or [("", "")]
-    if found[1] == inputs.tag and not drift.rows(shared.folder()):  # of other packages nobody published an image
-        assert found[0] == built.image.digest

@@ -20,7 +20,7 @@ from containers import GOOD, site
 from helpers import Talk
 from registries import image_of, registry
 from users import User
-from webui_fork.config import upstream_lock
+from webui_fork.config import requirements_lock, upstream_lock
 from webui_fork.core.files import link_or_copy
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
@@ -56,16 +56,16 @@ class Shelf:
 
 @pytest.fixture(scope="module")
 def shelf(
-    real: Settings, program: Path, built: pipeline.Built, tmp_path_factory: pytest.TempPathFactory
+    real: Settings, program: Path, assembly: pipeline.Assembly, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shelf]:
     folder = tmp_path_factory.mktemp("shelf")
     user = User(folder / "user", real, warm=True)
     user.commit()
-    code, _, err = user.run("build", "--locked")
+    code, _, err = user.run("build", "--locked", "--arch", "all")
     assert code == 0, err
     shutil.rmtree(user.cache / "downloads")  # as on a machine that publishes what another one built
     own = Settings(user.root, user.cache, folder / "user/config", False)
-    tested.write(own, PassedImage(built.image.digest, built.tree.head, 1))
+    tested.write(own, PassedImage(assembly.image.images[0].digest, assembly.tree.head, 1))
     with registry(program, folder / "registry") as host:
         outputs = []
         for _ in range(2):
@@ -82,19 +82,22 @@ def artifact(host: str, digest: str) -> model.Blob:
         return blob
 
 
-def test_every_input_is_there_and_they_are_signed(shelf: Shelf, real: Settings, built: pipeline.Built) -> None:
-    value = artifact(shelf.host, built.image.digest).parsed()
-    assert value["subject"]["digest"] == built.image.digest
+def test_every_input_is_there_and_they_are_signed(shelf: Shelf, real: Settings, assembly: pipeline.Assembly) -> None:
+    value = artifact(shelf.host, assembly.image.digest).parsed()
+    assert value["subject"]["digest"] == assembly.image.digest
     names = {layer["annotations"]["org.opencontainers.image.title"] for layer in value["layers"]}
-    packaged = image_inputs.read_inputs(real, Talk(), locked=True).packaged
-    assert len([name for name in names if name.endswith(".deb")]) == len(packaged.debian.debs)
-    assert len([name for name in names if name.endswith(".whl")]) == packaged.requirements.count("==") + 1
+    locks = [inputs.packaged for inputs, _ in assembly.parts]
+    debs = {deb.sha256 for lock in locks for deb in lock.debian.debs}
+    wheels = {pin for lock in locks for pin in requirements_lock.pins(lock.requirements)}
+    assert len([name for name in names if name.endswith(".deb")]) == len(debs)
+    assert len([name for name in names if name.endswith(".whl")]) == len(wheels) + 1
+    assert len(locks) == 2
     assert len([name for name in names if name.endswith(".tar.gz")]) == 1
     for layer in value["layers"]:
         answer = requests.head(f"http://{shelf.host}/v2/{NAME}/blobs/{layer['digest']}", timeout=10)
         assert int(answer.headers["Content-Length"]) == layer["size"]
     cosign = programs.find(real, "cosign", Talk())
-    ref = f"{shelf.host}/{NAME}@{artifact(shelf.host, built.image.digest).digest}"
+    ref = f"{shelf.host}/{NAME}@{artifact(shelf.host, assembly.image.digest).digest}"
     argv = [str(cosign), "verify", "--key", str(shelf.user.env["WEBUI_FORK_CONFIG"]) + "/cosign.pub"]
     argv += ["--insecure-ignore-tlog=true", "--allow-http-registry", ref]
     assert subprocess.run(argv, capture_output=True, env={"PATH": os.environ["PATH"]}, check=False).returncode == 0
@@ -106,14 +109,15 @@ def test_publishing_again_sends_nothing(shelf: Shelf) -> None:
 
 
 def test_a_fresh_machine_builds_it_from_there_alone(
-    shelf: Shelf, real: Settings, built: pipeline.Built, tmp_path: Path
+    shelf: Shelf, real: Settings, assembly: pipeline.Assembly, tmp_path: Path
 ) -> None:
     fresh = User(tmp_path / "fresh", real, tools_only=True)
-    code, _, err = fresh.run("build", "--locked", "--unsigned", **ALONE)
+    build = ("build", "--locked", "--unsigned", "--arch", "all")
+    code, _, err = fresh.run(*build, **ALONE)
     assert code, err  # it can't without
-    code, out, err = fresh.run("build", "--locked", "--unsigned", **ALONE, WEBUI_FORK_INPUTS=f"{shelf.host}/{NAME}")
+    code, out, err = fresh.run(*build, **ALONE, WEBUI_FORK_INPUTS=f"{shelf.host}/{NAME}")
     assert code == 0, err
-    assert built.image.digest in out
+    assert assembly.image.digest in out
 
 
 def test_inputs_can_be_left_out(shelf: Shelf) -> None:
@@ -124,17 +128,17 @@ def test_inputs_can_be_left_out(shelf: Shelf) -> None:
 
 
 def test_a_bundle_is_verified_and_started_without_a_network_or_a_cache(
-    shelf: Shelf, real: Settings, built: pipeline.Built, docker_engine: Engine, tmp_path: Path
+    shelf: Shelf, real: Settings, assembly: pipeline.Assembly, docker_engine: Engine, tmp_path: Path
 ) -> None:
     file, tag = tmp_path / "open-webui.tar", f"{upstream_lock.read(shelf.user.root / 'upstream.lock').tag}-slim"
     code, out, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}:{tag}", str(file))
     assert code == 0, err
-    assert built.image.digest in out
+    assert assembly.image.digest in out
     with tarfile.open(file) as tar:
         tar.extractall(tmp_path, filter="data")
     folder = tmp_path / "open-webui"
     assert (folder / "deploy/compose.yaml").is_file()
-    value = artifact(shelf.host, built.image.digest).parsed()
+    value = artifact(shelf.host, assembly.image.digest).parsed()
     for row in value["layers"]:
         assert layout.blob_path(folder / "inputs", row["digest"]).stat().st_size == row["size"]
     alone = User(tmp_path / "alone", real, tools_only=True)
@@ -166,15 +170,15 @@ def test_a_bundle_of_what_does_not_verify_is_not_written(shelf: Shelf, tmp_path:
 
 
 def test_inputs_that_somebody_else_put_there_are_not_bundled(
-    shelf: Shelf, built: pipeline.Built, tmp_path: Path
+    shelf: Shelf, assembly: pipeline.Assembly, tmp_path: Path
 ) -> None:
     """The image verifies as ever; what is beside it under the tag is another artifact."""
-    file, tag = tmp_path / "x.tar", layout.attached_tag(built.image.digest, kept_inputs.KIND)
-    own = artifact(shelf.host, built.image.digest)
+    file, tag = tmp_path / "x.tar", layout.attached_tag(assembly.image.digest, kept_inputs.KIND)
+    own = artifact(shelf.host, assembly.image.digest)
     with Registry(f"http://{shelf.host}", NAME) as where:
-        where.put_manifest(tag, kept_inputs.manifest(built.image.manifest, []))
+        where.put_manifest(tag, kept_inputs.manifest(assembly.image.root, []))
         try:
-            code, _, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}@{built.image.digest}", str(file))
+            code, _, err = shelf.user.run("bundle", f"{shelf.host}/{NAME}@{assembly.image.digest}", str(file))
         finally:
             where.put_manifest(tag, own)
     assert code == 20, err

@@ -21,7 +21,8 @@ from docker.models.containers import Container
 import shared
 import throwaway
 from conftest import OTHERS
-from containers import Site, webui
+from containers import Site, wait_for_model, webui
+from integration.conftest import vllm_options
 from webui_fork.core import git
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -46,6 +47,14 @@ SENTENCES = {
     "csv": ("The volcano covered the island with ash.", "lava eruption"),
     "html": ("The goalkeeper saved a penalty in the last minute.", "soccer match"),
 }
+PAGE = "<!doctype html><title>River</title><p>The ferryman rows to the other bank at dawn.</p>"
+OPENAPI = json.dumps(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "Neighbour", "version": "1"},
+        "paths": {"/tide": {"post": {"operationId": "tell_the_tide", "summary": "Tell when the tide comes"}}},
+    }
+)
 # Variables of upstream's Dockerfile that ours has otherwise, or not at all, and why.
 OTHERWISE = {
     "HOME": "/tmp: the server is not root",
@@ -115,6 +124,7 @@ def running(
 ) -> AbstractContextManager[Site]:
     volumes = {volume: {"bind": "/app/backend/data", "mode": "rw"}, str(weights): {"bind": MODEL, "mode": "ro"}}
     env = {"OFFLINE_MODE": "True", "HF_HUB_OFFLINE": "1", "ENABLE_RAG_HYBRID_SEARCH": "True"}
+    env |= {"ENABLE_RAG_LOCAL_WEB_FETCH": "True"}  # its neighbours
     return webui(client, image, network, env=env, volumes=volumes, **options)
 
 
@@ -149,8 +159,76 @@ def finds(site: Site, knowledge: str, kinds: list[str], **options: Any) -> dict[
     return {kind: SENTENCES[kind][0][:30] in best(site, knowledge, SENTENCES[kind][1], **options) for kind in kinds}
 
 
+@pytest.fixture(scope="module")
+def embeddings(client: DockerClient, vllm_image: str, network: str, weights: Path) -> Iterator[Container]:
+    """A vLLM that serves the same weights by its embeddings API (`embeddings:8000`); it may still be loading."""
+    options = vllm_options(vllm_image)
+    options["volumes"] = {**options["volumes"], str(weights): {"bind": "/weights", "mode": "ro"}}
+    command = ["--model", "/weights", "--served-model-name", "minilm", "--runner", "pooling", "--enforce-eager"]
+    aliases = {network: client.api.create_endpoint_config(aliases=["embeddings"])}
+    with throwaway.container(
+        client, vllm_image, command=command, network=network, networking_config=aliases, **options
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def neighbour(client: DockerClient, full: str, network: str) -> Iterator[None]:
+    """A page and a tool server's description, on `neighbour:8000`."""
+    files = {f"/tmp/{name}": data.encode() for name, data in (("page.html", PAGE), ("openapi.json", OPENAPI))}
+    aliases = {network: client.api.create_endpoint_config(aliases=["neighbour"])}
+    argv: dict[str, Any] = {"entrypoint": ["python3", "-m", "http.server", "8000"], "working_dir": "/tmp"}
+    with throwaway.container(
+        client, full, files=files, network=network, networking_config=aliases, stop_signal="SIGKILL", **argv
+    ):
+        yield
+
+
+def reads_a_web_page(site: Site) -> None:
+    form = {"url": "http://neighbour:8000/page.html", "collection_name": "page"}
+    site.call("POST", "/api/v1/retrieval/process/web", json=form, timeout=120).raise_for_status()
+    assert "ferryman" in best(site, "page", "Who takes people over a river by boat?")
+
+
+def lists_the_tools_of_a_server(site: Site) -> None:
+    about: dict[str, Any] = {"url": "http://neighbour:8000", "path": "openapi.json", "auth_type": "none", "key": ""}
+    about |= {"config": {"enable": True}, "info": {"id": "neighbour", "name": "Neighbour", "description": ""}}
+    seen = site.call("POST", "/api/v1/configs/tool_servers/verify", json=about)
+    assert seen.json() == json.loads(OPENAPI), seen.text
+    form = {"TOOL_SERVER_CONNECTIONS": [about]}
+    site.call("POST", "/api/v1/configs/tool_servers", json=form).raise_for_status()
+    assert "server:neighbour" in [tool["id"] for tool in site.call("GET", "/api/v1/tools/").json()]
+
+
+def embeds_by_vllm(site: Site, embeddings: Container) -> None:
+    """Find a document by vectors of a real vLLM, which has real weights; and go back to the container's own."""
+    wait_for_model(embeddings, 600)
+    own = site.call("GET", "/api/v1/retrieval/embedding").json()
+    chosen: dict[str, Any] = {"RAG_EMBEDDING_ENGINE": "openai", "RAG_EMBEDDING_MODEL": "minilm"}
+    chosen["openai_config"] = {"url": "http://embeddings:8000/v1", "key": "key"}
+    site.call("POST", "/api/v1/retrieval/embedding/update", json=chosen, timeout=120).raise_for_status()
+    form = {"name": "By vLLM", "description": "Two kinds"}
+    knowledge = site.call("POST", "/api/v1/knowledge/create", json=form).json()["id"]
+    kinds = ["txt", "md"]
+    for kind in kinds:
+        add(site, knowledge, kind, SENTENCES[kind][0].encode())
+    assert finds(site, knowledge, kinds) == dict.fromkeys(kinds, True)
+    asked = embeddings.logs()
+    assert isinstance(asked, bytes)
+    assert b"POST /v1/embeddings" in asked
+    back = {name: own[name] for name in ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")}
+    site.call("POST", "/api/v1/retrieval/embedding/update", json=back, timeout=120).raise_for_status()
+
+
 def test_documents_are_found_by_meaning_on_stock_on_ours_and_on_stock_again(
-    client: DockerClient, full: str, full_stock: str, network: str, volume: str, weights: Path
+    client: DockerClient,
+    full: str,
+    full_stock: str,
+    network: str,
+    volume: str,
+    weights: Path,
+    neighbour: None,
+    embeddings: Container,
 ) -> None:
     kinds = list(SENTENCES)
     before, later = kinds[:-2], kinds[-2:]
@@ -169,6 +247,9 @@ def test_documents_are_found_by_meaning_on_stock_on_ours_and_on_stock_again(
         assert ours.call("GET", "/api/v1/retrieval/config").json()["ENABLE_RAG_HYBRID_SEARCH"] is True
         assert finds(ours, knowledge, kinds, hybrid=True) == dict.fromkeys(kinds, True)
         assert "this is slim" not in ours.container.logs().decode()
+        reads_a_web_page(ours)
+        lists_the_tools_of_a_server(ours)
+        embeds_by_vllm(ours, embeddings)
     with running(client, full_stock, network, volume, weights, **as_root) as stock:
         assert finds(stock, knowledge, kinds) == dict.fromkeys(kinds, True)
 
@@ -215,6 +296,9 @@ PROGRAMS = {
     "playwright --version": "Version",
     "printf 'int main(){return 0;}' > /tmp/a.c && cc /tmp/a.c -o /tmp/a && /tmp/a && echo compiled": "compiled",
     "echo '#include <Python.h>' > /tmp/b.c && cc $(python3-config --includes) -c /tmp/b.c -o /tmp/b && ls /tmp/b": "/b",
+    # as far as weights can be had: what finds speech before a model hears it has its own
+    "ffmpeg -v error -f lavfi -i sine=d=2 /tmp/c.mp3 && python3 -c 'from faster_whisper import audio, vad\n"
+    'print("speech:", vad.get_speech_timestamps(audio.decode_audio("/tmp/c.mp3")))\'': "speech: []",
     "ffmpeg -v error -f lavfi -i sine=d=1 /tmp/a.mp3 && ffprobe -v error -show_format /tmp/a.mp3": "format_name=mp3",
     'python3 -c \'from ctypes.util import find_library as f; print(f("SM"), f("Xext"))\'': "libSM.so.6 libXext",
 }

@@ -244,16 +244,16 @@ def test_whatever_request_fails_it_ends_whole_or_as_it_was(
 
 def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     """Write out/ as a build and a test run leave it."""
-    what = small.candidate(shop.settings)
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
     out = shop.settings.out / "full"
-    layout.write_layout(out / "image", TAG, what.images[0], shop.settings.cache)
-    assert what.statements.sbom
-    (out / "sbom.cdx.json").write_bytes(what.statements.sbom)
-    (out / "provenance.json").write_bytes(what.statements.provenance)
+    layout.write_layout(out / "image", TAG, model.Index(what.root, what.images), shop.settings.cache)
+    for name, data in what.statements.documents().items():
+        (out / name).write_bytes(data)
     record = {
-        "schema": 2,
+        "schema": 3,
         "tag": TAG,
         "digest": what.root.digest,
+        "platforms": {image.platform[1]: image.digest for image in what.images},
         "release": "0" * 40,
         "head": "0" * 40,
         "patches": [],
@@ -267,7 +267,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
-    tested.write(shop.settings, PassedImage(what.root.digest, "0" * 40, 1))
+    tested.write(shop.settings, PassedImage(what.images[0].digest, "0" * 40, 1))
 
 
 def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Path) -> None:
@@ -275,9 +275,10 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
     what = promote.candidate(shop.settings, "full")
     done = shop.publish(what)
     assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
-    with reader.opened(shop.settings, shop.ref(TAG)) as found:
-        checks = verify.run(shop.settings, found, shop.verifier)
-    assert {check.verdict for check in checks} == {Verdict.OK}
+    for name in (TAG, *(image.digest for image in what.images)):  # the index, and each image by itself
+        with reader.opened(shop.settings, shop.ref(name)) as found:
+            checks = verify.run(shop.settings, found, shop.verifier)
+        assert {check.verdict for check in checks} == {Verdict.OK}, checks
 
 
 @pytest.mark.parametrize(
@@ -287,6 +288,7 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
         ({"commit": ""}, "no commit's"),
         ({"statements": {}}, "not the one that the build wrote"),
         ({"drift": ["libc6"]}, "drifted"),
+        ({"platforms": {"amd64": "sha256:" + "0" * 64}}, "not for arm64"),
         ({"digest": "sha256:" + "0" * 64}, "not of one build"),
         ({"inputs": {}}, "not of the locks and the series"),
         ({"schema": 1}, "Nothing was built"),
@@ -342,7 +344,7 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     shop.publish(what)
     said = json.loads(what.statements.provenance)
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
-    again = replace(what, statements=trust_attestations.Statements(what.statements.sbom, model.canonical_json(said)))
+    again = replace(what, statements=trust_attestations.Statements(what.statements.sboms, model.canonical_json(said)))
     with Registry(f"http://{shop.host}", shop.name) as registry:
         before = transfer.attached(registry, what.root.digest)
         shop.publish(again)

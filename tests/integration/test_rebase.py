@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,10 @@ pytestmark = [pytest.mark.alone, pytest.mark.minutes(1)]
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
     """A user with a clone of this checkout, at one commit."""
-    new_user = User(tmp_path / "user", real, warm=True).with_one_image(real)
+    return committed(User(tmp_path / "user", real, warm=True).with_one_image(real))
+
+
+def committed(new_user: User) -> User:
     new_user.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
     new_user.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
     git(new_user, "init", "--quiet", "--initial-branch", "main")
@@ -74,7 +79,9 @@ def set_back(user: User, real: Settings) -> str:
 
 
 @pytest.mark.minutes(3)
-def test_there_and_back_again(user: User) -> None:
+def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Built) -> None:
+    """With the locks of every flavour and architecture."""
+    user = committed(User(tmp_path / "user", real, warm=True).with_one_image(real, whole=True))
     patches = {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")}
     was = upstream_lock.read(user.root / "upstream.lock").tag
     code, out, err = user.run("rebase", "--to", BEFORE, "--no-gate")
@@ -84,7 +91,8 @@ def test_there_and_back_again(user: User) -> None:
     subjects = git(user, "log", "--format=%s").splitlines()
     assert subjects == [f"Carry the series to {BEFORE}", f"Bump Open WebUI to {BEFORE}", "as it was"]
     changed = git(user, "show", "--name-only", "--format=", "HEAD~1").splitlines()
-    assert "images/open-webui/requirements.lock" in changed
+    for begin in ("", "full.", "arm64.", "full.arm64."):
+        assert f"images/open-webui/{begin}requirements.lock" in changed
     assert not [name for name in changed if name.startswith("patches/")]
     assert f"Open WebUI {BEFORE}" in (user.root / "README.md").read_text()
     assert f"- Open WebUI {BEFORE} (was {PINNED})." in (user.root / "CHANGELOG.md").read_text()
@@ -107,6 +115,26 @@ def test_a_carried_series_is_canonical_and_lints(user: User) -> None:
     assert code == 0, err
     code, _, err = user.run("patches", "lint")
     assert code == 0, err
+
+
+def test_a_release_that_needs_another_python_is_blocked(user: User) -> None:
+    lock = user.root / "images/open-webui/debian.lock"
+    older = re.sub(r"^(python3\.11 )3\.11\.", r"\g<1>3.9.", lock.read_text(), flags=re.MULTILINE)
+    assert older != lock.read_text()
+    lock.write_text(older)
+    there = Settings(user.root, user.cache, user.root, False, environ=user.env)
+    pinned = upstream_lock.read(there.lock_file)
+    upstream_lock.write(there.lock_file, replace(pinned, inputs=inputs.lock_inputs(there)))
+    head = commit(user, "as if the base had Python 3.9")
+    code, _, err = user.run("rebase", "--to", BEFORE)
+    assert code == 19, err
+    assert f"Open WebUI {BEFORE} needs Python " in err
+    assert "the image's base has 3.9.2." in err
+    is_as_it_was(user, head)
+    report = json.loads((user.root / "out/rebase/report.json").read_text())
+    assert (report["verdict"], len(report["rows"])) == ("blocked", 9)
+    assert report["blocker"] in (user.root / "out/rebase/report.md").read_text()
+    assert "needs Python" in (user.root / "out/rebase/report.html").read_text()
 
 
 @pytest.mark.minutes(4)

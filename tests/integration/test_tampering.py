@@ -17,7 +17,7 @@ from webui_fork.cli.main import main
 from webui_fork.config import reference
 from webui_fork.core.errors import RegistryError, VerifyError
 from webui_fork.core.settings import Settings
-from webui_fork.oci import connect, layout, reader, transfer
+from webui_fork.oci import connect, layout, model, reader, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
 from webui_fork.publish import promote
@@ -43,6 +43,31 @@ def published(shop: Shop) -> promote.Published:
 
 def opened(shop: Shop) -> Registry:
     return connect.connect(shop.settings, reference.parse(shop.ref("x")))
+
+
+def test_an_index_whose_image_nobody_listed(shop: Shop) -> None:
+    """Each image of an index has an SBOM of its own: one for the first says nothing of the second."""
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
+    partly = replace(what.statements, sboms=what.statements.sboms[:1])
+    with pytest.raises(VerifyError, match="no tag was touched") as caught:
+        shop.publish(replace(what, statements=partly))
+    assert f"sbom: it is of another image, {what.images[0].digest[:19]}" in caught.value.why
+    done = shop.publish(what)
+    assert shop.checks(TAG)["sbom"].words.count("components") == 2
+    with opened(shop) as there:
+        assert {item.kind for image in what.images for item in transfer.attached(there, image.digest)} == {"sig", "att"}
+    assert done.digest == what.root.digest
+
+
+def test_an_index_with_another_image_in_it(shop: Shop) -> None:
+    """An index is signed as a whole: with one image swapped it is another."""
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
+    other = small.candidate(shop.settings, b"something else", architectures=("arm64",))
+    shop.publish(what)
+    forged = model.index([what.images[0], *other.images], {})
+    with opened(shop) as there:
+        transfer.push(there, forged, TAG, shop.settings.cache, transfer.quiet)
+    assert "no signatures found" in shop.bad(TAG)["signature"]
 
 
 def stored(shop: Shop, tmp_path: Path, digest: str) -> Path:

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.minutes(2)
 
 @pytest.fixture(scope="module")
 def statements(real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built) -> Statements:
-    return attestations.of_build(real, inputs, built, Talk())
+    return attestations.of_build(real, pipeline.Assembly(built.image, ((inputs, built),)), Talk())
 
 
 def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
@@ -47,8 +47,8 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
             continue  # pip's launchers for Windows
         name = re.sub(r"[-_.]+", "-", purl.name).lower() if purl.type == "pypi" else purl.name
         scanned.add((purl.type, "/".join(filter(None, (purl.namespace, name))), purl.version))
-    assert statements.sbom
-    ours = purls(json.loads(statements.sbom))
+    assert statements.sboms[0]
+    ours = purls(json.loads(statements.sboms[0]))
     assert len(scanned) > 250
     assert scanned - ours == set()
 
@@ -56,8 +56,8 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
 def test_every_package_has_the_digest_of_what_it_was_installed_from(
     inputs: image_inputs.Inputs, built: pipeline.Built, statements: Statements
 ) -> None:
-    assert statements.sbom
-    rows = {row["purl"]: row for row in json.loads(statements.sbom)["components"]}
+    assert statements.sboms[0]
+    rows = {row["purl"]: row for row in json.loads(statements.sboms[0])["components"]}
     debs = {row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:deb/")}
     assert debs == {deb.sha256 for deb in built.debs}
     hashes = {
@@ -86,7 +86,7 @@ def test_both_are_the_same_when_they_are_written_again(
 ) -> None:
     for name in ("inventory", "sbom"):
         shutil.rmtree(real.cache / name)
-    assert attestations.of_build(real, inputs, built, Talk()) == statements
+    assert attestations.of_build(real, pipeline.Assembly(built.image, ((inputs, built),)), Talk()) == statements
 
 
 # --- nothing in a layer that does not belong there

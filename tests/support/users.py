@@ -46,10 +46,22 @@ class User:
         }
         self.env.pop("COSIGN_PASSWORD", None)
 
-    def with_one_image(self, real: Settings) -> User:
-        """Leave the images beside the main one out: it is locked in a third of the time."""
+    def with_one_image(self, real: Settings, *, whole: bool = False) -> User:
+        """Leave the images beside the main one out, and what that one has beside its default: locking takes a fifth.
+
+        Args:
+            whole: leave the main one every flavour and architecture.
+        """
         for beside in ("backing", "vllm-cpu"):
             shutil.rmtree(self.root / "images" / beside)
+        folder = self.root / "images/open-webui"
+        text = (folder / "image.toml").read_text()
+        if not whole:
+            start, end = text.index("# Upstream's standard image."), text.index("# The places of upstream's")
+            text = (text[:start] + text[end:]).replace('["amd64", "arm64"]', '["amd64"]')
+            (folder / "image.toml").write_text(text)
+            for lock in {*folder.glob("full.*.lock"), *folder.glob("*arm64.*.lock")}:
+                lock.unlink()
         own = replace(real, root=self.root)
         pinned = upstream_lock.read(own.lock_file)
         upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))
