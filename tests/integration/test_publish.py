@@ -208,18 +208,19 @@ def onwards(number: int) -> Fails:
     return fail
 
 
-PARTS = [(once, part, 4) for part in range(1, 5)] + [(onwards, part, 14) for part in (1, 8)]
+PARTS = [(once, part, 4, 1) for part in range(1, 5)] + [(onwards, 1, 14, 1), (onwards, 8, 28, 2)]
 
 
 @pytest.mark.alone
 @pytest.mark.minutes(3)
-@pytest.mark.parametrize(("kind", "first", "step"), PARTS)
+@pytest.mark.parametrize(("kind", "first", "step", "platforms"), PARTS)
 def test_whatever_request_fails_it_ends_whole_or_as_it_was(
-    shop: Shop, server: Server, kind: Callable[[int], Fails], first: int, step: int
+    shop: Shop, server: Server, kind: Callable[[int], Fails], first: int, step: int, platforms: int
 ) -> None:
-    """Every request in turn fails once; from every seventh on the registry is gone for good, then comes back."""
+    """Every request in turn fails once; from every so many on the registry is gone for good, then comes back."""
     proxy = Proxy(server, f"http://{shop.host}")
-    what = small.candidate(shop.settings, noise(5 << 20))  # a blob that is streamed, too
+    # a blob that is streamed, too
+    what = small.candidate(shop.settings, noise(5 << 20), architectures=("amd64", "arm64")[:platforms])
     shop.publish(what, proxy.host)
     total, broken = proxy.count, 0
     assert total > 40
@@ -288,7 +289,8 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
         ({"commit": ""}, "no commit's"),
         ({"statements": {}}, "not the one that the build wrote"),
         ({"drift": ["libc6"]}, "drifted"),
-        ({"platforms": {"amd64": "sha256:" + "0" * 64}}, "not for arm64"),
+        ({"platforms": {"amd64": "sha256:" + "0" * 64, "arm64": "sha256:" + "0" * 64}}, "not of one build"),
+        ({"platforms": {}}, "not of one build"),
         ({"digest": "sha256:" + "0" * 64}, "not of one build"),
         ({"inputs": {}}, "not of the locks and the series"),
         ({"schema": 1}, "Nothing was built"),

@@ -59,15 +59,31 @@ def test_an_index_whose_image_nobody_listed(shop: Shop) -> None:
     assert done.digest == what.root.digest
 
 
-def test_an_index_with_another_image_in_it(shop: Shop) -> None:
-    """An index is signed as a whole: with one image swapped it is another."""
+def test_a_tag_that_names_one_platform_of_several(shop: Shop) -> None:
+    """Each image of an index is signed; under the tag of all it leaves the other machines without one."""
     what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
-    other = small.candidate(shop.settings, b"something else", architectures=("arm64",))
     shop.publish(what)
-    forged = model.index([what.images[0], *other.images], {})
     with opened(shop) as there:
-        transfer.push(there, forged, TAG, shop.settings.cache, transfer.quiet)
-    assert "no signatures found" in shop.bad(TAG)["signature"]
+        there.put_manifest(TAG, what.images[1].manifest)
+    assert list(shop.bad(TAG)) == ["tag"]
+    assert "the image for arm64 alone" in shop.bad(TAG)["tag"]
+    assert shop.bad(what.images[1].digest) == {}
+
+
+def test_an_index_that_calls_an_image_another_platform_s(shop: Shop) -> None:
+    """Even where it is signed: an engine takes the image by the row, and would run the other one."""
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
+    rows = [dict(row) for row in what.root.parsed()["manifests"]]
+    rows[0]["platform"], rows[1]["platform"] = rows[1]["platform"], rows[0]["platform"]
+    root = model.Blob(model.INDEX, model.canonical_json({**what.root.parsed(), "manifests": rows}))
+    with pytest.raises(VerifyError, match="another platform than its index says"):
+        shop.publish(replace(what, root=root))
+    assert named_tags(shop) == ()
+
+
+def named_tags(shop: Shop) -> tuple[str, ...]:
+    with opened(shop) as there:
+        return tuple(tag for tag in there.tags() if not tag.startswith("sha256-"))
 
 
 def stored(shop: Shop, tmp_path: Path, digest: str) -> Path:

@@ -98,26 +98,32 @@ def candidate(
     return Candidate(fixed, whole.root, whole.images, found, statements(pinned, patches, whole))
 
 
-def statements(pinned: Lock, patches: Sequence[Patch], whole: model.Image | model.Index) -> Statements:
+def statements(
+    pinned: Lock, patches: Sequence[Patch], whole: model.Image | model.Index, architecture: str = ""
+) -> Statements:
     """Say what is true of a small image, or of an index and each of its images."""
     if isinstance(whole, model.Index):
+        names = [image.platform[1] for image in whole.images]
         parts = tuple(
-            Part(image.platform[1], image.digest, statements(pinned, patches, image)) for image in whole.images
+            Part(name, image.digest, statements(pinned, patches, image, name))
+            for name, image in zip(names, whole.images, strict=True)
         )
         sboms = tuple(sbom for part in parts for sbom in part.statements.sboms)
         return Statements(sboms, _provenance(pinned, patches, whole.images), parts)
     material = sbom.Material(
         "open-webui", pinned.tag, HOME, "1.0", pinned, whole, tuple(patches), (), "Terms of the release", "12"
     )
-    return Statements((sbom.write(material),), _provenance(pinned, patches, whole.images))
+    return Statements((sbom.write(material),), _provenance(pinned, patches, whole.images, architecture))
 
 
-def _provenance(pinned: Lock, patches: Sequence[Patch], images: tuple[model.Image, ...]) -> bytes:
+def _provenance(
+    pinned: Lock, patches: Sequence[Patch], images: tuple[model.Image, ...], architecture: str = ""
+) -> bytes:
     facts = provenance.Facts(
         pinned,
         images,
         tuple(patches),
-        (("image", "open-webui"),),
+        (("image", "open-webui"), *([("architecture", architecture)] if architecture else [])),
         (),
         HOME,
         "",

@@ -15,7 +15,7 @@ from webui_fork.config.toml import Table, form
 
 Slug = Annotated[str, form(r"[a-z0-9]+([._-][a-z0-9]+)*")]
 PackageName = Annotated[str, form(r"[a-z0-9][a-z0-9+.-]+")]
-Requirement = Annotated[str, form(r"[a-z0-9][a-z0-9._-]+(==[0-9][0-9A-Za-z.+!]*)?( ?; ?[a-z0-9_ =!'.]+)?")]
+Requirement = Annotated[str, form(r"[a-z0-9][a-z0-9._-]+(={2,3}[0-9][0-9A-Za-z.+!]*)?( ?; ?[a-z0-9_ =!'.]+)?")]
 Sha256 = Annotated[str, form(r"[0-9a-f]{64}")]
 Url = Annotated[str, form(r"(https://[A-Za-z0-9./_-]+[A-Za-z0-9_-])?")]
 Absolute = Annotated[str, form(r"/[A-Za-z0-9._/-]+")]

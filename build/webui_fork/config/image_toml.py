@@ -71,7 +71,8 @@ class ImageSpec(Placement):
     """A parsed `image.toml` whose base is made of packages; ``run`` is the OCI config object, with placeholders.
 
     ``flavour`` is which of its images this is, "" where it has one only; ``subfolder`` is where the results of one
-    go that is not the first; ``locks`` begins the names of its locks, and ``ending`` ends its tags.
+    go that is not the first; ``architectures`` are all that it is built for, of which this is one; ``locks`` begins
+    the names of its locks, and ``ending`` ends its tags.
     """
 
     folder: Path
@@ -82,6 +83,7 @@ class ImageSpec(Placement):
     ending: str
     home: str
     architecture: str
+    architectures: tuple[str, ...]
     created: datetime | None
     annotations: tuple[tuple[str, str], ...]
     base: Base
@@ -191,6 +193,7 @@ def read(folder: Path, flavour: str = "", architecture: str = "") -> ImageSpec:
         ending=own.tag,
         home=document.image.home,
         architecture=architecture,
+        architectures=built_for,
         created=document.image.created,
         annotations=tuple(sorted(document.image.annotations.items())),
         base=document.base,

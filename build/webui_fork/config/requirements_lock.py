@@ -107,16 +107,31 @@ def narrow(text: str, chosen: Mapping[str, str]) -> str:
     return _PIN.sub(one, text)
 
 
-def preferences(*texts: str) -> str:
-    """Return the versions of locks without their hashes, which are another platform's; the first lock's count.
+def preferences(alike: str, own: str) -> str:
+    """Return a lock whose versions are kept: those of another platform's lock, and where these don't do its own.
+
+    A version that both have keeps its own hash; the other platform's hashes are of other wheels.
 
     Args:
-        texts: of the locks.
+        alike: the text of the other platform's lock.
+        own: the text of the old lock, "" if there is none.
     """
-    rows: dict[str, str] = {}
-    for name, version in (pair for text in texts for pair in packages(text)):
-        rows.setdefault(name, f"{name}=={version}\n")
-    return "".join(rows.values())
+    blocks: dict[str, tuple[str, str]] = {
+        canonicalize_name(match.group(1)): (match.group(2), match.group(0)) for match in _PIN.finditer(own)
+    }
+    rows: list[str] = []
+    for name, version in packages(alike):
+        old_version, block = blocks.pop(name, ("", ""))
+        if version == old_version:
+            rows.append(block)
+        else:  # uv takes the first that it can
+            rows += [f"{name}=={version}\n", *([f"{name}=={old_version}\n"] if old_version else [])]
+    return "".join([*rows, *(block for _, block in blocks.values())])
+
+
+def exactly(text: str) -> str:
+    """Return a lock whose pins are that version alone: `==1.0` would take `1.0+cpu`, too, of an index that has both."""
+    return re.sub(r"^([A-Za-z0-9._-]+)==(?=[^\s;=]+(?: ;[^\\\n]*)? \\$)", r"\1===", text, flags=re.MULTILINE)
 
 
 def pins(text: str) -> Iterable[tuple[str, str, str]]:

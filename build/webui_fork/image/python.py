@@ -131,7 +131,14 @@ def lock_requirements(
         for name in (*upgrade, *(source.name for source in spec.python.sources)):
             arguments += ["--upgrade-package", name]
         body = resolve([*arguments, "--generate-hashes"], out, doing=doing)
-        exact: list[str | Path] = [out, *_python_arguments(spec), "--no-deps", "--format", "pylock.toml"]
+        (work / "exactly.txt").write_text(requirements_lock.exactly(out.read_text(encoding="utf-8")), encoding="utf-8")
+        exact: list[str | Path] = [
+            work / "exactly.txt",
+            *_python_arguments(spec),
+            "--no-deps",
+            "--format",
+            "pylock.toml",
+        ]
         pylock = resolve(exact, work / "pylock.toml", doing="choose the wheels of the Python packages")
         chosen = requirements_lock.choose(tomllib.loads(pylock), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
@@ -171,7 +178,7 @@ def python_entries(
         ToolError: uv failed: a wheel is gone, or a hash is wrong.
     """
     target, requirements = work / "site", work / "requirements.lock"
-    requirements.write_text(lock, encoding="utf-8")
+    requirements.write_text(requirements_lock.exactly(lock), encoding="utf-8")
     argv = [uv.program(), "pip", "install", "--quiet", "--no-config", "--require-hashes", "--no-deps"]
     argv += ["--target", str(target)]
     argv += ["--no-compile-bytecode", "--link-mode", "hardlink", *_python_arguments(spec), "-r", str(requirements)]

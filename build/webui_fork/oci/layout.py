@@ -110,7 +110,7 @@ def read_layout(root: Path) -> Layout:
             # cosign and we must look at the same one
             if place not in ("image", "sigs", "atts") or place in kinds:
                 raise ImageError(f"{root} does not hold just one image with what belongs to it.")
-            if place == "image" and (row["mediaType"] == INDEX) != (kind == "imageIndex"):
+            if place == "image" and (row["mediaType"] in (INDEX, DOCKER_INDEX)) != (kind == "imageIndex"):
                 raise ImageError(f"{root} calls an index an image, or an image an index.")
             kinds[place] = row
         image = kinds["image"]

@@ -21,6 +21,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
 _PLATFORMS = 200  # rows of an index; the largest in use have some twenty
+_WORD = re.compile(r"[a-z0-9]{1,32}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -263,6 +264,9 @@ def image_of(manifest: Blob, config: Blob) -> Image:
             NamedLayer(name or f"layer {number}", Layer(row.digest, row.size, str(diff_id)))
             for number, (name, row, diff_id) in enumerate(zip(names, descriptors, diff_ids, strict=True), 1)
         )
-        return Image(config, manifest, layers, (str(settings["os"]), str(settings["architecture"])))
+        platform = (settings["os"], settings["architecture"])
+        if not all(isinstance(word, str) and _WORD.fullmatch(word) for word in platform):
+            raise ImageError(f"{manifest.digest[:19]} is for no platform.", why=repr(platform)[:200])
+        return Image(config, manifest, layers, platform)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ImageError(f"{manifest.digest[:19]} is not an image's manifest.", why=f"{error}") from error

@@ -128,12 +128,19 @@ def image(reader: Reader) -> Image | Index:
         RegistryError, VerifyError: a part of it is not there. ImageError: it is malformed.
     """
     root = reader.root
-    indexed, manifests = root.media_type in (INDEX, DOCKER_INDEX), [root]
-    if indexed:
-        manifests = [reader.manifest(model.descriptor(row).digest) for row in model.rows(root)]
-    configs = (small(reader, model.descriptor(manifest.parsed().get("config"))) for manifest in manifests)
-    images = tuple(model.image_of(manifest, config) for manifest, config in zip(manifests, configs, strict=True))
-    return Index(root, images) if indexed else images[0]
+    if root.media_type not in (INDEX, DOCKER_INDEX):
+        return _one(reader, root)
+    images = []
+    for row in model.rows(root):
+        images.append(_one(reader, reader.manifest(model.descriptor(row).digest)))
+        stated = row.get("platform")  # by which engines choose
+        if stated and {**stated, **model.platform_of(images[-1])} != stated:
+            raise VerifyError(f"{reader.name} has an image for another platform than its index says.")
+    return Index(root, tuple(images))
+
+
+def _one(reader: Reader, manifest: Blob) -> Image:
+    return model.image_of(manifest, small(reader, model.descriptor(manifest.parsed().get("config"))))
 
 
 @contextmanager

@@ -182,7 +182,7 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
         raise AuditError(
             "The vulnerability database can't be asked: nothing is known of the packages.",
             why=f"{url}: {type(error).__name__}",
-            remedy="Where it can't be reached, hand out/sbom.cdx.json to a scanner with data of its own; "
+            remedy="Where it can't be reached, hand the SBOM in out/ to a scanner with data of its own; "
             "--osv-url names a mirror.",
         ) from error
     return answer if isinstance(answer, dict) else {}

@@ -88,19 +88,20 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     spec = image_toml.read(folder, flavour)
     out, pinned = inputs.results(settings, spec), upstream_lock.read(settings.lock_file)
     record = build_record.read(out, remedy)
-    if missing := set(image_toml.architectures(folder)) - record.platforms.keys():
+    layout = oci_layout.read_layout(out / "image")
+    platforms = {one.platform[1]: one.digest for one in layout.image.images}
+    if (record.digest, record.platforms) != (layout.image.digest, platforms):
+        raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
+    if tuple(platforms) != (built_for := image_toml.architectures(folder)):
         raise PublishError(
-            f"What was built is not for {', '.join(sorted(missing))}.",
-            why="image.toml names that architecture, too, and a published tag never moves.",
+            f"What was built is for {', '.join(platforms)}, and image.toml wants {', '.join(built_for)}.",
+            why="A published tag never moves: what it names is for all of them from the start.",
             remedy=remedy,
         )
     try:
         statements = build_record.statements(out, record)
     except OSError as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
-    layout = oci_layout.read_layout(out / "image")
-    if record.digest != layout.image.digest:
-        raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
     fixed = Fixed(pinned.version, pinned.revision, spec.ending)
     if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != str(fixed):
         raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
@@ -109,7 +110,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     if record.drift:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
     _refuse_dirty(record.commit, dirty=record.dirty)
-    tested.check(settings, digests=tuple(one.digest for one in layout.image.images))
+    tested.check(settings, digest=layout.image.images[0].digest)  # the tests run on the first architecture
     return Candidate(
         fixed,
         layout.image.root,

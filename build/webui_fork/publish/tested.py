@@ -61,12 +61,12 @@ def read(settings: Settings) -> PassedImage:
         raise PublishError(f"{_file(settings)} can't be read.", why=str(error), remedy=_REMEDY) from error
 
 
-def check(settings: Settings, *, digests: tuple[str, ...] = (), head: str = "") -> PassedImage:
+def check(settings: Settings, *, digest: str = "", head: str = "") -> PassedImage:
     """Check that this image, or one with this series, passed.
 
     Args:
         settings: of the checkout.
-        digests: of an image for each platform; the tests run on one of them.
+        digest: of the image.
         head: the patched tree's commit.
 
     Raises:
@@ -79,10 +79,10 @@ def check(settings: Settings, *, digests: tuple[str, ...] = (), head: str = "") 
             why="\n".join(record.drift[:8]),
             remedy="Run `nox -s lock`, review and commit, then build and test again.",
         )
-    if digests and not {record.digest, *record.others} & {*digests}:
+    if digest and digest not in (record.digest, *record.others):
         raise PublishError(
             "The image that would be published is not the one that passed the tests.",
-            why=f"Built: {', '.join(digests)}\nTested: {record.digest}",
+            why=f"Built: {digest}\nTested: {record.digest}",
             remedy=_REMEDY,
         )
     if head and record.head != head:

@@ -38,7 +38,7 @@ class Step:
 STEPS = (
     Step("lint", ("-m", "webui_fork", "patches", "lint")),
     Step("style", ("-m", "ruff", "check", ".")),
-    Step("build", ("-m", "webui_fork", "build", "--locked")),
+    Step("build", ("-m", "webui_fork", "build", "--locked", "--all")),
     Step("unit tests", ("-m", "pytest", "-q", "tests/unit")),
     Step("proofs", ("-m", "pytest", "-q", "-n", "auto", "tests/integration/test_proofs.py")),
     Step(

@@ -34,7 +34,7 @@ def filename(file: Path) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             inside, stem = next((name, match[1]) for name in archive.namelist() if (match := _NAME.fullmatch(name)))
-            text = archive.read(inside).decode()
+            text = archive.read(inside).decode().replace("\r\n", "\n")  # of wheels that were made on Windows
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, StopIteration) as error:
         raise SourceError(f"{file} is no wheel.", why=str(error)) from error
     tags = _TAG.findall(text)

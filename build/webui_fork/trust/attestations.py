@@ -97,9 +97,11 @@ def _provenance(settings: Settings, parts: tuple[tuple[Inputs, Built], ...]) -> 
         others |= dict.fromkeys((*_debs(built.debs, own.spec), *python))
     others |= dict.fromkeys(files(settings, spec))
     images = tuple(built.image for _, built in parts)
-    parameters = (("flavour", spec.flavour),) if spec.flavour else ()
+    parameters = [("flavour", spec.flavour)] if spec.flavour else []
+    if len(parts) < len(spec.architectures):  # it is a part of what its tag names
+        parameters.append(("architecture", spec.architecture))
     claims = facts(
-        settings, spec, inputs.lock, inputs.patches, images, tuple(others), parameters=parameters, tag=inputs.tag
+        settings, spec, inputs.lock, inputs.patches, images, tuple(others), parameters=tuple(parameters), tag=inputs.tag
     )
     return provenance.write(claims)
 
@@ -200,7 +202,8 @@ def files(settings: Settings, spec: ImageSpec | RegistrySpec) -> tuple[Input, ..
 
 def _debs(debs: Iterable[Deb], spec: ImageSpec) -> Iterable[Input]:
     for deb in debs:
-        uri = f"pkg:deb/debian/{deb.name}@{deb.version}?arch={spec.architecture}"
+        architecture = "all" if deb.path.endswith("_all.deb") else spec.architecture
+        uri = f"pkg:deb/debian/{deb.name}@{deb.version}?arch={architecture}"
         yield Input(uri, f"{deb.name} {deb.version}", (("sha256", deb.sha256),))
 
 

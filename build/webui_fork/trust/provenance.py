@@ -124,6 +124,7 @@ def write(facts: Facts) -> bytes:
 class Claim:
     """What a provenance says, read back.
 
+    ``architecture`` is set of an image that is one of several under its tag.
     ``patches`` are (name, bare sha256) in order; ``files`` the checkout's own inputs by path; ``layers`` their digests.
     """
 
@@ -131,6 +132,7 @@ class Claim:
     tag: str
     variant: str
     flavour: str
+    architecture: str
     image: str
     sdist: str
     patches: tuple[tuple[str, str], ...]
@@ -154,6 +156,7 @@ def read(predicate: Mapping[str, Any]) -> Claim | None:
             tag=outside["tag"],
             variant=outside.get("variant", ""),
             flavour=outside.get("flavour", ""),
+            architecture=outside.get("architecture", ""),
             image=outside["image"],
             sdist=next(d["sha256"] for uri, name, d in rows if _is_sdist(uri, name)),
             patches=tuple((name, d["sha256"]) for uri, name, d in rows if uri.startswith("patches/")),
@@ -178,6 +181,7 @@ def _sound(claim: Claim) -> bool:
     words = (
         (_SLUG, claim.variant),
         (_SLUG, claim.flavour),
+        (_SLUG, claim.architecture),
         (_SLUG, claim.image),
         (_COMMIT, claim.commit),
         (_SLUG, claim.release),

@@ -142,8 +142,9 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architectu
             elif path.is_symlink():
                 ensure_folder((cache / path.relative_to(settings.cache)).parent)
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
-    arguments = ["build", "--locked", "--unsigned", "--arch", architecture]
-    arguments += ["--flavour", claim.flavour] if claim.flavour else []
+    arguments = ["build", "--locked", "--unsigned", *(["--flavour", claim.flavour] if claim.flavour else [])]
+    if "\narchitectures" in (root / "images" / claim.image / "image.toml").read_text(encoding="utf-8"):
+        arguments += ["--arch", architecture]  # a commit from before there were several knows no such option
     if claim.variant:
         arguments = ["build", "--image", claim.image, "--variant", claim.variant]
     env = {

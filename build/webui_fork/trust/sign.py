@@ -108,18 +108,17 @@ def seal(
         return True
 
     def attested() -> bool:  # one after the other: both are kept in one manifest
-        changed, kinds = False, set[str]()
-        for kind, predicate in _predicates(statements):
-            beside = kind in kinds  # an index has an SBOM for each of its images
-            kinds.add(kind)
-            if same(settings, verifier, ref, kind, predicate):
+        changed = False
+        for kind, predicates in _predicates(statements):
+            if all(same(settings, verifier, ref, kind, predicate) for predicate in predicates):
                 continue
-            file = work / f"{kind}.json"
-            file.write_bytes(predicate)
-            trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=beside)
-            if not same(settings, verifier, ref, kind, predicate):
-                why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
-                raise _refuted(ref, verifier.who, why)
+            for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
+                file = work / f"{kind}.json"
+                file.write_bytes(predicate)
+                trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
+                if not same(settings, verifier, ref, kind, predicate):
+                    why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
+                    raise _refuted(ref, verifier.who, why)
             changed = True
         return changed
 
@@ -128,8 +127,8 @@ def seal(
         return changed | first.result() | second.result()
 
 
-def _predicates(statements: Statements) -> list[tuple[str, bytes]]:
-    return [*((trust_cosign.SBOM, sbom) for sbom in statements.sboms), (trust_cosign.PROVENANCE, statements.provenance)]
+def _predicates(statements: Statements) -> list[tuple[str, tuple[bytes, ...]]]:
+    return [(trust_cosign.SBOM, statements.sboms), (trust_cosign.PROVENANCE, (statements.provenance,))]
 
 
 def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:

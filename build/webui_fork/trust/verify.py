@@ -22,7 +22,7 @@ from webui_fork.image.application import PATCHES
 from webui_fork.oci import model, reader
 from webui_fork.oci.content import read_entries
 from webui_fork.oci.model import Image
-from webui_fork.oci.reader import Reader
+from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign, provenance
@@ -177,6 +177,9 @@ def check_tag(store: Reader, claim: Claim) -> Check:
         return Check("tag", Verdict.BAD, f"{claim.tag!r} in the provenance is no tag of this tool")
     if not store.tag:
         return Check("tag", Verdict.OK, f"asked for by digest; it was published as {fixed}")
+    if claim.architecture and isinstance(store, RegistryReader):
+        words = f"{store.tag} names the image for {claim.architecture} alone, which is one of several under {fixed}"
+        return Check("tag", Verdict.BAD, words)
     if not tags.covers(store.tag, fixed):
         return Check(
             "tag", Verdict.BAD, f"{store.tag} names an image that was signed as {fixed}: a replay, or a mix-up"

@@ -83,4 +83,20 @@ def test_another_platform_keeps_versions_and_no_hashes() -> None:
         f"# head\na==1 \\\n    --hash=sha256:{'0' * 64}\nb==2 ; python_version < '4' \\\n    --hash=sha256:{'1' * 64}\n"
     )
     own = f"a==9 \\\n    --hash=sha256:{'2' * 64}\nc==3 \\\n    --hash=sha256:{'3' * 64}\n"
-    assert requirements_lock.preferences(first, own) == "a==1\nb==2\nc==3\n"
+    kept = f"c==3 \\\n    --hash=sha256:{'3' * 64}\n"
+    assert requirements_lock.preferences(first, own) == f"a==1\na==9\nb==2\n{kept}"
+    assert requirements_lock.preferences(first, "") == "a==1\nb==2\n"
+
+
+def test_a_version_that_both_platforms_have_keeps_its_own_hash() -> None:
+    first, own = (f"a==1 \\\n    --hash=sha256:{digit * 64}\n" for digit in "01")
+    assert requirements_lock.preferences(first, own) == own
+
+
+def test_a_pin_is_no_local_build_of_its_version() -> None:
+    digest = f"    --hash=sha256:{'0' * 64}\n"
+    text = (
+        f"# input=sha256:1\na==1 \\\n{digest}b-c==2.0+cpu ; platform_machine == 'x86_64' \\\n{digest}    # via a==1\n"
+    )
+    assert requirements_lock.exactly(text) == text.replace("a==1 \\", "a===1 \\").replace("b-c==2", "b-c===2")
+    assert requirements_lock.exactly(requirements_lock.exactly(text)) == requirements_lock.exactly(text)

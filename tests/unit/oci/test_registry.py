@@ -87,7 +87,7 @@ def test_a_malformed_manifest_is_an_error_in_words(
     server: Server, private_settings: Settings, body: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if it were signed: what is read must stand on its own."""
-    claim = provenance.Claim("1.2.3", "v1.2.3-p1", "", "", "x", "0" * 64, (), (), (), "", False, "")
+    claim = provenance.Claim("1.2.3", "v1.2.3-p1", "", "", "", "x", "0" * 64, (), (), (), "", False, "")
     monkeypatch.setattr(cosign, "verify", lambda *_: cosign.Verification(True))
     monkeypatch.setattr(cosign, "attested", lambda *_: Attested(({},)))
     monkeypatch.setattr(provenance, "read", lambda _: claim)

@@ -25,6 +25,7 @@ def wheel(file: Path, metadata: str, stem: str = "a_b-1.0+cpu") -> Path:
     [
         ("Wheel-Version: 1.0\nTag: py3-none-any\n", "a_b-1.0+cpu-py3-none-any.whl"),
         ("Tag: py2-none-any\nTag: py3-none-any\n", "a_b-1.0+cpu-py2.py3-none-any.whl"),
+        ("Wheel-Version: 1.0\r\nTag: py2-none-any\r\nTag: py3-none-any\r\n", "a_b-1.0+cpu-py2.py3-none-any.whl"),
         ("Build: 7\nTag: cp311-cp311-linux_x86_64\n", "a_b-1.0+cpu-7-cp311-cp311-linux_x86_64.whl"),
         (
             "Tag: cp311-cp311-manylinux_2_17_x86_64\nTag: cp311-cp311-manylinux2014_x86_64\n",
