@@ -56,7 +56,7 @@ def versions(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> Versio
 @pytest.fixture(scope="module")
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built, versions: Versions) -> User:
     """A user whose locks are what they may have been a month ago."""
-    user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real)
+    user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real, whole=True)
     file = user.root / FOLDER / "debian.lock"
     lock, path = debian_lock.read(file), f"pool/main/c/{BEHIND}/gone.deb"
     debs = [
