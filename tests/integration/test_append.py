@@ -26,8 +26,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.image import append, pipeline
 from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import layout, model, transfer
-from webui_fork.oci.model import Layer
-from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.oci.model import DOCKER_INDEX, Layer
+from webui_fork.oci.registry import DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
 from webui_fork.rootfs import layers
@@ -106,7 +106,7 @@ def test_an_image_of_one_platform_stays_one(registry_of_bases: Registry, tmp_pat
     base = append.read(registry_of_bases, made.digest)
     assert not base.indexed
     appended = append.append(base, top(tmp_path), {}, "2027-01-01T00:00:00Z")
-    assert appended.root == appended.images[0].manifest
+    assert appended == appended.images[0]
 
 
 def gone(name: str) -> Entry:

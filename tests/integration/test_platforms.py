@@ -18,7 +18,6 @@ import drift
 import emulation
 import shared
 import throwaway
-from conftest import OTHERS
 from containers import GOOD, UNASKED
 from sites import Session
 from webui_fork.config import image_toml
@@ -32,16 +31,9 @@ START = 1200.0  # seconds; an emulated start takes a hundred and more of CPU
 
 
 @pytest.fixture(scope="module")
-def arm64(
-    real: Settings,
-    client: DockerClient,
-    assembly: pipeline.Assembly,
-    patched: str,
-    request: pytest.FixtureRequest,
-) -> Iterator[Container]:
+def arm64(real: Settings, client: DockerClient, assembly: pipeline.Assembly, patched: str) -> Iterator[Container]:
     """Open WebUI for arm64 in a container, beside a provider that is not emulated."""
     (image,) = (one for one in assembly.image.images if one.platform == ("linux", "arm64"))
-    request.config.stash.setdefault(OTHERS, []).append(image.digest)
     name = shared.image_name("arm64")
     engine.load(client, image, real.cache, name)
     with (

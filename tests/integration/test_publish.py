@@ -118,13 +118,13 @@ def test_who_may_not_list_tags_publishes_the_one_that_never_moves(shop: Shop, se
 def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     with Registry(f"http://{shop.host}", "build") as built:
-        transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        sign.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.root.digest}", what.statements, tmp_path, "x")
-        kept = transfer.attached(built, what.root.digest)
-    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+        transfer.push(built, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
+        sign.seal(shop.settings, shop.signer, f"{shop.host}/build@{what.image.digest}", what.statements, tmp_path, "x")
+        kept = transfer.attached(built, what.image.digest)
+    layout.write_layout(tmp_path / "layout", TAG, what.image.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
     with Registry(f"http://{shop.host}", shop.name) as there:
-        assert transfer.attached(there, what.root.digest) == kept
+        assert transfer.attached(there, what.image.digest) == kept
 
 
 def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tmp_path: Path) -> None:
@@ -132,10 +132,10 @@ def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tm
     stranger = replace(shop.settings, config=tmp_path / "stranger")
     other = trust_cosign.signer(stranger, cosign, Talk())
     with Registry(f"http://{shop.host}", "build") as built:
-        transfer.push(built, what.images[0], TAG, shop.settings.cache, transfer.quiet)
-        sign.seal(stranger, other, f"{shop.host}/build@{what.root.digest}", what.statements, tmp_path, "x")
-        kept = transfer.attached(built, what.root.digest)
-    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+        transfer.push(built, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
+        sign.seal(stranger, other, f"{shop.host}/build@{what.image.digest}", what.statements, tmp_path, "x")
+        kept = transfer.attached(built, what.image.digest)
+    layout.write_layout(tmp_path / "layout", TAG, what.image.images[0], shop.settings.cache, kept)
     shop.publish(replace(what, attached=kept, layout=f"oci:{tmp_path / 'layout'}"))
     assert shop.bad(TAG) == {}
     assert "signature" in shop.bad(TAG, verifier=other.verifier(stranger))
@@ -230,13 +230,13 @@ def test_whatever_request_fails_it_ends_whole_or_as_it_was(
         proxy.count, proxy.fail = 0, kind(number)
         try:
             own_shop.publish(what, proxy.host)
-            assert whole_or_old(own_shop, old, what.root.digest)
+            assert whole_or_old(own_shop, old, what.image.digest)
         except ForkError:
             broken += 1
-            whole_or_old(own_shop, old, what.root.digest)
+            whole_or_old(own_shop, old, what.image.digest)
             proxy.fail = lambda count, handler: False
             own_shop.publish(what, proxy.host)  # again, and it goes on from there
-            assert whole_or_old(own_shop, old, what.root.digest)
+            assert whole_or_old(own_shop, old, what.image.digest)
     assert broken if kind is onwards else broken < total // step // 2
 
 
@@ -247,14 +247,14 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
     """Write out/ as a build and a test run leave it."""
     what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
     out = shop.settings.out / "full"
-    layout.write_layout(out / "image", TAG, model.Index(what.root, what.images), shop.settings.cache)
+    layout.write_layout(out / "image", TAG, what.image, shop.settings.cache)
     for name, data in what.statements.documents().items():
         (out / name).write_bytes(data)
     record = {
         "schema": 3,
         "tag": TAG,
-        "digest": what.root.digest,
-        "platforms": {image.platform[1]: image.digest for image in what.images},
+        "digest": what.image.digest,
+        "platforms": {image.platform[1]: image.digest for image in what.image.images},
         "release": "0" * 40,
         "head": "0" * 40,
         "patches": [],
@@ -268,7 +268,7 @@ def left_behind(shop: Shop, tmp_path: Path, **changes: object) -> None:
         **changes,
     }
     (out / "build.json").write_text(json.dumps(record))
-    tested.write(shop.settings, PassedImage(what.images[0].digest, "0" * 40, 1))
+    tested.write(shop.settings, PassedImage(what.image.images[0].digest, "0" * 40, 1))
 
 
 def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
     what = promote.candidate(shop.settings, "full")
     done = shop.publish(what)
     assert named(shop)[TAG] == done.digest == json.loads((shop.settings.out / "published.json").read_text())["digest"]
-    for name in (TAG, *(image.digest for image in what.images)):  # the index, and each image by itself
+    for name in (TAG, *(image.digest for image in what.image.images)):  # the index, and each image by itself
         with reader.opened(shop.settings, shop.ref(name)) as found:
             checks = verify.run(shop.settings, found, shop.verifier)
         assert {check.verdict for check in checks} == {Verdict.OK}, checks
@@ -348,9 +348,9 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
     said["runDetails"]["metadata"] = {"invocationId": "https://run.example/2"}
     again = replace(what, statements=trust_attestations.Statements(what.statements.sboms, model.canonical_json(said)))
     with Registry(f"http://{shop.host}", shop.name) as registry:
-        before = transfer.attached(registry, what.root.digest)
+        before = transfer.attached(registry, what.image.digest)
         shop.publish(again)
-        assert transfer.attached(registry, what.root.digest) == before
+        assert transfer.attached(registry, what.image.digest) == before
 
 
 def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from registries import Proxy, noise, registry
 from small import Shop
 from webui_fork.cli.main import main
 from webui_fork.config import reference
-from webui_fork.core.errors import RegistryError, VerifyError
+from webui_fork.core.errors import ImageError, RegistryError, VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import connect, layout, model, reader, transfer
 from webui_fork.oci.model import Attached
@@ -51,12 +52,29 @@ def test_an_index_whose_image_nobody_listed(shop: Shop) -> None:
     partly = replace(what.statements, sboms=what.statements.sboms[:1])
     with pytest.raises(VerifyError, match="no tag was touched") as caught:
         shop.publish(replace(what, statements=partly))
-    assert f"sbom: it is of another image, {what.images[0].digest[:19]}" in caught.value.why
+    assert f"sbom: it is of another image, {what.image.images[0].digest[:19]}" in caught.value.why
     done = shop.publish(what)
     assert shop.checks(TAG)["sbom"].words.count("components") == 2
     with opened(shop) as there:
-        assert {item.kind for image in what.images for item in transfer.attached(there, image.digest)} == {"sig", "att"}
-    assert done.digest == what.root.digest
+        assert {item.kind for image in what.image.images for item in transfer.attached(there, image.digest)} == {
+            "sig",
+            "att",
+        }
+    assert done.digest == what.image.digest
+
+
+def test_an_sbom_that_was_superseded_does_not_stay(shop: Shop) -> None:
+    """One of two changed: both are attested anew, for cosign replaces all of a kind or none."""
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
+    shop.publish(what)
+    first, second = what.statements.sboms
+    newer = second.replace(b"Terms of the release", b"Other terms")
+    assert newer != second
+    done = shop.publish(replace(what, statements=replace(what.statements, sboms=(first, newer))))
+    seen = trust_cosign.attested(shop.settings, shop.verifier, shop.ref(done.digest), trust_cosign.SBOM).predicates
+    written = [json.loads(sbom) for sbom in (first, newer)]
+    assert len(seen) == 2
+    assert all(one in seen for one in written)
 
 
 def test_a_tag_that_names_one_platform_of_several(shop: Shop) -> None:
@@ -64,20 +82,20 @@ def test_a_tag_that_names_one_platform_of_several(shop: Shop) -> None:
     what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
     shop.publish(what)
     with opened(shop) as there:
-        there.put_manifest(TAG, what.images[1].manifest)
+        there.put_manifest(TAG, what.image.images[1].manifest)
     assert list(shop.bad(TAG)) == ["tag"]
     assert "the image for arm64 alone" in shop.bad(TAG)["tag"]
-    assert shop.bad(what.images[1].digest) == {}
+    assert shop.bad(what.image.images[1].digest) == {}
 
 
 def test_an_index_that_calls_an_image_another_platform_s(shop: Shop) -> None:
     """Even where it is signed: an engine takes the image by the row, and would run the other one."""
     what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
-    rows = [dict(row) for row in what.root.parsed()["manifests"]]
+    rows = [dict(row) for row in what.image.root.parsed()["manifests"]]
     rows[0]["platform"], rows[1]["platform"] = rows[1]["platform"], rows[0]["platform"]
-    root = model.Blob(model.INDEX, model.canonical_json({**what.root.parsed(), "manifests": rows}))
-    with pytest.raises(VerifyError, match="another platform than its index says"):
-        shop.publish(replace(what, root=root))
+    root = model.Blob(model.INDEX, model.canonical_json({**what.image.root.parsed(), "manifests": rows}))
+    with pytest.raises(ImageError, match="another platform than it says"):
+        shop.publish(replace(what, image=model.Index(root, what.image.images)))
     assert named_tags(shop) == ()
 
 
@@ -106,14 +124,14 @@ def test_untouched_it_verifies_by_tag_digest_and_layout(
     what = small.candidate(shop.settings)
     with opened(shop) as there:
         kept = transfer.attached(there, published.digest)
-    layout.write_layout(tmp_path / "layout", TAG, what.images[0], shop.settings.cache, kept)
+    layout.write_layout(tmp_path / "layout", TAG, what.image.images[0], shop.settings.cache, kept)
     with reader.opened(shop.settings, f"oci:{tmp_path / 'layout'}") as found_:
         checks = verify.run(shop.settings, found_, shop.verifier)
     assert {check.verdict for check in checks} == {Verdict.OK}, checks
 
 
 def test_a_flipped_byte_in_a_layer(shop: Shop, published: promote.Published, tmp_path: Path) -> None:
-    layer = small.candidate(shop.settings).images[0].layers[0].layer
+    layer = small.candidate(shop.settings).image.images[0].layers[0].layer
     blob = stored(shop, tmp_path, layer.digest)
     data = bytearray(blob.read_bytes())
     data[len(data) // 2] ^= 1
@@ -128,8 +146,8 @@ def test_a_flipped_byte_in_a_layout(shop: Shop, published: promote.Published, tm
     with opened(shop) as there:
         kept = transfer.attached(there, published.digest)
     root = tmp_path / "layout"
-    layout.write_layout(root, TAG, what.images[0], shop.settings.cache, kept)
-    blob = layout.blob_path(root, what.images[0].layers[0].layer.digest)
+    layout.write_layout(root, TAG, what.image.images[0], shop.settings.cache, kept)
+    blob = layout.blob_path(root, what.image.images[0].layers[0].layer.digest)
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
     blob.unlink()  # a hard link into the cache
@@ -143,7 +161,7 @@ def test_a_flipped_byte_in_a_layout(shop: Shop, published: promote.Published, tm
 def test_a_manifest_swapped_under_the_tag(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
+        transfer.push(there, other.image.images[0], TAG, shop.settings.cache, transfer.quiet)
     bad = shop.bad(TAG)
     assert "did not sign this digest" in bad["signature"]
     assert {"provenance", "sbom"} < set(bad)
@@ -153,9 +171,9 @@ def test_a_manifest_swapped_under_the_tag(shop: Shop, published: promote.Publish
 def test_a_signature_of_another_digest(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as repository:
-        transfer.push(repository, other.images[0], TAG, shop.settings.cache, transfer.quiet)
+        transfer.push(repository, other.image.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
-            transfer.attach(repository, other.root.digest, item)
+            transfer.attach(repository, other.image.digest, item)
     bad = shop.bad(TAG)
     assert "did not sign this digest" in bad["signature"]
     assert "no attestation that verifies" in bad["provenance"]
@@ -165,9 +183,9 @@ def test_an_attestation_of_another_image(shop: Shop, published: promote.Publishe
     """The image is signed by us, its attestations are those of another of ours."""
     other = small.candidate(shop.settings, b"something else")
     with opened(shop) as repository:
-        transfer.push(repository, other.images[0], TAG, shop.settings.cache, transfer.quiet)
-        trust_cosign.sign(shop.settings, shop.signer, shop.ref(other.root.digest))
-        transfer.attach(repository, other.root.digest, attached(shop, published.digest)["att"])
+        transfer.push(repository, other.image.images[0], TAG, shop.settings.cache, transfer.quiet)
+        trust_cosign.sign(shop.settings, shop.signer, shop.ref(other.image.digest))
+        transfer.attach(repository, other.image.digest, attached(shop, published.digest)["att"])
     bad = shop.bad(TAG)
     assert "signature" not in bad
     assert "no attestation that verifies" in bad["provenance"]
@@ -179,8 +197,8 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
     """Signed and attested by us, with the SBOM and provenance of another build: the contents give it away."""
     this, other = small.candidate(shop.settings, b"this"), small.candidate(shop.settings, b"other")
     with opened(shop) as there:
-        transfer.push(there, this.images[0], TAG, shop.settings.cache, transfer.quiet)
-    sign.seal(shop.settings, shop.signer, shop.ref(this.root.digest), other.statements, tmp_path, "x")
+        transfer.push(there, this.image.images[0], TAG, shop.settings.cache, transfer.quiet)
+    sign.seal(shop.settings, shop.signer, shop.ref(this.image.digest), other.statements, tmp_path, "x")
     bad = shop.bad(TAG)
     assert "is of another image" in bad["sbom"]
     assert "does not name the layer" in bad["provenance of layers"]
@@ -217,9 +235,9 @@ def edited(shop: Shop) -> tuple[series_patch.Patch, ...]:
 
 def test_a_patch_edited_in_the_image_after_signing(shop: Shop, published: promote.Published) -> None:
     other = small.candidate(shop.settings, inside=edited(shop))
-    assert other.root.digest != published.digest
+    assert other.image.digest != published.digest
     with opened(shop) as there:
-        transfer.push(there, other.images[0], TAG, shop.settings.cache, transfer.quiet)
+        transfer.push(there, other.image.images[0], TAG, shop.settings.cache, transfer.quiet)
     assert "did not sign this digest" in shop.bad(TAG)["signature"]
 
 
@@ -290,7 +308,7 @@ def test_a_registry_that_lies_about_a_manifest(shop: Shop, published: promote.Pu
 
 
 def test_a_registry_that_lies_about_a_blob(shop: Shop, published: promote.Published, server: Server) -> None:
-    layer = small.candidate(shop.settings).images[0].layers[0].layer.digest
+    layer = small.candidate(shop.settings).image.images[0].layers[0].layer.digest
     proxy = Proxy(server, f"http://{shop.host}")
     proxy.change = lambda path, body: body[:-1] + b"x" if path.endswith(layer) else body
     assert "gave other bytes than" in shop.bad(TAG, proxy.host)["layers"]
@@ -326,7 +344,7 @@ def test_a_mirror_that_has_only_the_image(
     what = small.candidate(shop.settings)
     with registry(program, tmp_path / "mirror") as mirror:
         with Registry(f"http://{mirror}", shop.name) as there:
-            transfer.push(there, what.images[0], TAG, shop.settings.cache, transfer.quiet)
+            transfer.push(there, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
         bad = shop.bad(TAG, mirror)
         assert "no signatures found" in bad["signature"]
         assert {"signature", "provenance", "sbom", "contents"} == set(bad)
@@ -338,7 +356,7 @@ def test_a_mirror_without_referrers_that_has_all_tags(
     """docker-registry 2.8 knows no referrers API: signatures are kept as tags, and that is enough."""
     what = small.candidate(shop.settings)
     with registry(program, tmp_path / "mirror") as mirror, Registry(f"http://{mirror}", shop.name) as repository:
-        transfer.push(repository, what.images[0], TAG, shop.settings.cache, transfer.quiet)
+        transfer.push(repository, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
         for item in attached(shop, published.digest).values():
             transfer.attach(repository, published.digest, item)
         assert (
@@ -357,7 +375,7 @@ def test_the_command_s_exit_code_and_words(
     assert said.rstrip().endswith("Verified.")
     assert said.count("\nok ") == 9
     with opened(shop) as there:
-        there.put_manifest("v0.12.4-p9", small.candidate(shop.settings).root)
+        there.put_manifest("v0.12.4-p9", small.candidate(shop.settings).image.root)
     assert main(["verify", shop.ref("v0.12.4-p9")]) == 20
     output = capsys.readouterr()
     assert "BAD" in output.out

@@ -19,8 +19,8 @@ from webui_fork.image import application as image_application
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import layout, model, transfer
-from webui_fork.oci.model import Blob, Image, Layer, NamedLayer
-from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.oci.model import DOCKER_INDEX, Blob, Image, Layer, NamedLayer
+from webui_fork.oci.registry import DOCKER_MANIFEST, Registry
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
 from webui_fork.sources import apt

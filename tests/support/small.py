@@ -95,7 +95,7 @@ def candidate(
     ]
     whole = images[0] if len(images) == 1 else model.index(images, annotations)
     fixed, found = Fixed(pinned.version, pinned.revision), transfer.in_cache(settings.cache)
-    return Candidate(fixed, whole.root, whole.images, found, statements(pinned, patches, whole))
+    return Candidate(fixed, whole, found, statements(pinned, patches, whole))
 
 
 def statements(

@@ -151,16 +151,14 @@ def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> N
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         variant_image = variants.make(settings, variants.request(settings, ui, name, variant), ui)
-        request, appended = variant_image.request, variant_image.appended
+        request, image = variant_image.request, variant_image.image
         folder = f"{name}-{request.variant.name}"
-        layout.write_root(
-            settings.out / folder, appended.root, appended.images, [variant_image.layer.layer], settings.cache
-        )
+        layout.write_root(settings.out / folder, image, [variant_image.layer.layer], settings.cache)
         write_atomic(
             settings.out / folder / "provenance.json", attestations.of_variant(settings, variant_image).provenance
         )
-    rows = [("tag", str(request.fixed)), ("base", str(request.base)), ("digest", appended.digest)]
-    rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in appended.images]
+    rows = [("tag", str(request.fixed)), ("base", str(request.base)), ("digest", image.digest)]
+    rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in image.images]
     rows += [
         ("layer", f"patches, {text.human_size(variant_image.layer.layer.size)}  {variant_image.layer.layer.digest}")
     ]

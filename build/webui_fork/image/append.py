@@ -19,8 +19,8 @@ from typing import IO, Any, cast
 
 from webui_fork.core.errors import ImageError
 from webui_fork.oci import model
-from webui_fork.oci.model import INDEX, LAYER, MANIFEST, Blob, Image, Layer, NamedLayer
-from webui_fork.oci.registry import DOCKER_INDEX, DOCKER_MANIFEST, Registry
+from webui_fork.oci.model import INDEX, INDEXES, LAYER, MANIFEST, Blob, Image, Index, Layer, NamedLayer
+from webui_fork.oci.registry import DOCKER_MANIFEST, Registry
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
@@ -56,20 +56,7 @@ class Base:
     @property
     def indexed(self) -> bool:
         """Tell whether its root is an index."""
-        return self.root.media_type in (INDEX, DOCKER_INDEX)
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """The result: its root, and the image of each platform."""
-
-    root: Blob
-    images: tuple[Image, ...]
-
-    @property
-    def digest(self) -> str:
-        """By which it is known."""
-        return self.root.digest
+        return self.root.media_type in INDEXES
 
 
 def read(registry: Registry, digest: str) -> Base:
@@ -79,7 +66,7 @@ def read(registry: Registry, digest: str) -> Base:
         ImageError: it is not there, or no image. RegistryError: the registry fails or lies.
     """
     root = _manifest(registry, digest)
-    if root.media_type not in (INDEX, DOCKER_INDEX):
+    if root.media_type not in INDEXES:
         return Base(root, (_platform(registry, {}, root),))
     rows = [row for row in model.rows(root) if _is_image(row)]
     if not rows:
@@ -202,7 +189,7 @@ def _files(registry: Registry, layer: Layer, media_type: str, paths: frozenset[s
     return {**dict.fromkeys(removed), **digests}  # a layer's own files stand, whatever it removes below
 
 
-def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Appended:
+def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Image | Index:
     """Return the base with a layer on top of each platform.
 
     Args:
@@ -211,7 +198,7 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
     """
     images = tuple(_with_layer(platform, layer, annotations, created) for platform in base.platforms)
     if not base.indexed:
-        return Appended(images[0].manifest, images)
+        return images[0]
     parsed = base.root.parsed()
     rows = []
     for platform, image in zip(base.platforms, images, strict=True):
@@ -220,7 +207,7 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
     index = {**parsed, "manifests": rows}
     if base.root.media_type == INDEX:
         index["annotations"] = {**(parsed.get("annotations") or {}), **annotations}
-    return Appended(Blob(base.root.media_type, model.canonical_json(index)), images)
+    return Index(Blob(base.root.media_type, model.canonical_json(index)), images)
 
 
 def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str], created: str) -> Image:

@@ -68,7 +68,7 @@ def lock_inputs(settings: Settings, files: SeriesFiles | None = None) -> tuple[t
     return tuple(sorted(digests.items()))
 
 
-def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str = "", architecture: str = "") -> Inputs:
+def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str = "") -> Inputs:
     """Read the lock, the series and the image's description, and check that they belong together.
 
     Args:
@@ -76,14 +76,16 @@ def read_inputs(settings: Settings, ui: Terminal, *, locked: bool, flavour: str 
         ui: says what is newer than the lock.
         locked: whether a changed series is an error.
         flavour: of the image; "" for its first.
-        architecture: of the image, in Go's words; "" for its first.
+
+    Returns:
+        Those for the image's first architecture.
 
     Raises:
         LockError: an input changed since the lock was written. A changed series is an error only
             when ``locked``: editing a patch and building it is daily work.
         SeriesError, ImageError: see their names.
     """
-    return read_every(settings, ui, (architecture,), locked=locked, flavour=flavour)[0]
+    return read_every(settings, ui, ("",), locked=locked, flavour=flavour)[0]
 
 
 def read_every(
@@ -92,7 +94,7 @@ def read_every(
     """Read the inputs of an image for several architectures, which differ in the image's description alone.
 
     Args:
-        architectures: in Go's words. The rest: see :func:`read_inputs`.
+        architectures: in Go's words; "" for its first. The rest: see :func:`read_inputs`.
 
     Raises:
         ForkError: see :func:`read_inputs`.

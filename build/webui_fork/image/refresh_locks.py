@@ -146,9 +146,8 @@ def _plan_all(
     """Return the locks of every image, and a line for each override that no flavour of its image needs."""
     planned: dict[Path, str] = {}
     unneeded: dict[Path, list[set[str]]] = {}
-    first: dict[
-        tuple[Path, str], str
-    ] = {}  # the lock of a flavour's first architecture: the others follow its versions
+    # the lock of a flavour's first architecture: the others follow its versions
+    first: dict[tuple[Path, str], str] = {}
     for spec in _described(settings):
         flavour = (spec.folder, spec.flavour)
         texts, rows = _plan(settings, ui, spec, repo, commit, upgrade.get(spec.name, ()), first.get(flavour, ""))

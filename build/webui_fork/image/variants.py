@@ -16,9 +16,9 @@ from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import append, inputs, pipeline
-from webui_fork.image.append import Appended
 from webui_fork.image.layer_cache import LayerCache
 from webui_fork.oci import connect, model
+from webui_fork.oci.model import Image, Index
 from webui_fork.series import apply, licence
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
@@ -48,7 +48,7 @@ class VariantImage:
     """A variant with the series on it: the result, its patch layer, the patched tree, and the bytes read for it."""
 
     request: Request
-    appended: Appended
+    image: Image | Index
     layer: model.NamedLayer
     head: str
     received: int
@@ -125,8 +125,8 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
         base = append.read(registry, request.base.digest)
         append.check(registry, base, files, ui.say)
         received = registry.received
-    appended = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
-    return VariantImage(request, appended, layer, tree.head, received)
+    image = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
+    return VariantImage(request, image, layer, tree.head, received)
 
 
 def _annotations(request: Request, head: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,20 @@ from webui_fork.core.errors import ImageError
 from webui_fork.core.files import link_or_copy, write_atomic
 from webui_fork.oci.model import (
     INDEX,
+    INDEXES,
     SMALL,
     Attached,
     Blob,
+    Descriptor,
     Image,
     Index,
     Layer,
     canonical_json,
     descriptor,
-    image_of,
     platform_of,
     rows,
+    whole,
 )
-from webui_fork.oci.registry import DOCKER_INDEX
 
 REF_NAME = "org.opencontainers.image.ref.name"
 
@@ -110,7 +112,7 @@ def read_layout(root: Path) -> Layout:
             # cosign and we must look at the same one
             if place not in ("image", "sigs", "atts") or place in kinds:
                 raise ImageError(f"{root} does not hold just one image with what belongs to it.")
-            if place == "image" and (row["mediaType"] in (INDEX, DOCKER_INDEX)) != (kind == "imageIndex"):
+            if place == "image" and (row["mediaType"] in INDEXES) != (kind == "imageIndex"):
                 raise ImageError(f"{root} calls an index an image, or an image an index.")
             kinds[place] = row
         image = kinds["image"]
@@ -123,7 +125,7 @@ def read_layout(root: Path) -> Layout:
                     Attached(kind, blob, tuple(_small(root, d) for d in (document["config"], *document["layers"])))
                 )
         tag = str(image.get("annotations", {}).get(REF_NAME, ""))
-        return Layout(root, tag, _whole(root, _small(root, image)), tuple(attached))
+        return Layout(root, tag, _whole(root, image), tuple(attached))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ImageError(
             f"{root} is not an OCI layout with an image.",
@@ -132,35 +134,29 @@ def read_layout(root: Path) -> Layout:
         ) from error
 
 
-def _whole(root: Path, top: Blob) -> Image | Index:
-    """Return what a root manifest of a layout names."""
-    if top.media_type not in (INDEX, DOCKER_INDEX):
-        return image_of(top, _small(root, top.parsed()["config"]))
-    manifests = [_small(root, row) for row in rows(top)]
-    if not manifests or any(blob.media_type in (INDEX, DOCKER_INDEX) for blob in manifests):
-        raise ImageError(f"{root} has an index without images, or of indexes.")
-    return Index(top, tuple(image_of(blob, _small(root, blob.parsed()["config"])) for blob in manifests))
+def _whole(root: Path, row: Any) -> Image | Index:
+    blob = partial(_blob, root)
+    return whole(blob(descriptor(row)), blob, blob)
 
 
-def write_root(root: Path, top: Blob, images: Iterable[Image], own: Iterable[Layer], cache: Path) -> None:
+def write_root(root: Path, image: Image | Index, own: Iterable[Layer], cache: Path) -> None:
     """Write a layout of what was put on an image in a registry: its manifests, configurations and our layers.
 
     The base's own layers are not in it.
 
     Args:
-        top: the root manifest. own: the layers that are ours; their blobs are in the cache.
+        own: the layers that are ours; their blobs are in the cache.
 
     Raises:
         DiskFullError, CacheError: it can't be written.
     """
     for layer in own:
         link_or_copy(blob_path(cache, layer.digest), blob_path(root, layer.digest))
-    for blob in (top, *(part for image in images for part in (image.manifest, image.config))):
+    for blob in (image.root, *(part for one in image.images for part in (one.manifest, one.config))):
         write_atomic(blob_path(root, blob.digest), blob.data)
     write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-    write_atomic(
-        root / "index.json", canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": [top.descriptor()]})
-    )
+    value = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [image.root.descriptor()]}
+    write_atomic(root / "index.json", canonical_json(value))
 
 
 def read_image(root: Path) -> Image | Index:
@@ -170,13 +166,16 @@ def read_image(root: Path) -> Image | Index:
         ImageError: it is not a layout, or damaged.
     """
     try:
-        return _whole(root, _small(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0]))
-    except (OSError, IndexError, KeyError) as error:
+        return _whole(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0])
+    except (OSError, IndexError) as error:
         raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
 
 
 def _small(root: Path, value: Any) -> Blob:
-    described = descriptor(value)
+    return _blob(root, descriptor(value))
+
+
+def _blob(root: Path, described: Descriptor) -> Blob:
     path = blob_path(root, described.digest)
     if path.stat().st_size > SMALL:
         raise ImageError(f"{path} is larger than a manifest or an attestation may be.")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from webui_fork.core.files import sha256_bytes
 CONFIG = "application/vnd.oci.image.config.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
+INDEXES = (INDEX, DOCKER_INDEX)
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
@@ -131,6 +133,9 @@ class Descriptor:
     size: int
 
 
+Fetch = Callable[[Descriptor], Blob]
+
+
 def descriptor(value: Any) -> Descriptor:
     """Read a descriptor that somebody else wrote; only sha256 is taken, which every registry has.
 
@@ -159,6 +164,37 @@ def rows(root: Blob) -> tuple[dict[str, Any], ...]:
         if not isinstance(row.get("annotations", {}), dict) or not isinstance(row.get("platform", {}), dict):
             raise ImageError(f"{root.digest[:19]} has a malformed row.", why=repr(row)[:200])
     return tuple(listed)
+
+
+def whole(root: Blob, manifest: Fetch, config: Fetch) -> Image | Index:
+    """Return the image that a root manifest is, or its index with the image of each platform.
+
+    Args:
+        root: the manifest.
+        manifest: gets one that an index names.
+        config: gets a configuration.
+
+    Raises:
+        ImageError: it is malformed, is no index of images, or calls an image another platform's.
+    """
+
+    def one(blob: Blob) -> Image:
+        return image_of(blob, config(descriptor(blob.parsed().get("config"))))
+
+    if root.media_type not in INDEXES:
+        return one(root)
+    images: list[Image] = []
+    for row in rows(root):
+        blob = manifest(descriptor(row))
+        if blob.media_type in INDEXES:
+            raise ImageError(f"{root.digest[:19]} is an index of indexes.")
+        images.append(one(blob))
+        stated = row.get("platform")  # by which engines choose
+        if stated and {**stated, **platform_of(images[-1])} != stated:
+            raise ImageError(f"{root.digest[:19]} has an image for another platform than it says.")
+    if not images:
+        raise ImageError(f"{root.digest[:19]} is an index without an image.")
+    return Index(root, tuple(images))
 
 
 def media_type(data: bytes) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -15,8 +16,8 @@ from webui_fork.oci import connect, model
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.content import FileContent
 from webui_fork.oci.layout import Layout
-from webui_fork.oci.model import INDEX, SMALL, Blob, Descriptor, Image, Index
-from webui_fork.oci.registry import DOCKER_INDEX, Registry
+from webui_fork.oci.model import SMALL, Blob, Descriptor, Image, Index
+from webui_fork.oci.registry import Registry
 
 
 class Reader(Protocol):
@@ -127,20 +128,7 @@ def image(reader: Reader) -> Image | Index:
     Raises:
         RegistryError, VerifyError: a part of it is not there. ImageError: it is malformed.
     """
-    root = reader.root
-    if root.media_type not in (INDEX, DOCKER_INDEX):
-        return _one(reader, root)
-    images = []
-    for row in model.rows(root):
-        images.append(_one(reader, reader.manifest(model.descriptor(row).digest)))
-        stated = row.get("platform")  # by which engines choose
-        if stated and {**stated, **model.platform_of(images[-1])} != stated:
-            raise VerifyError(f"{reader.name} has an image for another platform than its index says.")
-    return Index(root, tuple(images))
-
-
-def _one(reader: Reader, manifest: Blob) -> Image:
-    return model.image_of(manifest, small(reader, model.descriptor(manifest.parsed().get("config"))))
+    return model.whole(reader.root, lambda described: reader.manifest(described.digest), partial(small, reader))
 
 
 @contextmanager

@@ -21,15 +21,14 @@ from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import model, upload
 from webui_fork.oci.auth import Credentials
 from webui_fork.oci.content import CHUNK, Content
-from webui_fork.oci.model import INDEX, MANIFEST, SMALL, Blob, Descriptor
+from webui_fork.oci.model import INDEXES, MANIFEST, SMALL, Blob, Descriptor
 from webui_fork.oci.session import TRIES, Answer, RegistrySession
 
 if TYPE_CHECKING:
     import requests
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-ACCEPT = ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))
+ACCEPT = ", ".join((MANIFEST, DOCKER_MANIFEST, *INDEXES))
 _STREAMED = 4 << 20  # bytes: from here on an upload can go on where it stopped
 _PAGES = 1000  # of a list of tags
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')

@@ -39,9 +39,9 @@ def in_cache(folder: Path) -> Find:
 
 
 def send(
-    registry: Registry, image: Image, find: Find, progress: Progress, mount_from: Iterable[str] = ()
+    registry: Registry, image: Image | Index, find: Find, progress: Progress, mount_from: Iterable[str] = ()
 ) -> tuple[int, int, int]:
-    """Give a registry the blobs of an image that it lacks.
+    """Give a registry what it lacks of an image, but for its root: blobs, and the manifests that an index names.
 
     Args:
         find: gives a layer's bytes. progress: shows the name and size of each blob while it is sent.
@@ -55,7 +55,7 @@ def send(
     """
     count = sent = mounted = 0
     sources = tuple(mount_from)
-    for named in image.layers:
+    for named in (layer for one in image.images for layer in one.layers):
         digest = named.layer.digest
         if registry.has("blobs", digest):
             continue
@@ -65,9 +65,12 @@ def send(
         with progress(named.name, named.layer.size) as advance:
             registry.put(digest, find(named.layer), advance)
         count, sent = count + 1, sent + named.layer.size
-    if not registry.has("blobs", image.config.digest):
-        registry.put_blob(image.config)
-        count, sent = count + 1, sent + len(image.config.data)
+    for one in image.images:
+        if not registry.has("blobs", one.config.digest):
+            registry.put_blob(one.config)
+            count, sent = count + 1, sent + len(one.config.data)
+        if one.manifest != image.root and not registry.has("manifests", one.digest):
+            registry.put_manifest(one.digest, one.manifest)
     return count, sent, mounted
 
 
@@ -85,12 +88,7 @@ def push(registry: Registry, image: Image | Index, tag: str, cache: Path, progre
     existing = registry.manifest(tag)
     if existing and existing.data == image.root.data:
         return Pushed(ref, 0, 0, False)
-    count = sent = mounted = 0
-    for one in image.images:
-        some = send(registry, one, in_cache(cache), progress)
-        count, sent, mounted = count + some[0], sent + some[1], mounted + some[2]
-        if one.manifest != image.root:
-            registry.put_manifest(one.digest, one.manifest)
+    count, sent, mounted = send(registry, image, in_cache(cache), progress)
     registry.put_manifest(tag, image.root)
     return Pushed(ref, count, sent, True, mounted)
 

@@ -23,7 +23,7 @@ from webui_fork.image.variants import VariantImage
 from webui_fork.oci import connect, content, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci import registry as oci_registry
-from webui_fork.oci.model import Attached, Blob, Image, Layer
+from webui_fork.oci.model import Attached, Blob, Image, Index, Layer
 from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
@@ -38,15 +38,14 @@ from webui_fork.trust.cosign import Signer
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What would be published: its tag, root manifest and images, where its layers are, what is said about it.
+    """What would be published: its tag and image, where its layers are, what is said about it.
 
     ``attached`` are signatures and attestations that exist already; ``layout`` is where they can be verified.
     ``mount_from`` is a repository of the same registry that has its layers. ``inputs`` go along.
     """
 
     fixed: Fixed
-    root: Blob
-    images: tuple[Image, ...]
+    image: Image | Index
     find: Find
     statements: Statements
     attached: tuple[Attached, ...] = ()
@@ -113,8 +112,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     tested.check(settings, digest=layout.image.images[0].digest)  # the tests run on the first architecture
     return Candidate(
         fixed,
-        layout.image.root,
-        layout.image.images,
+        layout.image,
         transfer.in_cache(layout.root),
         statements,
         layout.attached,
@@ -158,8 +156,7 @@ def of_variant(settings: Settings, variant_image: VariantImage, source: Registry
     base = variant_image.request.base
     return Candidate(
         variant_image.request.fixed,
-        variant_image.appended.root,
-        variant_image.appended.images,
+        variant_image.image,
         find,
         statements,
         mount_from=base,
@@ -198,14 +195,14 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         _refuse_moving(registry, what, target)
         with ui.step("push"):
             count, sent, mounted = _content(registry, what, target, ui)
-        ref, ca = target.at(what.root.digest).pinned, connect.certificates(settings, target.registry)
+        ref, ca = target.at(what.image.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
             sign.seal(settings, signer, ref, what.statements, work, target.name, ca)
         with ui.step("inputs"):
             more = _inputs(settings, signer, registry, what, target, ui)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
-            store = RegistryReader(ref, "", what.root, ref, ca, registry)
+            store = RegistryReader(ref, "", what.image.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
             checks = verify.run(settings, store, signer.verifier(settings), layers=False)
             if bad := [check for check in checks if check.verdict is verify.Verdict.BAD]:
@@ -213,7 +210,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
                 raise VerifyError(f"{ref} does not verify; no tag was touched.", why=why)
         with ui.step("tags"):
             refs, left = _name(registry, what, target)
-    done = Published(what.root.digest, refs, left, count + more[0], sent + more[1], mounted, checks)
+    done = Published(what.image.digest, refs, left, count + more[0], sent + more[1], mounted, checks)
     _record(settings, done)
     return done
 
@@ -225,10 +222,10 @@ def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Bl
         PublishError: it names another image.
     """
     existing = registry.manifest(str(what.fixed))
-    if existing and existing.digest != what.root.digest:
+    if existing and existing.digest != what.image.digest:
         raise PublishError(
             f"{target.name}:{what.fixed} stands, and names another image.",
-            why=f"There: {existing.digest}\nHere:  {what.root.digest}",
+            why=f"There: {existing.digest}\nHere:  {what.image.digest}",
             remedy="A published tag never moves. `nox -s lock -- --revise` takes the next revision; commit it, then "
             "build, test and publish that.",
         )
@@ -239,18 +236,14 @@ def _content(registry: Registry, what: Candidate, target: Reference, ui: Termina
     """Send blobs and manifests, by digest only; return how many blobs, bytes, and blobs mounted."""
     same = what.mount_from and what.mount_from.host == target.host
     sources = (what.mount_from.repository,) if what.mount_from and same else ()
-    count = sent = mounted = 0
 
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Sending the layer {name}", size)
 
-    for image in what.images:
-        some = transfer.send(registry, image, what.find, sending, sources)
-        count, sent, mounted = count + some[0], sent + some[1], mounted + some[2]
-    for blob in (*(image.manifest for image in what.images), what.root):
-        if not registry.has("manifests", blob.digest):
-            registry.put_manifest(blob.digest, blob)
-    return count, sent, mounted
+    done = transfer.send(registry, what.image, what.find, sending, sources)
+    if not registry.has("manifests", what.image.digest):
+        registry.put_manifest(what.image.digest, what.image.root)
+    return done
 
 
 def _inputs(
@@ -263,7 +256,7 @@ def _inputs(
     def sending(name: str, size: int) -> AbstractContextManager[Advance]:
         return ui.bar(f"Sending the input {name}", size) if size > 1_000_000 else transfer.quiet(name, size)
 
-    artifact, count, sent = kept_inputs.push(registry, what.root, what.inputs, sending)
+    artifact, count, sent = kept_inputs.push(registry, what.image.root, what.inputs, sending)
     ref, ca = target.at(artifact.digest).pinned, connect.certificates(settings, target.registry)
     if not trust_cosign.verify(settings, replace(signer.verifier(settings), ca=ca), ref).verified:
         trust_cosign.sign(settings, signer, ref, target.name, ca)
@@ -274,11 +267,11 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
     """Take the signature and attestations along that the build made, if they are ours and the target has none."""
     if not what.attached:
         return
-    if not trust_cosign.verify(settings, signer.verifier(settings), what.layout, what.root.digest).verified:
+    if not trust_cosign.verify(settings, signer.verifier(settings), what.layout, what.image.digest).verified:
         return  # made with another key: the target gets one of ours
     for item in what.attached:
-        if registry.manifest(oci_layout.attached_tag(what.root.digest, item.kind)) is None:
-            transfer.attach(registry, what.root.digest, item)
+        if registry.manifest(oci_layout.attached_tag(what.image.digest, item.kind)) is None:
+            transfer.attach(registry, what.image.digest, item)
 
 
 def _name(
@@ -287,7 +280,7 @@ def _name(
     """Give the image its tags; return the references that name it now, and the tags left with the reason."""
     fixed = str(what.fixed)
     if _refuse_moving(registry, what, target) is None:  # what it just saw decides
-        registry.put_manifest(fixed, what.root)
+        registry.put_manifest(fixed, what.image.root)
     try:
         published_tags = registry.tags()  # after it: who publishes at the same time sees ours, or we theirs
     except RegistryError:
@@ -300,8 +293,8 @@ def _name(
             left.append((tag, f"{later} is newer"))
         else:
             now = registry.manifest(tag)
-            if now is None or now.digest != what.root.digest:
-                registry.put_manifest(tag, what.root)
+            if now is None or now.digest != what.image.digest:
+                registry.put_manifest(tag, what.image.root)
             refs.append(f"{target.name}:{tag}")
     return tuple(refs), tuple(left)
 

@@ -112,7 +112,7 @@ def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
     base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
     others = (base_input, *files(settings, request.spec))
     parameters = (("variant", request.variant.name), ("base", str(base)))
-    images, tag = variant_image.appended.images, str(request.fixed)
+    images, tag = variant_image.image.images, str(request.fixed)
     claims = facts(
         settings, request.spec, request.lock, request.patches, images, others, parameters=parameters, tag=tag
     )

@@ -134,6 +134,15 @@ def _architecture(image: Image | Index) -> str:
     return "all" if isinstance(image, Index) else image.platform[1]
 
 
+def _arguments(claim: Claim, root: Path, architecture: str) -> list[str]:
+    """Return what the checkout's own tool is told; an older one knows no `--arch`."""
+    if claim.variant:
+        return ["build", "--image", claim.image, "--variant", claim.variant]
+    arguments = ["build", "--locked", "--unsigned", *(["--flavour", claim.flavour] if claim.flavour else [])]
+    described = (root / "images" / claim.image / "image.toml").read_text(encoding="utf-8")
+    return [*arguments, *(["--arch", architecture] if "\narchitectures" in described else [])]
+
+
 def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architecture: str) -> None:
     for name in ("downloads", "tools"):
         for path in (settings.cache / name).rglob("*") if (settings.cache / name).is_dir() else ():
@@ -142,11 +151,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architectu
             elif path.is_symlink():
                 ensure_folder((cache / path.relative_to(settings.cache)).parent)
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
-    arguments = ["build", "--locked", "--unsigned", *(["--flavour", claim.flavour] if claim.flavour else [])]
-    if "\narchitectures" in (root / "images" / claim.image / "image.toml").read_text(encoding="utf-8"):
-        arguments += ["--arch", architecture]  # a commit from before there were several knows no such option
-    if claim.variant:
-        arguments = ["build", "--image", claim.image, "--variant", claim.variant]
+    arguments = _arguments(claim, root, architecture)
     env = {
         **{key: value for key, value in settings.environ.items() if _PASSED_ON.fullmatch(key)},
         "PYTHONPATH": str(root / "build"),
