@@ -87,8 +87,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two workers a core: tests wait for servers more than they compute."""
-    return 2 * (os.cpu_count() or 1)
+    """One worker more than cores: with two a core they wait for each other, and servers answer late."""
+    return 1 + (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -34,6 +34,8 @@ from webui_fork.oci.engine import Engine
 from webui_fork.sources import programs
 
 VLLM = "http://vllm:8000/v1"
+# its start is mostly imports: one process less, and what another finds out of the model's class is kept
+QUICK_VLLM = {**BYTECODE, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CACHE_ROOT": "/bytecode/vllm"}
 OTHER: Connection = (GOOD, {"prefix_id": "other"})
 LOADING = 300.0  # seconds: an image of one's own may load real weights
 # nothing but the page: the browser's own errands would wait for a network that a test has none of
@@ -150,10 +152,7 @@ def vllm_image(real: Settings, client: DockerClient) -> str:
 
 def vllm_options(image: str) -> dict[str, Any]:
     """Return what a container of a vLLM needs."""
-    # its start is mostly imports: one process less, and what another finds out of the model's class is kept
-    quick = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CACHE_ROOT": "/bytecode/vllm"}
-    environment = {**BYTECODE, **quick}
-    return {"shm_size": "256m", "environment": environment, "volumes": compiled(image), "healthcheck": UNASKED}
+    return {"shm_size": "256m", "environment": QUICK_VLLM, "volumes": compiled(image), "healthcheck": UNASKED}
 
 
 @pytest.fixture(scope="session")

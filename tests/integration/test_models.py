@@ -15,6 +15,7 @@ from containers import Site, address, wait_for_model, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import LOADING, OTHER, VLLM, Street, beside, vllm_options
 from sites import Connection, fault
+from streaming import form
 from webui_fork.core.settings import Settings
 
 LISTS = {"/api/models": "data", "/api/v1/models": "data", "/openai/models": "data", "/api/models/base": "data"}
@@ -29,8 +30,7 @@ def connected(ours: Site) -> None:
 
 def chat(site: Site, model: str, *, stream: bool) -> str:
     """Say something; return what the model said."""
-    form = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": stream, "max_tokens": 8}
-    answer = site.call("POST", "/api/chat/completions", json=form, stream=stream, timeout=60)
+    answer = site.call("POST", "/api/chat/completions", json=form(model, stream=stream), stream=stream, timeout=60)
     assert answer.status_code == 200, answer.text
     if not stream:
         return str(answer.json()["choices"][0]["message"]["content"])

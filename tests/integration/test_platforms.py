@@ -18,7 +18,7 @@ import drift
 import emulation
 import shared
 import throwaway
-from containers import GOOD, UNASKED
+from containers import BYTECODE, GOOD, UNASKED, quick
 from sites import Session
 from webui_fork.config import image_toml
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -40,11 +40,13 @@ def arm64(real: Settings, client: DockerClient, assembly: pipeline.Assembly, pat
         emulation.arm64(real),
         throwaway.network(client) as network,
         containers.provider(client, patched, network),
+        containers.webui(client, patched, network),  # compiles what the other then has: byte code has no architecture
         throwaway.container(
             client,
             name,
             network=network,
-            environment={"OPENAI_API_BASE_URL": GOOD, "OPENAI_API_KEY": "key", "WEBUI_AUTH": "False"},
+            environment={"OPENAI_API_BASE_URL": GOOD, "OPENAI_API_KEY": "key", "WEBUI_AUTH": "False", **BYTECODE},
+            volumes=quick(patched),
             ports={"8080/tcp": ("127.0.0.1", None)},
             healthcheck=UNASKED,
         ) as running,

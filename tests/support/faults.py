@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 
 from containers import Site
-from seconds import fresh
+from seconds import fresh, wait_for_calm
 from sites import Connection, Listing, fault
 
 PROMISE = 2.0  # seconds
@@ -132,6 +132,7 @@ def thrice(ask: Callable[[Case], Outcome], case: Case) -> Outcome:
         outcome = ask(case)
         if not outcome.wrong and (outcome.beside or not case.keeps):
             return outcome
+        wait_for_calm()
     return ask(case)
 
 

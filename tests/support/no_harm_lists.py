@@ -214,7 +214,7 @@ def requests_of_ten_lists_beyond_one_a_second(case: Case) -> int:
     begun = time.monotonic()
     for _ in range(10):
         case.ids(LISTED)
-    return case.asked("counted") - int(time.monotonic() - begun)
+    return max(0, case.asked("counted") - int(time.monotonic() - begun))  # a slow minute is nobody's merit
 
 
 @row("less")

@@ -1,4 +1,4 @@
-"""A chat as a client streams it."""
+"""A chat as a client has it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,19 @@ from typing import Any
 from containers import Site
 
 
-def tokens(site: Site, model: str, count: int = 8, **options: Any) -> Generator[str, None, None]:
+def form(model: str, count: int = 24, *, stream: bool = True) -> dict[str, Any]:
+    """Return a request for so many tokens of a model.
+
+    The tests' model says random bytes, and most are parts of a character that never comes: few tokens may be no text.
+    """
+    messages = [{"role": "user", "content": "hi"}]
+    return {"model": model, "messages": messages, "stream": stream, "max_tokens": count}
+
+
+def tokens(site: Site, model: str, count: int = 24, **options: Any) -> Generator[str, None, None]:
     """Say something, and yield what the model says as it comes; ends with the stream's own end."""
-    form = {"model": model, "messages": [{"role": "user", "content": "hi"}], "stream": True, "max_tokens": count}
-    with site.call("POST", "/api/chat/completions", json=form, stream=True, timeout=60, **options) as answer:
+    path, asked = "/api/chat/completions", form(model, count)
+    with site.call("POST", path, json=asked, stream=True, timeout=60, **options) as answer:
         assert answer.status_code == 200, answer.text
         for line in answer.iter_lines():
             if not line.startswith(b"data: "):

@@ -10,6 +10,24 @@ import shared
 from faults import Case, Outcome
 
 
+@pytest.fixture(autouse=True)
+def calm(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How busy the machine will seem, time by time; calm after that."""
+    steps: list[float] = []
+    monkeypatch.setattr(seconds, "busy", lambda: steps.pop(0) if steps else 1.0)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return steps
+
+
+def test_a_try_waits_for_a_calm_moment(calm: list[float]) -> None:
+    calm += [3.0, 2.0, 1.1, 9.0]
+    seconds.wait_for_calm()
+    assert calm == [9.0]
+    calm += [5.0] * 3
+    seconds.wait_for_calm(0)  # not for ever
+    assert calm == [5.0] * 3
+
+
 @pytest.mark.parametrize(("misses", "passes"), [(0, True), (2, True), (3, False)])
 def test_a_promise_in_seconds_may_be_missed_twice(misses: int, passes: bool) -> None:
     names: list[str] = []

@@ -13,6 +13,7 @@ _CHAT = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n"
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+ANSWER = 64  # tokens, where a request does not say how many
 
 
 def _alphabet() -> list[str]:
@@ -69,16 +70,16 @@ def files(context: int = 1024) -> dict[str, bytes]:
         "max_position_embeddings": context,
         "vocab_size": len(_SPECIAL) + 256,
         "tie_word_embeddings": True,
-        "bos_token_id": 0,
-        "eos_token_id": 2,
         "torch_dtype": "float32",
     }
     tokenizer_config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
-        "eos_token": "<|im_end|>",
         "pad_token": "<|endoftext|>",
         "chat_template": _CHAT,
     }
+    # nothing ends an answer but its length: random tokens would now and then begin with the end
+    generation: dict[str, object] = {"max_new_tokens": ANSWER}
     values = {"config.json": config, "tokenizer.json": _tokenizer(), "tokenizer_config.json": tokenizer_config}
+    values["generation_config.json"] = generation
     return {name: (json.dumps(value, indent=1) + "\n").encode() for name, value in values.items()}

@@ -19,4 +19,4 @@ def test_every_byte_is_a_token_and_fits_the_model() -> None:
     assert vocab["A"] == 3 + ord("A")
     assert vocab["Ġ"] == 3 + ord(" ")  # as GPT-2 writes a blank
     assert files["config.json"]["max_position_embeddings"] == files["tokenizer_config.json"]["model_max_length"] == 77
-    assert files["config.json"]["eos_token_id"] == vocab["<|im_end|>"]
+    assert not any("eos" in key for name in files for key in files[name])  # an answer never ends by chance
