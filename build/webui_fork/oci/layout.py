@@ -14,6 +14,7 @@ from typing import Any
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import link_or_copy, write_atomic
 from webui_fork.oci.model import (
+    DIGEST,
     INDEX,
     INDEXES,
     SMALL,
@@ -31,7 +32,7 @@ from webui_fork.oci.model import (
 )
 
 REF_NAME = "org.opencontainers.image.ref.name"
-
+VERSION_FILE = "oci-layout"
 COSIGN = "dev.cosignproject.cosign/"
 
 
@@ -50,7 +51,13 @@ def index(tag: str, image: Image | Index, attached: Iterable[Attached] = ()) -> 
 
 
 def blob_path(root: Path, digest: str) -> Path:
-    """Return where a blob stands below a layout or a blob cache."""
+    """Return where a blob stands below a layout or a blob cache.
+
+    Raises:
+        ImageError: it is no digest, and would lead anywhere.
+    """
+    if not DIGEST.fullmatch(digest):
+        raise ImageError(f"{digest!r} is no digest.", why="A sha256 in 64 hexadecimal digits was expected.")
     algorithm, _, name = digest.partition(":")
     return root / "blobs" / algorithm / name
 
@@ -80,7 +87,7 @@ def write_layout(root: Path, tag: str, image: Image | Index, cache: Path, attach
         if not path.exists():
             write_atomic(path, blob.data)
         current.add(path)
-    write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    write_atomic(root / VERSION_FILE, b'{"imageLayoutVersion":"1.0.0"}')
     write_atomic(root / "index.json", index(tag, image, attached).data)
     for path in (root / "blobs" / "sha256").iterdir():
         if path not in current:
@@ -101,9 +108,10 @@ def read_layout(root: Path) -> Layout:
     """Read a layout; small blobs are held against their digests, layers are not read.
 
     Raises:
-        ImageError: it is not a layout with one image, or a blob of it is not what its name says.
+        ImageError: it is not a layout with one image and nothing else, or a blob of it is not what its name says.
     """
     try:
+        _only_layout(root)
         entries = rows(Blob(INDEX, (root / "index.json").read_bytes()))
         kinds: dict[str, dict[str, Any]] = {}
         for row in entries:
@@ -134,6 +142,25 @@ def read_layout(root: Path) -> Layout:
         ) from error
 
 
+def _only_layout(root: Path) -> None:
+    """Refuse files that are not of a layout: an engine takes a folder with a manifest.json for Docker's older form.
+
+    Raises:
+        ImageError: there is one.
+    """
+    names = {path.name for path in root.iterdir()}
+    strangers = names - {"blobs", "index.json", VERSION_FILE}
+    strangers |= {path.name for path in (root / "blobs").iterdir()} - {"sha256"}
+    if strangers:
+        raise ImageError(
+            f"{root} has files that are not of an OCI layout.",
+            why=", ".join(sorted(map(repr, strangers)))[:200],
+            remedy="Another program might take another image from it. Get it anew from where it was published.",
+        )
+    if Blob("", (root / VERSION_FILE).read_bytes()).parsed() != {"imageLayoutVersion": "1.0.0"}:
+        raise ImageError(f"{root / VERSION_FILE} is of another version than 1.0.0.")
+
+
 def _whole(root: Path, row: Any) -> Image | Index:
     blob = partial(_blob, root)
     return whole(blob(descriptor(row)), blob, blob)
@@ -154,7 +181,7 @@ def write_root(root: Path, image: Image | Index, own: Iterable[Layer], cache: Pa
         link_or_copy(blob_path(cache, layer.digest), blob_path(root, layer.digest))
     for blob in (image.root, *(part for one in image.images for part in (one.manifest, one.config))):
         write_atomic(blob_path(root, blob.digest), blob.data)
-    write_atomic(root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+    write_atomic(root / VERSION_FILE, b'{"imageLayoutVersion":"1.0.0"}')
     value = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [image.root.descriptor()]}
     write_atomic(root / "index.json", canonical_json(value))
 

@@ -111,6 +111,59 @@ def test_a_layout_holds_one_image_and_nothing_that_leads_out_of_it(
         layout.read_layout(altered(tmp_path, change))
 
 
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ('"Manifests":[],', "would be read as 'manifests'"),
+        ('"manife\u017fts":[],', "would be read as 'manifests'"),  # Go folds the long s, too
+        ('"manifests":[],', "is there twice"),
+        ('"annotations":{"a":"1","a":"2"},', "is there twice"),
+        ('"annotations":{"Size":"L","size":"l"},', ""),  # keys of a map are anybody's
+    ],
+)
+def test_a_key_is_read_alike_by_everybody(tmp_path: Path, key: str, words: str) -> None:
+    """Containerd would import an image that was never verified."""
+    root = altered(tmp_path, lambda rows: None)
+    text = (root / "index.json").read_text()
+    (root / "index.json").write_text("{" + key + text[1:])
+    if not words:
+        assert layout.read_layout(root).tag == "v1"
+        return
+    with pytest.raises(ImageError, match="no JSON that can be trusted") as caught:
+        layout.read_layout(root)
+    assert words in caught.value.why
+
+
+def test_a_blob_s_keys_count_too() -> None:
+    with pytest.raises(ImageError, match="no JSON that can be trusted"):
+        model.Blob(model.MANIFEST, b'{"config":{"Digest":"sha256:0"},"layers":[]}').parsed()
+    with pytest.raises(ImageError, match="no JSON that can be trusted"):
+        model.Blob(model.MANIFEST, '{"layers":[]}'.encode("utf-16")).parsed()  # which Go does not read
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "repositories", "blobs/sha512", "blobs/x"])
+def test_a_file_that_is_not_of_a_layout(tmp_path: Path, name: str) -> None:
+    root = altered(tmp_path, lambda rows: None)
+    (root / name).write_text("[]")
+    with pytest.raises(ImageError, match="files that are not of an OCI layout") as caught:
+        layout.read_layout(root)
+    assert Path(name).name in caught.value.why
+
+
+@pytest.mark.parametrize("text", ["", '{"imageLayoutVersion":"2.0.0"}'])
+def test_a_layout_of_another_version(tmp_path: Path, text: str) -> None:
+    root = altered(tmp_path, lambda rows: None)
+    (root / "oci-layout").write_text(text)
+    with pytest.raises(ImageError):
+        layout.read_layout(root)
+
+
+@pytest.mark.parametrize("digest", ["../../victim", "sha256:../../victim", "sha256:" + "A" * 64, "sha512:" + "0" * 128])
+def test_a_path_is_made_of_a_digest_or_not_at_all(tmp_path: Path, digest: str) -> None:
+    with pytest.raises(ImageError, match="is no digest"):
+        layout.blob_path(tmp_path, digest)
+
+
 def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings) -> None:
     root = altered(tmp_path, lambda rows: None)
     read = layout.read_layout(root)
