@@ -113,7 +113,7 @@ def gone(name: str) -> Entry:
     return layers.whiteout(f"app/{name}.py")
 
 
-OPAQUE = layers.file_entry("app/.wh..wh..opq", b"")
+OPAQUE = layers.whiteout("app/.wh..opq")
 
 
 @pytest.mark.parametrize(

@@ -19,11 +19,11 @@ from typing import IO, Any, cast
 
 from webui_fork.core.errors import ImageError
 from webui_fork.oci import model
-from webui_fork.oci.model import INDEX, INDEXES, LAYER, MANIFEST, Blob, Image, Index, Layer, NamedLayer
+from webui_fork.oci.model import INDEX, INDEXES, LAYER, MANIFEST, WHITEOUT, Blob, Image, Index, Layer, NamedLayer
 from webui_fork.oci.registry import DOCKER_MANIFEST, Registry
 
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_WHITEOUT, _OPAQUE = ".wh.", ".wh..wh..opq"
+_OPAQUE = f"{WHITEOUT}{WHITEOUT}.opq"
 _KIND = "vnd.docker.reference.type"
 
 
@@ -174,8 +174,8 @@ def _files(registry: Registry, layer: Layer, media_type: str, paths: frozenset[s
                 path = PurePosixPath(info.name.lstrip("/"))
                 if path.name == _OPAQUE:
                     gone.add(path.parent.as_posix())
-                elif path.name.startswith(_WHITEOUT):
-                    gone.add((path.parent / path.name.removeprefix(_WHITEOUT)).as_posix())
+                elif path.name.startswith(WHITEOUT):
+                    gone.add((path.parent / path.name.removeprefix(WHITEOUT)).as_posix())
                 elif path.as_posix() in paths:
                     file = tar.extractfile(info) if info.isreg() else None
                     digests[path.as_posix()] = (

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from webui_fork.core import strict_json
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 
@@ -20,11 +21,12 @@ INDEX = "application/vnd.oci.image.index.v1+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 INDEXES = (INDEX, DOCKER_INDEX)
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+WHITEOUT = ".wh."  # begins the name of a file that removes another one (layer.md)
 SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
 _PLATFORMS = 200  # rows of an index; the largest in use have some twenty
 _WORD = re.compile(r"[a-z0-9]{1,32}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,9 @@ class Blob:
             ImageError: it holds none.
         """
         try:
-            value = json.loads(self.data)
-        except (ValueError, RecursionError):
-            value = None
+            value = strict_json.loads(self.data)
+        except (ValueError, RecursionError) as error:
+            raise ImageError(f"{self.digest[:19]} is no JSON that can be trusted.", why=str(error)) from None
         if not isinstance(value, dict):
             raise ImageError(
                 f"{self.digest[:19]} is no JSON object.", why="It should be a manifest or a configuration."
@@ -144,7 +146,7 @@ def descriptor(value: Any) -> Descriptor:
     """
     if isinstance(value, dict):
         kind, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-        named = isinstance(kind, str) and isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        named = isinstance(kind, str) and isinstance(digest, str) and DIGEST.fullmatch(digest)
         if named and type(size) is int and 0 <= size <= _LARGEST:
             return Descriptor(str(kind), str(digest), size)
     raise ImageError("A manifest has something that is no descriptor.", why=repr(value)[:200])

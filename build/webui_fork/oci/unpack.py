@@ -11,11 +11,10 @@ from webui_fork.core import process
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
 from webui_fork.oci import content, layout
-from webui_fork.oci.model import Image, NamedLayer
+from webui_fork.oci.model import WHITEOUT, Image, NamedLayer
 
 BACKEND = "app/backend"  # where the image has what patches change
 _CHANGELOG = "CHANGELOG.md"
-_WHITEOUT = ".wh."
 _COMPILES = 120.0  # seconds
 
 
@@ -135,8 +134,8 @@ def _extract(blob: Path, folder: Path) -> None:
 def _lay_over(changed: Path, folder: Path) -> None:
     for path in sorted(changed.rglob("*")):
         target = folder / path.relative_to(changed)
-        if path.name.startswith(_WHITEOUT):
-            target.with_name(path.name.removeprefix(_WHITEOUT)).unlink(missing_ok=True)
+        if path.name.startswith(WHITEOUT):
+            target.with_name(path.name.removeprefix(WHITEOUT)).unlink(missing_ok=True)
         elif path.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)

@@ -21,7 +21,7 @@ from typing import BinaryIO
 import deflate
 
 from webui_fork.core.errors import ImageError, from_os_error
-from webui_fork.oci.model import Layer
+from webui_fork.oci.model import WHITEOUT, Layer
 
 MEMBER = 4 << 20
 LEVEL = 6
@@ -50,7 +50,7 @@ class Lazy:
 class Entry:
     """One path of a layer. ``path`` is relative; ``content`` is for files, ``link`` for links.
 
-    ``kind`` is one of tarfile's types: REGTYPE, DIRTYPE, SYMTYPE, LNKTYPE.
+    ``kind`` is one of tarfile's types: REGTYPE, DIRTYPE, SYMTYPE, LNKTYPE. ``removes``: it is a whiteout of ours.
     """
 
     path: str
@@ -60,6 +60,7 @@ class Entry:
     gid: int = 0
     link: str = ""
     content: bytes | Slice | Lazy = b""
+    removes: bool = False
 
 
 def file_entry(path: str, content: bytes | Slice | Lazy, executable: bool = False) -> Entry:
@@ -72,10 +73,16 @@ def folder_entry(path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> En
     return Entry(path, tarfile.DIRTYPE, mode, uid, gid)
 
 
+def names_whiteout(path: str) -> bool:
+    """Tell whether engines would read a path, or a folder on its way, as an order to remove something."""
+    return any(part.startswith(WHITEOUT) for part in path.split("/"))
+
+
 def whiteout(path: str) -> Entry:
     """Return the marker that removes a path of a lower layer (OCI image-spec, layer.md)."""
     parent, _, name = path.rpartition("/")
-    return file_entry(f"{parent}/.wh.{name}" if parent else f".wh.{name}", b"")
+    marker = file_entry(f"{parent}/{WHITEOUT}{name}" if parent else f"{WHITEOUT}{name}", b"")
+    return replace(marker, removes=True)
 
 
 def from_folder(folder: Path, prefix: str) -> Iterator[Entry]:
@@ -117,12 +124,18 @@ def normalise(entries: Iterable[Entry], *, parents: bool = True) -> list[Entry]:
         parents: without, no folder is added: a layer on top must not reset those below.
 
     Raises:
-        ImageError: a path comes twice with different content, or a hard link points nowhere.
+        ImageError: a path comes twice with different content, a hard link points nowhere, or a file that an image is
+            made of has the name of a whiteout: engines would remove another one for it.
     """
     by_path: dict[str, Entry] = {}
     for entry in entries:
         if any(part in ("", ".", "..") for part in entry.path.split("/")):
             raise ImageError(f"A layer can't have the path {entry.path!r}.")
+        if names_whiteout(entry.path.rpartition("/")[0] if entry.removes else entry.path):
+            raise ImageError(
+                f"A layer can't hold a file called {entry.path!r}.",
+                why="Engines read the name as an order to remove a file of the layers below.",
+            )
         before = by_path.setdefault(entry.path, entry)
         if before is not entry and before.kind != tarfile.DIRTYPE and before != entry:
             raise ImageError(f"Two files want the path /{entry.path} of one layer.")

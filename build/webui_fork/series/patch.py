@@ -229,6 +229,9 @@ def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str
             yield "dep3", f"the DEP-3 field {name} stands {names.count(name)} times in its header, not once"
         elif not patch.field(name) or "TODO" in patch.field(name):
             yield "dep3", f"the DEP-3 field {name} is not filled in"
+    for name, value in (("Subject", patch.subject), ("From", patch.author), *patch.fields):
+        if not value.replace("\n", "").isprintable():
+            yield "dep3", f"{name} has characters that no terminal shows: {value!r}"
     for name, pattern in (("Origin", _ORIGIN), ("Forwarded", _FORWARDED), ("Bug", _BUG)):
         if (value := patch.field(name)) and not pattern.fullmatch(value):
             yield "dep3", f"{name}: {value!r} is not of the form {pattern.pattern}"
@@ -250,6 +253,11 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             yield "path", f"{path} leads out of the tree"
             continue
+        if any(part.startswith(".wh.") for part in PurePosixPath(path).parts):
+            yield (
+                "path",
+                f"{path} has the name of a whiteout: in an image it removes another file, unseen by this check",
+            )
         if _FRONT_END.match(path):
             yield (
                 "front-end",

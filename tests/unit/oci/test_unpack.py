@@ -24,19 +24,22 @@ def layer(cache: Path, entries: list[Entry]) -> NamedLayer:
     return NamedLayer("x", written)
 
 
-def image(cache: Path, **changed: bytes) -> Image:
-    """Make an image of a base, an application and what patches change in it."""
+def image(cache: Path, **changed: bytes | None) -> Image:
+    """Make an image of a base, an application and what patches change in it, or remove (None)."""
     base = [layers.file_entry("usr/bin/python3", b"#!", executable=True)]
     base += [layers.folder_entry("etc"), replace(layers.file_entry("x", b""), path="lib", kind=b"2", link="usr/lib")]
     app = [layers.file_entry("app/backend/a.py", b"a = 1\n"), layers.file_entry("app/backend/b.py", b"b = 1\n")]
     app += [layers.file_entry("app/CHANGELOG.md", b"changes\n"), layers.file_entry("app/LICENSE", b"terms\n")]
-    top = [layers.file_entry(f"app/backend/{name}", data) for name, data in changed.items()]
+    top = [
+        layers.whiteout(f"app/backend/{name}") if data is None else layers.file_entry(f"app/backend/{name}", data)
+        for name, data in changed.items()
+    ]
     stack = [layer(cache, entries) for entries in (base, app, top)]
     return model.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
 
 
 def test_a_tree_has_the_patches_and_leads_to_the_rest(tmp_path: Path) -> None:
-    made = image(tmp_path, **{"a.py": b"a = 2\n", ".wh.b.py": b""})
+    made = image(tmp_path, **{"a.py": b"a = 2\n", "b.py": None})
     tree = unpack.tree(made, tmp_path, tmp_path / "tree")
     assert (tree / "backend/a.py").read_text() == "a = 2\n"
     assert not (tree / "backend/b.py").exists()

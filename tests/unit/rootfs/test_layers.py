@@ -101,6 +101,23 @@ def test_a_path_that_leads_out_is_refused(path: str) -> None:
         layers.normalise([layers.file_entry(path, b"")])
 
 
+@pytest.mark.parametrize("path", [".wh.x", "a/.wh.favicon.png", ".wh..wh..opq", "a/.wh.b/x"])
+def test_a_file_with_the_name_of_a_whiteout_is_refused(path: str) -> None:
+    """A patch or a wheel that has one would remove a brand asset, or code, unseen."""
+    with pytest.raises(ImageError, match="can't hold a file called"):
+        layers.normalise([layers.file_entry(path, b"")])
+    with pytest.raises(ImageError, match="can't hold a file called"):
+        layers.normalise([layers.folder_entry(path)])
+
+
+def test_a_whiteout_of_ours_is_one() -> None:
+    for removed, marker in (("a/b", "a/.wh.b"), ("b", ".wh.b")):
+        assert layers.whiteout(removed).path == marker
+        assert layers.normalise([layers.whiteout(removed)], parents=False)
+    with pytest.raises(ImageError, match="can't hold"):  # nor can it remove a marker
+        layers.normalise([layers.whiteout(".wh.d/x")], parents=False)
+
+
 def test_contradictions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="Two files want"):
         layers.normalise([layers.file_entry("a", b"1"), layers.file_entry("a", b"2")])

@@ -97,6 +97,11 @@ def test_headers_are_checked(tmp_path: Path, body: str, rule: str) -> None:
     assert rules(patch_of(tmp_path, edited(), body=body)) == {rule}
 
 
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\x9b2J", "\u202e", "\u200b"])
+def test_a_header_has_nothing_that_a_terminal_obeys(tmp_path: Path, sign: str) -> None:
+    assert rules(patch_of(tmp_path, edited(), body=HEADER.replace("Why it", f"Why{sign} it"))) == {"dep3"}
+
+
 def test_the_file_is_named_after_its_subject(tmp_path: Path) -> None:
     assert rules(patch_of(tmp_path, edited()), name="other.patch") == {"name"}
 
@@ -105,6 +110,10 @@ def test_a_touched_path_must_exist_in_the_release(tmp_path: Path) -> None:
     repo, commit = release_repo(tmp_path, {**RELEASE, "backend/gone.py": b"a = 1\n"})
     data, _ = make_patch(repo, commit, {"backend/gone.py": b"a = 2\n"})
     assert rules(data) == {"path"}
+
+
+def test_the_name_of_a_whiteout_is_refused(tmp_path: Path) -> None:
+    assert rules(patch_of(tmp_path, {"backend/open_webui/static/.wh.loader.js": b"x\n"})) == {"path"}
 
 
 def test_binary_hunks_are_refused(tmp_path: Path) -> None:
