@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -29,6 +30,7 @@ from registries import (
 )
 from small import Shop
 from webui_fork.cli import pin
+from webui_fork.config import upstream_lock
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import inputs
@@ -183,61 +185,67 @@ def whole_or_old(shop: Shop, old: dict[str, str], new: str) -> bool:
     return moved == NAMES
 
 
-Fails = Callable[[int, BaseHTTPRequestHandler], bool]
-
-
-def once(number: int) -> Fails:
-    """Fail one request, half of them with an answer, half by hanging up."""
+def failing(numbers: Collection[int], failed: set[int], proxy: Proxy) -> None:
+    """Fail requests by their numbers, half of them with an answer, half by hanging up."""
 
     def fail(count: int, handler: BaseHTTPRequestHandler) -> bool:
-        if count == number:
-            (answers_500, hang_up)[number % 2](handler)
-        return count == number
-
-    return fail
-
-
-def onwards(number: int) -> Fails:
-    """Fail every request from one on: a registry that is gone for good."""
-
-    def fail(count: int, handler: BaseHTTPRequestHandler) -> bool:
-        if count >= number:
+        if count in numbers:
+            failed.add(count)
             (answers_500, hang_up)[count % 2](handler)
-        return count >= number
+        return count in numbers
 
-    return fail
-
-
-PARTS = [(once, part, 4, 1) for part in range(1, 5)] + [(onwards, 1, 14, 1), (onwards, 8, 28, 2)]
+    proxy.count, proxy.fail = 0, fail
 
 
 @pytest.mark.alone
 @pytest.mark.minutes(3)
-@pytest.mark.parametrize(("kind", "first", "step", "platforms"), PARTS)
-def test_whatever_request_fails_it_ends_whole_or_as_it_was(
-    shop: Shop, server: Server, kind: Callable[[int], Fails], first: int, step: int, platforms: int
-) -> None:
-    """Every request in turn fails once; from every so many on the registry is gone for good, then comes back."""
+@pytest.mark.parametrize("first", [1, 2, 3, 4])
+def test_whatever_request_fails_it_ends_whole_or_as_it_was(shop: Shop, server: Server, first: int) -> None:
+    """Every request fails once, two of a run that are far from each other: most are made again, and it goes on."""
     proxy = Proxy(server, f"http://{shop.host}")
-    # a blob that is streamed, too
+    what = small.candidate(shop.settings, noise(5 << 20))  # with a blob that is streamed, too
+    shop.publish(what, proxy.host)
+    total, broken, runs = proxy.count, 0, range(first, proxy.count // 2 + 1, 4)
+    assert total > 40
+    for number in runs:
+        own_shop, numbers = replace(shop, name=f"me/run-{number}"), {number, number + total // 2}
+        old = old_tags(own_shop)
+        failed: set[int] = set()
+        while True:
+            failing(numbers - failed, failed, proxy)
+            try:
+                own_shop.publish(what, proxy.host)
+                break
+            except ForkError:  # again, and it goes on from there
+                broken += 1
+                whole_or_old(own_shop, old, what.image.digest)
+        assert number in failed
+        assert whole_or_old(own_shop, old, what.image.digest)
+    assert broken < len(runs)
+
+
+@pytest.mark.alone
+@pytest.mark.minutes(3)
+@pytest.mark.parametrize(("first", "step", "platforms"), [(1, 14, 1), (8, 42, 2)])
+def test_a_registry_that_goes_and_comes_back(shop: Shop, server: Server, first: int, step: int, platforms: int) -> None:
+    """From some request on each one fails, until somebody publishes again."""
+    proxy = Proxy(server, f"http://{shop.host}")
     what = small.candidate(shop.settings, noise(5 << 20), architectures=("amd64", "arm64")[:platforms])
     shop.publish(what, proxy.host)
-    total, broken = proxy.count, 0
-    assert total > 40
-    for number in range(first, total + 1, step):
+    broken = 0
+    for number in range(first, proxy.count + 1, step):
         own_shop = replace(shop, name=f"me/run-{number}")
         old = old_tags(own_shop)
-        proxy.count, proxy.fail = 0, kind(number)
+        failing(range(number, 1_000_000), set(), proxy)
         try:
             own_shop.publish(what, proxy.host)
-            assert whole_or_old(own_shop, old, what.image.digest)
         except ForkError:
             broken += 1
             whole_or_old(own_shop, old, what.image.digest)
-            proxy.fail = lambda count, handler: False
-            own_shop.publish(what, proxy.host)  # again, and it goes on from there
-            assert whole_or_old(own_shop, old, what.image.digest)
-    assert broken if kind is onwards else broken < total // step // 2
+            failing((), set(), proxy)
+            own_shop.publish(what, proxy.host)
+        assert whole_or_old(own_shop, old, what.image.digest)
+    assert broken
 
 
 # --- what `nox -s build` and `nox -s tests` left
@@ -355,17 +363,60 @@ def test_the_same_statement_of_another_run_is_the_same(shop: Shop) -> None:
 
 def test_deploy_names_what_was_verified_and_nothing_else(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     root = shop.settings.root
-    shutil.copytree(CHECKOUT / "deploy", root / "deploy", ignore=shutil.ignore_patterns(".env", "secrets"))
-    before = (root / "deploy/.env.example").read_text()
+    with_deploy(root)
+    example = root / "deploy/.env.example"
+    example.write_text(re.sub(r"(?<= # )v\S+$", TAG, example.read_text(), flags=re.MULTILINE))  # the shop's own release
+    before = example.read_text()
     done = shop.publish(small.candidate(shop.settings))
-    arguments = argparse.Namespace(
-        ref=shop.ref(TAG), alias="ghcr.io/me/open-webui", key=None, identity=None, issuer=None
-    )
     other = small.shop(shop.settings, tmp_path / "other", shop.host, cosign)  # somebody with another key
     shutil.copytree(root / "deploy", other.settings.root / "deploy")
     with pytest.raises(VerifyError):
-        pin.run(other.settings, Talk(), arguments)
+        pin_deploy(other, "latest")
     assert (other.settings.root / "deploy/.env.example").read_text() == before
-    pin.run(shop.settings, Talk(), arguments)
+    pin_deploy(shop, "latest")
     line = f"WEBUI_IMAGE=ghcr.io/me/open-webui@{done.digest} # {TAG}"
-    assert line in (root / "deploy/.env.example").read_text().splitlines()
+    assert line in example.read_text().splitlines()
+
+
+def with_deploy(root: Path) -> None:
+    shutil.copytree(CHECKOUT / "deploy", root / "deploy", ignore=shutil.ignore_patterns(".env", "secrets"))
+
+
+def pin_deploy(shop: Shop, tag: str, host: str = "", **options: bool) -> None:
+    """Have `deploy/` name an image by what a user types."""
+    ref = f"{host or shop.host}/{shop.name}:{tag}"
+    chosen = {"unknown": False, "older": False, **options}
+    signer = {"key": None, "identity": None, "issuer": None}
+    pin.run(shop.settings, Talk(), argparse.Namespace(ref=ref, alias="ghcr.io/me/open-webui", **signer, **chosen))
+
+
+def test_deploy_takes_no_image_that_a_check_could_not_be_made_of(shop: Shop, server: Server) -> None:
+    """A registry that does not tell its tags may give an older image as the newest."""
+    with_deploy(shop.settings.root)
+    small.pin(shop.settings, revision=99)  # above what deploy/ of the real checkout names
+    shop.publish(small.candidate(shop.settings))
+    proxy = Proxy(server, f"http://{shop.host}")
+    proxy.change = lambda path, body: b'{"tags": []}' if path.endswith("/tags/list") else body
+    with pytest.raises(VerifyError, match="does not verify: tag") as caught:
+        pin_deploy(shop, "latest", proxy.host)
+    assert "--help" in caught.value.remedy
+    pin_deploy(shop, "latest", proxy.host, unknown=True)
+
+
+def test_deploy_does_not_go_back(shop: Shop) -> None:
+    """A signed image that was published once is replayed as it is: by its own tag, or by digest."""
+    with_deploy(shop.settings.root)
+    small.pin(shop.settings, revision=98)
+    older = shop.publish(small.candidate(shop.settings, b"older"))
+    tag = upstream_lock.read(shop.settings.lock_file).tag
+    pin_deploy(shop, tag)
+    small.pin(shop.settings, revision=99)
+    with pytest.raises(VerifyError, match=f"this checkout is at {TAG.removesuffix('1')}99"):
+        pin_deploy(shop, tag, unknown=True)  # the series of that tag is not here to compare
+    shop.publish(small.candidate(shop.settings, b"newer"))
+    pin_deploy(shop, "latest")
+    small.pin(shop.settings, revision=98)
+    with pytest.raises(VerifyError, match=f"example names {TAG.removesuffix('1')}99"):
+        pin_deploy(shop, tag)
+    pin_deploy(shop, tag, older=True)
+    assert older.digest in (shop.settings.root / "deploy/.env.example").read_text()

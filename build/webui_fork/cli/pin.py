@@ -20,6 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
     )
+    parser.add_argument(
+        "--unknown", action="store_true", help="go on where a check could not be made; without it that is a refusal"
+    )
+    parser.add_argument(
+        "--older", action="store_true", help="go back to an image older than this checkout, or than deploy/ names"
+    )
     parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
     signer.add_arguments(parser)
 
@@ -28,16 +34,21 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Verify an image, and have `deploy/` name it by digest.
 
     Raises:
-        VerifyError: it does not verify. ForkError: see :mod:`webui_fork.publish.deploy`.
+        VerifyError: it does not verify, a check could not be made, or it is older than what is there.
+        ForkError: see :mod:`webui_fork.publish.deploy`.
     """
     named = pinning.name_of(arguments.ref, arguments.alias)
     verifier = signer.verifier(settings, arguments, ui)
     with reader.opened(settings, arguments.ref) as image:
         with ui.step("verify", f"Verifying {arguments.ref}"):
             checks = verifying.run(settings, image, verifier)
-        digest, tag = image.root.digest, image.tag or "by digest"
-    cli_checks.refuse(arguments.ref, checks)
-    done = pinning.write(settings, named, digest, tag)
+        # nothing is read of an image that does not verify
+        if unknown := cli_checks.refuse(arguments.ref, checks, strict=not arguments.unknown):
+            ui.say(f"NOTE: {unknown} checks could not be made.\n{cli_checks.lines(checks)}")
+        digest, fixed = image.root.digest, verifying.signed_as(image)
+    if not arguments.older:
+        pinning.check_floor(settings, fixed, digest)
+    done = pinning.write(settings, named, digest, str(fixed))
     rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
     rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]
     print(f"{text.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")

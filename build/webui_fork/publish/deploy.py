@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork.config import reference
+from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
-from webui_fork.core.errors import UsageError
+from webui_fork.config.tags import Fixed
+from webui_fork.core.errors import UsageError, VerifyError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 
+PLACEHOLDER = "fork.invalid"  # the registry that a checkout names before anything was pinned
 _ENV = re.compile(r"^WEBUI_IMAGE=.*$", re.MULTILINE)
+_NAMED = re.compile(r"^WEBUI_IMAGE=([^\s@]+)@(\S+) # (\S+)$", re.MULTILINE)
 _KUSTOMIZE = re.compile(r"(?<=  - name: open-webui\n)    newName: .*\n    digest: .*$", re.MULTILINE)
 
 
@@ -36,6 +39,39 @@ def name_of(ref: str, alias: str | None) -> Reference:
     if alias and (parsed.tag or parsed.digest):
         raise UsageError(f"--as {alias} names a tag or digest.", remedy="Give REGISTRY/NAME alone.")
     return parsed
+
+
+def check_floor(settings: Settings, fixed: Fixed, digest: str) -> None:
+    """Refuse what is older than this checkout, or than what `deploy/` names; and another image under the same tag.
+
+    Args:
+        settings: the checkout.
+        fixed: the tag that the image was signed with.
+        digest: its own.
+
+    Raises:
+        VerifyError: it is. LockError: the checkout's own lock can't be read.
+    """
+    pinned = upstream_lock.read(settings.lock_file)
+    floors = [("this checkout is at", Fixed(pinned.version, pinned.revision))]
+    for file in (settings.root / "deploy/.env.example", settings.root / "deploy/.env"):
+        row = _NAMED.search(file.read_text(encoding="utf-8")) if file.exists() else None
+        if row is None or not (current := tags.parse(row.group(3))):
+            continue
+        floors.append((f"{file.name} names", current))
+        if current == fixed and row.group(2) != digest and not row.group(1).startswith(f"{PLACEHOLDER}/"):
+            raise VerifyError(
+                f"{fixed} is another image than {file.name} names by that tag.",
+                why=f"There it is {row.group(2)}, now it is {digest}. Such a tag never moves.",
+                remedy="Ask its publisher. If it really was published anew: --older.",
+            )
+    for where, floor in floors:
+        if fixed.order < floor.order:
+            raise VerifyError(
+                f"The image was signed as {fixed}, and {where} {floor}.",
+                why="An older image lacks what a newer one mended; somebody may be replaying it.",
+                remedy="If you want to go back: --older.",
+            )
 
 
 def write(settings: Settings, named: Reference, digest: str, tag: str) -> Pinned:

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from webui_fork.config import tags, upstream_lock
+from webui_fork.config.tags import Fixed
 from webui_fork.core import git
 from webui_fork.core.errors import ForkError, VerifyError
 from webui_fork.core.files import sha256_bytes, temp_folder
@@ -197,6 +198,19 @@ def check_tag(store: Reader, claim: Claim) -> Check:
     if str(fixed) not in present:
         return Check("tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; the registry lists no tags to hold that against")
     return Check("tag", Verdict.OK, f"{store.tag} is {fixed}, the newest that is listed")
+
+
+def signed_as(store: Reader) -> Fixed:
+    """Return the tag that never moves of an image that verified: its version, which was held against the signed one.
+
+    Raises:
+        VerifyError: it has none.
+    """
+    labels = reader.image(store).images[0].config.parsed().get("config", {}).get("Labels", {})
+    fixed = tags.parse(f"v{labels.get(_TITLE + 'version')}")
+    if fixed is None:
+        raise VerifyError(f"{store.name} says no version of this tool.")
+    return fixed
 
 
 def _stack(images: tuple[Image, ...], claim: Claim) -> Check:

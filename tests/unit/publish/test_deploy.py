@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork.config import reference
-from webui_fork.core.errors import UsageError
+from webui_fork.config import reference, tags, upstream_lock
+from webui_fork.core.errors import UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import deploy
 
@@ -49,3 +49,38 @@ def test_the_name_of_a_mirror() -> None:
     assert deploy.name_of("127.0.0.1:5000/open-webui:v1", "ghcr.io/me/open-webui").name == "ghcr.io/me/open-webui"
     with pytest.raises(UsageError, match="tag or digest"):
         deploy.name_of("ghcr.io/me/open-webui:v1", "mirror.example/open-webui:v1")
+
+
+def floor(own: Settings, tag: str, digest: str = DIGEST) -> None:
+    fixed = tags.parse(tag)
+    assert fixed
+    deploy.check_floor(own, fixed, digest)
+
+
+def test_an_older_image_is_refused_by_checkout_and_by_deploy(own: Settings) -> None:
+    shutil.copyfile(CHECKOUT / "upstream.lock", own.lock_file)
+    pinned = upstream_lock.read(own.lock_file)
+    upstream_lock.write(own.lock_file, replace(pinned, revision=50))
+    for tag in (f"v{pinned.version}-p50", f"v{pinned.version}-p50-slim", f"v{pinned.version}-p51", "v9999.0-p1"):
+        floor(own, tag)
+    for tag in (f"v{pinned.version}-p49", "v0.1.0-p99"):
+        with pytest.raises(VerifyError, match=f"and this checkout is at v{pinned.version}-p50"):
+            floor(own, tag)
+    deploy.write(own, reference.parse("ghcr.io/me/open-webui"), DIGEST, f"v{pinned.version}-p60")
+    with pytest.raises(VerifyError, match=r"and \.env\.example names"):
+        floor(own, f"v{pinned.version}-p59")
+    (own.root / "deploy/.env").write_text(f"WEBUI_IMAGE=x.example/y@{DIGEST} # v{pinned.version}-p70\n")
+    with pytest.raises(VerifyError, match=r"and \.env names"):
+        floor(own, f"v{pinned.version}-p69")
+
+
+def test_a_tag_that_never_moves_names_one_image(own: Settings) -> None:
+    shutil.copyfile(CHECKOUT / "upstream.lock", own.lock_file)
+    tag = "v9999.0-p1"
+    deploy.write(own, reference.parse(f"{deploy.PLACEHOLDER}/open-webui"), DIGEST, tag)
+    other = DIGEST.replace("ab", "cd")
+    floor(own, tag, other)  # nobody published the placeholder's
+    deploy.write(own, reference.parse("ghcr.io/me/open-webui"), DIGEST, tag)
+    floor(own, tag)
+    with pytest.raises(VerifyError, match=r"another image than \.env\.example names by that tag"):
+        floor(own, tag, other)
