@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -17,6 +18,13 @@ from pathlib import Path
 from webui_fork.core.errors import ToolError
 
 log = logging.getLogger(__name__)
+
+# what downloading and building need, a package index's credentials included; no token and no passphrase is among it
+_PLAIN = re.compile(
+    r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TERM|CI|NO_COLOR|TMPDIR|.*_proxy|.*_PROXY|SSL_CERT_(FILE|DIR)"
+    r"|REQUESTS_CA_BUNDLE|NETRC|DOCKER_(CONFIG|HOST|CERT_PATH|TLS_VERIFY)|XDG_[A-Z]+_HOME|(UV|PIP)_(?!PUBLISH).*"
+    r"|PYTHONPYCACHEPREFIX|PYTHONDONTWRITEBYTECODE|VLLM_IMAGE|WEBUI_FORK_(?!SIGN|IDENTITY|ISSUER).*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,15 @@ def _end(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool)
     if number is signal.SIGKILL:
         child.kill()
     stop(child, grace=30.0 if group else 3.0)
+
+
+def plain(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an environment a program gets that runs code of other people: tests, proofs, another commit.
+
+    Args:
+        environ: the user's, which may have the tokens of a CI service in it.
+    """
+    return {key: value for key, value in environ.items() if _PLAIN.fullmatch(key)}
 
 
 def bound(argv: Sequence[object]) -> list[str]:

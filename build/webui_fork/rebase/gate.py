@@ -57,9 +57,10 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
     Raises:
         ToolError: Python itself could not be started. ImageError: the build left no image.
     """
-    env = proofs.environment(candidate.root, candidate.environ)
-    if candidate.cosign_password:  # the build signs
-        env["COSIGN_PASSWORD"] = candidate.cosign_password.reveal()
+    plain = proofs.environment(candidate.root, candidate.environ)
+    signing = {**candidate.environ, **plain}  # the build signs, and runs no code but this tool's own
+    if candidate.cosign_password:
+        signing["COSIGN_PASSWORD"] = candidate.cosign_password.reveal()
     checks: list[Check] = []
     for step in STEPS:
         if checks and not checks[-1].passed:
@@ -67,7 +68,7 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
             continue
         start = time.monotonic()
         with ui.step(step.name, f"Gate: {step.name}"):
-            done = _step(candidate, step, env)
+            done = _step(candidate, step, signing if step.name == "build" else plain)
         last_line = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1:]
         failed = done.tail(25) if done.code else ""
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(last_line)[:120]))

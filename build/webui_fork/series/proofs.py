@@ -38,9 +38,9 @@ class ProofRun:
 
 
 def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which a checkout's own tests run."""
+    """Return the environment in which a checkout's own tests run: they run upstream's code, and get no secret."""
     paths = ":".join(str(root / name) for name in ("build", "tests", "tests/support"))
-    return {**environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
+    return {**process.plain(environ), "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
 
 
 def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options: str) -> ProofRun:

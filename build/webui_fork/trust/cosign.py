@@ -162,7 +162,7 @@ def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None
     with temp_folder(key.parent, "key") as folder:
         process.run(
             [cosign, "generate-key-pair", "--output-key-prefix", "cosign"],
-            env=_env(settings),
+            env=_signing_env(settings),
             cwd=folder,
             doing="make a key pair",
         )
@@ -171,9 +171,13 @@ def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None
         (folder / "cosign.key").rename(key)  # last: a key without its public half never exists
 
 
-def _env(settings: Settings) -> dict[str, str]:
+def _signing_env(settings: Settings) -> dict[str, str]:
     password = settings.cosign_password
-    env = {**settings.environ, "COSIGN_PASSWORD": password.reveal() if password else ""}
+    return {**_env(settings), "COSIGN_PASSWORD": password.reveal() if password else ""}
+
+
+def _env(settings: Settings) -> dict[str, str]:
+    env = dict(settings.environ)
     # the embedded registry is on loopback
     env["NO_PROXY"] = ",".join(filter(None, (env.get("NO_PROXY") or env.get("no_proxy"), "127.0.0.1")))
     env["no_proxy"] = env["NO_PROXY"]
@@ -239,7 +243,8 @@ def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str,
         argv += ["--key", signer.key, "--tlog-upload=false"]
     if signer.major >= 3:
         argv += ["--use-signing-config=false", "--new-bundle-format=false"]
-    done = process.run([*argv, ref], env=_env(settings), check=False, timeout=_LIMIT, doing=f"{doing} the image")
+    env = _signing_env(settings)
+    done = process.run([*argv, ref], env=env, check=False, timeout=_LIMIT, doing=f"{doing} the image")
     if done.code == 0:
         return
     if signer.key and _WRONG.search(done.stderr):

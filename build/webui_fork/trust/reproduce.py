@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import sys
 import tarfile
@@ -24,13 +23,6 @@ from webui_fork.trust.cosign import Verifier
 from webui_fork.trust.provenance import Claim
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
-
-
-# what a build needs of the environment, its package index's credentials included: no token of ours is among it
-_PASSED_ON = re.compile(
-    r"PATH|HOME|LANG|LC_.*|TMPDIR|.*_proxy|.*_PROXY|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NETRC|DOCKER_CONFIG"
-    r"|XDG_(CACHE|CONFIG)_HOME|(UV|PIP)_(?!PUBLISH).*|WEBUI_FORK_((DEBIAN|SNAPSHOT)_MIRROR|INPUTS)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +145,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architectu
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
     arguments = _arguments(claim, root, architecture)
     env = {
-        **{key: value for key, value in settings.environ.items() if _PASSED_ON.fullmatch(key)},
+        **process.plain(settings.environ),
         "PYTHONPATH": str(root / "build"),
         "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
         "WEBUI_FORK_ROOT": str(root),

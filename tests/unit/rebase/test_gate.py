@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from helpers import Talk
-from webui_fork.core.settings import Settings
+from registries import image_of
+from webui_fork.core.settings import Secret, Settings
+from webui_fork.oci import layout
 from webui_fork.rebase import gate
 from webui_fork.rebase.gate import Step
 
@@ -27,3 +31,16 @@ def test_a_build_that_dies_half_way_is_a_failed_check(
     checks, digest = gate.run(private_settings, Talk())
     assert [check.passed for check in checks] == [False]
     assert digest == ""
+
+
+def test_the_build_alone_has_what_signs(private_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other steps run upstream's code, and that of every dependency."""
+    tells = ("-c", "import os; print(*[key for key in ('COSIGN_PASSWORD', 'GITHUB_TOKEN') if key in os.environ], '-')")
+    monkeypatch.setattr(gate, "STEPS", tuple(Step(name, tells) for name in ("lint", "build", "proofs", "integration")))
+    environ = {**private_settings.environ, "GITHUB_TOKEN": "t"}
+    own = replace(private_settings, environ=environ, cosign_password=Secret("word"))
+    image = image_of(own.cache, b"x")
+    layout.write_layout(own.out / "image", "v1", image, own.cache)
+    checks, digest = gate.run(own, Talk())
+    assert digest == image.digest
+    assert [check.detail for check in checks] == ["-", "COSIGN_PASSWORD GITHUB_TOKEN -", "-", "-"]

@@ -34,6 +34,13 @@ def test_the_passphrase_is_never_on_a_command_line(private_settings: Settings, t
     assert "hunter2" not in (tmp_path / "argv").read_text()
 
 
+def test_what_verifies_gets_no_passphrase(private_settings: Settings, tmp_path: Path) -> None:
+    own = replace(private_settings, cosign_password=Secret("hunter2"))
+    program = fake_cosign(tmp_path, f'echo "${{COSIGN_PASSWORD-none}}" > {tmp_path}/given; exit 1')
+    cosign.verify(own, Verifier(program, 2, "/key.pub"), REF)
+    assert (tmp_path / "given").read_text() == "none\n"
+
+
 def test_only_digests_are_signed(private_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(SigningError, match="is a tag"):
         cosign.sign(private_settings, signer(private_settings, tmp_path, "exit 0"), "127.0.0.1:5000/x:latest")
