@@ -67,7 +67,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     about = rules.about(facts)
     if arguments.json:
         document = findings.document(facts.url, about, diagnosis, facts.unchecked)
-        print(json.dumps(document, indent=1, ensure_ascii=False))
+        print(json.dumps(document, indent=1))
     else:
         colour = settings.terminal and sys.stdout.isatty()
         print(findings.text(facts.url, about, diagnosis, facts.unchecked, colour=colour))

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+# @somebody, a tag, an entity, #1, an address, the end of a link's text, GH-1
+_MEANS = re.compile(r"@|<(?=[a-zA-Z/!?])|&(?=[#a-zA-Z])|#(?=[0-9])|:(?=//)|\](?=[(\[])|(?<=\bGH)-")
+
 
 def human_size(size: float) -> str:
     """Return a size in bytes as people read it, in powers of 1000."""
@@ -22,9 +25,30 @@ def printable(text: str) -> str:
     return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in text)
 
 
+def inert(text: str) -> str:
+    """Return somebody else's text as one line of Markdown: no tag, mention, reference, link, and no table's column.
+
+    A zero-width space takes the meaning away, inside of code and outside, as Renovate does it in pull requests. What
+    is left is emphasis and code.
+    """
+    line = " ".join(printable(text).split())
+    return _MEANS.sub("\\g<0>\u200b", line).replace("|", "\\|")
+
+
+def fenced(text: str, language: str) -> list[str]:
+    """Return the lines of a block of code in Markdown, which nothing in it can end.
+
+    Args:
+        text: what it shows. language: as `diff`.
+    """
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return [f"{fence}{language}", text, fence]
+
+
 def table(rows: Iterable[tuple[str, ...]]) -> str:
-    """Return rows as aligned columns."""
-    lines = [tuple(row) for row in rows]
+    """Return rows as aligned columns, which a terminal only shows, whoever wrote a cell."""
+    lines = [tuple(map(printable, row)) for row in rows]
     if not lines:
         return ""
     widths = [max(len(row[i]) for row in lines if i < len(row)) for i in range(max(map(len, lines)))]

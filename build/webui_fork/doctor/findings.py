@@ -39,12 +39,16 @@ def worst(findings: Sequence[Finding]) -> Severity:
     return min((finding.severity for finding in findings), default=Severity.INFO)
 
 
+_BEGINNING = 8  # characters of a secret: fewer say nothing, as sk-proj-
+
+
 def redacted(finding: Finding, secrets: Sequence[str]) -> Finding:
-    """Return a finding without any of these secrets, which a server's own words may have."""
+    """Return a finding without any of these secrets, which a server's own words may have, whole or cut short."""
 
     def clean(text: str) -> str:
         for secret in secrets:
-            text = text.replace(secret, "***")
+            for length in range(len(secret), min(len(secret), _BEGINNING) - 1, -1):
+                text = text.replace(secret[:length], "***")
         return text
 
     return replace(

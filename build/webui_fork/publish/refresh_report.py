@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from webui_fork.core.text import human_size
+from webui_fork.core.text import human_size, inert
 from webui_fork.publish.audit import Finding
 
 _SHOWN = 6  # advisories a row; the JSON has all of them
@@ -165,10 +165,10 @@ def markdown(report: RefreshReport) -> str:
     if report.not_moved:
         lines += ["", "## Not moved", ""]
         lines += ["The requirements hold these back. An override raises one of the image's (docs/image.md).", ""]
-        lines += [f"- {row.words}" for row in report.not_moved]
+        lines += [f"- {inert(row.words)}" for row in report.not_moved]
     lines += ["", "## Moved", "", "| lock | package | before | after | advisories |", "|---|---|---|---|---|"]
     for row in sorted(report.changes, key=lambda change: not change.advisories):
-        names = ", ".join(row.advisories[:_SHOWN])
+        names = inert(", ".join(row.advisories[:_SHOWN]))
         more = f" and {len(row.advisories) - _SHOWN} more" if len(row.advisories) > _SHOWN else ""
         lines.append(f"| {row.lock} | `{row.name}` | {row.before or 'new'} | {row.after or 'gone'} | {names}{more} |")
     text = "\n".join(lines) + "\n"

@@ -15,6 +15,7 @@ from webui_fork.core.errors import ConflictError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
+from webui_fork.core.text import fenced, inert
 from webui_fork.merge import guards
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.text import Merger
@@ -189,8 +190,13 @@ def words(settings: Settings, conflict: Conflict) -> str:
     patch, carried = conflict.patch, conflict.carried
     worktree_folder = tree(settings).relative_to(settings.root)
     reports = folder(settings).relative_to(settings.root)
-    rows = [f"# `patches/{patch.name}` needs a person", "", "**What it is for.** " + patch.field("Description"), ""]
-    rows += ["**Why it stopped.**", "", *(f"- {line}" for line in carried.why.splitlines()), ""]
+    rows = [
+        f"# `patches/{patch.name}` needs a person",
+        "",
+        "**What it is for.** " + inert(patch.field("Description")),
+        "",
+    ]
+    rows += ["**Why it stopped.**", "", *(f"- {inert(line)}" for line in carried.why.splitlines()), ""]
     rows += ["| file | base, ours, theirs, merged |", "|---|---|"]
     stuck = [file for file in carried.files if file.text is None] or carried.files
     rows += [f"| `{file.path}` | `{reports}/{file.path}/` |" for file in stuck]
@@ -199,7 +205,9 @@ def words(settings: Settings, conflict: Conflict) -> str:
         rows += ["", f"**What upstream changed** (between {cause.old} and {cause.new}):", ""]
         shown = cause.diff.splitlines()[:200]
         rows += (
-            ["```diff", *shown, "```"] if shown else ["Nothing in these files: what the patch relies on is elsewhere."]
+            fenced("\n".join(shown), "diff")
+            if shown
+            else ["Nothing in these files: what the patch relies on is elsewhere."]
         )
     rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {worktree_folder}/{file.path}" for file in stuck)]
     rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from webui_fork.core.text import fenced, inert
 from webui_fork.rebase.changelog import Note
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
@@ -115,12 +116,12 @@ def markdown(report: RebaseReport) -> str:
     """Return the report as GitHub's Markdown, short enough for the text of a pull request."""
     counts = ", ".join(f"{n} {name}" for name, n in _counts(report.rows))
     lines = [f"# Open WebUI {report.old} → {report.new}", "", _VERDICTS[report.verdict], ""]
-    lines += [f"**{report.blocker}**", ""] if report.blocker else []
+    lines += [f"**{inert(report.blocker)}**", ""] if report.blocker else []
     lines += [f"{report.between} release{'s' * (report.between != 1)}, {len(report.rows)} patches: {counts}.", ""]
     lines += ["| patch | outcome | method | lines before | after | |", "|---|---|---|---|---|---|"]
     for row in report.rows:
         after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
-        words = "; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part).replace("|", "\\|")
+        words = inert("; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part))
         before = f"+{row.before[0]} −{row.before[1]}"
         lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {words} |")
     lines += ["", *_note_lines(report.notes)]
@@ -128,7 +129,7 @@ def markdown(report: RebaseReport) -> str:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
         lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {_last(c.detail)} |" for c in report.checks]
         lines.append("")
-        lines += [line for c in report.checks if c.passed is False for line in ("```text", c.detail, "```", "")]
+        lines += [line for c in report.checks if c.passed is False for line in (*fenced(c.detail, "text"), "")]
     if report.digest:
         lines += [f"Image: `{report.digest}`", ""]
     lines += ["Times: " + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.times) or "–"), ""]
@@ -136,7 +137,7 @@ def markdown(report: RebaseReport) -> str:
     if report.conflict:
         lines += [report.conflict, ""]
     for row in changed:
-        lines += ["<details><summary>" + f"{row.name}: interdiff</summary>", "", "```diff", row.interdiff, "```", ""]
+        lines += ["<details><summary>" + f"{row.name}: interdiff</summary>", "", *fenced(row.interdiff, "diff"), ""]
         lines += ["</details>", ""]
     text = "\n".join(lines)
     return text if len(text) <= _LIMIT else text[:_LIMIT] + "\n\n(cut: report.html has all of it)\n"
@@ -152,14 +153,14 @@ def _passed(check: Check) -> str:
 
 
 def _last(text: str) -> str:
-    return "".join(text.splitlines()[-1:]).replace("|", "\\|")
+    return inert("".join(text.splitlines()[-1:]))
 
 
 def _note_lines(notes: Sequence[Note]) -> list[str]:
     if not notes:
         return ["Upstream's changelog names no migration and no breaking change.", ""]
     lines = ["## From upstream's changelog: migrations and changes to know", ""]
-    return [*lines, *(f"- {note.version}: {note.text}" for note in notes[:40]), ""]
+    return [*lines, *(f"- {note.version}: {inert(note.text)}" for note in notes[:40]), ""]
 
 
 _STYLE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Sequence
 
 from webui_fork.series.patch import Patch, hook_lines
@@ -15,7 +16,7 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
     Args:
         hooks: lines of upstream's own files that it changes. blob: the URL below which the repository's files are.
     """
-    first, _, why = patch.field("Description").partition("\n")
+    first, _, why = html.escape(patch.field("Description"), quote=False).partition("\n")
     added = sum(file.added for file in patch.files)
     rows = [
         f"- `{file.path}`: {f'new, {file.added} lines' if file.is_added_file else f'+{file.added} −{file.removed}'}"
@@ -24,7 +25,7 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
     forwarded, bug = patch.field("Forwarded"), patch.field("Bug")
     return "\n".join(
         [
-            f"# {patch.subject}",
+            f"# {html.escape(patch.subject, quote=False)}",
             "",
             f"{first.strip()}.",
             "",
@@ -58,8 +59,8 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
 def overview(patches: Sequence[Patch]) -> str:
     """Return the page that lists the series, in order."""
     rows = [
-        f"| [{patch.subject}]({patch.name.removesuffix('.patch')}.md) "
-        f"| {patch.field('Description').partition(chr(10))[0].strip()} |"
+        f"| [{html.escape(patch.subject, quote=False)}]({patch.name.removesuffix('.patch')}.md) "
+        f"| {html.escape(patch.field('Description').partition(chr(10))[0].strip(), quote=False)} |"
         for patch in patches
     ]
     lines = ["# The series", "", "In the order in which they go on the release.", "", "| patch | for |", "|---|---|"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,9 @@ from webui_fork.doctor.findings import Finding, Severity
 def test_what_a_server_says_is_printed_without_the_key() -> None:
     said = Finding("api-key", Severity.CRITICAL, "It said sk-secret-1.", ("Bearer sk-secret-1",), "No sk-secret-1.")
     assert "sk-secret-1" not in str(findings.redacted(said, ("sk-secret-1",)))
+    cut = replace(said, evidence=("401 Incorrect API key provided: sk-secret-0123",))  # what it said was longer
+    assert "sk-secre" not in str(findings.redacted(cut, ("sk-secret-0123456789",)))
+    assert "Incorrect API key provided: ***" in str(findings.redacted(cut, ("sk-secret-0123456789",)))
     for url in ("user:pw@proxy:3128", "http://user:p/w@proxy:3128", "http://user:pw@proxy:3128/?key=pw"):
         assert "pw" not in without_secrets(url)
         assert "p/w" not in without_secrets(url)

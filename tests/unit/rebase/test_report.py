@@ -36,9 +36,38 @@ def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
     assert "1 unchanged, 1 relocated, 1 upstreamed" in text
     assert "| `two.patch` | relocated | syntax tree | +3 −1 | +3 −1 | please review; its proof |" in text
     assert "its proof is green \\| on stock" in text
-    assert "- 1.3.0: **Back** up <now>" in text
+    assert "- 1.3.0: **Back** up <\u200bnow>" in text
     assert "| build | **failed** | 2 | it broke |" in text
     assert "| proofs | not run | 0 |" in text
+
+
+def test_markdown_does_nothing_that_upstream_or_a_test_wrote() -> None:
+    """Words of a changelog and of a test's output: a mention, a reference that closes, a fence that ends early."""
+    words = "@everyone Fixes #1 <img src=x>"
+    text = report.markdown(
+        replace(
+            REPORT,
+            verdict="conflict",
+            blocker=words,
+            rows=(PatchRow("one.patch", "conflict", "none", (1, 1), None, " ```\n<b>", words, words),),
+            notes=(Note("1.3.0", "Changed", words, True),),
+            checks=(Check("build", False, 1.0, f"x\n```\n{words}"),),
+        )
+    )
+    outside, code = [], ""
+    for line in text.splitlines():
+        if code:
+            code = "" if line == code else code
+        elif line.startswith("```"):
+            code = line[: len(line) - len(line.lstrip("`"))]
+        else:
+            outside.append(line)
+    assert not code
+    shown = "\n".join(outside)
+    assert "@everyone" not in shown
+    assert "#1" not in shown
+    assert "<img" not in shown
+    assert shown.count("everyone") == 5
 
 
 def test_markdown_fits_a_pull_request() -> None:
