@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from webui_fork.config import toml
 from webui_fork.core.errors import LockError
 
+_REMEDY = "Run `nox -s lock -- --bases`."
 _ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
 _HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
 
@@ -19,18 +21,16 @@ def read(file: Path) -> dict[str, tuple[str, str]]:
     """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
 
     Raises:
-        LockError: a line is odd.
+        LockError: a line is odd, or it can't be read.
     """
     bases = {}
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    lines = toml.text_of(file, LockError, _REMEDY).splitlines() if file.exists() else []
     for number, line in enumerate(lines, 1):
         if line.startswith("#") or not line.strip():
             continue
         match = _ROW.fullmatch(line)
         if not match:
-            raise LockError(
-                f"{file}:{number}: is not `variant reference digest`.", remedy="Run `nox -s lock -- --bases`."
-            )
+            raise LockError(f"{file}:{number}: is not `variant reference digest`.", remedy=_REMEDY)
         bases[match.group(1)] = (match.group(2), match.group(3))
     return bases
 

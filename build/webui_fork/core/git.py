@@ -189,7 +189,8 @@ class Repo:
                 head, _, path = row.partition("\t")
                 mode, _, name, size = head.split()
                 if selects(path):
-                    yield TreeFile(path, int(mode, 8), int(size), partial(self.read_blob, name))
+                    length = 0 if size == "-" else int(size)  # a submodule has none
+                    yield TreeFile(path, int(mode, 8), length, partial(self.read_blob, name))
 
     def commit(self, parent: str, message: str, identity: Identity, stage: Stage) -> str:
         """Commit on a parent, with an index of its own and no worktree.

@@ -21,6 +21,7 @@ from webui_fork.core.errors import ArchiveError
 MAX_MEMBERS = 100_000
 MAX_BYTES = 4 << 30
 MAX_MEMBER = 512 << 20
+_ZIP_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 _REMEDY = "The file has the pinned digest, so the release itself is bad: do not use it, and tell upstream."
 
 
@@ -38,7 +39,7 @@ def safe_path(name: str, archive: str) -> str:
     """Return a member's path if it stays inside the tree.
 
     Raises:
-        ArchiveError: it is absolute, climbs out, or names something no release may hold.
+        ArchiveError: it is absolute, climbs out, is not in UTF-8, or names something no release may hold.
     """
     parts = PurePosixPath(name).parts
     bad = (
@@ -46,7 +47,7 @@ def safe_path(name: str, archive: str) -> str:
         or name.startswith("/")
         or ".." in parts
         or "\\" in name
-        or any(ord(c) < 32 or ord(c) == 127 for c in name)
+        or not name.isprintable()  # nor is a byte that is not UTF-8
         or any(part.lower() == ".git" for part in parts)
         or (len(parts[0]) > 1 and parts[0][1] == ":")
     )
@@ -56,18 +57,17 @@ def safe_path(name: str, archive: str) -> str:
 
 
 def safe_link(path: str, target: str, archive: str) -> None:
-    """Check that a symbolic link stays inside the tree.
+    """Check that a symbolic link stays inside the tree, whatever the links are that it leads over.
+
+    A way up is taken at its beginning only: after a name, which may be another link, nobody knows where it leads.
 
     Raises:
-        ArchiveError: it is absolute or climbs out.
+        ArchiveError: it is absolute, climbs out, or climbs from something else than its own folder.
     """
     depth = len(PurePosixPath(path).parts) - 1
-    level = depth
-    for part in PurePosixPath(target).parts:
-        level += -1 if part == ".." else 1
-        if level < 0:
-            break
-    if not target or target.startswith("/") or "\0" in target or level < 0:
+    parts = PurePosixPath(target).parts
+    climbs = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    if not target or target.startswith("/") or not target.isprintable() or climbs > depth or ".." in parts[climbs:]:
         raise ArchiveError(f"{archive}: the link {path!r} leads out of the tree, to {target!r}.", remedy=_REMEDY)
 
 
@@ -154,16 +154,28 @@ def wheel_files(path: Path, name: str, under: str) -> Iterator[list[WheelFile]]:
         with zipfile.ZipFile(path) as wheel:
             files = []
             for info in wheel.infolist():
-                if info.is_dir() or not info.filename.startswith(prefix):
+                if info.filename.endswith("/") or not info.filename.startswith(prefix):  # a name may be empty
                     continue
                 inside = safe_path(info.filename, name)[len(prefix) :]
                 kind = (info.external_attr >> 16) & 0o170000
                 if kind not in (0, 0o100000):
                     raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
                 budget.spend(inside, info.file_size)
-                files.append(WheelFile(inside, info.file_size, partial(wheel.read, info)))
+                files.append(WheelFile(inside, info.file_size, partial(_read, wheel, info, name)))
             if not files:
                 raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")
             yield files
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+    except _ZIP_DAMAGES as error:
         raise ArchiveError(f"{name} is damaged or not a wheel.", why=str(error), remedy=_REMEDY) from error
+
+
+def _read(wheel: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
+    """Return a file of a wheel.
+
+    Raises:
+        ArchiveError: it is damaged; a position outside of the file is an OSError of zipfile's.
+    """
+    try:
+        return wheel.read(info)
+    except (*_ZIP_DAMAGES, OSError, ValueError, RuntimeError) as error:
+        raise ArchiveError(f"{name} is damaged at {info.filename!r}.", why=str(error), remedy=_REMEDY) from error

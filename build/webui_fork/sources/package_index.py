@@ -9,19 +9,22 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+import msgspec
+
 from webui_fork.config.image_tables import Sdist
-from webui_fork.config.upstream_lock import MAX_FILE_SIZE, PinnedFile
+from webui_fork.config.upstream_lock import PinnedFile
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.core.text import redact_text, without_secrets
+from webui_fork.core.text import printable, redact_text, without_secrets
 from webui_fork.sources.download import TRIES, Wanted, cached, checked_sha256, download
 
 if TYPE_CHECKING:
@@ -145,7 +148,13 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
         SourceError: it can't be reached, or does not know the project.
     """
     import requests
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT, NoSuchProjectError, PyPISimple, UnsupportedContentTypeError
+    from pypi_simple import (
+        PYPI_SIMPLE_ENDPOINT,
+        NoSuchProjectError,
+        PyPISimple,
+        UnsupportedContentTypeError,
+        UnsupportedRepoVersionError,
+    )
 
     endpoint = index.url or PYPI_SIMPLE_ENDPOINT
     client = PyPISimple(endpoint, session=http)
@@ -166,6 +175,19 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
                     remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
                 ) from error
             time.sleep(2**attempt)
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            LookupError,
+            RecursionError,
+            UnsupportedRepoVersionError,
+        ) as error:
+            raise SourceError(
+                f"The package index {without_secrets(endpoint)} answers with a page that is none.",
+                why=printable(f"{type(error).__name__}: {redact_text(str(error), endpoint)}")[:300],
+                remedy="Use another index or mirror: this one is broken or hostile.",
+            ) from None
     raise AssertionError("unreachable")
 
 
@@ -183,9 +205,21 @@ def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
         endpoint, page = _page(where, http, source.name)
         for package in page.packages:
             if package.package_type == "sdist" and package.version == source.version:
-                url = urljoin(endpoint.rstrip("/") + f"/{source.name}/", package.url)
+                url = _joined(endpoint, source.name, package.url)
                 return download(http, Wanted(url, label, source.sha256), settings.cache, ui)
     raise SourceError(f"The index has no source of {source.name} {source.version}.")
+
+
+def _joined(endpoint: str, project: str, url: str) -> str:
+    """Return the whole URL of a file that a project's page names.
+
+    Raises:
+        SourceError: it is none.
+    """
+    try:
+        return urljoin(f"{endpoint.rstrip('/')}/{project}/", url)
+    except ValueError as error:
+        raise SourceError(f"The package index {without_secrets(endpoint)} gives {url!r} as an address.") from error
 
 
 def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:
@@ -197,6 +231,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
     Raises:
         SourceError: the index can't be reached, does not know the project, or gives a digest that is none.
     """
+    from packaging.utils import canonicalize_name
     from packaging.version import InvalidVersion, Version
 
     endpoint, page = _page(index, http, PROJECT)
@@ -205,7 +240,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
     times: dict[Version, datetime] = {}
     for package in page.packages:
         # a plain mirror gives neither digest nor size: what is locked has both already
-        urls[package.filename] = urljoin(endpoint.rstrip("/") + f"/{PROJECT}/", package.url)
+        urls[package.filename] = _joined(endpoint, PROJECT, package.url)
         sha256 = package.digests.get("sha256")
         try:
             version = Version(package.version or "")
@@ -214,13 +249,17 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         kind = package.package_type or ""
         if version.is_prerelease or package.is_yanked or not sha256 or kind not in ("sdist", "wheel"):
             continue
-        files.setdefault(version, {})[kind] = PinnedFile(package.filename, package.size or 0, checked_sha256(sha256))
+        if canonicalize_name(package.project or "") != PROJECT:  # a page may list anything
+            continue
+        row = {"name": package.filename, "size": package.size or 0, "sha256": checked_sha256(sha256)}
+        with suppress(msgspec.ValidationError):  # a name or a size that no lock may hold
+            files.setdefault(version, {})[kind] = msgspec.convert(row, PinnedFile)
         if kind == "sdist" and package.upload_time:
             times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)
     releases = [
         Release(str(version), times[version], both["sdist"], both["wheel"])
         for version, both in sorted(files.items())
-        if len(both) == 2 and version in times and 0 < min(f.size for f in both.values()) <= MAX_FILE_SIZE
+        if len(both) == 2 and version in times
     ]
     return releases, urls
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +108,36 @@ def test_a_file_that_is_not_the_pinned_one_is_refused(
         release.obtain(settings, lock_of(archive), talk)
 
 
+def listed(server: Server, rows: Iterable[tuple[str, int, str]]) -> list[package_index.Release]:
+    """Return the releases of an index whose page has files of a name, a size and a digest."""
+    time = f"{TIME:%Y-%m-%dT%XZ}"
+    files = [
+        {"filename": name, "url": name, "hashes": {"sha256": digest}, "size": size, "upload-time": time}
+        for name, size, digest in rows
+    ]
+    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "open-webui", "files": files}).encode()
+    server.answer = lambda handler: reply(handler, 200, page, Content_Type="application/vnd.pypi.simple.v1+json")
+    return package_index.listing(package_index.Index(f"{server.url}/simple/", (), (), None), requests.Session())[0]
+
+
+@pytest.mark.parametrize(
+    ("sdist_row", "wheel_row", "count"),
+    [
+        (("open_webui", 3), ("open_webui", 3), 1),
+        (("open_webui", 3), ("open_webui", upstream_lock.MAX_FILE_SIZE + 1), 0),
+        (("open_webui", 0), ("open_webui", 3), 0),
+        (("other", 3), ("open_webui", 3), 0),  # a page may list files of another project
+        (("open_webui", 3), ("other", 3), 0),
+    ],
+)
+def test_a_release_is_of_this_project_and_of_a_size(
+    server: Server, sdist_row: tuple[str, int], wheel_row: tuple[str, int], count: int
+) -> None:
+    rows = [(f"{sdist_row[0]}-9.9.9.tar.gz", sdist_row[1], "a" * 64)]
+    rows.append((f"{wheel_row[0]}-9.9.9-py3-none-any.whl", wheel_row[1], "b" * 64))
+    assert len(listed(server, rows)) == count
+
+
 @pytest.mark.parametrize("digest", ["../../../victim", "/etc/passwd", "a" * 63, "A" * 64, "g" * 64])
 def test_an_index_that_lies_reaches_no_file_outside_the_cache(
     private_settings: Settings, server: Server, talk: Talk, tmp_path: Path, digest: str
@@ -114,14 +145,8 @@ def test_an_index_that_lies_reaches_no_file_outside_the_cache(
     victim = tmp_path / "victim"
     victim.write_text("precious")
     names = ("open_webui-9.9.9.tar.gz", "open_webui-9.9.9-py3-none-any.whl")
-    files = [
-        {"filename": name, "url": name, "hashes": {"sha256": digest}, "size": 3, "upload-time": f"{TIME:%Y-%m-%dT%XZ}"}
-        for name in names
-    ]
-    page = json.dumps({"meta": {"api-version": "1.1"}, "name": "open-webui", "files": files}).encode()
-    server.answer = lambda handler: reply(handler, 200, page, Content_Type="application/vnd.pypi.simple.v1+json")
     with pytest.raises(SourceError, match="is not a sha256"):
-        package_index.listing(package_index.Index(f"{server.url}/simple/", (), (), None), requests.Session())
+        listed(server, [(name, 3, digest) for name in names])
     with pytest.raises(SourceError, match="is not a sha256"):
         download.download(requests.Session(), download.Wanted(server.url, "x", digest, 3), private_settings.cache, talk)
     assert victim.read_text() == "precious"

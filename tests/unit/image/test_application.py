@@ -1,0 +1,65 @@
+"""What a git tree may hold, and an image must not."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from helpers import release_repo
+from webui_fork.config import image_toml
+from webui_fork.core.errors import ArchiveError, ForkError, ImageError
+from webui_fork.core.git import Repo
+from webui_fork.core.settings import CHECKOUT
+from webui_fork.image import application
+from webui_fork.rootfs.layers import Entry
+
+PLACE = "backend/open_webui/odd"
+
+
+def tree(repo: Repo, commit: str, mode: str, data: bytes, path: str = PLACE) -> str:
+    """Commit a release that holds something beside its files."""
+    odd = Path(repo.folder) / "odd"
+    odd.write_bytes(data)
+    blob = commit if mode == "160000" else repo.git.hash_object("-w", str(odd))
+    repo.git.read_tree(commit)
+    repo.git.update_index("--add", "--cacheinfo", f"{mode},{blob},{path}")
+    who = {f"GIT_{role}_{key}": "x" for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    return str(repo.git.commit_tree(repo.git.write_tree(), "-m", "x", env=who))
+
+
+def entries(repo: Repo, commit: str) -> dict[str, Entry]:
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
+    copies = tuple(copy for copy in spec.copies if copy.origin == "release" and copy.path == "backend")
+    assert copies
+    own = replace(spec, copies=copies, folders=())
+    source = cast("Any", type("Source", (), {"commit": commit}))
+    with ExitStack() as stack:
+        return {entry.path: entry for entry in application.application(repo, own, source, "", stack)}
+
+
+@pytest.mark.parametrize(
+    ("mode", "data", "error"),
+    [
+        ("160000", b"", ImageError),
+        ("120000", b"/etc/passwd", ArchiveError),
+        ("120000", b"../../../../x", ArchiveError),
+        ("120000", b"a/..", ArchiveError),
+        ("120000", b"\xff", ArchiveError),
+    ],
+)
+def test_what_a_source_distribution_could_not_have(
+    tmp_path: Path, mode: str, data: bytes, error: type[ForkError]
+) -> None:
+    repo, commit = release_repo(tmp_path)
+    with pytest.raises(error):
+        entries(repo, tree(repo, commit, mode, data))
+
+
+def test_a_link_inside_stays(tmp_path: Path) -> None:
+    repo, commit = release_repo(tmp_path)
+    links = [e for e in entries(repo, tree(repo, commit, "120000", b"../start.sh")).values() if e.link]
+    assert [entry.link for entry in links] == ["../start.sh"]
