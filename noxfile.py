@@ -189,6 +189,14 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Give the parsers of foreign bytes many mutated ones (-- EXAMPLES, 5000 each; some minutes)."""
+    _install(session, "dev")
+    env = {**_env(session), "FUZZ_EXAMPLES": "".join(session.posargs[:1]) or "5000"}
+    session.run("pytest", "-q", "-n", "auto", "tests/unit/test_fuzz.py", env=env)
+
+
+@nox.session
 def check(session: nox.Session) -> None:
     """Run the unit tests of a room in seconds (-- merge)."""
     _install(session, "dev")
