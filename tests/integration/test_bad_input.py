@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from docker import DockerClient
 
 from helpers import Server, file_server, hang_up, reply, sdist
@@ -155,6 +156,18 @@ def test_no_child_outlives_us(user: User, number: signal.Signals) -> None:
     while Path(f"/proc/{registry}").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{registry}").exists()
+
+
+def test_what_is_served_is_changed_by_nobody(user: User) -> None:
+    """Everybody on the machine reaches a loopback port."""
+    with user.start("serve", "--port", "0") as child:
+        assert child.stdout
+        url = child.stdout.readline().split()[1]
+        assert requests.get(f"{url}/v2/", timeout=10).status_code == 200
+        for method, path in (("POST", "blobs/uploads/"), ("PUT", "manifests/v1"), ("DELETE", "manifests/v1")):
+            assert requests.request(method, f"{url}/v2/open-webui/{path}", data=b"{}", timeout=10).status_code == 405
+        child.send_signal(signal.SIGTERM)
+        child.communicate()
 
 
 def test_load_puts_the_image_into_the_engine(

@@ -28,7 +28,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
-        local_registry.running(program, settings.cache / "registry", work, arguments.port) as url,
+        local_registry.running(program, settings.cache / "registry", work, arguments.port, readonly=True) as url,
     ):
         print(f"Serving {url} until Ctrl-C; pull as {url.removeprefix('http://')}/open-webui:TAG", flush=True)
         ends = {signal.SIGINT, signal.SIGTERM}

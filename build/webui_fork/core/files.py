@@ -47,20 +47,44 @@ def temp_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """Make a private folder beside its destination, removed at the end whatever happens."""
     ensure_folder(parent)
     sweep(parent)
-    path = Path(tempfile.mkdtemp(prefix=f"{_OURS}{prefix}-{os.getpid()}-", dir=parent))
+    path, handle = _held_folder(parent, prefix)
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
+
+
+def _held_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """Make a folder and lock it: a number of a process says nothing to another container with the same cache."""
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=f"{_OURS}{prefix}-", dir=parent))
+        with suppress(FileNotFoundError):  # a sweep may be quicker than the lock, at each step
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            if _locked(handle) and path.exists():
+                return path, handle
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def sweep(parent: Path) -> None:
-    """Remove the private folders of runs that were killed, but nothing with a mount inside."""
+    """Remove the private folders of runs that were killed: those that nobody has locked, and with no mount inside."""
     mounts = Path("/proc/mounts").read_text() if Path("/proc/mounts").exists() else ""
-    for path in parent.glob(f"{_OURS}*-*-*"):
-        pid = path.name.rsplit("-", 2)[-2]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and f" {path}/" not in mounts:
+    for path in parent.glob(f"{_OURS}*"):
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        if _locked(handle) and f" {path}/" not in mounts:
             shutil.rmtree(path, ignore_errors=True)
+        os.close(handle)
 
 
 def write_atomic(path: Path, data: bytes | str, mode: int = 0o644) -> None:

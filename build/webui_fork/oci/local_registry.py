@@ -22,18 +22,23 @@ debug = logging.getLogger(__name__)
 _CONFIG = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {store}}}, delete: {{enabled: true}}, cache: {{blobdescriptor: inmemory}}}}
+storage:
+  filesystem: {{rootdirectory: {store}}}
+  delete: {{enabled: true}}
+  cache: {{blobdescriptor: inmemory}}
+  maintenance: {{readonly: {{enabled: {readonly}}}}}
 http: {{addr: "127.0.0.1:{port}", secret: {nonce}, headers: {{X-Webui-Fork: [{nonce}]}}}}
 """
 
 
 @contextmanager
-def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[str]:
+def running(program: Path, store: Path, work: Path, port: int = 0, *, readonly: bool = False) -> Iterator[str]:
     """Run a registry on loopback for as long as the context lasts; yields its URL.
 
     Args:
         program: Debian's docker-registry or the like. store: folder of its blobs.
         work: folder for its configuration and log. port: 0 takes a free one.
+        readonly: refuse every change: anybody on this machine reaches it.
 
     Raises:
         RegistryError: it does not start; the end of its log is in the error.
@@ -46,7 +51,8 @@ def running(program: Path, store: Path, work: Path, port: int = 0) -> Iterator[s
             port = probe.getsockname()[1]
     nonce = secrets.token_hex(16)
     config, log = work / "registry.yml", work / "registry.log"
-    write_atomic(config, _CONFIG.format(store=json.dumps(str(store)), port=port, nonce=nonce))
+    values = {"store": json.dumps(str(store)), "port": port, "nonce": nonce, "readonly": json.dumps(readonly)}
+    write_atomic(config, _CONFIG.format(**values))
     debug.debug("starts: %s serve %s", program, config)
     with log.open("wb") as sink:
         child = subprocess.Popen(

@@ -31,6 +31,8 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 ACCEPT = ", ".join((MANIFEST, DOCKER_MANIFEST, *INDEXES))
 _STREAMED = 4 << 20  # bytes: from here on an upload can go on where it stopped
 _PAGES = 1000  # of a list of tags
+_TAGS = 100_000  # in all of them
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # OCI distribution-spec 1.1
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
 
 
@@ -79,14 +81,15 @@ class Registry:
         names: list[str] = []
         url, seen = f"{self.session.base}tags/list", set[str]()
         while url:
-            if url in seen or len(seen) > _PAGES:
+            if url in seen or len(seen) > _PAGES or len(names) > _TAGS:
                 raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
             seen.add(url)
             answer = self.session.attempt("list its tags", partial(self.session.ask, "GET", url), frozenset({200, 404}))
             if answer.status == 404:
                 break
             listed = answer.parsed().get("tags") or []
-            names += [tag for tag in listed if isinstance(tag, str)] if isinstance(listed, list) else []
+            rows = listed if isinstance(listed, list) else []
+            names += [tag for tag in rows if isinstance(tag, str) and _TAG.fullmatch(tag)]
             after = _NEXT.search(answer.headers.get("Link", ""))
             url = self._next(url, after.group(1)) if after else ""
         return tuple(names)

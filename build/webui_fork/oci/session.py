@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 TRIES = 4
 TIMEOUT = (5.0, 300.0)
 SENDING = (120.0, 300.0)  # the first also bounds each piece that is sent, and a registry may flush for long
+WHOLE = 120.0  # seconds for all of a small answer, which may come in drops
 MAX_WAIT = 60.0  # seconds: what a Retry-After may ask of us
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -128,8 +130,8 @@ class RegistrySession:
         raise AssertionError("not reached")
 
     def ask(self, method: str, url: str, **options: Any) -> Answer:
-        """Send one request and read its answer, which must be small."""
-        with closing(self.open(method, url, **options)) as response:
+        """Send one request and read its answer, which must be small, and come within `WHOLE` seconds."""
+        with closing(self.open(method, url, **options)) as response, _deadline(response, WHOLE):
             data = bytearray()
             for piece in response.iter_content(CHUNK):
                 data += piece
@@ -185,6 +187,23 @@ class RegistrySession:
             remedy="Name your CA's certificate in SSL_CERT_FILE (PEM), or put it where Docker has it: "
             "/etc/docker/certs.d/HOST:PORT/ca.crt.",
         )
+
+
+@contextmanager
+def _deadline(response: requests.Response, seconds: float) -> Iterator[None]:
+    """End the reading of a body after so many seconds: a time-out starts anew with each byte that comes."""
+
+    def end() -> None:
+        with suppress(ValueError, RuntimeError, OSError):  # it has been read meanwhile
+            response.raw.shutdown()
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _origin(url: str) -> tuple[str, str, int]:

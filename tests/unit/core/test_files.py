@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -73,15 +74,46 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path, talk: Talk) -> None:
 
 
 def test_folders_of_killed_runs_are_swept(tmp_path: Path) -> None:
-    gone = subprocess.Popen(["true"])
-    gone.wait()
-    dead, alive = tmp_path / f".webui-fork-base-{gone.pid}-abc", tmp_path / f".webui-fork-base-{os.getpid()}-abc"
-    stranger = tmp_path / ".config-2024-old"
-    for folder in (dead, alive, stranger):
+    dead, stranger = tmp_path / ".webui-fork-base-abc", tmp_path / ".config-2024-old"
+    link = tmp_path / ".webui-fork-link"
+    for folder in (dead, stranger):
         folder.mkdir()
-    with files.temp_folder(tmp_path, "x") as own:
+    link.symlink_to(stranger)
+    with files.temp_folder(tmp_path, "x") as own, files.temp_folder(tmp_path, "x") as other:
         assert own.exists()
+        assert other.exists()
         assert not dead.exists()
-    assert alive.exists()
     assert stranger.exists()
     assert not own.exists()
+
+
+def test_folders_that_are_made_and_swept_at_once(tmp_path: Path) -> None:
+    def use(number: int) -> None:
+        for _ in range(60):
+            with files.temp_folder(tmp_path, "x") as own:
+                (own / "f").write_text(str(number))
+                assert (own / "f").read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(use, range(8)))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_run_in_another_container_stays(tmp_path: Path) -> None:
+    """It has processes of its own, whose numbers say nothing here: only a lock goes from one to the other."""
+    code = (
+        "import sys, pathlib\nfrom webui_fork.core import files\n"
+        "with files.temp_folder(pathlib.Path(sys.argv[1]), 'x') as own:\n    print(own, flush=True); sys.stdin.read()"
+    )
+    argv = ["unshare", "--pid", "--fork", "--map-root-user", sys.executable, "-c", code, str(tmp_path)]
+    if subprocess.run([*argv[:4], "true"], check=False, capture_output=True).returncode:
+        argv = argv[4:]  # this machine allows no namespaces: another process then
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stdin
+        theirs = Path(child.stdout.readline().decode().strip())
+        with files.temp_folder(tmp_path, "x"):
+            assert theirs.is_dir()
+        child.stdin.close()
+        assert child.wait() == 0
+    assert not theirs.exists()

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -9,7 +12,7 @@ from helpers import Server, hang_up, reply
 from webui_fork.config import reference as reference_module
 from webui_fork.core.errors import ForkError, RegistryError
 from webui_fork.core.settings import Secret, Settings
-from webui_fork.oci import connect, model, reader
+from webui_fork.oci import connect, model, reader, session
 from webui_fork.oci import registry as oci_registry
 from webui_fork.oci.auth import Credentials
 from webui_fork.oci.model import Blob
@@ -51,13 +54,49 @@ def test_a_list_of_tags_that_never_ends_is_ended(server: Server) -> None:
     assert len(server.requests) == 1
 
 
+def test_pages_of_tags_without_end_are_ended(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oci_registry, "_TAGS", 500)
+    pages = iter(range(1_000_000))
+    tags = json.dumps({"tags": [f"t{number}" for number in range(100)]}).encode()
+    server.answer = lambda handler: reply(handler, 200, tags, Link=f'</v2/x/tags/list?last={next(pages)}>; rel="next"')
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="no list of tags"):
+        registry.tags()
+    assert len(server.requests) == 6
+
+
+def test_what_is_no_tag_is_none(server: Server) -> None:
+    body = json.dumps({"tags": ["v1", "../x", "a b", "\u202e", "", "x" * 129, 5, None]}).encode()
+    server.answer = lambda handler: reply(handler, 200, body)
+    with Registry(server.url, "x", pause=0) as registry:
+        assert registry.tags() == ("v1",)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_answer_that_drips_is_ended(server: Server, monkeypatch: pytest.MonkeyPatch, chunked: bool) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", "1000")))
+        handler.end_headers()
+        with suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b"1\r\n{\r\n" if chunked else b"{")
+                handler.wfile.flush()
+                time.sleep(0.02)
+
+    monkeypatch.setattr(session, "WHOLE", 0.3)
+    server.answer = drip
+    start = time.monotonic()
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="failed to list its tags"):
+        registry.tags()
+    assert time.monotonic() - start < 15
+
+
 def endless(handler: BaseHTTPRequestHandler) -> None:
     handler.send_response(200)
     handler.end_headers()
-    try:
+    with suppress(OSError):  # nobody reads it to its end
         for _ in range(64):
             handler.wfile.write(bytes(1 << 20))
-    finally:
         hang_up(handler)
 
 
