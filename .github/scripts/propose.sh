@@ -18,7 +18,7 @@ esac
 title=$(head -n 1 "$result/title")
 git config user.name webui_fork
 git config user.email "$bot"
-if [ -e "$result/commits.bundle" ]; then
+if [ -f "$result/commits.bundle" ] && [ ! -L "$result/commits.bundle" ]; then
   git fetch --quiet "$result/commits.bundle" proposal
   commit=$(git rev-parse FETCH_HEAD)
   # a refresh is one commit that writes locks and words, whatever the job that made it was talked into
