@@ -111,7 +111,7 @@ def statements(
         sboms = tuple(sbom for part in parts for sbom in part.statements.sboms)
         return Statements(sboms, _provenance(pinned, patches, whole.images), parts)
     material = sbom.Material(
-        "open-webui", pinned.tag, HOME, "1.0", pinned, whole, tuple(patches), (), "Terms of the release", "12"
+        "open-webui", pinned.tag, HOME, "1.0", pinned, whole, tuple(patches), b"[]", "Terms of the release"
     )
     return Statements((sbom.write(material),), _provenance(pinned, patches, whole.images, architecture))
 

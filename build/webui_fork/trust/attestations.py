@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import webui_fork
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
@@ -121,19 +121,33 @@ def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
 
 def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     """Return the SBOM, from the cache where the same one was written before: its library takes longer than all else."""
+    own = {"image": built.image.digest, "lock": upstream_lock.dump(inputs.lock), "debs": _sums(built)}
+    return _written(settings, inputs, "sbom", own, lambda: _new_sbom(settings, inputs, built))
+
+
+def _sums(built: Built) -> list[str]:
+    return [deb.sha256 for deb in built.debs]
+
+
+def _written(settings: Settings, inputs: Inputs, kind: str, own: Mapping[str, Any], make: Callable[[], bytes]) -> bytes:
+    """Return what was made of the same things before, else make it, and keep it."""
     key = {
-        "image": built.image.digest,
-        "lock": upstream_lock.dump(inputs.lock),
-        "debs": [deb.sha256 for deb in built.debs],
+        **own,
         "overrides": [repr(one) for one in inputs.spec.overrides],
         "code": layer_cache.code_digest(*layer_cache.ROOMS, "trust"),
         "library": version("cyclonedx-python-lib"),
     }
-    record = settings.cache / "sbom" / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
-    if record.exists():
-        return record.read_bytes()
+    record = settings.cache / kind / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
+    if not record.exists():
+        write_atomic(record, make())
+    return record.read_bytes()
+
+
+def _new_sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     from webui_fork.trust import sbom
 
+    packages, distribution = _packages(settings, inputs, built), debian_lock.release(inputs.spec.base.suite)
+    listed = {"packages": [asdict(one) for one in packages], "distribution": distribution}
     licence = git.repository(settings).read_file(built.source.commit, "LICENSE") or b""
     material = sbom.Material(
         name=inputs.spec.name,
@@ -143,14 +157,13 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
         lock=inputs.lock,
         image=built.image,
         patches=inputs.patches,
-        packages=_packages(settings, inputs, built),
+        components=_written(
+            settings, inputs, "components", listed,
+            lambda: sbom.components(packages, distribution, inputs.spec.overrides),
+        ),
         license_text=licence.decode(),
-        distribution=debian_lock.release(inputs.spec.base.suite),
-        overrides=inputs.spec.overrides,
-    )
-    document = sbom.write(material)
-    write_atomic(record, document)
-    return document
+    )  # fmt: skip
+    return sbom.write(material)
 
 
 def facts(

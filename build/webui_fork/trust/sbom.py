@@ -7,10 +7,12 @@ Source: CycloneDX 1.6 (https://cyclonedx.org/docs/1.6/json/), purl (https://gith
 from __future__ import annotations
 
 import base64
+import json
 import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from cyclonedx.contrib.license.factories import LicenseFactory
@@ -57,8 +59,7 @@ _TYPES = {"upstream": PatchClassification.BACKPORT, "backport": PatchClassificat
 class Material:
     """What an SBOM is written from.
 
-    ``packages`` are the inventories of the layers. ``license_text`` is the release's own. ``distribution`` is the
-    Debian version of the base, as `12`. ``overrides`` are wheels above what the release asks for.
+    ``components`` are those of the packages, as :func:`components` writes them. ``license_text`` is the release's own.
     """
 
     name: str
@@ -68,10 +69,8 @@ class Material:
     lock: Lock
     image: Image
     patches: tuple[series_patch.Patch, ...]
-    packages: tuple[Package, ...]
+    components: bytes
     license_text: str
-    distribution: str
-    overrides: tuple[Override, ...] = ()
 
 
 def write(material: Material) -> bytes:
@@ -79,18 +78,33 @@ def write(material: Material) -> bytes:
 
     Every component has a stable `bom-ref`; the image depends on all of them.
     """
-    image = _image(material)
-    application = _application(material)
-    parts = [application, *_packages(material)]
+    image, application = _image(material), _application(material)
     bom = Bom(
-        components=parts,
+        components=[application],
         serial_number=uuid.uuid5(uuid.NAMESPACE_URL, f"pkg:oci/{material.name}@{material.image.digest}"),
         metadata=BomMetaData(
             component=image, timestamp=material.lock.time, tools=ToolRepository(components=[_tool(material)])
         ),
     )
-    bom.register_dependency(image, parts)
-    return str(JsonV1Dot6(bom).output_as_string()).encode()
+    bom.register_dependency(image, [application])
+    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    rows = sorted([*document["components"], *json.loads(material.components)], key=itemgetter("bom-ref"))
+    refs = [row["bom-ref"] for row in rows]
+    whole = {"ref": image.bom_ref.value, "dependsOn": refs}
+    dependencies = sorted([whole, *({"ref": ref} for ref in refs)], key=itemgetter("ref"))
+    return json.dumps({**document, "components": rows, "dependencies": dependencies}, sort_keys=True).encode()
+
+
+def components(packages: Iterable[Package], distribution: str, overrides: Iterable[Override] = ()) -> bytes:
+    """Return the components of packages as JSON: most of an SBOM, and of its making; a patch changes nothing of them.
+
+    Args:
+        packages: the inventories of the layers.
+        distribution: the Debian version of the base, as `12`.
+        overrides: wheels above what the release asks for.
+    """
+    bom = Bom(components=list(_packages(packages, distribution, overrides)))
+    return json.dumps(json.loads(JsonV1Dot6(bom).output_as_string()).get("components", [])).encode()
 
 
 def _tool(material: Material) -> Component:
@@ -177,12 +191,12 @@ def _patch(patch: series_patch.Patch) -> Patch:
     return Patch(type=_TYPES.get(origin, PatchClassification.UNOFFICIAL), diff=Diff(text=text), resolves=[issue])
 
 
-def _packages(material: Material) -> Iterable[Component]:
+def _packages(packages: Iterable[Package], distribution: str, overrides: Iterable[Override]) -> Iterable[Component]:
     """Yield a component for each package; one that stands in several places comes once, with all of them."""
     merged: dict[str, list[Package]] = {}
-    for package in material.packages:
-        merged.setdefault(trust_package.of(package, material.distribution).to_string(), []).append(package)
-    raised = {one.package: one for one in material.overrides}
+    for package in packages:
+        merged.setdefault(trust_package.of(package, distribution).to_string(), []).append(package)
+    raised = {one.package: one for one in overrides}
     for key, merged_package in merged.items():
         package = max(merged_package, key=lambda item: (bool(item.sha256), item.paths))
         places = {path for item in merged_package for path in item.paths}
@@ -196,7 +210,7 @@ def _packages(material: Material) -> Iterable[Component]:
             version=package.version,
             type=ComponentType.LIBRARY,
             bom_ref=key,
-            purl=trust_package.of(package, material.distribution),
+            purl=trust_package.of(package, distribution),
             hashes=[_sha256(package.sha256)] if package.sha256 else [],
             licenses=_licenses(package.licenses),
             properties=properties,

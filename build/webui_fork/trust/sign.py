@@ -20,7 +20,7 @@ from webui_fork.oci.registry import Registry
 from webui_fork.sources import programs
 from webui_fork.trust import attestations
 from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust.attestations import Statements
+from webui_fork.trust.attestations import Part, Statements
 from webui_fork.trust.cosign import Signer
 
 
@@ -92,10 +92,13 @@ def seal(
     Raises:
         SigningError, PassphraseError: cosign failed, or its work does not verify.
     """
-    changed = False
-    for part in statements.parts:  # the images first: whoever sees the index sealed may trust all of it
-        own = f"{ref.partition('@')[0]}@{part.digest}"
-        changed |= seal(settings, signer, own, part.statements, work, name, ca)
+    place, _, digest = ref.partition("@")
+
+    def part(one: Part) -> bool:
+        return seal(settings, signer, f"{place}@{one.digest}", one.statements, work, name, ca)
+
+    with ThreadPoolExecutor(2) as pool:  # the images first: whoever sees the index sealed may trust all of it
+        changed = any(list(pool.map(part, statements.parts)))
     verifier = replace(signer.verifier(settings), ca=ca)
 
     def signed() -> bool:
@@ -113,7 +116,7 @@ def seal(
             if all(same(settings, verifier, ref, kind, predicate) for predicate in predicates):
                 continue
             for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
-                file = work / f"{kind}.json"
+                file = work / f"{digest.removeprefix('sha256:')[:16]}.{kind}.json"
                 file.write_bytes(predicate)
                 trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
                 if not same(settings, verifier, ref, kind, predicate):

@@ -33,11 +33,12 @@ PACKAGES = (
     Package("pypi", "pyyaml", "6.0", paths=("b/_vendor/pyyaml-6.0.dist-info/METADATA",)),
     Package("npm", "@scope/p", "1.0", ("Apache-2.0 OR MIT",), paths=("app/package.json",)),
 )
+COMPONENTS = sbom.components(PACKAGES, "12")
 
 
 def material(**changes: object) -> Material:
     defaults = Material(
-        "open-webui", LOCK.tag, "https://fork.invalid/x", "1.0", LOCK, IMAGE, PATCHES, PACKAGES, "Terms", "12"
+        "open-webui", LOCK.tag, "https://fork.invalid/x", "1.0", LOCK, IMAGE, PATCHES, COMPONENTS, "Terms"
     )
     return replace(defaults, **changes)  # type: ignore[arg-type]
 
@@ -45,7 +46,7 @@ def material(**changes: object) -> Material:
 def test_the_same_material_gives_the_same_sbom_in_any_order() -> None:
     one = sbom.write(material())
     assert one == sbom.write(material())
-    assert one == sbom.write(material(packages=PACKAGES[::-1]))
+    assert one == sbom.write(material(components=sbom.components(PACKAGES[::-1], "12")))
     other = model.image([], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={})
     assert json.loads(one)["serialNumber"] != json.loads(sbom.write(material(image=other)))["serialNumber"]
 

@@ -23,10 +23,8 @@ def components(*packages: Package, override: Override) -> dict[str, Any]:
         lock=upstream_lock.read(CHECKOUT / "upstream.lock"),
         image=model.image([], platform=("linux", "amd64"), created="2026-01-01T00:00:00Z", run={}, annotations={}),
         patches=(),
-        packages=packages,
+        components=sbom.components(packages, "12", (override,)),
         license_text="words",
-        distribution="12",
-        overrides=(override,),
     )
     document = json.loads(sbom.write(material))
     return {row["purl"]: row.get("properties", []) for row in document["components"]}
