@@ -154,3 +154,9 @@ def test_overrides_beside_an_image_without_python_packages_are_refused(tmp_path:
     (tmp_path / image / "overrides.toml").write_text("override = []\n")
     with pytest.raises(ImageError, match="without Python packages"):
         read(tmp_path / image)
+
+
+def test_the_health_check_runs_nothing_that_a_python_package_brought() -> None:
+    """It runs as root, and the packages' folder of programs comes early in PATH."""
+    command = image_toml.read(CHECKOUT / "images/open-webui").run["Healthcheck"]["Test"][1].removesuffix(" || exit 1")
+    assert all(part.strip().startswith("/usr/bin/") for part in command.split("|"))
