@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,11 @@ def test_a_name_says_what_a_thing_is(file: Path) -> None:
             if isinstance(node, (ast.Name, ast.arg)):
                 lines.setdefault(node.id if isinstance(node, ast.Name) else node.arg, []).append(node.lineno)
         assert not [name for name in VAGUE & lines.keys() if max(lines[name]) - min(lines[name]) >= 3], function.name
+
+
+def test_what_the_threat_model_calls_shown_is_a_test() -> None:
+    named = set(re.findall(r"`(test_\w+)`", (CHECKOUT / "docs/threat-model.md").read_text()))
+    text = "\n".join(file.read_text() for file in TESTS.parent.rglob("test_*.py"))
+    tests = set(re.findall(r"^ *def (test_\w+)", text, re.MULTILINE))
+    assert len(named) > 30
+    assert named <= tests
