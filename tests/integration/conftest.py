@@ -18,11 +18,14 @@ from playwright.sync_api import Page, sync_playwright
 import drift
 import processes
 import shared
+import small
 import throwaway
 import tools
 from conftest import BUILT
 from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
+from registries import registry
 from sites import Connection
+from small import Shop
 from webui_fork.config import image_toml
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
@@ -60,6 +63,13 @@ def cosign(real: Settings) -> Path:
 def program(real: Settings) -> Path:
     """The program that serves a registry."""
     return programs.find(real, "registry", Terminal())
+
+
+@pytest.fixture
+def shop(real: Settings, cosign: Path, program: Path, tmp_path: Path) -> Iterator[Shop]:
+    """A registry, and somebody with a key, a checkout and a cache of their own who publishes there."""
+    with registry(program, tmp_path / "registry") as host:
+        yield small.shop(real, tmp_path / "shop", host, cosign)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +16,6 @@ from small import Shop
 from webui_fork.cli.main import main
 from webui_fork.config import reference
 from webui_fork.core.errors import ImageError, RegistryError, VerifyError
-from webui_fork.core.settings import Settings
 from webui_fork.oci import connect, layout, model, reader, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
@@ -29,12 +27,6 @@ from webui_fork.trust import sign, verify
 from webui_fork.trust.verify import Verdict
 
 TAG = "v0.12.4-p1"
-
-
-@pytest.fixture
-def shop(real: Settings, cosign: Path, program: Path, tmp_path: Path) -> Iterator[Shop]:
-    with registry(program, tmp_path / "registry") as host:
-        yield small.shop(real, tmp_path / "shop", host, cosign)
 
 
 @pytest.fixture

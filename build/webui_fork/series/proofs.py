@@ -38,7 +38,7 @@ class ProofRun:
 
 
 def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment in which a checkout's own tests run: they run upstream's code, and get no secret."""
+    """Return the environment in which a checkout's own tests run: they run upstream's code, and get no token."""
     paths = ":".join(str(root / name) for name in ("build", "tests", "tests/support"))
     return {**process.plain(environ), "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(root)}
 

@@ -175,14 +175,7 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
                     remedy="Check the network, the proxy variables and the index your pip/uv settings name.",
                 ) from error
             time.sleep(2**attempt)
-        except (
-            ValueError,
-            TypeError,
-            AttributeError,
-            LookupError,
-            RecursionError,
-            UnsupportedRepoVersionError,
-        ) as error:
+        except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:  # pydantic's is a ValueError
             raise SourceError(
                 f"The package index {without_secrets(endpoint)} answers with a page that is none.",
                 why=printable(f"{type(error).__name__}: {redact_text(str(error), endpoint)}")[:300],

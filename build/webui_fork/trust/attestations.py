@@ -121,12 +121,12 @@ def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
 
 def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     """Return the SBOM, from the cache where the same one was written before: its library takes longer than all else."""
-    own = {"image": built.image.digest, "lock": upstream_lock.dump(inputs.lock), "debs": _sums(built)}
+    own = {
+        "image": built.image.digest,
+        "lock": upstream_lock.dump(inputs.lock),
+        "debs": [deb.sha256 for deb in built.debs],
+    }
     return _written(settings, inputs, "sbom", own, lambda: _new_sbom(settings, inputs, built))
-
-
-def _sums(built: Built) -> list[str]:
-    return [deb.sha256 for deb in built.debs]
 
 
 def _written(settings: Settings, inputs: Inputs, kind: str, own: Mapping[str, Any], make: Callable[[], bytes]) -> bytes:
