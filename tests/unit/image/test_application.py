@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from helpers import release_repo
 from webui_fork.config import image_toml
+from webui_fork.config.image_tables import Link
 from webui_fork.core.errors import ArchiveError, ForkError, ImageError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import CHECKOUT
@@ -31,11 +33,11 @@ def tree(repo: Repo, commit: str, mode: str, data: bytes, path: str = PLACE) -> 
     return str(repo.git.commit_tree(repo.git.write_tree(), "-m", "x", env=who))
 
 
-def entries(repo: Repo, commit: str) -> dict[str, Entry]:
+def entries(repo: Repo, commit: str, **changed: Any) -> dict[str, Entry]:
     spec = image_toml.read(CHECKOUT / "images/open-webui")
     copies = tuple(copy for copy in spec.copies if copy.origin == "release" and copy.path == "backend")
     assert copies
-    own = replace(spec, copies=copies, folders=())
+    own = replace(spec, copies=copies, folders=(), **changed)
     source = cast("Any", type("Source", (), {"commit": commit}))
     with ExitStack() as stack:
         return {entry.path: entry for entry in application.application(repo, own, source, "", stack)}
@@ -63,3 +65,14 @@ def test_a_link_inside_stays(tmp_path: Path) -> None:
     repo, commit = release_repo(tmp_path)
     links = [e for e in entries(repo, tree(repo, commit, "120000", b"../start.sh")).values() if e.link]
     assert [entry.link for entry in links] == ["../start.sh"]
+
+
+def test_a_link_of_the_description_is_laid_in_and_decides_the_layer(tmp_path: Path) -> None:
+    repo, commit = release_repo(tmp_path)
+    link = Link(path="/app/backend/weights/mini", to="/usr/local/lib/mini/model")
+    entry = entries(repo, commit, links=(link,))["app/backend/weights/mini"]
+    assert (entry.kind, entry.mode, entry.link) == (tarfile.SYMTYPE, 0o777, link.to)
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
+    source = cast("Any", type("Source", (), {"commit": commit}))
+    without, linked = (application.application_inputs(replace(spec, links=one), source, "") for one in ((), (link,)))
+    assert without != linked
