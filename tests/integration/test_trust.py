@@ -53,6 +53,19 @@ def test_an_independent_scanner_finds_nothing_that_the_sbom_lacks(
     assert scanned - ours == set()
 
 
+def test_the_npm_packages_in_the_built_front_end_are_named(statements: Statements) -> None:
+    rows = {row["purl"]: row for row in json.loads(statements.sboms[0])["components"]}
+    npm = {PackageURL.from_string(purl).name: row for purl, row in rows.items() if purl.startswith("pkg:npm/")}
+    assert {"dompurify", "katex", "marked", "socket.io-client", "svelte"} < npm.keys()
+    assert not {"vite", "typescript", "eslint", "cypress"} & npm.keys()  # what only builds it
+    front_end = [row for row in npm.values() if {"name": "webui_fork:path", "value": "/app/build"} in row["properties"]]
+    assert len(front_end) > 250
+    for row in front_end:
+        assert row["version"], row
+        assert [one["alg"] for one in row["hashes"]] == ["SHA-512"], row
+    assert len([row for row in front_end if "licenses" not in row]) < 5  # upstream's lock has none for these
+
+
 def test_every_package_has_the_digest_of_what_it_was_installed_from(
     inputs: image_inputs.Inputs, built: pipeline.Built, statements: Statements
 ) -> None:

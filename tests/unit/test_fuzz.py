@@ -42,7 +42,7 @@ from webui_fork.oci.registry import Registry
 from webui_fork.rootfs import deb, layers
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import archive, package_index
-from webui_fork.trust import provenance, verify
+from webui_fork.trust import frontend, provenance, sbom, verify
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 # bytes that mean something to one of the formats
@@ -294,6 +294,18 @@ def test_attestations() -> None:
         "components": [{"pedigree": {"patches": [{"resolves": [{"id": "a"}]}]}}],
     }
     fuzz(exchanged(bom), lambda value: verify._document(value, f"sha256:{digest}", None))
+
+
+def test_front_ends() -> None:
+    source_map = {"version": 3, "sources": ["../node_modules/@s/a/x.js", "../node_modules/b/y.js"]}
+    row = {"version": "1.0", "license": "MIT", "integrity": f"sha512-{'A' * 86}==", "name": "c"}
+    lock = {"lockfileVersion": 3, "packages": {"node_modules/@s/a": row, "node_modules/b": row}}
+
+    def read(documents: list[Any]) -> None:
+        maps, rows = (json.dumps(one).encode() for one in documents)
+        sbom.components(frontend.bundled([("x.js.map", maps)], rows, "/app/build"), "12")
+
+    fuzz(exchanged([source_map, lock]).filter(lambda value: isinstance(value, list) and len(value) == 2), read)
 
 
 def test_pages_of_an_index(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,9 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import layer_cache
 from webui_fork.oci import model
 from webui_fork.series.patch import Patch
-from webui_fork.sources import uv
-from webui_fork.trust import inventory, provenance
+from webui_fork.sources import archive, uv
+from webui_fork.trust import frontend, inventory, provenance
+from webui_fork.trust import package as trust_package
 from webui_fork.trust.package import Package, normal
 from webui_fork.trust.provenance import Input
 
@@ -38,12 +39,14 @@ class Statements:
     """The predicates about an image: its CycloneDX documents, and its SLSA provenance.
 
     An image has one document, a variant none, and an index one for each of its images; ``parts`` says about each of
-    these what would be said about it alone.
+    these what would be said about it alone. ``others`` are predicates that only what is published has, each with
+    cosign's word for its type.
     """
 
     sboms: tuple[bytes, ...]
     provenance: bytes
     parts: tuple[Part, ...] = ()
+    others: tuple[tuple[str, bytes], ...] = ()
 
     def documents(self) -> dict[str, bytes]:
         """Return every predicate by the name of its file; the documents of an index are those of its parts."""
@@ -146,7 +149,8 @@ def _written(settings: Settings, inputs: Inputs, kind: str, own: Mapping[str, An
 def _new_sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     from webui_fork.trust import sbom
 
-    packages, distribution = _packages(settings, inputs, built), debian_lock.release(inputs.spec.base.suite)
+    packages = (*_packages(settings, inputs, built), *_bundled(settings, inputs, built))
+    distribution = debian_lock.release(inputs.spec.base.suite)
     listed = {"packages": [asdict(one) for one in packages], "distribution": distribution}
     licence = git.repository(settings).read_file(built.source.commit, "LICENSE") or b""
     material = sbom.Material(
@@ -260,6 +264,21 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
     if strangers:
         raise ImageError("The image has packages that no lock names.", why=", ".join(strangers))
     return tuple(packages)
+
+
+def _bundled(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package, ...]:
+    """Return the npm packages in the release's built front end, as its wheel and its lock tell."""
+
+    def read() -> Iterable[Package]:
+        lock = git.repository(settings).read_file(built.source.commit, "package-lock.json")
+        for copy in copies:
+            with archive.wheel_files(built.source.wheel, inputs.lock.wheel.name, copy.path) as files:
+                maps = ((file.path, file.read()) for file in files if file.path.endswith(".map"))
+                yield from frontend.bundled(maps, lock, copy.to)
+
+    copies = [copy for copy in inputs.spec.copies if copy.origin == "wheel"]
+    own = {"wheel": inputs.lock.wheel.sha256, "commit": built.source.commit, "places": [(c.path, c.to) for c in copies]}
+    return trust_package.load(_written(settings, inputs, "frontend", own, lambda: trust_package.dump(read())))
 
 
 def _key(name: str, number: str) -> tuple[str, str]:

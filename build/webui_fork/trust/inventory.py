@@ -20,8 +20,9 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.image.layer_cache import code_digest
 from webui_fork.oci import content as oci_content
-from webui_fork.oci import layout, model
+from webui_fork.oci import layout
 from webui_fork.oci.model import Layer
+from webui_fork.trust import package as trust_package
 from webui_fork.trust.package import Package
 
 _STATUS = "var/lib/dpkg/status"
@@ -49,10 +50,9 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     key = sha256_bytes(f"{layer.digest} {code_digest('oci', 'trust')}".encode()).removeprefix("sha256:")
     record = cache / "inventory" / f"{key}.json"
     if record.exists():
-        rows = json.loads(record.read_bytes())
-        return tuple(Package(**{**r, "licenses": tuple(r["licenses"]), "paths": tuple(r["paths"])}) for r in rows)
+        return trust_package.load(record.read_bytes())
     packages = read(layout.blob_path(cache, layer.digest))
-    write_atomic(record, model.canonical_json([asdict(package) for package in packages]))
+    write_atomic(record, trust_package.dump(packages))
     return packages
 
 

@@ -5,8 +5,10 @@ Source: purl (https://github.com/package-url/purl-spec).
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 from packageurl import PackageURL
 
@@ -16,8 +18,8 @@ class Package:
     """A package that stands in an image.
 
     ``kind`` is its purl type (deb, pypi, npm), ``source`` the Debian source package (with its version where that is
-    another), ``licenses`` as the package words them, ``paths`` where it was found, ``sha256`` (bare) of the
-    archive it was installed from, where that is known.
+    another), ``licenses`` as the package words them, ``paths`` where it was found, ``sha256`` or ``sha512`` (bare)
+    of the archive it was installed from, where that is known.
     """
 
     kind: str
@@ -28,6 +30,18 @@ class Package:
     source: str = ""
     paths: tuple[str, ...] = ()
     sha256: str = ""
+    sha512: str = ""
+
+
+def dump(packages: Iterable[Package]) -> bytes:
+    """Return packages as JSON, for the cache."""
+    return json.dumps([asdict(package) for package in packages]).encode()
+
+
+def load(data: bytes) -> tuple[Package, ...]:
+    """Return the packages that :func:`dump` wrote."""
+    rows = json.loads(data)
+    return tuple(Package(**{**row, "licenses": tuple(row["licenses"]), "paths": tuple(row["paths"])}) for row in rows)
 
 
 def normal(name: str) -> str:
@@ -48,5 +62,5 @@ def of(package: Package, distribution: str) -> PackageURL:
         return PackageURL("deb", "debian", package.name, package.version, qualifiers)
     if package.kind == "npm":
         group, _, name = package.name.rpartition("/")
-        return PackageURL("npm", group or None, name, package.version)
+        return PackageURL("npm", group or None, name, package.version or None)
     return PackageURL("pypi", None, normal(package.name), package.version)

@@ -151,8 +151,7 @@ def _application(material: Material) -> Component:
         external_references=[_distribution(release.sdist), _distribution(release.wheel)],
     )
     pedigree = Pedigree(ancestors=[ancestor], patches=[_patch(patch) for patch in material.patches])
-    # the npm packages inside the built front end are upstream's choice, and not listed by it
-    note = "The built front end is the release's own; the npm packages bundled in it are not listed here."
+    note = "The built front end is the release's own, with the npm packages that its source maps name."
     return Component(
         name="open-webui",
         version=release.version,
@@ -198,7 +197,7 @@ def _packages(packages: Iterable[Package], distribution: str, overrides: Iterabl
         merged.setdefault(trust_package.of(package, distribution).to_string(), []).append(package)
     raised = {one.package: one for one in overrides}
     for key, merged_package in merged.items():
-        package = max(merged_package, key=lambda item: (bool(item.sha256), item.paths))
+        package = max(merged_package, key=lambda item: (bool(item.sha256 or item.sha512), item.paths))
         places = {path for item in merged_package for path in item.paths}
         properties = [Property(name="webui_fork:path", value="/" + path) for path in sorted(places)]
         one = raised.get(trust_package.normal(package.name)) if package.kind == "pypi" else None
@@ -211,10 +210,15 @@ def _packages(packages: Iterable[Package], distribution: str, overrides: Iterabl
             type=ComponentType.LIBRARY,
             bom_ref=key,
             purl=trust_package.of(package, distribution),
-            hashes=[_sha256(package.sha256)] if package.sha256 else [],
+            hashes=_hashes(package),
             licenses=_licenses(package.licenses),
             properties=properties,
         )
+
+
+def _hashes(package: Package) -> list[HashType]:
+    rows = ((HashAlgorithm.SHA_256, package.sha256), (HashAlgorithm.SHA_512, package.sha512))
+    return [HashType(alg=algorithm, content=value) for algorithm, value in rows if value]
 
 
 def _licenses(words: Iterable[str]) -> list[License]:

@@ -31,7 +31,8 @@ PACKAGES = (
     ),
     Package("pypi", "PyYAML", "6.0", ("MIT",), paths=("a/PyYAML-6.0.dist-info/METADATA",), sha256="4" * 64),
     Package("pypi", "pyyaml", "6.0", paths=("b/_vendor/pyyaml-6.0.dist-info/METADATA",)),
-    Package("npm", "@scope/p", "1.0", ("Apache-2.0 OR MIT",), paths=("app/package.json",)),
+    Package("npm", "@scope/p", "1.0", ("Apache-2.0 OR MIT",), paths=("app/build",), sha512="6" * 128),
+    Package("npm", "@scope/p", "1.0", paths=("app/package.json",)),
 )
 COMPONENTS = sbom.components(PACKAGES, "12")
 
@@ -85,6 +86,7 @@ def test_packages_are_named_by_canonical_purls_once() -> None:
     assert len(rows["pkg:pypi/pyyaml@6.0"]["properties"]) == 2  # both places
     assert rows["pkg:pypi/pyyaml@6.0"]["hashes"] == [{"alg": "SHA-256", "content": "4" * 64}]
     assert rows["pkg:npm/%40scope/p@1.0"]["licenses"][0]["expression"] == "Apache-2.0 OR MIT"
+    assert rows["pkg:npm/%40scope/p@1.0"]["hashes"] == [{"alg": "SHA-512", "content": "6" * 128}]
     assert purls(document) >= {
         ("deb", "debian/libc6", "2.36-9"),
         ("pypi", "pyyaml", "6.0"),
