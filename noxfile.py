@@ -137,7 +137,7 @@ def pin(session: nox.Session) -> None:
 
 @nox.session
 def audit(session: nox.Session) -> None:
-    """List known vulnerabilities of the image's packages; what we judge of them is in vex.cdx.json."""
+    """List known vulnerabilities of the image's packages; what we judge of them is in vex.openvex.json."""
     _fork(session, "audit", *session.posargs)
 
 

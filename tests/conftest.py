@@ -197,8 +197,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         tested.forget(own)
     elif whole and not ignored and built:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
-        passed = len(reporter.stats.get("passed", ())) if reporter else 0
-        record = tested.PassedImage(*built, passed, drift.rows(run.folder), tuple(sorted(set(others))))
+        reports = reporter.stats.get("passed", ()) if reporter else ()
+        record = tested.PassedImage(
+            *built,
+            len(reports),
+            drift.rows(run.folder),
+            tuple(sorted(set(others))),
+            tuple(sorted({report.nodeid.partition("::")[0] for report in reports})),
+            shared.vllm_version(run.folder),
+        )
         tested.write(own, record)
 
 

@@ -173,6 +173,9 @@ def vllm(client: DockerClient, vllm_image: str) -> Container:
         running = client.containers.create(vllm_image, labels=shared.labels(), **vllm_options(vllm_image))
         running.start()
         wait_for_model(running, LOADING)
+        asked = running.exec_run(["python3", "-c", "from importlib.metadata import version as v; print(v('vllm'))"])
+        assert isinstance(asked.output, bytes)
+        shared.once("vllm-version", asked.output.decode().strip)
         return str(running.id)
 
     return client.containers.get(shared.once("vllm", start))

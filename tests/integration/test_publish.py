@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import osv
 import small
 from helpers import Server, Talk, hang_up
 from registries import (
@@ -26,12 +27,12 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError
+from webui_fork.core.errors import AuditError, ForkError, PublishError, RegistryError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
-from webui_fork.publish import promote, tested
+from webui_fork.publish import promote, tested, vex
 from webui_fork.publish.tested import PassedImage
 from webui_fork.trust import attestations as trust_attestations
 from webui_fork.trust import cosign as trust_cosign
@@ -52,7 +53,8 @@ def test_all_tags_name_the_image_and_cosign_verifies_it_by_hand(shop: Shop) -> N
     assert set(done.refs) == {shop.ref(tag) for tag in NAMES}
     key = str(shop.settings.config / "cosign.pub")
     common = ["--key", key, "--insecure-ignore-tlog=true", "--allow-http-registry", shop.ref(TAG)]
-    attestations = [["verify-attestation", "--type", kind] for kind in ("slsaprovenance1", "cyclonedx")]
+    kinds = ("slsaprovenance1", "cyclonedx", "https://in-toto.io/attestation/test-result/v0.1")
+    attestations = [["verify-attestation", "--type", kind] for kind in kinds]
     for words in (["verify"], *attestations):
         ran = subprocess.run([shop.verifier.cosign, *words, *common], capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stderr
@@ -285,6 +287,38 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
         with reader.opened(shop.settings, shop.ref(name)) as found:
             checks = verify.run(shop.settings, found, shop.verifier)
         assert {check.verdict for check in checks} == {Verdict.OK}, checks
+
+
+def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
+    left_behind(shop, tmp_path)
+    digest = small.candidate(shop.settings, architectures=("amd64", "arm64")).image.images[0].digest
+    other = "sha256:" + "2" * 64
+    record = PassedImage(other, "0" * 40, 2311, (), (digest,), ("tests/unit/a.py", "tests/unit/b.py"), "0.13.0+cpu")
+    tested.write(shop.settings, record)
+    shop.publish(promote.candidate(shop.settings, "full"))
+    assert shop.checks(TAG)["tests"].words == "2311 passed on linux/amd64, 2 files, vLLM 0.13.0+cpu"
+
+
+def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
+    """Of the index, and of each image: a scanner looks at the one that it was given."""
+    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
+    shop.publish(what)
+    assert "vex" not in shop.checks(TAG)
+    file = shop.settings.root / "images/open-webui" / vex.FILE
+    file.write_text(json.dumps(osv.judgements(osv.judgement("pkg:pypi/pyyaml@6.0"))))
+    shop.publish(what)
+    for name in (TAG, *(image.digest for image in what.image.images)):
+        checks = shop.checks(name)
+        assert {check.verdict for check in checks.values()} == {Verdict.OK}, checks
+        assert checks["vex"].words == "OpenVEX, 1 vulnerabilities judged"
+    ref = shop.ref(what.image.images[1].digest)
+    (seen,) = trust_cosign.attested(shop.settings, shop.verifier, ref, trust_cosign.VEX).predicates
+    (product,) = seen["statements"][0]["products"]
+    assert product["subcomponents"] == [{"@id": "pkg:pypi/pyyaml@6.0"}]
+    assert product["@id"].endswith(f"?repository_url={shop.host}/{shop.name}")
+    file.write_text("{")
+    with pytest.raises(AuditError, match="can't be read"):
+        shop.publish(what)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import msgspec
 
 from helpers import Server, reply
+from webui_fork.publish import vex
 
 
 def serve(server: Server, vulnerable: Mapping[tuple[str, str], list[str]]) -> None:
@@ -26,3 +30,20 @@ def serve(server: Server, vulnerable: Mapping[tuple[str, str], list[str]]) -> No
         reply(handler, 200, json.dumps({"results": results}).encode())
 
     server.answer = answer
+
+
+def judgement(purl: str, *, name: str = "PYSEC-1", status: str = "not_affected", **words: str) -> dict[str, Any]:
+    """Return a statement of OpenVEX about a package."""
+    reason = {} if words or status != "not_affected" else {"justification": "vulnerable_code_not_present"}
+    return {"vulnerability": {"name": name}, "products": [{"@id": purl}], "status": status, **reason, **words}
+
+
+def judgements(*statements: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of OpenVEX."""
+    head = {"@context": vex.CONTEXT, "@id": "https://example.org/vex", "author": "me", "version": 1}
+    return {**head, "timestamp": "2026-11-28T00:00:00Z", "statements": list(statements)}
+
+
+def document(*statements: dict[str, Any]) -> vex.Document:
+    """Return a document of OpenVEX as it is read."""
+    return msgspec.convert(judgements(*statements), vex.Document)

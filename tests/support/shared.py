@@ -117,6 +117,12 @@ def image_name(what: str) -> str:
     return f"{IMAGES}:{folder().name}-{what}"
 
 
+def vllm_version(run: Path) -> str:
+    """Return the version of the vLLM that a run had, "" if it had none."""
+    file = run / "vllm-version"
+    return file.read_text() if file.exists() else ""
+
+
 def labels() -> dict[str, str]:
     """Return Docker's labels for what stays until the run ends."""
     return {LABEL: folder().name}

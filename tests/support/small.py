@@ -15,15 +15,16 @@ from webui_fork.core.files import ensure_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import application
 from webui_fork.oci import layout, model, reader, transfer
-from webui_fork.publish import promote
+from webui_fork.publish import promote, vex
 from webui_fork.publish.promote import Candidate
 from webui_fork.rootfs import layers
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust import provenance, sbom, verify
+from webui_fork.trust import provenance, sbom, suite_result, verify
 from webui_fork.trust.attestations import Part, Statements
 from webui_fork.trust.cosign import Signer, Verifier
+from webui_fork.trust.suite_result import SuiteResult
 
 HOME = "https://fork.invalid/webui_fork"
 
@@ -32,7 +33,8 @@ def checkout(settings: Settings, folder: Path, *, count: int = 2, revision: int 
     """Return settings of a checkout with a lock and a short series, a cache and a key of its own."""
     root = ensure_folder(folder / "checkout")
     patches, image = ensure_folder(root / "patches"), ensure_folder(root / "images/open-webui")
-    shutil.copy2(CHECKOUT / "images/open-webui/image.toml", image / "image.toml")
+    for name in ("image.toml", vex.FILE):
+        shutil.copy2(CHECKOUT / "images/open-webui" / name, image / name)
     _, series = apply.read_series(CHECKOUT / "patches")
     for patch in series[:count]:
         shutil.copy2(CHECKOUT / "patches" / patch.name, patches / patch.name)
@@ -95,7 +97,9 @@ def candidate(
     ]
     whole = images[0] if len(images) == 1 else model.index(images, annotations)
     fixed, found = Fixed(pinned.version, pinned.revision), transfer.in_cache(settings.cache)
-    return Candidate(fixed, whole, found, statements(pinned, patches, whole))
+    result = SuiteResult(images[0].digest, "linux/amd64", True, 12, ("tests/unit/test_a.py",), "0.13.0")
+    tests = ((trust_cosign.TESTS, suite_result.write(result)),)
+    return Candidate(fixed, whole, found, replace(statements(pinned, patches, whole), others=tests))
 
 
 def statements(

@@ -1,6 +1,6 @@
 """Look the packages of an SBOM up in the OSV database, and hold what is found against our own judgement (VEX).
 
-Sources: the OSV API (https://google.github.io/osv.dev/post-v1-querybatch/), CycloneDX 1.6 (vulnerability analysis).
+Source: the OSV API (https://google.github.io/osv.dev/post-v1-querybatch/).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from webui_fork.core.errors import AuditError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
+from webui_fork.publish import vex
 
 if TYPE_CHECKING:
     import requests
@@ -30,7 +31,6 @@ OSV = "https://api.osv.dev"
 TIMEOUT = (10.0, 60.0)
 _PAGES = 100
 _BATCH = 500  # queries a request; the API takes 1000
-_SETTLED = ("not_affected", "false_positive", "resolved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,10 @@ class Queried:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A known vulnerability: of what, its id with aliases, in words, where it is fixed, and what we judge of it."""
+    """A known vulnerability: of what, its id with aliases, in words, where it is fixed, and what we judge of it.
+
+    ``settled`` says that by our judgement it does not matter here.
+    """
 
     package: Queried
     id: str
@@ -64,11 +67,7 @@ class Finding:
     summary: str
     fixed: tuple[str, ...]
     judged: str = ""
-
-    @property
-    def settled(self) -> bool:
-        """Tell whether our judgement says that it does not matter here."""
-        return self.judged.partition(":")[0] in _SETTLED
+    settled: bool = False
 
 
 def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
@@ -78,7 +77,7 @@ def packages(sbom: Mapping[str, Any]) -> tuple[Queried, ...]:
         qualifiers: dict[str, str] = {**purl.qualifiers}  # its stubs allow a string, its parser gives a mapping
         if purl.type == "pypi":
             queried.add(Queried.of("PyPI", purl.name, str(purl.version)))
-        elif purl.type == "npm":
+        elif purl.type == "npm" and purl.version:
             name = f"{purl.namespace}/{purl.name}" if purl.namespace else purl.name
             queried.add(Queried("npm", name, str(purl.version)))
         elif purl.type == "deb":
@@ -209,24 +208,16 @@ def _is_later(item: Queried, version: str) -> bool:
         return True
 
 
-def judge(findings: Iterable[Finding], vex: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Put our own judgement beside each finding.
-
-    Args:
-        vex: a CycloneDX document whose vulnerabilities have an analysis, and name the packages they affect by purl.
-    """
-    rows = vex.get("vulnerabilities")
-    statements = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+def judge(findings: Iterable[Finding], document: vex.Document) -> tuple[Finding, ...]:
+    """Put our own judgement beside each finding: the last that is of its vulnerability and its package."""
     judged = []
     for finding in findings:
-        words = ""
-        for row in statements:
-            analysis = row.get("analysis")
-            covered = any(_covers(purl, finding.package) for purl in _purls(row.get("affects"), "ref"))
-            if covered and isinstance(analysis, dict) and row.get("id") in (finding.id, *finding.aliases):
-                why = analysis.get("detail") or analysis.get("justification") or ""
-                words = f"{analysis.get('state')}: {why}".rstrip(": ")
-        judged.append(replace(finding, judged=words))
+        names = {finding.id, *finding.aliases}
+        for one in document.statements:
+            same = names & {one.vulnerability.name, *one.vulnerability.aliases}
+            if same and any(_covers(PackageURL.from_string(item.purl), finding.package) for item in one.products):
+                finding = replace(finding, judged=one.words, settled=one.settled)
+        judged.append(finding)
     return tuple(sorted(judged, key=lambda item: (item.settled, item.package.ecosystem, item.package.name, item.id)))
 
 
@@ -257,21 +248,12 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
     files = sorted(image_inputs.results(settings, spec).glob("sbom*.cdx.json"))
     if not files:
         raise AuditError(f"{image_inputs.results(settings, spec)} has no SBOM.", remedy=again)
-    vex = judgements(settings)
+    document = vex.read(settings)
     queried = tuple(dict.fromkeys(one for file in files for one in packages(_document(file, again))))
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
     with ui.step("osv", f"Asking about {len(queried)} packages"), requests.Session() as http:
-        return judge(look_up(http, (url or OSV).rstrip("/"), queried), vex)
-
-
-def judgements(settings: Settings) -> dict[str, Any]:
-    """Return what we judge of known vulnerabilities.
-
-    Raises:
-        AuditError: the document can't be read.
-    """
-    return _document(settings.root / "images/open-webui/vex.cdx.json", "It is a CycloneDX document; see docs/trust.md.")
+        return judge(look_up(http, (url or OSV).rstrip("/"), queried), document)
 
 
 def _document(file: Path, remedy: str) -> dict[str, Any]:
@@ -291,5 +273,5 @@ def refuse(findings: Iterable[Finding]) -> None:
     if left := [item for item in findings if not item.settled]:
         raise AuditError(
             f"{len(left)} known vulnerabilities are not judged.",
-            remedy="Move on to fixed packages with `nox -s refresh`, or judge them in images/open-webui/vex.cdx.json.",
+            remedy="Move on to fixed packages (`nox -s refresh`), or judge them in vex.openvex.json (docs/trust.md).",
         )

@@ -27,13 +27,14 @@ from webui_fork.oci.model import Attached, Blob, Image, Index, Layer
 from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
-from webui_fork.publish import build_record, kept_inputs, tested
+from webui_fork.publish import build_record, kept_inputs, tested, vex
 from webui_fork.publish.kept_inputs import InputFile
 from webui_fork.sources import programs
-from webui_fork.trust import attestations, sign, verify
+from webui_fork.trust import attestations, sign, suite_result, verify
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
 from webui_fork.trust.cosign import Signer
+from webui_fork.trust.suite_result import SuiteResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,15 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     if record.drift:
         raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
     _refuse_dirty(record.commit, dirty=record.dirty)
-    tested.check(settings, digest=layout.image.images[0].digest)  # the tests run on the first architecture
+    first = layout.image.images[0]  # the tests run on the first architecture
+    passed = tested.check(settings, digest=first.digest)
+    platform = "/".join(first.platform)
+    result = SuiteResult(first.digest, platform, True, passed.passed, passed.suites, passed.vllm)
     return Candidate(
         fixed,
         layout.image,
         transfer.in_cache(layout.root),
-        statements,
+        replace(statements, others=((trust_cosign.TESTS, suite_result.write(result)),)),
         layout.attached,
         f"{reference.LAYOUT}{layout.root}",
     )
@@ -184,9 +188,10 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         PublishError: the tag that never moves names another image there.
         RegistryError: the registry fails, lies or does not let us in. SigningError: cosign fails.
         VerifyError: what stands there does not verify; no tag was touched.
+        AuditError: what we judge of vulnerabilities can't be read.
     """
     cosign = programs.find(settings, "cosign", ui)
-    signer = trust_cosign.signer(settings, cosign, ui)
+    signer, statements = trust_cosign.signer(settings, cosign, ui), _judged(settings, what, target)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),
         connect.connect(settings, target) as registry,
@@ -198,7 +203,7 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
         ref, ca = target.at(what.image.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
-            sign.seal(settings, signer, ref, what.statements, work, target.name, ca)
+            sign.seal(settings, signer, ref, statements, work, target.name, ca)
         with ui.step("inputs"):
             more = _inputs(settings, signer, registry, what, target, ui)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):
@@ -213,6 +218,25 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
     done = Published(what.image.digest, refs, left, count + more[0], sent + more[1], mounted, checks)
     _record(settings, done)
     return done
+
+
+def _judged(settings: Settings, what: Candidate, target: Reference) -> Statements:
+    """Return what is said about a candidate, with what we judge of vulnerabilities: of the whole and of each image.
+
+    Raises:
+        AuditError: the judgements can't be read.
+    """
+    if not what.statements.sboms:  # a variant: of its packages we know nothing
+        return what.statements
+    predicate = vex.predicate(vex.read(settings), target)
+    if predicate is None:
+        return what.statements
+
+    def of(statements: Statements) -> Statements:
+        return replace(statements, others=(*statements.others, (trust_cosign.VEX, predicate)))
+
+    parts = tuple(replace(part, statements=of(part.statements)) for part in what.statements.parts)
+    return of(replace(what.statements, parts=parts))
 
 
 def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Blob | None:

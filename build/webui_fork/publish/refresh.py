@@ -8,7 +8,7 @@ worktree beside the checkout, which moves in one step at the end.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks
-from webui_fork.publish import audit, refresh_report
+from webui_fork.publish import audit, refresh_report, vex
 from webui_fork.publish.audit import Finding, Queried
 from webui_fork.publish.refresh_report import Ids, ImageSummary, Locked, RefreshReport
 from webui_fork.rebase import candidate, state
@@ -41,7 +41,7 @@ class _Database:
 
     http: requests.Session
     url: str
-    vex: Mapping[str, object]
+    vex: vex.Document
 
     def ids(self, packages: Iterable[Locked]) -> Ids:
         """Return the ids of the vulnerabilities of each package."""
@@ -96,7 +96,7 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | No
     folder = settings.out / "refresh"
     _remove(settings, folder)
     with requests.Session() as http, _worktree(settings, folder / "candidate", head) as own:
-        database = _Database(http, (url or audit.OSV).rstrip("/"), audit.judgements(own))
+        database = _Database(http, (url or audit.OSV).rstrip("/"), vex.read(own))
         report = _refresh(own, ui, database)
         if report is None:
             return None

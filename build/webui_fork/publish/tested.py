@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from webui_fork.core.errors import PublishError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
+
+Suite = Annotated[str, Meta(pattern=r"^tests/[A-Za-z0-9_/]+\.py$")]
+Version = Annotated[str, Meta(pattern=r"^([0-9][0-9A-Za-z.+!]*)?$")]
 
 _REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/tested.json."
 
@@ -19,7 +24,8 @@ class PassedImage:
     """An image that passed: its digest, the patched tree's commit in it, and how many tests it passed.
 
     ``others`` are the digests of other flavours that passed with it. ``drift`` has a line for each
-    Debian package that was not the locked one: the mirror had forgotten it.
+    Debian package that was not the locked one: the mirror had forgotten it. ``suites`` are the files of the tests,
+    ``vllm`` is the version of the vLLM that models were listed from.
     """
 
     digest: str
@@ -27,6 +33,8 @@ class PassedImage:
     passed: int
     drift: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
+    suites: tuple[Suite, ...] = ()
+    vllm: Version = ""
 
 
 def _file(settings: Settings) -> Path:

@@ -22,7 +22,9 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
 
-SBOM, PROVENANCE = "cyclonedx", "slsaprovenance1"  # cosign's words for predicate types
+# cosign's words for predicate types, and the URI of one that it has no word for
+SBOM, PROVENANCE, VEX = "cyclonedx", "slsaprovenance1", "openvex"
+TESTS = "https://in-toto.io/attestation/test-result/v0.1"
 
 _LIMIT = 600.0  # seconds for one call of cosign
 _BY_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")

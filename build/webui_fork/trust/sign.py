@@ -116,7 +116,7 @@ def seal(
             if all(same(settings, verifier, ref, kind, predicate) for predicate in predicates):
                 continue
             for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
-                file = work / f"{digest.removeprefix('sha256:')[:16]}.{kind}.json"
+                file = work / f"{digest.removeprefix('sha256:')[:16]}.{kind.replace('/', '-')}.json"
                 file.write_bytes(predicate)
                 trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
                 if not same(settings, verifier, ref, kind, predicate):
@@ -131,7 +131,8 @@ def seal(
 
 
 def _predicates(statements: Statements) -> list[tuple[str, tuple[bytes, ...]]]:
-    return [(trust_cosign.SBOM, statements.sboms), (trust_cosign.PROVENANCE, (statements.provenance,))]
+    own = [(trust_cosign.SBOM, statements.sboms), (trust_cosign.PROVENANCE, (statements.provenance,))]
+    return [*own, *((kind, (predicate,)) for kind, predicate in statements.others)]
 
 
 def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:

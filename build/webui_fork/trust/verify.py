@@ -26,7 +26,7 @@ from webui_fork.oci.model import Image
 from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
-from webui_fork.trust import cosign, provenance
+from webui_fork.trust import cosign, provenance, suite_result
 from webui_fork.trust.cosign import Verifier
 from webui_fork.trust.provenance import Claim
 
@@ -63,10 +63,12 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
     """
     verifier = replace(verifier, ca=store.ca)
     digest = store.root.digest
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(5) as pool:
         signature = pool.submit(cosign.verify, settings, verifier, store.what, digest)
         proven = pool.submit(cosign.attested, settings, verifier, store.what, cosign.PROVENANCE, digest)
         listed = pool.submit(cosign.attested, settings, verifier, store.what, cosign.SBOM, digest)
+        tested = pool.submit(cosign.attested, settings, verifier, store.what, cosign.TESTS, digest)
+        judged = pool.submit(cosign.attested, settings, verifier, store.what, cosign.VEX, digest)
         checks = [_signature(signature.result(), verifier)]
         claim, check = _provenance(proven.result())
         checks.append(check)
@@ -82,6 +84,9 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
     checks.append(_layers(store, images) if layers else Check("layers", Verdict.UNKNOWN, "not read, as asked"))
     checks += [check_tag(store, claim), _stack(images, claim), _labels(images, claim)]
     checks += [_patches(settings, store, images, claim), _release(settings, claim)]
+    if not claim.variant and not claim.architecture:  # of a variant the series was tested; an index has it as a whole
+        checks.append(_tests(tested.result(), images))
+    checks += _judgements(judged.result())
     return tuple(checks)
 
 
@@ -134,6 +139,34 @@ def _document(document: Any, digest: str, claim: Claim | None) -> Check:
     if claim and sorted(patches) != sorted(name for name, _ in claim.patches):
         return Check("sbom", Verdict.BAD, "it names other patches than the provenance")
     return Check("sbom", Verdict.OK, f"CycloneDX {document.get('specVersion')}, {count} components")
+
+
+def _tests(attestation: cosign.Attested, images: tuple[Image, ...]) -> Check:
+    """Look for the result of the tests, which `publish` attests: of one of the images, or it is no word on them."""
+    if not attestation.predicates:
+        return Check("tests", Verdict.UNKNOWN, "no result of the tests is attested: `publish` does that")
+    results = [result for one in attestation.predicates if (result := suite_result.read(one))]
+    if not results:
+        return Check("tests", Verdict.BAD, "the attested result of the tests is not one of this tool")
+    result = results[-1]
+    if result.image not in {item.digest for item in images}:
+        return Check("tests", Verdict.BAD, f"they ran on another image, {result.image[:19]}…")
+    if not result.passed:
+        return Check("tests", Verdict.BAD, "they ran, and some failed")
+    beside = f", vLLM {result.vllm}" if result.vllm else ""
+    words = f"{result.count} passed on {result.platform}, {len(result.suites)} files{beside}"
+    return Check("tests", Verdict.OK, words)
+
+
+def _judgements(attestation: cosign.Attested) -> list[Check]:
+    """Count what is judged of vulnerabilities; where nothing was, nothing is attested."""
+    if not attestation.predicates:
+        return []
+    document = attestation.predicates[-1]
+    statements = document.get("statements") if isinstance(document, dict) else None
+    if not isinstance(statements, list):
+        return [Check("vex", Verdict.BAD, "the attested judgements on vulnerabilities are no OpenVEX document")]
+    return [Check("vex", Verdict.OK, f"OpenVEX, {len(statements)} vulnerabilities judged")]
 
 
 def _hash_layers(store: Reader, images: tuple[Image, ...]) -> int:

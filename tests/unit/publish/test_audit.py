@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from helpers import Server, reply
+from osv import document, judgement
 from webui_fork.cli import audit as cli_audit
 from webui_fork.core.errors import AuditError
 from webui_fork.publish import audit
@@ -35,7 +36,7 @@ VULN = {
 }
 
 
-def osv(server: Server, vulnerable: dict[str, list[str]], page: dict[str, str] | None = None) -> list[Any]:
+def serve(server: Server, vulnerable: dict[str, list[str]], page: dict[str, str] | None = None) -> list[Any]:
     questions: list[Any] = []
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -96,7 +97,7 @@ def test_a_fix_of_an_older_branch_and_a_commit_are_no_fixes() -> None:
 
 
 def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
-    osv(server, {"pyyaml": ["PYSEC-1"]})
+    serve(server, {"pyyaml": ["PYSEC-1"]})
     (finding,) = look_up(server, BASH, PYYAML)
     assert (finding.package, finding.id, finding.fixed, finding.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
     assert "CVE-2026-1" in cli_audit.table([finding])
@@ -105,32 +106,36 @@ def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
 
 
 def test_further_pages_are_asked_for(server: Server) -> None:
-    questions = osv(server, {"pyyaml": ["PYSEC-1"]}, {"pyyaml": "more"})
+    questions = serve(server, {"pyyaml": ["PYSEC-1"]}, {"pyyaml": "more"})
     assert len(look_up(server, BASH, PYYAML)) == 2
     assert [len(body["queries"]) for body in questions] == [2, 1]
     assert questions[1]["queries"][0]["page_token"] == "more"
 
 
 def test_a_judgement_settles_its_own_package_only(server: Server) -> None:
-    osv(server, {"pyyaml": ["PYSEC-1"], "bash": ["PYSEC-1"]})
-    row = {
-        "id": "CVE-2026-1",
-        "analysis": {"state": "not_affected", "detail": "only safe_load is called"},
-        "affects": [{"ref": "pkg:pypi/pyyaml@6.0"}],
-    }
-    judged = audit.judge(look_up(server, PYYAML, BASH), {"vulnerabilities": [row]})
+    serve(server, {"pyyaml": ["PYSEC-1"], "bash": ["PYSEC-1"]})
+    row = judgement("pkg:pypi/pyyaml@6.0", name="CVE-2026-1", impact_statement="only safe_load is called")
+    judged = audit.judge(look_up(server, PYYAML, BASH), document(row))
     assert [(item.package.name, item.settled) for item in judged] == [("bash", False), ("pyyaml", True)]
     assert "not_affected: only safe_load is called" in cli_audit.table(judged)
     audit.refuse(judged[1:])
 
 
-@pytest.mark.parametrize("ref", ["pkg:deb/debian/pyyaml@6.0", "pkg:pypi/pyyaml@5.0", "urn:cdx:x/1#y", "pkg:"])
-def test_a_judgement_of_another_package_settles_nothing(server: Server, ref: str) -> None:
-    osv(server, {"pyyaml": ["PYSEC-1"]})
-    row = {"id": "PYSEC-1", "analysis": {"state": "not_affected"}, "affects": [{"ref": ref}]}
-    odd = [5, {"id": "PYSEC-1"}, {"id": "PYSEC-1", "analysis": None, "affects": 5}]
-    (found,) = audit.judge(look_up(server, PYYAML), {"vulnerabilities": [row, *odd]})
-    assert not found.settled
+@pytest.mark.parametrize("purl", ["pkg:deb/debian/pyyaml@6.0", "pkg:pypi/pyyaml@5.0", "pkg:npm/pyyaml@6.0"])
+def test_a_judgement_of_another_package_settles_nothing(server: Server, purl: str) -> None:
+    serve(server, {"pyyaml": ["PYSEC-1"]})
+    (finding,) = audit.judge(look_up(server, PYYAML), document(judgement(purl)))
+    assert not finding.settled
+    assert not finding.judged
+
+
+@pytest.mark.parametrize(("status", "settled"), [("fixed", True), ("affected", False), ("under_investigation", False)])
+def test_what_is_not_known_to_be_harmless_stays(server: Server, status: str, settled: bool) -> None:
+    serve(server, {"pyyaml": ["PYSEC-1"]})
+    row = judgement("pkg:pypi/pyyaml", status=status, action_statement="Load no files of others.")
+    (finding,) = audit.judge(look_up(server, PYYAML), document(row))
+    assert finding.settled == settled
+    assert finding.judged == f"{status}: Load no files of others."
 
 
 @pytest.mark.parametrize("body", [{"results": 5}, {"results": [None]}, {"results": [{"vulns": [{}]}]}, []])
@@ -141,10 +146,10 @@ def test_an_odd_answer_is_no_clean_bill(server: Server, body: object) -> None:
 
 
 def test_a_judgement_that_it_matters_settles_nothing(server: Server) -> None:
-    osv(server, {"pyyaml": ["PYSEC-1"]})
-    row = {"id": "PYSEC-1", "analysis": {"state": "exploitable"}, "affects": [{"ref": "pkg:pypi/pyyaml@6.0"}]}
+    serve(server, {"pyyaml": ["PYSEC-1"]})
+    row = judgement("pkg:pypi/pyyaml@6.0", status="affected", action_statement="Move on.")
     with pytest.raises(AuditError):
-        audit.refuse(audit.judge(look_up(server, PYYAML), {"vulnerabilities": [row]}))
+        audit.refuse(audit.judge(look_up(server, PYYAML), document(row)))
 
 
 @pytest.mark.parametrize("answer", [(500, b""), (200, b"<html>"), (200, b'{"results": []}')])

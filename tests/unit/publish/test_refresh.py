@@ -46,9 +46,9 @@ def test_two_packages_of_one_source_have_its_vulnerabilities(server: Server) -> 
         Locked("a", name, version, "Debian:12", "util-linux") for name, version in (("mount", "2"), ("b", "2+b1"))
     )
     x, y = (Locked("b", name, "1", "PyPI", name) for name in ("x", "y"))
-    judged = {"id": "GHSA-2", "analysis": {"state": "not_affected"}, "affects": [{"ref": "pkg:pypi/x@1"}]}
+    judged = osv.document(osv.judgement("pkg:pypi/x@1", name="GHSA-2"))
     with requests.Session() as http:
-        database = refresh._Database(http, server.url, {"vulnerabilities": [judged]})
+        database = refresh._Database(http, server.url, judged)
         ids = database.ids([mount, bsd, x, y])
         assert {item.name: sorted(own) for item, own in ids.items()} == {
             "mount": ["DSA-1"], "b": ["DSA-1"], "x": ["GHSA-1", "GHSA-2"], "y": [],
@@ -74,7 +74,7 @@ def test_nothing_is_read_but_locks_of_packages(own: Settings, tmp_path: Path) ->
 def repository(own: Settings) -> Settings:
     """A checkout of git, with what a refresh reads before it asks anybody."""
     folder = own.root / "images/open-webui"
-    shutil.copy(CHECKOUT / "images/open-webui/vex.cdx.json", folder)
+    shutil.copy(CHECKOUT / "images/open-webui/vex.openvex.json", folder)
     (own.root / ".gitignore").write_text("out/\n")
     git(own, "init", "--quiet")
     for key in ("name", "email"):

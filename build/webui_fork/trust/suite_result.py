@@ -1,0 +1,75 @@
+"""The result of the tests as an in-toto predicate: which image was tested, with what, beside which vLLM. Pure.
+
+Source: in-toto's predicate type test-result, version 0.1.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+")
+_VLLM = "pkg:pypi/vllm@"
+_VERSION = re.compile(r"[0-9][0-9A-Za-z.+!]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """A whole run of the tests.
+
+    ``image`` is the digest of the image that was tested, ``platform`` what it is for, as `linux/amd64`; ``passed``
+    says whether the run did, ``count`` how many tests passed, ``suites`` are their files; ``vllm`` is the version of
+    the model server, "" where that is not known.
+    """
+
+    image: str
+    platform: str
+    passed: bool
+    count: int
+    suites: tuple[str, ...]
+    vllm: str = ""
+
+
+def write(result: SuiteResult) -> bytes:
+    """Return the predicate's JSON."""
+    image = {
+        "name": "image",
+        "digest": {"sha256": result.image.removeprefix("sha256:")},
+        "annotations": {"platform": result.platform, "passed": result.count},
+    }
+    server = [{"name": "vllm", "uri": _VLLM + result.vllm}] if result.vllm else []
+    rows = {
+        "result": "PASSED" if result.passed else "FAILED",
+        "configuration": [image, *server],
+        "passedTests": list(result.suites),
+    }
+    return json.dumps(rows).encode()
+
+
+def read(predicate: Mapping[str, Any]) -> SuiteResult | None:
+    """Read a predicate back; None where it is not one of this tool."""
+    try:
+        rows = {row["name"]: row for row in predicate["configuration"]}
+        image, about = rows["image"]["digest"]["sha256"], rows["image"]["annotations"]
+        result = SuiteResult(
+            image=f"sha256:{image}",
+            platform=about["platform"],
+            passed=predicate["result"] == "PASSED",
+            count=about["passed"],
+            suites=tuple(predicate["passedTests"]),
+            vllm=rows.get("vllm", {}).get("uri", _VLLM).removeprefix(_VLLM),
+        )
+        sound = (
+            _SHA256.fullmatch(image)
+            and _PLATFORM.fullmatch(result.platform)
+            and type(result.count) is int
+            and all(isinstance(suite, str) for suite in result.suites)
+            and (not result.vllm or _VERSION.fullmatch(result.vllm))
+        )
+        return result if sound else None
+    except (KeyError, TypeError, AttributeError):
+        return None
