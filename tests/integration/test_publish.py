@@ -321,6 +321,34 @@ def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
         shop.publish(what)
 
 
+def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign: Path, tmp_path: Path) -> None:
+    """It has a key and a name of its own; nothing is sent before its signature verifies."""
+    what = small.candidate(shop.settings)
+    stranger = replace(shop.settings, config=tmp_path / "second")
+    second = replace(shop, settings=stranger, signer=trust_cosign.signer(stranger, cosign, Talk()), name="second/x")
+    witness = promote.Witness(str(tmp_path / "second/cosign.pub"), promote.target_of(f"{shop.host}/{second.name}"))
+    target = promote.target_of(f"{shop.host}/{shop.name}")
+
+    def publish(candidate: promote.Candidate) -> promote.Published:
+        return promote.run(shop.settings, Talk(), candidate, target, witness)
+
+    with pytest.raises(PublishError, match="No second builder signed"):
+        publish(what)
+    second.publish(small.candidate(shop.settings, b"another"))
+    with pytest.raises(PublishError, match="No second builder signed"):
+        publish(what)
+    assert named(shop) == {}
+    small.pin(second.settings, revision=2)
+    newer = small.candidate(shop.settings)
+    second.publish(newer)
+    copy = tmp_path / "copy.pub"
+    copy.write_bytes((shop.settings.config / "cosign.pub").read_bytes())
+    for own in (copy, shop.settings.config / "cosign.pub"):
+        with pytest.raises(PublishError, match="this builder's own key"):
+            promote.run(shop.settings, Talk(), newer, target, replace(witness, key=str(own)))
+    assert publish(newer).refs
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

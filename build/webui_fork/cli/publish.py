@@ -6,7 +6,7 @@ import argparse
 from contextlib import ExitStack
 from dataclasses import replace
 
-from webui_fork.cli import checks
+from webui_fork.cli import checks, signer
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive
@@ -28,6 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-inputs", action="store_true", help="do not send along what the image was built from (packages, sources)"
     )
+    parser.add_argument(
+        "--witness",
+        nargs=2,
+        metavar=("KEY", "REGISTRY/NAME"),
+        help="go on only if a second builder signed the same digest: its public key, and where it published",
+    )
     parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
 
@@ -39,6 +45,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ForkError: see :mod:`webui_fork.publish.promote`.
     """
     target = publishing.target_of(arguments.target)
+    witness = _witness(*arguments.witness) if arguments.witness else None
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings, arguments.flavour)
@@ -52,9 +59,18 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             )
             source = stack.enter_context(connect.connect(settings, variant_image.request.base))
             what = publishing.of_variant(settings, variant_image, source)
-        done = publishing.run(settings, ui, what, target)
+        done = publishing.run(settings, ui, what, target, witness)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
     rows += [("left", f"{tag}: {why}") for tag, why in done.left]
     sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
     print(f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
+
+
+def _witness(key: str, place: str) -> publishing.Witness:
+    """Return the second builder that the arguments name.
+
+    Raises:
+        UsageError: there is no such key, or the place is no name.
+    """
+    return publishing.Witness(signer.existing_key(key), publishing.target_of(place))

@@ -35,7 +35,19 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
     if arguments.identity:
         return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
     if arguments.key:
-        if "://" not in arguments.key and not Path(arguments.key).is_file():
-            raise UsageError(f"The key {arguments.key} does not exist.", remedy="--key takes the public key's file.")
-        return Verifier(cosign, number, arguments.key)
+        return Verifier(cosign, number, existing_key(arguments.key))
     return trust_cosign.verifier(settings, cosign)
+
+
+def existing_key(key: str) -> str:
+    """Return a public key as cosign takes it.
+
+    Args:
+        key: a file, or a KMS URI.
+
+    Raises:
+        UsageError: there is no such file.
+    """
+    if "://" not in key and not Path(key).is_file():
+        raise UsageError(f"The key {key} does not exist.", remedy="Name the public key's file, or a KMS URI.")
+    return key

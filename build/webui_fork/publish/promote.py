@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from webui_fork.config import image_toml, reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
@@ -33,7 +34,7 @@ from webui_fork.sources import programs
 from webui_fork.trust import attestations, sign, suite_result, verify
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
-from webui_fork.trust.cosign import Signer
+from webui_fork.trust.cosign import Signer, Verifier
 from webui_fork.trust.suite_result import SuiteResult
 
 
@@ -53,6 +54,14 @@ class Candidate:
     layout: str = ""
     mount_from: Reference | None = None
     inputs: tuple[InputFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """A second builder: its public key (a file or a KMS URI), and where it published what it built."""
+
+    key: str
+    place: Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +190,29 @@ def target_of(text: str) -> Reference:
     return target
 
 
-def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) -> Published:
+def run(
+    settings: Settings, ui: Terminal, what: Candidate, target: Reference, witness: Witness | None = None
+) -> Published:
     """Publish a candidate. Running it again after a failure goes on where that was.
 
+    Args:
+        settings: of the checkout.
+        ui: says what is done.
+        what: the candidate.
+        target: where to.
+        witness: who must have signed the same digest.
+
     Raises:
-        PublishError: the tag that never moves names another image there.
+        PublishError: the tag that never moves names another image there, or the witness did not sign this one.
         RegistryError: the registry fails, lies or does not let us in. SigningError: cosign fails.
         VerifyError: what stands there does not verify; no tag was touched.
         AuditError: what we judge of vulnerabilities can't be read.
     """
     cosign = programs.find(settings, "cosign", ui)
     signer, statements = trust_cosign.signer(settings, cosign, ui), _judged(settings, what, target)
+    if witness:
+        with ui.step("witness", f"Asking {witness.place} for the second builder's signature"):
+            _require_witness(settings, signer, witness, what.image.digest)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),
         connect.connect(settings, target) as registry,
@@ -218,6 +239,33 @@ def run(settings: Settings, ui: Terminal, what: Candidate, target: Reference) ->
     done = Published(what.image.digest, refs, left, count + more[0], sent + more[1], mounted, checks)
     _record(settings, done)
     return done
+
+
+def _require_witness(settings: Settings, signer: Signer, witness: Witness, digest: str) -> None:
+    """Refuse to go on without the signature of a second builder.
+
+    Raises:
+        PublishError: there is none of that key for this digest. SigningError: cosign can't be run.
+    """
+    own, place = signer.public_key, witness.place
+    if own == witness.key or (own and _same_bytes(own, witness.key)):
+        raise PublishError(f"{witness.key} is this builder's own key.", remedy="Name the public key of the second one.")
+    ca = connect.certificates(settings, place.registry)
+    verifier = Verifier(signer.cosign, signer.major, witness.key, ca=ca)
+    signature = trust_cosign.verify(settings, verifier, place.at(digest).pinned)
+    if not signature.verified:
+        raise PublishError(
+            f"No second builder signed {digest}: {witness.key} does not verify it at {place}.",
+            why=signature.why,
+            remedy="Build the same commit there with `nox -s build -- --locked --arch all`, and publish it to that "
+            "place. If the digest is another one there, `nox -s reproduce` names the layer and the file that differ.",
+        )
+
+
+def _same_bytes(one: str, other: str) -> bool:
+    """Tell whether two keys are files with the same content; a KMS URI is none."""
+    files = [Path(key) for key in (one, other)]
+    return all(file.is_file() for file in files) and files[0].read_bytes().strip() == files[1].read_bytes().strip()
 
 
 def _judged(settings: Settings, what: Candidate, target: Reference) -> Statements:
