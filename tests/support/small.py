@@ -96,10 +96,10 @@ def candidate(
         for architecture in architectures
     ]
     whole = images[0] if len(images) == 1 else model.index(images, annotations)
-    fixed, found = Fixed(pinned.version, pinned.revision), transfer.in_cache(settings.cache)
+    fixed, blobs = Fixed(pinned.version, pinned.revision), transfer.in_cache(settings.cache)
     result = SuiteResult(images[0].digest, "linux/amd64", True, 12, ("tests/unit/test_a.py",), "0.13.0")
     tests = ((trust_cosign.TESTS, suite_result.write(result)),)
-    return Candidate(fixed, whole, found, replace(statements(pinned, patches, whole), others=tests))
+    return Candidate(fixed, whole, blobs, replace(statements(pinned, patches, whole), others=tests))
 
 
 def statements(
