@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def with_deploy(root: Path) -> None:
 def type_pin(shop: Shop, tag: str, host: str = "", **options: bool) -> None:
     """Have `deploy/` name an image by what a user types."""
     ref = f"{host or shop.host}/{shop.name}:{tag}"
-    chosen = {"unknown": False, "older": False, **options}
+    chosen = {"unknown": False, "older": False, "json": False, "dry_run": False, **options}
     signer = {"key": None, "identity": None, "issuer": None}
     pin.run(shop.settings, Talk(), argparse.Namespace(ref=ref, alias="ghcr.io/me/open-webui", **signer, **chosen))
 
@@ -79,3 +80,17 @@ def test_it_does_not_go_back(shop: Shop) -> None:
         type_pin(shop, tag)
     type_pin(shop, tag, older=True)
     assert older.digest in (shop.settings.root / "deploy/.env.example").read_text()
+
+
+def test_a_dry_run_writes_nothing(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    with_deploy(shop.settings.root)
+    small.pin(shop.settings, revision=99)
+    done = shop.publish(small.candidate(shop.settings))
+    before = {file: file.read_bytes() for file in (shop.settings.root / "deploy").rglob("*") if file.is_file()}
+    type_pin(shop, "latest", dry_run=True, json=True)
+    assert {file: file.read_bytes() for file in before} == before
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["image"] == f"ghcr.io/me/open-webui@{done.digest}"
+    assert "deploy/.env.example" in printed["written"]
+    type_pin(shop, "latest")
+    assert "deploy/.env.example" in capsys.readouterr().out

@@ -321,6 +321,24 @@ def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
         shop.publish(what)
 
 
+def test_a_plan_says_what_would_be_named_and_sends_nothing(shop: Shop, server: Server) -> None:
+    proxy = Proxy(server, f"http://{shop.host}")
+    target = promote.target_of(f"{proxy.host}/{shop.name}")
+    what = small.candidate(shop.settings)
+    refs, left = promote.plan(shop.settings, what, target)
+    assert ({ref.rpartition(":")[2] for ref in refs}, left) == (NAMES, ())
+    small.pin(shop.settings, revision=10)
+    shop.publish(small.candidate(shop.settings))
+    refs, left = promote.plan(shop.settings, what, target)
+    assert refs == (f"{target.name}:{TAG}",)
+    assert dict(left) == dict.fromkeys(NAMES - {TAG}, "v0.12.4-p10 is newer")
+    assert not [line for line in proxy.seen if line.startswith(("PUT", "POST", "PATCH", "DELETE"))]
+    small.pin(shop.settings, revision=1)
+    shop.publish(small.candidate(shop.settings, b"another"))
+    with pytest.raises(PublishError, match="names another image"):
+        promote.plan(shop.settings, what, target)
+
+
 def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     """It has a key and a name of its own; nothing is sent before its signature verifies."""
     what = small.candidate(shop.settings)

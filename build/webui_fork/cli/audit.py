@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from dataclasses import asdict
 
+from webui_fork.cli import result
 from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -16,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: nox -s audit"
     parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
     parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
+    result.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -25,7 +28,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         AuditError: there are some that nobody judged, or some packages could not be looked up.
     """
     findings = publish_audit.run(settings, ui, arguments.osv_url, arguments.flavour)
-    print(table(findings))
+    result.show(arguments, {"findings": [asdict(item) for item in findings]}, table(findings))
     publish_audit.refuse(findings)
 
 

@@ -8,7 +8,9 @@ import json
 import platform
 import threading
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+from webui_fork.cli import result
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import text
 from webui_fork.core.errors import UsageError
@@ -45,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="only write the OCI layout: neither push nor sign (what `reproduce` runs)",
     )
+    result.add_arguments(parser)
     parser.add_argument("--load", action="store_true", help="load the image into the Docker engine under its tag")
 
 
@@ -101,7 +104,8 @@ def _run_packages(
             folder = image_inputs.results(settings, inputs.spec) / "image"
             layout.write_layout(folder, inputs.tag, built.image, settings.cache)
             where = folder.relative_to(settings.root).as_posix()
-            print(text.table([("digest", built.image.digest), ("layout", f"{where}, unsigned")]))
+            rows = [("digest", built.image.digest), ("layout", f"{where}, unsigned")]
+            result.show(arguments, {"digest": built.image.digest, "layout": where}, text.table(rows))
             return
         sealed = sign.push_and_seal(settings, built, ui)
         with ui.step("layout"):
@@ -115,7 +119,17 @@ def _run_packages(
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
     again = (f"--flavour {flavour} " if flavour else "") + (f"--arch {arguments.arch} " if arguments.arch else "")
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
-    print(
+    value: dict[str, Any] = {
+        "image": f"{inputs.spec.name}:{inputs.tag}",
+        "digest": built.image.digest,
+        "platforms": {one.platform[1]: one.digest for one in built.image.images},
+        "fresh": built.fresh or sealed.fresh,
+        "drift": built.drift,
+        "loaded": bool(loaded),
+    }
+    result.show(
+        arguments,
+        value,
         summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
@@ -128,7 +142,7 @@ def _run_packages(
             fresh=built.fresh or sealed.fresh,
             drift=len(built.drift),
             next_command=run_command if loaded else f"nox -s build -- {again}--load",
-        )
+        ),
     )
 
 

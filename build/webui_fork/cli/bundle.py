@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from webui_fork.cli import checks, signer
+from webui_fork.cli import checks, result, signer
 from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, or REGISTRY/NAME@sha256:…")
     parser.add_argument("file", metavar="FILE", type=Path, help="the tar to write")
     signer.add_arguments(parser)
+    result.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -34,5 +35,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         checks.refuse(arguments.ref, verify.run(settings, store, verifier, layers=False))
         count = publish_bundle.write(settings, ui, store, verifier, arguments.file)
         digest = store.root.digest
-    rows = [("digest", digest), ("inputs", str(count)), ("size", text.human_size(arguments.file.stat().st_size))]
-    print(f"{text.table(rows)}\n\nNext, where it is carried to: tar -xf {arguments.file.name}, then docs/trust.md")
+    value = {"digest": digest, "inputs": count, "size": arguments.file.stat().st_size}
+    rows = [("digest", digest), ("inputs", str(count)), ("size", text.human_size(value["size"]))]
+    more = f"Next, where it is carried to: tar -xf {arguments.file.name}, then docs/trust.md"
+    result.show(arguments, value, f"{text.table(rows)}\n\n{more}")

@@ -15,7 +15,7 @@ from webui_fork.core.terminal import Terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s completion -- bash > ~/.webui-fork.bash; then source it in ~/.bashrc"
-    parser.add_argument("shell", choices=("bash", "zsh"), help="for which shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which shell")
 
 
 def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -27,13 +27,15 @@ def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> s
     """Return a script for a shell's start-up: the command `webui-fork`, and the completion of its words.
 
     Args:
-        parser: of the whole command line. shell: bash or zsh.
+        parser: of the whole command line. shell: bash, zsh or fish.
     """
     import shtab
 
     source = shlex.quote(str(settings.root / "build"))
-    run = f"PYTHONPATH={source} {shlex.quote(os.path.abspath(sys.executable))} -m webui_fork"  # noqa: PTH100 - not its target
+    run = f"env PYTHONPATH={source} {shlex.quote(os.path.abspath(sys.executable))} -m webui_fork"  # noqa: PTH100 - not its target
     completion: str = shtab.complete(parser, shell=shell)
     if shell == "zsh":  # shtab writes a file for fpath; sourced, it has to be registered
         completion = f"{completion}\ncompdef _shtab_webui_fork webui-fork"
+    if shell == "fish":
+        return f"function webui-fork; {run} $argv; end\n{completion}"
     return f'webui-fork() {{ {run} "$@"; }}\n{completion}'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from webui_fork.cli import checks, signer
+from webui_fork.cli import checks, result, signer
 from webui_fork.config import reference
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="FOLDER", help="an OCI layout: a bundle's image/, or out/image")
     parser.add_argument("--name", metavar="NAME", default="open-webui", help="what the engine calls it (%(default)s)")
     signer.add_arguments(parser)
+    result.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -39,4 +40,5 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with engine.connect(settings, ui) as docker, ui.step("load", f"Loading {name} into the Docker engine"):
         engine.load(docker.client, image, folder, name)
     command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {name}"
-    print(f"Loaded {name}\n{image.digest}\n\nNext: {command}")
+    words = f"Loaded {name}\n{image.digest}\n\nNext: {command}"
+    result.show(arguments, {"image": name, "digest": image.digest}, words)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
+from webui_fork.cli import result
 from webui_fork.core.errors import UsageError
-from webui_fork.core.files import exclusive
+from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import refresh_locks
@@ -22,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --tools: take its newest version, however new",
     )
     parser.add_argument("--release", metavar="VERSION", help="the release to pin, or `latest`; default: the pinned one")
+    parser.add_argument("--dry-run", action="store_true", help="resolve everything, and only say what would change")
+    result.add_arguments(parser)
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--revise", action="store_true", help="only take the next patchset revision (-pN)")
     only.add_argument(
@@ -38,7 +45,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     if arguments.at_once and not arguments.tools:
         raise UsageError("--at-once is for the tools' own packages.", remedy="nox -s lock -- --tools --at-once NAME")
-    with exclusive(settings.out / ".lock", "this checkout", ui.say):
+    with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
+        if arguments.dry_run:
+            settings = stack.enter_context(_copied(settings))
         if arguments.revise:
             changed = refresh_locks.revise(settings)
         elif arguments.tools:
@@ -47,4 +56,15 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             changed = refresh_locks.pin_bases(settings, ui)
         else:
             changed = refresh_locks.refresh(settings, ui, arguments.release)
-    print("\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give.")
+    words = "\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give."
+    result.show(arguments, {"changed": changed, "dry_run": arguments.dry_run}, words)
+
+
+@contextmanager
+def _copied(settings: Settings) -> Iterator[Settings]:
+    """Have a copy of what the locks are made from and stand in, as long as the context lasts; yields its settings."""
+    with temp_folder(settings.cache / "tmp", "dry-run") as folder:
+        for name in ("images", "patches", "requirements"):
+            shutil.copytree(settings.root / name, folder / name)
+        shutil.copy2(settings.lock_file, folder)
+        yield replace(settings, root=folder)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import logging
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import webui_fork
 from webui_fork.core import settings as core_settings
@@ -41,20 +43,32 @@ VERBS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says which word was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and exit with 2."""
+        if match := re.fullmatch(r"argument \w+: invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL):
+            close = difflib.get_close_matches(match.group(1), re.findall(r"'([^']*)'", match.group(2)), 1)
+            meant = f"Did you mean {close[0]!r}?" if close else f"`{self.prog} --help` lists what there is."
+            message = f"{match.group(1)!r} is unknown. {meant}"
+        super().error(message)
+
+
 def parser(verb: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of a command line.
 
     Args:
         verb: the only one whose arguments are added, and whose module is imported; None: all.
     """
-    whole = argparse.ArgumentParser(prog="webui-fork", description="Keep a patched, signed build of Open WebUI alive.")
+    whole = _Parser(prog="webui-fork", description="Keep a patched, signed build of Open WebUI alive.")
     whole.add_argument("--version", action="version", version=f"webui-fork {webui_fork.__version__}")
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, purpose in VERBS.items():
         one = verbs.add_parser(name, help=purpose)
         if verb in (name, None):
             _module(name).add_arguments(one)
-            _add_verbose(one)
+            _add_loudness(one)
     return whole
 
 
@@ -62,14 +76,16 @@ def _module(verb: str) -> Any:
     return importlib.import_module(f"webui_fork.cli.{verb}")
 
 
-def _add_verbose(one: argparse.ArgumentParser) -> None:
-    """Add the option to a verb, and to its actions; where an action is without it, it does not take it back."""
-    help_text = "tell each program, request to a registry or index, and missed cache"
-    one.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=help_text)
+def _add_loudness(one: argparse.ArgumentParser) -> None:
+    """Add the options to a verb, and to its actions; where an action is without them, it does not take them back."""
+    much, little = "tell each program, request to a registry or index, and missed cache", "no progress"
+    loudness = one.add_mutually_exclusive_group()
+    loudness.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=much)
+    loudness.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help=little)
     for action in one._actions:
         if isinstance(action, argparse._SubParsersAction):
             for nested in action.choices.values():
-                _add_verbose(nested)
+                _add_loudness(nested)
 
 
 class _DebugLines(logging.Handler):
@@ -119,10 +135,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     terminal = False
     signal.signal(signal.SIGTERM, _interrupt)  # children are ended and folders removed, as on Ctrl-C
     try:
-        arguments = parser(words[0] if words else "").parse_args(words)
+        if not words:
+            parser("").print_help()
+            return 0
+        arguments = parser(words[0]).parse_args(words)
         settings = core_settings.load()
         terminal = settings.terminal
-        ui = Terminal(rich=terminal)
+        ui = Terminal(rich=terminal, quiet=getattr(arguments, "quiet", False))
         with _debug_lines(ui, on=getattr(arguments, "verbose", False)):
             code: int | None = _module(arguments.verb).run(settings, ui, arguments)
         return code or 0

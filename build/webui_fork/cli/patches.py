@@ -6,6 +6,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from webui_fork.cli import result
 from webui_fork.config import upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
@@ -31,7 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the patches in canonical form and record the series in upstream.lock",
     )
-    actions.add_parser("list", help="list the patches with their reasons", epilog="example: nox -s patches -- list")
+    lists = actions.add_parser(
+        "list", help="list the patches with their reasons", epilog="example: nox -s patches -- list"
+    )
+    result.add_arguments(lists)
     applies = actions.add_parser(
         "apply",
         help="make a git worktree of the release with the series as commits",
@@ -67,7 +71,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         if arguments.action == "list":
-            _list(settings)
+            _list(settings, arguments)
         elif arguments.action == "lint":
             _lint(settings, ui, write=arguments.write)
         elif arguments.action == "apply":
@@ -88,11 +92,12 @@ def _folder(settings: Settings, given: str | None) -> Path:
     return Path(given).resolve() if given else worktree.default_folder(settings)
 
 
-def _list(settings: Settings) -> None:
+def _list(settings: Settings, arguments: argparse.Namespace) -> None:
     _, patches = apply.read_series(settings.patches)
     hooks = patch.hook_lines(patches)
     rows = [(p.name, p.subject, f"{len(p.files)} files, {hooks[p.name]} hook lines") for p in patches]
-    print(text.table(rows) or "The series is empty.")
+    values = [{"name": p.name, "subject": p.subject, "files": p.paths, "hook_lines": hooks[p.name]} for p in patches]
+    result.show(arguments, {"patches": values}, text.table(rows) or "The series is empty.")
 
 
 def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:

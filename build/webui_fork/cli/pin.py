@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from webui_fork.cli import checks as cli_checks
-from webui_fork.cli import signer
+from webui_fork.cli import result, signer
 from webui_fork.core import text
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -26,6 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--older", action="store_true", help="go back to an image older than this checkout, or than deploy/ names"
     )
+    parser.add_argument("--dry-run", action="store_true", help="verify, and say which files would be written")
+    result.add_arguments(parser)
     parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
     signer.add_arguments(parser)
 
@@ -48,7 +50,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         digest, fixed = image.root.digest, verifying.signed_as(image)
     if not arguments.older:
         pinning.check_floor(settings, fixed, digest)
-    done = pinning.write(settings, named, digest, str(fixed))
-    rows = [("image", f"{done.name}@{done.digest}"), ("tag", done.tag)]
-    rows += [("written", file.relative_to(settings.root).as_posix()) for file in done.changed]
-    print(f"{text.table(rows)}\n\nNext: cd deploy && docker compose up -d, or kubectl apply -k an overlay")
+    done = pinning.write(settings, named, digest, str(fixed), dry_run=arguments.dry_run)
+    files = [file.relative_to(settings.root).as_posix() for file in done.changed]
+    value = {"image": f"{done.name}@{done.digest}", "tag": done.tag, "written": files, "dry_run": arguments.dry_run}
+    rows = [("image", value["image"]), ("tag", done.tag)]
+    rows += [("would write" if arguments.dry_run else "written", file) for file in files]
+    more = "Next: cd deploy && docker compose up -d, or kubectl apply -k an overlay"
+    result.show(arguments, value, text.table(rows) + ("" if arguments.dry_run else f"\n\n{more}"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 
-from webui_fork.cli import checks, signer
+from webui_fork.cli import checks, result, signer
 from webui_fork.config import image_toml
 from webui_fork.core import text
 from webui_fork.core.files import exclusive
@@ -28,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-inputs", action="store_true", help="do not send along what the image was built from (packages, sources)"
     )
+    parser.add_argument("--dry-run", action="store_true", help="send nothing; say which tags would name the image")
+    result.add_arguments(parser)
     parser.add_argument(
         "--witness",
         nargs=2,
@@ -49,7 +52,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.image in (None, inputs.IMAGE):
             what = publishing.candidate(settings, arguments.flavour)
-            if not arguments.no_inputs:
+            if not (arguments.no_inputs or arguments.dry_run):
                 built_for = image_toml.architectures(settings.root / "images" / inputs.IMAGE)
                 every = inputs.read_every(settings, ui, built_for, locked=True, flavour=arguments.flavour)
                 what = replace(what, inputs=kept_inputs.of_builds(settings, every, ui))
@@ -59,12 +62,23 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             )
             source = stack.enter_context(connect.connect(settings, variant_image.request.base))
             what = publishing.of_variant(settings, variant_image, source)
+        if arguments.dry_run:
+            refs, left = publishing.plan(settings, what, target)
+            rows = [("digest", what.image.digest), *(("would name it", ref) for ref in refs), *_left(left)]
+            value = {"digest": what.image.digest, "refs": refs, "left": dict(left), "dry_run": True}
+            result.show(arguments, value, text.table(rows))
+            return
         done = publishing.run(settings, ui, what, target, witness)
-    rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs)]
-    rows += [("left", f"{tag}: {why}") for tag, why in done.left]
+    rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs), *_left(done.left)]
     sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
-    print(f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}")
+    value = {"digest": done.digest, "refs": done.refs, "left": dict(done.left), "bytes": done.bytes, "dry_run": False}
+    words = f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}"
+    result.show(arguments, value, words)
+
+
+def _left(left: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [("left", f"{tag}: {why}") for tag, why in left]
 
 
 def _witness(key: str, place: str) -> publishing.Witness:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 
+from webui_fork.cli import result
 from webui_fork.config import upstream_lock
 from webui_fork.core import text
 from webui_fork.core.errors import UsageError
@@ -23,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="carry and commit without running proofs and tests; says so in the report",
     )
+    result.add_arguments(parser)
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
     ways.add_argument("--skip", action="store_true", help="drop the patch in conflict and go on")
@@ -39,7 +42,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     going = arguments.resume or arguments.skip or arguments.abort
     if going and (arguments.to or arguments.no_gate):
-        raise UsageError("--to and --no-gate belong to the begin of a rebase.", remedy="Leave them out, or --abort.")
+        what = "--to and --no-gate are only valid when starting a rebase."
+        raise UsageError(what, remedy="Leave them out, or --abort.")
     for name in ("earlier", "accept"):
         if getattr(arguments, name) and not arguments.resume:
             raise UsageError(f"--{name} goes with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
@@ -54,9 +58,14 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             begun = rebase_run.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
                 version = upstream_lock.read(settings.lock_file).version
-                print(f"Nothing new: {version}, the pinned release, is {'that one' if arguments.to else 'the newest'}.")
+                which = "that one" if arguments.to else "the newest"
+                words = f"Nothing new: {version}, the pinned release, is {which}."
+                result.show(arguments, {"old": version, "new": version}, words)
                 return
             done = begun
+    if arguments.json:
+        print(json.dumps(json.loads(report.to_json(done))))
+        return
     print(text.table(report.summary(done)))
     print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
     print("Next: git log; review the commits." if done.verdict == "ready" else "Next: nox -s tests, then review.")

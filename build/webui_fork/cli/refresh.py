@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 
+from webui_fork.cli import result
 from webui_fork.core import text
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.publish import refresh
+from webui_fork.publish import refresh, refresh_report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s refresh"
     parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
+    result.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -25,6 +28,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         report = refresh.run(settings, ui, arguments.osv_url)
+    if arguments.json:
+        print(json.dumps(json.loads(refresh_report.to_json(report)) if report else {"changes": []}))
+        return
     if report is None:
         print("Nothing changed: the locks are what the mirrors and the index give.")
         return

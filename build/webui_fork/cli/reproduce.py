@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork.cli import signer
+from webui_fork.cli import result, signer
 from webui_fork.core import text
 from webui_fork.core.errors import ReproduceError
 from webui_fork.core.settings import Settings
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub"
     parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
     signer.add_arguments(parser)
+    result.add_arguments(parser)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -30,7 +31,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     with reader.opened(settings, arguments.ref) as image:
         outcome = reproducing.run(settings, ui, image, verifier)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
-    print(text.table(rows))
+    value = {**dict(rows), "identical": outcome.identical, "differences": outcome.differences}
+    result.show(arguments, value, text.table(rows))
     if not outcome.identical:
         shown = outcome.differences[:40]
         more = [f"… and {len(outcome.differences) - 40} more"] if len(outcome.differences) > 40 else []
@@ -39,4 +41,5 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             why="\n".join([*shown, *more]),
             remedy="The lines above say which layer, file and field.",
         )
-    print("\nIdentical.")
+    if not arguments.json:
+        print("\nIdentical.")

@@ -27,9 +27,10 @@ def ignore(count: int) -> None:
 
 @dataclass
 class Terminal:
-    """Progress of one run. ``times`` collects the seconds each step took, in order."""
+    """Progress of one run; ``quiet`` shows none. ``times`` collects the seconds each step took, in order."""
 
     rich: bool = False
+    quiet: bool = False
     stream: TextIO = field(default_factory=lambda: sys.stderr)
     times: dict[str, float] = field(default_factory=dict)
     _live: Progress | None = field(default=None, repr=False)
@@ -49,7 +50,9 @@ class Terminal:
         """Time a step; with ``doing``, say so: a row with a spinner on a terminal, a line elsewhere."""
         start = time.monotonic()
         try:
-            if doing and self.rich:
+            if self.quiet:
+                yield
+            elif doing and self.rich:
                 with self._row(doing, None):
                     yield
             else:
@@ -62,6 +65,9 @@ class Terminal:
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Advance]:
         """Show the progress of ``total`` bytes; yields a function that takes how many came."""
+        if self.quiet:
+            yield ignore
+            return
         if self.rich:
             with self._row(label, total) as advance:
                 yield advance

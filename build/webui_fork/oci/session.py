@@ -149,7 +149,7 @@ class RegistrySession:
         """Do one request, again on passing faults; a body must be made anew by ``once``."""
         import requests
 
-        why, wait = "", 0.0
+        why, wait, unreachable = "", 0.0, True
         for attempt in range(TRIES):
             if attempt:
                 time.sleep(wait)
@@ -160,12 +160,15 @@ class RegistrySession:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     raise self._untrusted(error) from error
                 why = f"the connection failed: {type(error).__name__}"
+                unreachable = unreachable and _never_connected(error)
                 continue
             except (requests.RequestException, KeyError, ValueError) as error:
                 why = (
                     f"its answer is not of the distribution API: {type(error).__name__}: {printable(str(error))[:200]}"
                 )
+                unreachable = False
                 break
+            unreachable = False
             if answer.status in good:
                 return answer
             why = f"it answered HTTP {answer.status}: {answer.words}"
@@ -174,6 +177,13 @@ class RegistrySession:
             if answer.status not in again:
                 break
             wait = _patience(answer, wait)
+        if unreachable:
+            raise RegistryError(
+                f"The registry {self.name} can't be reached.",
+                why=f"It was to {doing}, and {why}.",
+                remedy="Is the reference right, and the registry up? A proxy is taken from HTTPS_PROXY and NO_PROXY. "
+                "What it already has stays; running this again goes on.",
+            )
         raise RegistryError(
             f"The registry {self.name} failed to {doing}.",
             why=why,
@@ -204,6 +214,14 @@ def _deadline(response: requests.Response, seconds: float) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    """Tell whether nobody answered at all: no such name, a closed port, a silent host, no proxy."""
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    return isinstance(reason, (NewConnectionError, ConnectTimeoutError, ProxyError))
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -74,8 +74,15 @@ def check_floor(settings: Settings, fixed: Fixed, digest: str) -> None:
             )
 
 
-def write(settings: Settings, named: Reference, digest: str, tag: str) -> Pinned:
+def write(settings: Settings, named: Reference, digest: str, tag: str, *, dry_run: bool = False) -> Pinned:
     """Write a digest into every file of `deploy/` that names the image.
+
+    Args:
+        settings: the checkout.
+        named: what the image is called there.
+        digest: its own.
+        tag: the one that never moves.
+        dry_run: only tell which files would change.
 
     Raises:
         UsageError: a file lacks the line; nothing was written.
@@ -88,7 +95,7 @@ def write(settings: Settings, named: Reference, digest: str, tag: str) -> Pinned
     planned = {file: _replaced(file, _ENV, line) for file in env}
     planned |= {file: _replaced(file, _KUSTOMIZE, lines) for file in overlays}
     changed = tuple(file for file, text in planned.items() if text != file.read_text(encoding="utf-8"))
-    for file in changed:
+    for file in () if dry_run else changed:
         write_atomic(file, planned[file])
     return Pinned(named.name, digest, tag, changed)
 

@@ -346,6 +346,21 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
             transfer.attach(registry, what.image.digest, item)
 
 
+def plan(settings: Settings, what: Candidate, target: Reference) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Return what publishing would do, without doing it: the references that would name the image, and the tags left.
+
+    Raises:
+        PublishError: the tag that never moves names another image there. RegistryError: it can't be asked.
+    """
+    with connect.connect(settings, target) as registry:
+        _refuse_moving(registry, what, target)
+        present = (*registry.tags(), str(what.fixed))
+    later = {tag: tags.newer(what.fixed, tag, present) for tag in tags.moving(what.fixed)}
+    refs = [str(what.fixed), *(tag for tag, newer in later.items() if not newer)]
+    left = tuple((tag, f"{newer} is newer") for tag, newer in later.items() if newer)
+    return tuple(f"{target.name}:{tag}" for tag in refs), left
+
+
 def _name(
     registry: Registry, what: Candidate, target: Reference
 ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:

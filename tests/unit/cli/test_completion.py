@@ -42,10 +42,10 @@ def test_every_verb_is_a_session() -> None:
         assert f"def {verb}(" in sessions, verb
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh"])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_a_script(private_settings: Settings, shell: str) -> None:
     script = completion.script(main.parser(), shell, private_settings)
-    assert "webui-fork()" in script
+    assert ("function webui-fork;" if shell == "fish" else "webui-fork()") in script
     if program := shutil.which(shell):
         subprocess.run([program, "-n"], input=script, text=True, check=True)
 

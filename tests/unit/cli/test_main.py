@@ -112,3 +112,42 @@ def test_a_verb_that_tells_everything_tells_no_secret(
 @pytest.mark.parametrize("words", [["patches", "-v", "list"], ["patches", "list", "-v"], ["lock", "--verbose"]])
 def test_everything_is_told_wherever_it_is_asked(words: list[str]) -> None:
     assert main.parser(words[0]).parse_args(words).verbose is True
+
+
+def test_a_bare_command_shows_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main([]) == 0
+    assert "verify    check a published image" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["biuld"], "'biuld' is unknown. Did you mean 'build'?"),
+        (["patches", "aply"], "'aply' is unknown. Did you mean 'apply'?"),
+        (["frobnicate"], "'frobnicate' is unknown. `webui-fork --help` lists what there is."),
+    ],
+)
+def test_a_misspelt_verb_is_guessed(words: list[str], meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main.main(words)
+    assert caught.value.code == 2
+    assert meant in capsys.readouterr().err
+
+
+def test_quiet_shows_no_progress_and_all_else(capsys: pytest.CaptureFixture[str]) -> None:
+    ui = Terminal(quiet=True)
+    with ui.step("a", "Working"), ui.bar("Pushing", 10) as advance:
+        advance(5)
+        ui.say("NOTE: something")
+    assert capsys.readouterr().err == "NOTE: something\n"
+    assert "a" in ui.times
+    with pytest.raises(SystemExit):
+        main.main(["lock", "-q", "-v"])
+
+
+def test_what_tells_something_tells_it_as_json_too() -> None:
+    """Each verb but those that run on, or draw and write files of their own."""
+    whole = main.parser()
+    (verbs,) = (action for action in whole._actions if isinstance(action, argparse._SubParsersAction))
+    without = {name for name, one in verbs.choices.items() if "--json" not in one.format_help()}
+    assert without == {"serve", "completion", "patches", "backtest", "matrix", "mutants"}
