@@ -80,7 +80,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             folder = worktree.default_folder(settings)
             version = upstream_lock.read(settings.lock_file).version
             name = worktree.new(settings, folder, arguments.subject, arguments.description, arguments.bug, version)
-            print(f"Committed as {name}. Fill in what is still TODO: git -C {folder} commit --amend")
+            print(
+                f"Committed as {name}, and its proof begun in tests/proofs: make it red without, green with the patch."
+            )
+            if "TODO" in arguments.description:
+                print(f"Its description is still TODO: git -C {folder} commit --amend")
             print("Next: nox -s patches -- export")
         elif arguments.action == "tree":
             _tree(settings, ui, Path(arguments.folder).resolve())

@@ -245,6 +245,38 @@ def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str
         yield "proof", f"its proof {proof} does not exist"
 
 
+def refused_path(path: str) -> Iterable[tuple[str, str]]:
+    """Yield what is wrong with a path that no patch may touch, whatever the release has: the rule and the words."""
+    if any(part.startswith(".wh.") for part in PurePosixPath(path).parts):
+        yield "path", f"{path} has the name of a whiteout: in an image it removes another file, unseen by this check"
+    if _FRONT_END.match(path):
+        yield (
+            "front-end",
+            f"{path} belongs to the front end. The image takes the built front end from the release's wheel, "
+            "so a patch to its sources would change nothing",
+        )
+    if branding.protected_path(path):
+        yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"
+
+
+def subject_problem(subject: str) -> str:
+    """Return what is wrong with a new patch's subject, "" where it reads like an order to the code base.
+
+    A heuristic: it looks at the first word's ending, as many English verbs have it.
+    """
+    words = subject.split()
+    if not words or not slug(subject):
+        return "It is empty."
+    if len(subject) > 60 or "\n" in subject or not subject.isprintable():
+        return "It should be one line of at most 60 characters."
+    if subject.endswith("."):
+        return "It ends with a full stop."
+    first = words[0].lower()
+    if re.search(r"ing$|ed$|(?<![su])s$", first) and first not in ("bring", "embed", "feed", "need", "seed", "speed"):
+        return f"{words[0]!r} is no imperative: say what the patch does, as in 'Trim base URLs'."
+    return ""
+
+
 def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[tuple[str, str]]:
     if not patch.files:
         yield "empty", "changes nothing"
@@ -253,21 +285,7 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             yield "path", f"{path} leads out of the tree"
             continue
-        if any(part.startswith(".wh.") for part in PurePosixPath(path).parts):
-            yield (
-                "path",
-                f"{path} has the name of a whiteout: in an image it removes another file, unseen by this check",
-            )
-        if _FRONT_END.match(path):
-            yield (
-                "front-end",
-                (
-                    f"{path} belongs to the front end. The image takes the built front end from the release's wheel; "
-                    "building it is not reproducible (npm, live downloads), so patches to it are out of scope"
-                ),
-            )
-        if branding.protected_path(path):
-            yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"
+        yield from refused_path(path)
         touched = {line.value for hunk in file for line in hunk if line.is_added or line.is_removed}
         for line in sorted(touched):
             if branding.protected_line(line):

@@ -20,6 +20,19 @@ _BASE = "refs/worktree/release"  # refs/worktree/ is the worktree's own
 _HEAD = """\
 # The order in which the patches go on the release. Written by `nox -s patches -- export`.
 """
+_PROOF = '''"""TODO: what stock gets wrong, in one sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from processes import Site
+
+
+def test_{name}(webui: Site) -> None:
+    """Ask the running server: red without the patch, green with it."""
+    pytest.fail(f"TODO: a proof, in front of {{webui.url}}")
+'''
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,29 +125,56 @@ def apply(
 
 
 def new(settings: Settings, folder: Path, subject: str, description: str, bug: str, version: str) -> str:
-    """Commit all changes of a worktree as one patch with its DEP-3 header; return its file name.
+    """Commit all changes of a worktree as one patch with its DEP-3 header, as git's user, and begin its proof.
+
+    Args:
+        settings: of the checkout.
+        folder: the worktree.
+        subject: what the patch does, in the imperative.
+        description: why.
+        bug: URL of the bug it answers, or `none`.
+        version: the pinned release.
+
+    Returns:
+        The patch's file name.
 
     Raises:
-        SeriesError: there is no worktree, or nothing changed in it.
+        SeriesError: there is no worktree, nothing changed in it, or what changed no patch may change.
     """
+    if why := series_patch.subject_problem(subject):
+        raise SeriesError(f"{subject!r} is no subject for a patch.", why=why)
     _needs_tree(folder)
     _git(settings, folder, "add", "--all")
-    if not _git(settings, folder, "diff", "--cached", "--name-only").stdout.strip():
+    paths = _git(settings, folder, "diff", "--cached", "--name-only", "-z").stdout.split("\0")[:-1]
+    if not paths:
         raise SeriesError(f"Nothing is changed in {folder}.", remedy="Edit the files there first, then run this again.")
+    if problems := [words for path in paths for _, words in series_patch.refused_path(path)]:
+        remedy = f"Take them back (`git -C {folder} checkout HEAD -- FILE`), then run this again."
+        raise SeriesError("No patch may change that.", why="\n".join(problems), remedy=remedy)
     slug = series_patch.slug(subject)
+    proof = f"tests/proofs/test_{slug.replace('-', '_')}.py"
     fields = {
         "Description": description,
         "Origin": "vendor",
         "Forwarded": "no",
         "Bug": bug,
         "Applies-To": f">={version}",
-        "Proof": f"tests/proofs/test_{slug.replace('-', '_')}.py",
+        "Proof": proof,
     }
     body = "\n".join(f"{key}: " + value.replace("\n", "\n ") for key, value in fields.items())
-    name, mail = AUTHOR
-    identity = ("-c", f"user.name={name}", "-c", f"user.email={mail}")
-    _git(settings, folder, *identity, "commit", "--quiet", "-m", subject, "-m", body)
+    _git(settings, folder, *_identity(settings), "commit", "--quiet", "-m", subject, "-m", body)
+    if not (settings.root / proof).exists():
+        write_atomic(settings.root / proof, _PROOF.format(name=slug.replace("-", "_")))
     return f"{slug}.patch"
+
+
+def _identity(settings: Settings) -> tuple[str, ...]:
+    """Return git's options for its user's own name and address, which the patch will bear; ours where it has none."""
+    answers = [git.in_checkout(settings, "config", key, check=False) for key in ("user.name", "user.email")]
+    name, mail = (done.stdout.strip() for done in answers)
+    if not name or not mail:
+        name, mail = AUTHOR
+    return ("-c", f"user.name={name}", "-c", f"user.email={mail}")
 
 
 def _needs_tree(folder: Path) -> None:

@@ -157,3 +157,27 @@ def test_nearest_finds_a_moved_hunk(tmp_path: Path) -> None:
     line, excerpt = series_patch.nearest(failing[1], text)
     assert line == 31
     assert "line_2 = 99" in excerpt
+
+
+@pytest.mark.parametrize(
+    "subject", ["Trim base URLs", "Bring it back", "Speed it up", "Bypass the cache", "Focus on one", "Say why"]
+)
+def test_a_subject_in_the_imperative(subject: str) -> None:
+    assert series_patch.subject_problem(subject) == ""
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [
+        ("Fixes the list", "no imperative"),
+        ("Fixed the list", "no imperative"),
+        ("Fixing the list", "no imperative"),
+        ("Trim base URLs.", "full stop"),
+        ("Trim " + "x" * 60, "60 characters"),
+        ("Trim\nit", "one line"),
+        ("", "empty"),
+        ("!!!", "empty"),
+    ],
+)
+def test_a_subject_that_is_none(subject: str, words: str) -> None:
+    assert words in series_patch.subject_problem(subject)

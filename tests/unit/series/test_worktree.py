@@ -58,7 +58,45 @@ def test_an_edit_becomes_a_patch_with_a_header(
     assert worktree.write(settings, exported) == ("second-thing.patch",)
     assert (settings.patches / "series").read_text().splitlines()[1:] == ["first.patch", "second-thing.patch"]
     assert exported[1].field("Proof") == "tests/proofs/test_second_thing.py"
+    proof = settings.root / "tests/proofs/test_second_thing.py"
+    compile(proof.read_text(), proof, "exec")
+    assert "def test_second_thing(webui: Site)" in proof.read_text()
     assert worktree.write(settings, exported[1:]) == ("first.patch (removed)",)
+
+
+def test_a_new_patch_bears_the_name_of_git_s_user_and_leaves_a_proof_alone(
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
+) -> None:
+    settings, repo, release, patches, folder = place
+    for words in (["init", "--quiet"], ["config", "user.name", "Ada"], ["config", "user.email", "ada@example.org"]):
+        git(settings.root, *words)
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    proof = settings.root / "tests/proofs/test_second_thing.py"
+    proof.parent.mkdir(parents=True)
+    proof.write_text("# mine\n")
+    (folder / "backend/new.py").write_text("x = 1\n")
+    worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+    assert worktree.export(repo, worktree.commits_of(settings, folder))[1].author == "Ada <ada@example.org>"
+    assert proof.read_text() == "# mine\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("src/lib/x.svelte", "belongs to the front end"), ("LICENSE", "clause 4"), ("a/.wh.b", "whiteout")],
+)
+def test_what_no_patch_may_change_is_refused_at_once(
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path], path: str, words: str
+) -> None:
+    settings, repo, release, patches, folder = place
+    worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("x\n")
+    with pytest.raises(SeriesError, match="No patch may change that") as caught:
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+    assert words in caught.value.why
+    git(folder, "reset", "--quiet", "--hard")
+    with pytest.raises(SeriesError, match="Nothing is changed"):  # nothing was committed
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
 
 
 def test_work_that_is_not_exported_is_not_thrown_away(
