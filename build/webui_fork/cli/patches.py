@@ -13,6 +13,7 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import counted
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks, revision
 from webui_fork.oci import unpack
@@ -99,7 +100,8 @@ def _folder(settings: Settings, given: str | None) -> Path:
 def _list(settings: Settings, arguments: argparse.Namespace) -> None:
     _, patches = apply.read_series(settings.patches)
     hooks = patch.hook_lines(patches)
-    rows = [(p.name, p.subject, f"{len(p.files)} files, {hooks[p.name]} hook lines") for p in patches]
+    sizes = {p.name: f"{counted(len(p.files), 'file')}, {counted(hooks[p.name], 'hook line')}" for p in patches}
+    rows = [(p.name, p.subject, sizes[p.name]) for p in patches]
     values = [{"name": p.name, "subject": p.subject, "files": p.paths, "hook_lines": hooks[p.name]} for p in patches]
     result.show(arguments, {"patches": values}, text.table(rows) or "The series is empty.")
 

@@ -100,3 +100,14 @@ def redact_text(text: str, url: str) -> str:
         if secret:
             text = text.replace(secret, shown)
     return text
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, as `1 file` and `2 files`.
+
+    Args:
+        number: how many.
+        noun: its singular.
+    """
+    endings = (("ty", noun[:-1] + "ies"), ("ch", noun + "es"), ("", noun + "s"))
+    return f"{number} {noun if number == 1 else next(plural for end, plural in endings if noun.endswith(end))}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from webui_fork.core.text import is_loopback, is_private, port_of, without_secrets
+from webui_fork.core.text import counted, is_loopback, is_private, port_of, without_secrets
 from webui_fork.doctor.facts import Connection, Facts, Neighbour, Seen, model_ids, tags
 from webui_fork.doctor.findings import Finding, Severity
 
@@ -43,7 +43,7 @@ def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
     elif finding:
         yield finding
     elif item.slot == "OpenAI" and item.verified and item.verified.status != 200:
-        yield _unexplained(item)
+        yield _unexplained(facts, item)
 
 
 def _answers(item: Connection) -> bool:
@@ -79,8 +79,19 @@ def _reported(item: Connection) -> tuple[str, ...]:
         return ()
     body = item.verified.body
     detail = body.get("detail", body) if isinstance(body, Mapping) else body
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", str(detail))).strip()[:160]
+    words = _clean(re.sub(r"<[^>]+>", " ", str(detail)), item.verified.status)
     return (f"the server, verifying it: {item.verified.status or 'no answer'} {words}".rstrip(),)
+
+
+def _clean(words: str, status: int) -> str:
+    """Return an error's words once, in one line: a page of HTML has them twice, stock's own may be empty."""
+    words = re.sub(r"\s+", " ", words).strip()
+    words = re.sub(rf"^(?:{status} )+", "", f"{words} ").strip() if status else words
+    half = len(words) // 2
+    if len(words) % 2 and words[:half] == words[half + 1 :]:  # with a blank between
+        words = words[:half]
+    words = re.sub(r"^Unexpected error:? ?", "", words).strip(" :")
+    return words[:160] or "(it gives no reason)"
 
 
 def _seen(*probes: Seen | None) -> tuple[str, ...]:
@@ -229,7 +240,11 @@ def _v1(_facts: Facts, item: Connection) -> Finding | None:
         return None
     base = item.url.strip().rstrip("/")
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
-    evidence = (*_seen(item.base), f"{without_secrets(base)}/v1/models: lists {count} models", *_reported(item))
+    evidence = (
+        *_seen(item.base),
+        f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",
+        *_reported(item),
+    )
     fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
     return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
 
@@ -250,7 +265,7 @@ def _slash(item: Connection, severity: Severity) -> Finding:
 
 
 def _key(facts: Facts, item: Connection) -> Finding | None:
-    status = item.base.status if item.base and facts.room else 0  # from here it was asked without the key
+    status = item.base.status if item.base and facts.inside else 0  # from here it was asked without the key
     refused = status in (401, 403) or (item.verified and item.verified.status in (401, 403)) or _code(item) == "key"
     if not refused:
         return None
@@ -320,7 +335,10 @@ def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
         return None
     evidence = _seen(item.base) + _reported(item)
     fix = f"{PLACE}: switch off Ollama API (ENABLE_OLLAMA_API=false before the first start), or start Ollama there."
-    what = f"The Ollama API is switched on, and no Ollama answers at {without_secrets(item.url)}."
+    where = without_secrets(item.url)
+    what = f"The Ollama API is switched on, and no Ollama answers at {where}."
+    if item.base is None:  # something may answer there that is none
+        what = f"The Ollama API is switched on, and Open WebUI can't use what is at {where}."
     return Finding("ollama-absent", _WARNING, what, evidence, fix)
 
 
@@ -352,8 +370,10 @@ def _slow_name(item: Connection, seen: Seen) -> Finding:
     return Finding("dns-slow", _WARNING, f"{item.name} has a name that resolves slowly.", evidence, fix)
 
 
-def _unexplained(item: Connection) -> Finding:
+def _unexplained(facts: Facts, item: Connection) -> Finding:
     fix = "Run this where Docker answers, or with --container NAME: the doctor then looks from inside, too."
+    if facts.inside:
+        fix = "Open WebUI's own log has the error, at the time of the last list."
     return _make("connection-fails", item, "does not answer as it should.", fix, _reported(item) + _seen(item.base))
 
 

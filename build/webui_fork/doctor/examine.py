@@ -11,8 +11,8 @@ from webui_fork.config import upstream_lock
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.core.text import is_loopback, is_private, without_secrets
-from webui_fork.doctor import inside, probe
+from webui_fork.core.text import counted, is_loopback, is_private, without_secrets
+from webui_fork.doctor import inside, native, probe
 from webui_fork.doctor.facts import Connection, Facts, Neighbour, Reply, Room, Seen, Server
 from webui_fork.doctor.webui import Site
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 HERE = "from this machine"
+BESIDE = "on this machine, where Open WebUI runs"
 _STEP = 5.0  # seconds a step of a probe may take
 
 
@@ -100,7 +101,7 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
                 if facts.config.get("version"):
                     facts, openai = _api(facts, site)
             if facts.role == "admin":
-                with ui.step("connections", f"Looking at {len(facts.connections)} connections"):
+                with ui.step("connections", f"Looking at {counted(len(facts.connections), 'connection')}"):
                     facts = _connections(facts, openai, site, client, container)
         finally:
             site.close()
@@ -131,6 +132,7 @@ def _front(settings: Settings, request: Request, site: Site, container: Containe
         config.status,
         body,
         room=room,
+        native=container is None and native.serves(request.webui),
     )
 
 
@@ -248,7 +250,7 @@ def _connections(
         config = _config_of(openai.get("OPENAI_API_CONFIGS"), item.index, item.url) if item.slot == "OpenAI" else {}
         verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": config})
         seen = replace(item, verified=verified, behind=_behind(client, container, item))
-        looked.append(_probed(seen, key, container))
+        looked.append(_probed(seen, key, container, beside=facts.native))
     keys = tuple(str(key) for key in openai.get("OPENAI_API_KEYS") or ())
     return replace(facts, connections=tuple(looked), secrets=keys)
 
@@ -262,8 +264,15 @@ def _behind(client: DockerClient | None, container: Container | None, item: Conn
     return inside.named(client, container, item.host) if client and container and item.host else None
 
 
-def _probed(item: Connection, key: Secret, container: Container | None) -> Connection:
-    """Ask a connection's URLs as the server does: from inside where that is possible, else from here."""
+def _probed(item: Connection, key: Secret, container: Container | None, *, beside: bool) -> Connection:
+    """Ask a connection's URLs as the server does: from inside where that is possible, else from here.
+
+    Args:
+        item: the connection.
+        key: the one stored for it.
+        container: Open WebUI's.
+        beside: it runs on this machine, without a container.
+    """
     url, base = item.url, item.url.strip().rstrip("/")
     scheme, mark, rest = base.partition("://")
     root = f"{scheme}{mark}{rest.partition('/')[0]}/"
@@ -275,6 +284,8 @@ def _probed(item: Connection, key: Secret, container: Container | None) -> Conne
     headers = {"Authorization": f"Bearer {key.reveal()}"} if key.reveal() else {}
     probes: list[dict[str, Any]] = [{"url": address, "headers": headers, "timeout": _STEP} for address in urls]
     seen = inside.ask(container, probes) if container else None
+    if beside:
+        seen = [Seen.of(probe.probe(**request), BESIDE) for request in probes]
     if seen is None:
         if container is None and is_loopback(item.host):
             return item  # would be this machine's own
@@ -316,7 +327,7 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
     out = []
     if facts.config.get("version") and not facts.role:
         out.append("connections, functions, access: set OPEN_WEBUI_TOKEN to a token of an admin (or --token-file)")
-    if container is None:
+    if container is None and not facts.native:
         out.append("the view from inside: no Docker engine with Open WebUI's container answers here (--container NAME)")
     if not request.vllm:
         out.append("the model server by itself: --vllm URL")

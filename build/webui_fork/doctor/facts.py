@@ -169,7 +169,10 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that was seen. What could not be looked at is None or empty."""
+    """All that was seen. What could not be looked at is None or empty.
+
+    ``native``: Open WebUI is a process of this machine, so that what is seen from here is what it sees.
+    """
 
     url: str
     front: Seen
@@ -189,12 +192,18 @@ class Facts:
     records: tuple[Mapping[str, Any], ...] = ()
     users: int = 0
     room: Room | None = None
+    native: bool = False
     redis: Seen | None = None
     collections: int = 0
     server: Server | None = None
     image: Image | None = None
     unchecked: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def inside(self) -> bool:
+        """Whether probes were made from where the server is."""
+        return self.native or self.room is not None
 
     @property
     def slim(self) -> bool:

@@ -8,7 +8,7 @@ from itertools import chain
 from packaging.version import InvalidVersion, Version
 
 from webui_fork.config import tags
-from webui_fork.core.text import without_secrets
+from webui_fork.core.text import counted, without_secrets
 from webui_fork.doctor import connections
 from webui_fork.doctor.facts import Facts, model_ids
 from webui_fork.doctor.findings import Finding, Severity, ordered, worst
@@ -268,5 +268,5 @@ def about(facts: Facts) -> str:
     words = [f"Open WebUI {version}" if version else "no Open WebUI"]
     if facts.listing is not None:
         count, seconds = len(facts.listed), facts.listing.seconds
-        words.append(f"/api/models: {facts.listing.status or 'no answer'}, {count} models, {seconds:.2f} s")
+        words.append(f"/api/models: {facts.listing.status or 'no answer'}, {counted(count, 'model')}, {seconds:.2f} s")
     return " · ".join(words)

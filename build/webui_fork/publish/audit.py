@@ -252,7 +252,7 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
     queried = tuple(dict.fromkeys(one for file in files for one in packages(_document(file, again))))
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
-    with ui.step("osv", f"Asking about {len(queried)} packages"), requests.Session() as http:
+    with ui.step("osv", f"Asking about {text.counted(len(queried), 'package')}"), requests.Session() as http:
         return judge(look_up(http, (url or OSV).rstrip("/"), queried), document)
 
 
@@ -272,6 +272,6 @@ def refuse(findings: Iterable[Finding]) -> None:
     """
     if left := [item for item in findings if not item.settled]:
         raise AuditError(
-            f"{len(left)} known vulnerabilities are not judged.",
+            f"Not judged: {text.counted(len(left), 'known vulnerability')}.",
             remedy="Move on to fixed packages (`nox -s refresh`), or judge them in vex.openvex.json (docs/trust.md).",
         )

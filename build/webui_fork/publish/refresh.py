@@ -20,6 +20,7 @@ from webui_fork.core.errors import ConflictError, DriftError, SourceError, ToolE
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.core.text import counted
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks
 from webui_fork.publish import audit, refresh_report, vex
@@ -131,7 +132,7 @@ def _remove(settings: Settings, folder: Path) -> None:
 def _refresh(own: Settings, ui: Terminal, database: _Database) -> RefreshReport | None:
     """Refresh the locks of a worktree, and commit them there."""
     old, before = upstream_lock.read(own.lock_file), packages(own)
-    with ui.step("osv", f"Asking about {len(before)} packages"):
+    with ui.step("osv", f"Asking about {counted(len(before), 'package')}"):
         ids = database.ids(before)
         fixable = database.fixable(ids)
     image_before = _image_of_before(own, ui)

@@ -6,10 +6,12 @@ import difflib
 import html
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from webui_fork.core.text import fenced, inert
+from packaging.version import Version
+
+from webui_fork.core.text import counted, fenced, inert
 from webui_fork.rebase.changelog import Note
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
@@ -71,6 +73,24 @@ class RebaseReport:
         """One line: of a pull request."""
         return f"Open WebUI {self.new}"
 
+    @property
+    def back(self) -> bool:
+        """Whether it goes to an older release."""
+        return Version(self.new) < Version(self.old)
+
+    @property
+    def compare(self) -> str:
+        """Where upstream shows its changes between the two releases."""
+        low, high = (self.new, self.old) if self.back else (self.old, self.new)
+        return f"https://github.com/open-webui/open-webui/compare/v{low}...v{high}"
+
+    @property
+    def notes_title(self) -> str:
+        """What the notes of the changelog are in this direction."""
+        if self.back:
+            return "From upstream's changelog: migrations and changes that are taken back"
+        return "From upstream's changelog: migrations and changes to know"
+
 
 def interdiff(old: bytes, new: bytes) -> str:
     """Return how a patch changed, leaving out blob names and line numbers."""
@@ -117,26 +137,24 @@ def markdown(report: RebaseReport) -> str:
     counts = ", ".join(f"{n} {name}" for name, n in _counts(report.rows))
     lines = [f"# Open WebUI {report.old} → {report.new}", "", _VERDICTS[report.verdict], ""]
     lines += [f"**{inert(report.blocker)}**", ""] if report.blocker else []
-    lines += [f"{report.between} release{'s' * (report.between != 1)}, {len(report.rows)} patches: {counts}.", ""]
+    size = f"{counted(report.between, 'release')} ([upstream's changes]({report.compare}))"
+    lines += [f"{size}, {counted(len(report.rows), 'patch')}: {counts}.", ""]
     lines += ["| patch | outcome | method | lines before | after | |", "|---|---|---|---|---|---|"]
     for row in report.rows:
         after = f"+{row.after[0]} −{row.after[1]}" if row.after else "gone"
         words = inert("; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part))
         before = f"+{row.before[0]} −{row.before[1]}"
         lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {words} |")
-    lines += ["", *_note_lines(report.notes)]
+    lines += ["", *_note_lines(report)]
     if report.checks:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
         lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {_last(c.detail)} |" for c in report.checks]
         lines.append("")
         lines += [line for c in report.checks if c.passed is False for line in (*fenced(c.detail, "text"), "")]
-    if report.digest:
-        lines += [f"Image: `{report.digest}`", ""]
+    lines += [f"Image: `{report.digest}`", ""] if report.digest else []
     lines += ["Times: " + (", ".join(f"{name} {seconds:.1f} s" for name, seconds in report.times) or "–"), ""]
-    changed = [row for row in report.rows if row.interdiff]
-    if report.conflict:
-        lines += [report.conflict, ""]
-    for row in changed:
+    lines += [report.conflict, ""] if report.conflict else []
+    for row in (row for row in report.rows if row.interdiff):
         lines += ["<details><summary>" + f"{row.name}: interdiff</summary>", "", *fenced(row.interdiff, "diff"), ""]
         lines += ["</details>", ""]
     text = "\n".join(lines)
@@ -156,11 +174,11 @@ def _last(text: str) -> str:
     return inert("".join(text.splitlines()[-1:]))
 
 
-def _note_lines(notes: Sequence[Note]) -> list[str]:
-    if not notes:
+def _note_lines(report: RebaseReport) -> list[str]:
+    if not report.notes:
         return ["Upstream's changelog names no migration and no breaking change.", ""]
-    lines = ["## From upstream's changelog: migrations and changes to know", ""]
-    return [*lines, *(f"- {note.version}: {inert(note.text)}" for note in notes[:40]), ""]
+    notes = (f"- {note.version}: {inert(note.text)}" for note in report.notes[:40])
+    return [f"## {report.notes_title}", "", *notes, ""]
 
 
 _STYLE = """
@@ -182,7 +200,8 @@ def page(report: RebaseReport) -> str:
         f"<title>{report.old} → {report.new}</title><style>{_STYLE}</style>",
         f"<h1>Open WebUI {report.old} → {report.new}</h1>",
         f"<p class=verdict style='border-color:{color}'>{verdict} {html.escape(report.blocker)}</p>",
-        f"<p>{report.between} releases, {len(report.rows)} patches.</p>",
+        f"<p>{counted(report.between, 'release')} (<a href='{report.compare}'>upstream's changes</a>), "
+        f"{counted(len(report.rows), 'patch')}.</p>",
         "<table><tr><th>patch<th>outcome<th>method<th>lines<th>after<th></tr>",
     ]
     for row in report.rows:
@@ -191,7 +210,8 @@ def page(report: RebaseReport) -> str:
         words = html.escape("\n".join(part for part in (row.review, row.why) if part)).replace("\n", "<br>")
         if row.interdiff:
             words += f"<details><summary>interdiff</summary><pre>{_colored(row.interdiff)}</pre></details>"
-        name, before = html.escape(row.name), f"+{row.before[0]} −{row.before[1]}"
+        name = f"<a href='../../patches/{html.escape(row.name)}'>{html.escape(row.name)}</a>"
+        before = f"+{row.before[0]} −{row.before[1]}"
         out.append(f"<tr><td>{name}<td>{tag}<td>{row.method}<td>{before}<td>{after}<td>{words}</tr>")
     out.append("</table>")
     if report.checks:
@@ -202,22 +222,26 @@ def page(report: RebaseReport) -> str:
         ]
         out.append("</table>")
     if report.notes:
-        out.append("<h2>From upstream's changelog</h2><ul>")
-        out += [f"<li><b>{n.version}</b> {html.escape(n.text)}" for n in report.notes]
+        out.append(f"<h2>{report.notes_title}</h2><ul>")
+        out += [f"<li><b>{n.version}</b> {_rendered(n.text)}" for n in report.notes]
         out.append("</ul>")
     if report.conflict:
-        out.append(f"<h2>Conflict</h2><pre>{html.escape(report.conflict)}</pre>")
+        out.append(f"<h2>Conflict</h2><pre>{_rendered(report.conflict)}</pre>")
     times = ", ".join(f"{html.escape(name)} {seconds:.1f} s" for name, seconds in report.times)
     out.append(f"<p>Image: <code>{html.escape(report.digest or 'not built')}</code></p><p>Times: {times}</p></html>")
     return "\n".join(out) + "\n"
 
 
+def _rendered(text: str) -> str:
+    """Return words with upstream's bold and code as HTML; whatever else is in them is text."""
+    bold = re.sub(r"\*\*([^*\n]+)\*\*", r"<b>\1</b>", html.escape(text))
+    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", bold)
+
+
 def _colored(diff: str) -> str:
-    rows = []
-    for line in diff.splitlines():
-        kind = {"+": "add", "-": "del"}.get(line[:1], "")
-        rows.append(f"<span class={kind}>{html.escape(line)}</span>" if kind else html.escape(line))
-    return "\n".join(rows)
+    kinds = {"+": "add", "-": "del"}
+    rows = ((kinds.get(line[:1], ""), html.escape(line)) for line in diff.splitlines())
+    return "\n".join(f"<span class={kind}>{line}</span>" if kind else line for kind, line in rows)
 
 
 def summary(report: RebaseReport) -> list[tuple[str, ...]]:

@@ -19,6 +19,7 @@ from webui_fork.core import git
 from webui_fork.core.errors import ForkError, VerifyError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
+from webui_fork.core.text import counted
 from webui_fork.image.application import PATCHES
 from webui_fork.oci import model, reader
 from webui_fork.oci.content import read_entries
@@ -154,7 +155,7 @@ def _tests(attestation: cosign.Attested, images: tuple[Image, ...]) -> Check:
     if not result.passed:
         return Check("tests", Verdict.BAD, "they ran, and some failed")
     beside = f", vLLM {result.vllm}" if result.vllm else ""
-    words = f"{result.count} passed on {result.platform}, {len(result.suites)} files{beside}"
+    words = f"{result.count} passed on {result.platform}, {counted(len(result.suites), 'file')}{beside}"
     return Check("tests", Verdict.OK, words)
 
 
@@ -166,7 +167,7 @@ def _judgements(attestation: cosign.Attested) -> list[Check]:
     statements = document.get("statements") if isinstance(document, dict) else None
     if not isinstance(statements, list):
         return [Check("vex", Verdict.BAD, "the attested judgements on vulnerabilities are no OpenVEX document")]
-    return [Check("vex", Verdict.OK, f"OpenVEX, {len(statements)} vulnerabilities judged")]
+    return [Check("vex", Verdict.OK, f"OpenVEX, {counted(len(statements), 'vulnerability')} judged")]
 
 
 def _hash_layers(store: Reader, images: tuple[Image, ...]) -> int:

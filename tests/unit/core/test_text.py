@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork.core.text import fenced, human_size, inert, table
+from webui_fork.core.text import counted, fenced, human_size, inert, table
 
 
 def test_sizes_read_well() -> None:
@@ -40,3 +40,16 @@ def test_nothing_ends_a_block_of_code() -> None:
 
 def test_a_table_shows_what_a_terminal_would_obey() -> None:
     assert table([("name\x1b[2J", "x"), ("\u202eabc\x9b", "y")]) == "name [2J  x\n abc      y"
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "words"),
+    [
+        (1, "file", "1 file"),
+        (0, "file", "0 files"),
+        (2, "patch", "2 patches"),
+        (3, "vulnerability", "3 vulnerabilities"),
+    ],
+)
+def test_a_number_agrees_with_its_noun(number: int, noun: str, words: str) -> None:
+    assert counted(number, noun) == words

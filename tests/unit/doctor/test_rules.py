@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from webui_fork.core.settings import CHECKOUT, Secret
-from webui_fork.doctor import examine, probe, rules
+from webui_fork.doctor import connections, examine, probe, rules
 from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen
 from webui_fork.doctor.findings import Severity
 
@@ -184,5 +184,21 @@ def test_a_url_of_any_shape_is_borne(url: str) -> None:
     item = replace(BAD, url=url)
     rules.diagnose(replace(WELL, listing=EMPTY, connections=(item, replace(item, slot="Ollama"))))
     assert probe.probe(url, timeout=1)["dns"] or url.startswith("http://localhost")
-    looked = examine._probed(item, Secret(""), None)
+    looked = examine._probed(item, Secret(""), None, beside=False)
     rules.diagnose(replace(WELL, listing=EMPTY, connections=(looked,)))
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "clean"),
+    [
+        ("Unexpected error: ", 500, "(it gives no reason)"),
+        ("", 500, "(it gives no reason)"),
+        ("500 500 Unable to connect Unable to connect", 500, "Unable to connect"),
+        ("Server  Connection\nError", 500, "Server Connection Error"),
+        ("500 is the port", 400, "500 is the port"),
+        ("x" * 400, 500, "x" * 160),
+        ("anything", 0, "anything"),
+    ],
+)
+def test_an_error_s_words_are_said_once(words: str, status: int, clean: str) -> None:
+    assert connections._clean(words, status) == clean

@@ -101,7 +101,7 @@ def test_a_finding_says_what_is_fixed_where(server: Server) -> None:
     (finding,) = look_up(server, BASH, PYYAML)
     assert (finding.package, finding.id, finding.fixed, finding.summary) == (PYYAML, "PYSEC-1", ("6.1",), "Bad loader")
     assert "CVE-2026-1" in cli_audit.table([finding])
-    with pytest.raises(AuditError, match="1 known vulnerabilities are not judged"):
+    with pytest.raises(AuditError, match="Not judged: 1 known vulnerability"):
         audit.refuse([finding])
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -78,11 +79,34 @@ def test_markdown_fits_a_pull_request() -> None:
 
 def test_the_page_needs_nothing_else_and_escapes() -> None:
     page = report.page(REPORT)
-    assert "<b>" not in page.replace("<b>1.3.0</b>", "")
-    assert "&lt;now&gt;" in page
-    for needed in ("src=", "href=", "url(", "<script"):
+    assert "<li><b>1.3.0</b> <b>Back</b> up &lt;now&gt;" in page
+    for needed in ("src=", "url(", "<script"):
         assert needed not in page
     HTMLParser().feed(page)
+
+
+def test_the_page_links_patches_and_upstream_s_changes() -> None:
+    page = report.page(REPORT)
+    links = re.findall(r"href='([^']*)'", page)
+    assert links[0] == "https://github.com/open-webui/open-webui/compare/v1.2.3...v1.3.0"
+    assert links[1:] == [f"../../patches/{row.name}" for row in REPORT.rows]
+    assert "1 releases" not in page
+    assert "1 releases" not in report.markdown(REPORT)
+
+
+def test_upstream_s_words_are_bold_and_code_and_nothing_else() -> None:
+    words = "**a `b` <script>** `<img src=x>` **x\ny** [l](javascript:1)"
+    notes = (Note("1.3.0", "Changed", words, True),)
+    page = report.page(replace(REPORT, notes=notes, conflict="**C** `d`"))
+    assert "<b>a <code>b</code> &lt;script&gt;</b> <code>&lt;img src=x&gt;</code> **x\ny** [l](javascript:1)" in page
+    assert "<pre><b>C</b> <code>d</code></pre>" in page
+
+
+def test_an_older_release_takes_back_what_the_newer_brought() -> None:
+    back = replace(REPORT, old=REPORT.new, new=REPORT.old)
+    assert "changes that are taken back" in report.markdown(back)
+    assert "changes to know" in report.markdown(REPORT)
+    assert back.compare == REPORT.compare
 
 
 @pytest.mark.parametrize("verdict", ["ready", "not proved", "gate failed", "conflict", "blocked"])

@@ -1,0 +1,67 @@
+"""The doctor beside an Open WebUI without a container, as pip and uv start one: it looks from where the server is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+import processes
+import shared
+from helpers import Talk
+from processes import Provider, Site
+from webui_fork.core.settings import Secret, Settings
+from webui_fork.doctor import examine, rules
+from webui_fork.doctor.findings import Finding
+
+pytestmark = pytest.mark.minutes(1)
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    with processes.provider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def stock(forks: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Stock, started as by hand: a forked one has no command line of its own."""
+    with processes.webui(shared.folder() / "tree", before=tmp_path_factory.mktemp("before")) as running:
+        yield running
+
+
+def diagnose(real: Settings, site: Site) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+    """Return what is found, and what was not looked at."""
+    blind = replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
+    facts = examine.run(blind, examine.Request(site.url, token=Secret(site.token)), Talk())
+    return rules.diagnose(facts), facts.unchecked
+
+
+def test_nothing_is_wrong_and_nothing_inside_was_left_out(real: Settings, stock: Site, provider: Provider) -> None:
+    stock.connect([provider.good])
+    findings, unchecked = diagnose(real, stock)
+    assert findings == ()
+    assert not [line for line in unchecked if "from inside" in line]
+
+
+@pytest.mark.parametrize(
+    ("cause", "url", "slot"),
+    [
+        ("base-url-no-v1", "http://{host}/f/only-v1", "openai"),
+        ("refused", "http://127.0.0.1:9/v1", "openai"),
+        ("api-key", "http://{host}/f/status-401/v1", "openai"),
+        ("wrong-service-ollama-slot", "http://{host}/f/only-v1", "ollama"),
+        ("ollama-absent", "http://127.0.0.1:9", "ollama"),
+    ],
+)
+def test_a_loopback_connection_is_looked_at_from_here(
+    real: Settings, stock: Site, provider: Provider, cause: str, url: str, slot: str
+) -> None:
+    wrong = [url.format(host=provider.host)]
+    stock.connect(wrong if slot == "openai" else [provider.good], wrong if slot == "ollama" else [])
+    findings, _ = diagnose(real, stock)
+    assert findings[0].cause == cause, findings
+    evidence = "\n".join(findings[0].evidence)
+    assert examine.BESIDE in evidence
+    assert "Unexpected error" not in evidence
