@@ -1,45 +1,62 @@
-"""Sessions. Each runs `python -m webui_fork` or a checker in its own venv of hash-locked packages.
+"""Sessions. Each runs `python -m webui_fork` or a checker in an environment of hash-locked packages.
 
+All sessions of one lock share its environment, such as `.nox/tool`: nox by itself makes one for each session.
 Nothing of the project is imported here.
 """
 
+import fcntl
 import hashlib
 import os
+import sys
 from pathlib import Path
 
 import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["lint", "typecheck", "unit"]
-nox.options.reuse_existing_virtualenvs = True
+nox.options.default_venv_backend = "none"
 
 ROOT = Path(__file__).parent
 
 
-def _install(session: nox.Session, lock: str) -> None:
-    """Install a hash-locked set of packages, once per content of the lock."""
-    file = ROOT / "requirements" / f"{lock}.lock"
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    stamp = Path(session.virtualenv.location) / "webui-fork.lock"
-    if not (stamp.exists() and stamp.read_text() == digest):
-        session.install("--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(file))
-        stamp.write_text(digest)
+def _environment(session: nox.Session, lock: str) -> Path:
+    """Have the environment of a lock, made anew when the lock is another one; return the folder of its programs."""
+    file, folder = ROOT / "requirements" / f"{lock}.lock", ROOT / ".nox" / lock
+    digest = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()
+    stamp = folder / "webui-fork.lock"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / f"{lock}.busy").open("w") as busy:
+        fcntl.flock(busy, fcntl.LOCK_EX)  # a session in another terminal may want the same
+        if not (stamp.exists() and stamp.read_text() == digest):
+            session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True, silent=True)
+            pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+            session.run(*pip, "--only-binary", ":all:", "-r", str(file), external=True, silent=True)
+            stamp.write_text(digest)
+    return folder / "bin"
 
 
-def _env(session: nox.Session) -> dict[str, str]:
-    # byte code goes to the session's own folder: the checkout stays clean, and starting stays quick
-    return {
+def _run(
+    session: nox.Session, lock: str, program: str, *arguments: str, patience: float = 0.3, quiet: bool = False
+) -> None:
+    """Run a program of a lock's environment; ``patience``: seconds that it has after Ctrl-C, to end children."""
+    programs = _environment(session, lock)
+    env = {
+        "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(programs.parent),
         "PYTHONPATH": os.pathsep.join(str(ROOT / name) for name in ("build", "tests", "tests/support")),
+        # byte code goes to the environment's own folder: the checkout stays clean, and starting stays quick
         "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPYCACHEPREFIX": str(Path(session.virtualenv.location) / "pycache"),
+        "PYTHONPYCACHEPREFIX": str(programs.parent / "pycache"),
         "WEBUI_FORK_ROOT": str(ROOT),
+        # the theme's notice about its successor is no warning of ours
+        "NO_MKDOCS_2_WARNING": "1",
     }
+    argv = [str(programs / program), *arguments]
+    session.run(*argv, env=env, external=True, silent=quiet, interrupt_timeout=patience, terminate_timeout=10)
 
 
-def _fork(session: nox.Session, *arguments: str) -> None:
-    _install(session, "tool")
-    # on Ctrl-C: time to end children and containers, and to say so
-    session.run("python", "-m", "webui_fork", *arguments, env=_env(session), interrupt_timeout=30, terminate_timeout=10)
+def _fork(session: nox.Session, *arguments: str, lock: str = "tool", patience: float = 30) -> None:
+    _run(session, lock, "python", "-m", "webui_fork", *arguments, patience=patience)
 
 
 @nox.session
@@ -69,9 +86,7 @@ def patches(session: nox.Session) -> None:
 @nox.session
 def rebase(session: nox.Session) -> None:
     """Carry the series to the newest release (-- --to VERSION, --no-gate, --continue, --skip, --abort)."""
-    _install(session, "dev")  # the gate runs the tests
-    argv = ["python", "-m", "webui_fork", "rebase", *session.posargs]
-    session.run(*argv, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+    _fork(session, "rebase", *session.posargs, lock="dev", patience=60)  # the gate runs the tests
 
 
 @nox.session
@@ -89,8 +104,7 @@ def matrix(session: nox.Session) -> None:
 @nox.session
 def mutants(session: nox.Session) -> None:
     """Make small faults in the patches, and see whether their proofs notice (-- PATCH, --sample N); takes hours."""
-    _install(session, "dev")  # it runs the proofs
-    session.run("python", "-m", "webui_fork", "mutants", *session.posargs, env=_env(session), interrupt_timeout=30)
+    _fork(session, "mutants", *session.posargs, lock="dev")  # it runs the proofs
 
 
 @nox.session
@@ -156,69 +170,60 @@ def completion(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, imports and layers of this project, and the rules of the series."""
-    _install(session, "dev")
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("lint-imports", "--no-cache", env=_env(session), silent=True)
-    session.run("actionlint", silent=True)
-    session.run("zizmor", "--offline", "--quiet", ".github", silent=True)
-    session.run("shellcheck", ".github/scripts/pack.sh", ".github/scripts/propose.sh", silent=True)
-    session.run("python", "-m", "webui_fork", "patches", "lint", env=_env(session))
+    _run(session, "dev", "ruff", "check", ".")
+    _run(session, "dev", "ruff", "format", "--check", ".")
+    _run(session, "dev", "lint-imports", "--no-cache", quiet=True)
+    _run(session, "dev", "actionlint", quiet=True)
+    _run(session, "dev", "zizmor", "--offline", "--quiet", ".github", quiet=True)
+    _run(session, "dev", "shellcheck", ".github/scripts/pack.sh", ".github/scripts/propose.sh", quiet=True)
+    _fork(session, "patches", "lint", lock="dev")
 
 
 @nox.session
 def typecheck(session: nox.Session) -> None:
     """Check the types strictly."""
-    _install(session, "dev")
-    session.run("mypy", env=_env(session))
+    _run(session, "dev", "mypy")
 
 
 @nox.session
 def unit(session: nox.Session) -> None:
     """Run the unit tests: offline, seconds."""
-    _install(session, "dev")
-    session.run("pytest", "tests/unit", *session.posargs, env=_env(session))
+    _run(session, "dev", "pytest", "tests/unit", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test: unit, integration with real servers, the patches' proofs (-- -m "not vllm", -n 0)."""
-    _install(session, "dev")
-    argv = ["pytest", "-n", "auto", "--durations=30", "--durations-min=20", *session.posargs]
-    session.run(*argv, env=_env(session), interrupt_timeout=60, terminate_timeout=10)
+    argv = ["-n", "auto", "--durations=30", "--durations-min=20", *session.posargs]
+    _run(session, "dev", "pytest", *argv, patience=60)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Give the parsers of foreign bytes many mutated ones (-- EXAMPLES of each, 1000: 5 minutes on 2 cores)."""
-    _install(session, "dev")
-    env = {**_env(session), "FUZZ_EXAMPLES": "".join(session.posargs[:1]) or "1000"}
-    session.run("pytest", "-q", "-n", "auto", "tests/unit/test_fuzz.py", env=env)
+    session.env["FUZZ_EXAMPLES"] = "".join(session.posargs[:1]) or "1000"
+    _run(session, "dev", "pytest", "-q", "-n", "auto", "tests/unit/test_fuzz.py")
 
 
 @nox.session
 def check(session: nox.Session) -> None:
     """Run the unit tests of a room in seconds (-- merge)."""
-    _install(session, "dev")
     rooms = session.posargs[:1] or session.error("Which room? As in: nox -s check -- merge")
-    session.run("pytest", "-q", f"tests/unit/{rooms[0]}", *session.posargs[1:], env=_env(session))
+    _run(session, "dev", "pytest", "-q", f"tests/unit/{rooms[0]}", *session.posargs[1:])
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation to out/site; a warning is an error (-- serve looks at it while you write)."""
-    _install(session, "docs")
     serving = session.posargs[:1] == ["serve"]
     argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
-    # the theme's notice about its successor is no warning of ours
-    session.run("mkdocs", *argv, env={**_env(session), "NO_MKDOCS_2_WARNING": "1"})
+    _run(session, "docs", "mkdocs", *argv)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the build and trust beside docker's way, and the model list beside stock's; writes out/*.md."""
-    _install(session, "dev")
     _fork(session, "build")  # what it measures
-    session.run("python", "tests/bench/bench.py", *session.posargs, env=_env(session))
-    session.run("python", "tests/bench/trust.py", env=_env(session))
-    session.run("python", "tests/bench/listing.py", env=_env(session))
+    _run(session, "dev", "python", "tests/bench/bench.py", *session.posargs)
+    for name in ("trust", "listing"):
+        _run(session, "dev", "python", f"tests/bench/{name}.py")
