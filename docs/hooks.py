@@ -21,7 +21,21 @@ def _blob(config: Any) -> str:
 def on_config(config: Any) -> Any:
     """Take the repository's address from where everything else has it: the image's `home`."""
     config["repo_url"] = image_toml.read(ROOT / "images/open-webui").home
+    config["nav"] = [_with_series(item) for item in config["nav"]]
     return config
+
+
+def _with_series(item: Any) -> Any:
+    """Return a part of the menu, with a page of each patch after the series' own."""
+    if isinstance(item, dict):
+        return {title: _with_series(part) for title, part in item.items()}
+    if not isinstance(item, list):
+        return item
+    parts = [_with_series(part) for part in item]
+    if pages.INDEX in parts:
+        _, patches = apply.read_series(ROOT / "patches")
+        parts += [path for path in pages.pages(patches, "") if path != pages.INDEX]
+    return parts
 
 
 def on_files(files: Files, config: Any) -> Files:

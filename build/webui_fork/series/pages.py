@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from webui_fork.series.patch import Patch, hook_lines
 
+INDEX = "patches/index.md"
 _FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
 
 
@@ -73,4 +74,4 @@ def pages(patches: Sequence[Patch], blob: str) -> dict[str, str]:
     by_path = {
         f"patches/{patch.name.removesuffix('.patch')}.md": page(patch, hooks[patch.name], blob) for patch in patches
     }
-    return {"patches/index.md": overview(patches), **by_path}
+    return {INDEX: overview(patches), **by_path}
