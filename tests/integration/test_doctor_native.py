@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import pytest
+from playwright.sync_api import Page
 
 import processes
 import shared
 from helpers import Talk
 from processes import Provider, Site
-from webui_fork.core.settings import Secret, Settings
+from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
+from webui_fork.doctor import page as doctor_page
+from webui_fork.doctor.facts import Facts
 from webui_fork.doctor.findings import Finding
 
 pytestmark = pytest.mark.minutes(1)
@@ -31,10 +36,15 @@ def stock(forks: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
         yield running
 
 
+def facts_of(real: Settings, site: Site) -> Facts:
+    """Look as a user without a Docker engine does."""
+    blind = replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
+    return examine.run(blind, examine.Request(site.url, token=Secret(site.token)), Talk())
+
+
 def diagnose(real: Settings, site: Site) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     """Return what is found, and what was not looked at."""
-    blind = replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
-    facts = examine.run(blind, examine.Request(site.url, token=Secret(site.token)), Talk())
+    facts = facts_of(real, site)
     return rules.diagnose(facts), facts.unchecked
 
 
@@ -65,3 +75,34 @@ def test_a_loopback_connection_is_looked_at_from_here(
     evidence = "\n".join(findings[0].evidence)
     assert examine.BESIDE in evidence
     assert "Unexpected error" not in evidence
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
+def test_the_page_to_hand_on_is_readable_in_a_browser(
+    real: Settings,
+    stock: Site,
+    provider: Provider,
+    page: Page,
+    tmp_path: Path,
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    stock.connect([provider.good, f"http://{provider.host}/f/only-v1"])
+    facts = facts_of(real, stock)
+    file = tmp_path / "doctor.html"
+    file.write_text(doctor_page.write(facts, rules.about(facts), rules.diagnose(facts), "today", "test"))
+    assert stock.token not in file.read_text()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.set_viewport_size({"width": width, "height": 800})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(file.as_uri())
+    assert asked == [file.as_uri()]  # it loads nothing else
+    assert "lacks /v1" in page.locator("h1").inner_text()
+    assert page.locator(".way").count() == 2
+    assert page.locator(".arrow.bad").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    (CHECKOUT / "out").mkdir(exist_ok=True)
+    page.screenshot(path=str(CHECKOUT / f"out/doctor-{scheme}.png"), full_page=True)
+    page.emulate_media(media="print", color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -7,13 +7,17 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
+import webui_fork
 from webui_fork.cli import signer
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, EXIT_DOCTOR_WARNING, ForkError
+from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.doctor import examine, findings, rules
+from webui_fork.doctor import examine, findings, page, rules
 from webui_fork.doctor.facts import Image
 from webui_fork.doctor.findings import Severity
 from webui_fork.oci import reader
@@ -41,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
     )
+    parser.add_argument("--html", metavar="FILE", type=Path, help="also write a page to hand on, without secrets")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
@@ -65,6 +70,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
             facts = replace(facts, image=verified(settings, request.image, verifier))
     diagnosis = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
+    if arguments.html:
+        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        write_atomic(arguments.html, page.write(facts, about, diagnosis, when, f"webui-fork {webui_fork.__version__}"))
+        ui.say(f"Written: {arguments.html}")
     if arguments.json:
         document = findings.document(facts.url, about, diagnosis, facts.unchecked)
         print(json.dumps(document, indent=1))

@@ -42,17 +42,21 @@ def worst(findings: Sequence[Finding]) -> Severity:
 _BEGINNING = 8  # characters of a secret: fewer say nothing, as sk-proj-
 
 
+def clean(text: str, secrets: Sequence[str]) -> str:
+    """Return a text without any of these secrets, whole or cut short."""
+    for secret in secrets:
+        for length in range(len(secret), min(len(secret), _BEGINNING) - 1, -1):
+            text = text.replace(secret[:length], "***")
+    return text
+
+
 def redacted(finding: Finding, secrets: Sequence[str]) -> Finding:
-    """Return a finding without any of these secrets, which a server's own words may have, whole or cut short."""
-
-    def clean(text: str) -> str:
-        for secret in secrets:
-            for length in range(len(secret), min(len(secret), _BEGINNING) - 1, -1):
-                text = text.replace(secret[:length], "***")
-        return text
-
+    """Return a finding without any of these secrets, which a server's own words may have."""
     return replace(
-        finding, what=clean(finding.what), evidence=tuple(map(clean, finding.evidence)), fix=clean(finding.fix)
+        finding,
+        what=clean(finding.what, secrets),
+        evidence=tuple(clean(item, secrets) for item in finding.evidence),
+        fix=clean(finding.fix, secrets),
     )
 
 
