@@ -92,12 +92,12 @@ def test_the_page_to_hand_on_is_readable_in_a_browser(
     file = tmp_path / "doctor.html"
     file.write_text(doctor_page.write(facts, rules.about(facts), rules.diagnose(facts), "today", "test"))
     assert stock.token not in file.read_text()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme=scheme)
     page.goto(file.as_uri())
-    assert asked == [file.as_uri()]  # it loads nothing else
+    assert loaded == [file.as_uri()]  # it loads nothing else
     assert "lacks /v1" in page.locator("h1").inner_text()
     assert page.locator(".way").count() == 2
     assert page.locator(".arrow.bad").count() == 1

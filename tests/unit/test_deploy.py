@@ -114,6 +114,28 @@ def test_all_deployments_name_the_same_image() -> None:
         assert file.read_text().rstrip().endswith(f"digest: {named[1]} # {named[2]}")
 
 
+def test_the_values_for_upstream_s_chart_are_those_of_the_manifests() -> None:
+    """The chart is no package here: its templates were read, and its keys written down, by hand."""
+    values = yaml.safe_load((DEPLOY / "helm/values.yaml").read_text())
+    keys = {
+        "image", "copyAppData", "openaiBaseApiUrls", "extraEnvVars", "ollama", "pipelines", "websocket", "resources",
+        "podSecurityContext", "containerSecurityContext", "volumes", "volumeMounts", "startupProbe", "livenessProbe",
+        "readinessProbe",
+    }  # fmt: skip
+    assert values.keys() == keys
+    (named,) = re.findall(
+        r"^WEBUI_IMAGE=(\S+)@(sha256:[0-9a-f]{64}) # (\S+)$", (DEPLOY / ".env.example").read_text(), re.MULTILINE
+    )
+    assert values["image"] == {"repository": named[0], "tag": f"{named[2]}@{named[1]}"}
+    (deployment,) = of_kind(rendered(OVERLAYS / "single"), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert values["podSecurityContext"] == pod["securityContext"]
+    assert values["containerSecurityContext"] == container["securityContext"]
+    for name in ("startupProbe", "livenessProbe", "readinessProbe", "resources"):
+        assert values[name] == container[name], name
+
+
 @pytest.mark.parametrize("name", ["policy-controller.yaml", "kyverno.yaml"])
 def test_a_policy_is_about_our_image(name: str) -> None:
     """Their schemas are no packages here: field by field they were held against them once, by hand."""

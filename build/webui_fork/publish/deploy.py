@@ -16,6 +16,7 @@ from webui_fork.core.settings import Settings
 PLACEHOLDER = "fork.invalid"  # the registry that a checkout names before anything was pinned
 _ENV = re.compile(r"^WEBUI_IMAGE=.*$", re.MULTILINE)
 _NAMED = re.compile(r"^WEBUI_IMAGE=([^\s@]+)@(\S+) # (\S+)$", re.MULTILINE)
+_HELM = re.compile(r"(?<=^image:\n)  repository: .*\n  tag: .*$", re.MULTILINE)
 _KUSTOMIZE = re.compile(r"(?<=  - name: open-webui\n)    newName: .*\n    digest: .*$", re.MULTILINE)
 
 
@@ -94,6 +95,8 @@ def write(settings: Settings, named: Reference, digest: str, tag: str, *, dry_ru
     lines = f"    newName: {named.name}\n    digest: {digest} # {tag}"
     planned = {file: _replaced(file, _ENV, line) for file in env}
     planned |= {file: _replaced(file, _KUSTOMIZE, lines) for file in overlays}
+    values = folder / "helm/values.yaml"  # the chart knows no digest: it goes with the tag
+    planned[values] = _replaced(values, _HELM, f"  repository: {named.name}\n  tag: {tag}@{digest}")
     changed = tuple(file for file, text in planned.items() if text != file.read_text(encoding="utf-8"))
     for file in () if dry_run else changed:
         write_atomic(file, planned[file])

@@ -189,8 +189,7 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
             state = replace(state, stock=tuple(gate.stock(candidate, ui, job.patches).items()))
             rebase_state.write(settings, state)
         job = replace(job, state=state)
-    with ui.step("carry", f"Carrying {len(job.patches)} patches from {job.old.version} to {job.new.version}"):
-        carried = _carry(settings, job)
+    carried = _carry(settings, job, ui)
     if state.gate:
         carried, seen = gate.proved(candidate, ui, carried, dict(state.stock or ()), state.proved)
         state = replace(state, proved=seen)
@@ -222,8 +221,7 @@ def _refuse_blocked(settings: Settings, ui: Terminal, job: Job) -> None:
     blocker = target.left_behind(pyproject, job.new.version, target.interpreter(settings))
     if not blocker:
         return
-    with ui.step("carry"):
-        carried = [_unproved(row) for row in _carry(settings, job)]
+    carried = [_unproved(row) for row in _carry(settings, job, ui)]
     _write(settings, replace(_report(job, carried, "blocked", ui), blocker=blocker))
     raise GateError(
         blocker,
@@ -280,7 +278,7 @@ def _unproved(row: Carried) -> Carried:
     )
 
 
-def _carry(settings: Settings, job: Job) -> list[Carried]:
+def _carry(settings: Settings, job: Job, ui: Terminal) -> list[Carried]:
     """Carry patch by patch, taking what a person decided, to the end or to the first that waits for a person."""
     merge = cherry_pick.merger(job.ends.repo, job.ends.new, settings.environ)
     resolved, stock, parent = dict(job.state.resolved), dict(job.state.stock or ()), job.ends.new
@@ -294,7 +292,8 @@ def _carry(settings: Settings, job: Job) -> list[Carried]:
         elif patch.name in resolved:
             row = cherry_pick.by_hand(job.ends, patch, resolved[patch.name].encode(), parent)
         else:
-            row = cherry_pick.carry_patch(job.ends, patch, before, job.tree.commits[number], parent, merge)
+            with ui.step("carry", f"Carrying {number + 1} of {len(job.patches)} to {job.new.version}: {patch.name}"):
+                row = cherry_pick.carry_patch(job.ends, patch, before, job.tree.commits[number], parent, merge)
         rows.append(row)
         if _waits(row, job.state):
             break

@@ -86,7 +86,7 @@ def of_build(settings: Settings, assembly: Assembly, ui: Terminal) -> Statements
 
 
 def _of_image(settings: Settings, inputs: Inputs, built: Built, ui: Terminal) -> Statements:
-    with ui.step("sbom"):
+    with ui.step("sbom", f"Writing the SBOM of {inputs.spec.title}"):
         document = _sbom(settings, inputs, built)
     return Statements((document,), _provenance(settings, ((inputs, built),)))
 

@@ -62,7 +62,7 @@ def push_and_seal(settings: Settings, assembly: Assembly, ui: Terminal) -> Seale
         registry = stack.enter_context(Registry(url, inputs.spec.name))
         with ui.step("push"):
             pushed = transfer.push(registry, image, inputs.tag, settings.cache, sending)
-        with ui.step("cosign"):
+        with ui.step("cosign", "Signing and attesting"):
             changed = seal(settings, signer, pushed.ref, statements, work, inputs.spec.name)
         attached = transfer.attached(registry, image.digest)
     verifier = signer.verifier(settings)

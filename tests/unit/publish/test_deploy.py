@@ -28,7 +28,7 @@ def test_it_writes_name_digest_and_tag_and_nothing_else(own: Settings) -> None:
     assert (
         own.root / "deploy/.env"
     ).read_text() == f"MINE=1\nWEBUI_IMAGE=ghcr.io/me/open-webui@{DIGEST} # v1\nPORT=2\n"
-    assert len(done.changed) == 4
+    assert len(done.changed) == 5
     for file in done.changed:
         assert file.read_text().count(DIGEST) == 1
         old = CHECKOUT / file.relative_to(own.root)
