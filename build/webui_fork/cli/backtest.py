@@ -46,7 +46,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Carry every series of the data set over the releases since its own; write out/backtest.{md,json,svg}.
 
     Raises:
-        UsageError: there is no series, or no such release. SourceError: a release can't be had.
+        UsageError: there is no series, or no such release. SourceError: a release can't be obtained.
         ApplyError: a series does not apply.
     """
     data = Path(arguments.data).resolve() if arguments.data else settings.root / "tests" / "assets" / "series"

@@ -61,7 +61,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     beside = arguments.image not in (None, image_inputs.IMAGE)
     if (beside and (arguments.arch or arguments.all)) or (arguments.all and (arguments.arch or arguments.flavour)):
         raise UsageError(
-            "--all and --arch do not go with that.",
+            "--all and --arch can't be combined with that.",
             remedy="--all is every flavour and architecture; an image beside the main one is for this machine alone.",
         )
     if not beside:

@@ -30,7 +30,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """Carry the series from the pinned release to every release of a range; write out/matrix.{svg,md,json}.
 
     Raises:
-        UsageError: there is no such release. SourceError: a release can't be had.
+        UsageError: there is no such release. SourceError: a release can't be obtained.
         ApplyError: the series does not apply.
     """
     pinned = upstream_lock.read(settings.lock_file)

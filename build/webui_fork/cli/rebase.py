@@ -46,7 +46,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         raise UsageError(what, remedy="Leave them out, or --abort.")
     for name in ("earlier", "accept"):
         if getattr(arguments, name) and not arguments.resume:
-            raise UsageError(f"--{name} goes with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
+            raise UsageError(f"--{name} is only valid with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         if arguments.abort:
             print(f"The rebase to {rebase_run.abort(settings)} is taken back; the checkout is as it was.")

@@ -29,9 +29,9 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
     cosign = programs.find(settings, "cosign", ui)
     number = trust_cosign.major(settings, cosign)
     if bool(arguments.identity) != bool(arguments.issuer):
-        raise UsageError("--identity and --issuer go together.")
+        raise UsageError("--identity and --issuer are only valid together.")
     if arguments.key and arguments.identity:
-        raise UsageError("--key and --identity exclude each other.")
+        raise UsageError("--key and --identity can't be combined.")
     if arguments.identity:
         return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
     if arguments.key:

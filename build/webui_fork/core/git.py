@@ -133,7 +133,7 @@ class Repo:
         try:
             self._driver = Driver(folder)
         except (InvalidGitRepositoryError, NoSuchPathError) as error:
-            raise SourceError(f"{folder} is no git repository.", why=str(error)) from error
+            raise SourceError(f"{folder} is not a git repository.", why=str(error)) from error
         self._driver.git.update_environment(**HERMETIC)
         self.folder = Path(self._driver.git_dir)
         self.git = _Commands(self._driver.git)

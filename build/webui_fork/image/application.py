@@ -97,7 +97,7 @@ def patched(spec: Placement, changes: Iterable[apply.Change], patches: Sequence[
         if change.data is None:
             yield layers.whiteout(placed)
         elif change.mode not in (0o100644, 0o100755):
-            raise ImageError(f"The series makes {change.path} something else than a file.")
+            raise ImageError(f"The series turns {change.path} into something that is not a plain file.")
         else:
             entry = layers.file_entry(placed, change.data, executable=change.mode == 0o100755)
             yield replace(entry, mode=entry.mode | 0o020) if spec.writable(change.path) else entry

@@ -151,7 +151,7 @@ def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
         ui: says where they come from, and why they don't.
 
     Raises:
-        SourceError: one of them is no digest. CacheError: the cache can't be written.
+        SourceError: one of them is not a digest. CacheError: the cache can't be written.
     """
     missing = [sha256 for sha256 in pinned if not download.cached(settings.cache, sha256).exists()]
     if not settings.inputs or not missing:

@@ -99,7 +99,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
 
     Raises:
         LockError, SeriesError, ApplyError: an input is odd, or a patch does not apply.
-        SourceError, DriftError: a pinned file can't be had. ToolError: a program is missing or fails.
+        SourceError, DriftError: a pinned file can't be obtained. ToolError: a program is missing or fails.
         ImageError: the image would not be what its description says. CacheError: the cache can't be written.
     """
     layers.check_compressor()

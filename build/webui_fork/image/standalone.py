@@ -43,7 +43,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Stand
     """Build the image of `images/<name>/`; its layers' blobs are in the cache.
 
     Raises:
-        ImageError, LockError: its description or a lock is odd. SourceError, DriftError: a pinned file can't be had.
+        ImageError, LockError: its description or a lock is odd. SourceError, DriftError: a pinned file is missing.
         ToolError: a program is missing or fails. CacheError: the cache can't be written.
     """
     layers.check_compressor()

@@ -103,7 +103,7 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
 
     Raises:
         ImageError: the base is not of the release. RegistryError: its registry fails.
-        SourceError: the release can't be had. SeriesError, ApplyError: a patch breaks a rule, or does not apply.
+        SourceError: the release can't be obtained. SeriesError, ApplyError: a patch breaks a rule, or does not apply.
     """
     commit = release.release_commit(settings, request.lock, ui)
     repo = git.repository(settings)

@@ -170,10 +170,10 @@ def _basic(credentials: Credentials) -> str:
 
 
 def denied(registry: str, why: str, logged_in: bool) -> RegistryError:
-    """Return the error of a registry that does not let us in."""
+    """Return the error of a registry that denies access."""
     remedy = (
         f"Check that the account of `docker login {registry}` may do this."
         if logged_in
         else f"No credentials for {registry} are in the Docker configuration: `docker login {registry}`, then again."
     )
-    return RegistryError(f"The registry {registry} does not let us in.", why=f"It says: {why}.", remedy=remedy)
+    return RegistryError(f"The registry {registry} denied access.", why=f"It says: {why}.", remedy=remedy)

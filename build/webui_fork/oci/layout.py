@@ -57,7 +57,7 @@ def blob_path(root: Path, digest: str) -> Path:
         ImageError: it is no digest, and would lead anywhere.
     """
     if not DIGEST.fullmatch(digest):
-        raise ImageError(f"{digest!r} is no digest.", why="A sha256 in 64 hexadecimal digits was expected.")
+        raise ImageError(f"{digest!r} is not a digest.", why="A sha256 in 64 hexadecimal digits was expected.")
     algorithm, _, name = digest.partition(":")
     return root / "blobs" / algorithm / name
 

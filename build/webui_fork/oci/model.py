@@ -59,10 +59,12 @@ class Blob:
         try:
             value = strict_json.loads(self.data)
         except (ValueError, RecursionError) as error:
-            raise ImageError(f"{self.digest[:19]} is no JSON that can be trusted.", why=str(error)) from None
+            raise ImageError(
+                f"{self.digest[:19]} is not JSON, or is JSON that readers would read in different ways.", why=str(error)
+            ) from None
         if not isinstance(value, dict):
             raise ImageError(
-                f"{self.digest[:19]} is no JSON object.", why="It should be a manifest or a configuration."
+                f"{self.digest[:19]} is not a JSON object.", why="It should be a manifest or a configuration."
             )
         return value
 
@@ -160,7 +162,7 @@ def rows(root: Blob) -> tuple[dict[str, Any], ...]:
     """
     listed = root.parsed().get("manifests")
     if not isinstance(listed, list) or len(listed) > _PLATFORMS:
-        raise ImageError(f"{root.digest[:19]} is no index of images.")
+        raise ImageError(f"{root.digest[:19]} is not an index of images.")
     for row in listed:
         descriptor(row)
         if not isinstance(row.get("annotations", {}), dict) or not isinstance(row.get("platform", {}), dict):

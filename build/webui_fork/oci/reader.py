@@ -136,7 +136,7 @@ def opened(settings: Settings, text: str) -> Iterator[Reader]:
     """Open what a user names: `REGISTRY/NAME:TAG`, `REGISTRY/NAME@sha256:…`, `oci:FOLDER`, or a folder's path.
 
     Raises:
-        UsageError: it is no reference. RegistryError: the registry fails, lies or does not let us in.
+        UsageError: it is no reference. RegistryError: the registry fails, lies or denies access.
         VerifyError: there is no such image. ImageError: the folder is no layout.
     """
     folder = text.removeprefix(reference.LAYOUT)

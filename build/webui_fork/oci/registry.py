@@ -141,7 +141,7 @@ class Registry:
 
     def _check(self, digest: str, data: bytes) -> None:
         if sha256_bytes(data) != digest:
-            raise RegistryError(f"The bytes for {digest} are others: nothing was sent to {self.name}.")
+            raise RegistryError(f"Digest mismatch for {digest}: nothing was sent to {self.name}.")
 
     def put_blob(self, blob: Blob) -> None:
         """Upload a small blob.

@@ -62,7 +62,7 @@ def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFil
     """Return what an image of these inputs is built from; what the cache lacks is fetched: another machine built it.
 
     Raises:
-        SourceError, DigestError: a pinned file can't be had. DriftError: a Debian package can't.
+        SourceError, DigestError: a pinned file can't be obtained. DriftError: a Debian package can't.
         ToolError: a wheel can't.
     """
     lock, spec, packaged = inputs.lock, inputs.spec, inputs.packaged

@@ -204,7 +204,7 @@ def run(
 
     Raises:
         PublishError: the tag that never moves names another image there, or the witness did not sign this one.
-        RegistryError: the registry fails, lies or does not let us in. SigningError: cosign fails.
+        RegistryError: the registry fails, lies or denies access. SigningError: cosign fails.
         VerifyError: what stands there does not verify; no tag was touched.
         AuditError: what we judge of vulnerabilities can't be read.
     """

@@ -330,7 +330,7 @@ def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried]
 
 
 def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
-    """Return the releases from the old to the new one; just those two where the others can't be had, or are many."""
+    """Return the releases from the old to the new one; just those two if the others are not to be had, or many."""
     from packaging.version import Version
 
     ends = [

@@ -31,7 +31,7 @@ def entries(tree: Mapping[str, Entry]) -> Iterator[Entry]:
     """Yield what the authorities of the package ca-certificates need in `/etc`; nothing without that package.
 
     Raises:
-        ArchiveError: one of them is no certificate.
+        ArchiveError: one of them is not a certificate.
     """
     authorities = {
         path.removeprefix(_SHARED): layers.content(entry)
@@ -66,4 +66,4 @@ def _subject_hash(name: str, pem: bytes) -> str:
     try:
         return f"{crypto.load_certificate(crypto.FILETYPE_PEM, pem).subject_name_hash():08x}"
     except crypto.Error as error:
-        raise ArchiveError(f"The certificate authority {name} is no certificate.", why=str(error)) from error
+        raise ArchiveError(f"The certificate authority {name} is not a certificate.", why=str(error)) from error

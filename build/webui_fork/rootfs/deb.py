@@ -89,7 +89,7 @@ def read(file: Path, deb: Deb, architecture: str, work: Path) -> Package:
     stated = (package.field("Package"), package.field("Version"), package.field("Architecture"))
     if stated not in ((deb.name, deb.version, architecture), (deb.name, deb.version, "all")):
         raise ArchiveError(
-            f"The package locked as {name} for {architecture} says that it is another one.",
+            f"The package locked as {name} for {architecture} contains another package than that.",
             why=f"Its control file has {' '.join(stated)!r}.",
             remedy=_REMEDY,
         )
@@ -140,7 +140,7 @@ def _decompressed(data: bytes, suffix: str) -> Stream:
 def _control(part: Stream) -> dict[str, bytes]:
     data = part.read(MAX_CONTROL + 1)
     if len(data) > MAX_CONTROL:
-        raise _BadError("Its control files unpack to more than is sane.")
+        raise _BadError("Its control files unpack to more than is allowed.")
     control: dict[str, bytes] = {}
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8") as tar:
         for info in tar:

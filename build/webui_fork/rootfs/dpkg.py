@@ -83,7 +83,7 @@ def _triggers(packages: Iterable[Package]) -> Iterator[Entry]:
                 continue
             row = _qualified(package) + ("/noawait" if directive.endswith("noawait") else "")
             if not re.fullmatch(r"/[^\0]*|[A-Za-z0-9][A-Za-z0-9+._:-]*", name):
-                raise ArchiveError(f"{package.deb.name} names a trigger that is none: {name!r}.")
+                raise ArchiveError(f"{package.deb.name} names a malformed trigger: {name!r}.")
             if name.startswith("/"):
                 files.append(f"{name} {row}\n")
             else:

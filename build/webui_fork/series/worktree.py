@@ -142,7 +142,7 @@ def new(settings: Settings, folder: Path, subject: str, description: str, bug: s
         SeriesError: there is no worktree, nothing changed in it, or what changed no patch may change.
     """
     if why := series_patch.subject_problem(subject):
-        raise SeriesError(f"{subject!r} is no subject for a patch.", why=why)
+        raise SeriesError(f"{subject!r} can't be a patch's subject.", why=why)
     _needs_tree(folder)
     _git(settings, folder, "add", "--all")
     paths = _git(settings, folder, "diff", "--cached", "--name-only", "-z").stdout.split("\0")[:-1]

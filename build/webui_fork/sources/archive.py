@@ -83,7 +83,7 @@ class _Budget:
         self.bytes += size
         if self.members > MAX_MEMBERS or self.bytes > MAX_BYTES or size > MAX_MEMBER:
             raise ArchiveError(
-                f"{self.archive} unpacks to more than is sane "
+                f"{self.archive} unpacks to more than is allowed "
                 f"(limits: {MAX_MEMBERS} members, {MAX_BYTES >> 30} GiB, {MAX_MEMBER >> 20} MiB a file).",
                 why=f"Reached at {path!r}.",
                 remedy=_REMEDY,

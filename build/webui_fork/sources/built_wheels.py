@@ -33,7 +33,7 @@ def obtain(settings: Settings, sources: Iterable[Sdist], folder: Path, ui: Termi
         ui: says what is downloaded.
 
     Raises:
-        SourceError, DigestError: a source can't be had, or is another one. ArchiveError: it is damaged.
+        SourceError, DigestError: a source can't be obtained, or is another one. ArchiveError: it is damaged.
     """
     for source in sources:
         sdist = package_index.sdist(settings, source, ui)
@@ -86,7 +86,7 @@ def _metadata(source: Sdist, files: Mapping[str, bytes]) -> bytes:
     head, rest = text[:place].rstrip("\n"), text[place:] or "\n"
     fields = dict(line.partition(": ")[::2] for line in head.splitlines())
     if (fields.get("Name", "").lower().replace("_", "-"), fields.get("Version")) != (source.name, source.version):
-        raise SourceError(f"The source of {source.name} {source.version} says that it is another one.")
+        raise SourceError(f"The source of {source.name} {source.version} contains another package than that.")
     beside = files.get(f"{source.name.replace('-', '_')}.egg-info/requires.txt", b"").decode("utf-8", "replace")
     requires = [line for line in beside.partition("[")[0].splitlines() if line.strip()]
     rows = [] if "\nRequires-Dist:" in head else [f"\nRequires-Dist: {line}" for line in requires]

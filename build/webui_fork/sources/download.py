@@ -53,7 +53,7 @@ def cached(cache: Path, sha256: str) -> Path:
         sha256: the file's bare digest, in hex.
 
     Raises:
-        SourceError: it is no digest.
+        SourceError: it is not a digest.
     """
     return cache / "downloads" / checked_sha256(sha256)
 

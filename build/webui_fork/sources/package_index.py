@@ -177,7 +177,7 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
             time.sleep(2**attempt)
         except (ValueError, RecursionError, UnsupportedRepoVersionError) as error:  # pydantic's is a ValueError
             raise SourceError(
-                f"The package index {without_secrets(endpoint)} answers with a page that is none.",
+                f"The package index {without_secrets(endpoint)} answered with something that is not an index page.",
                 why=printable(f"{type(error).__name__}: {redact_text(str(error), endpoint)}")[:300],
                 remedy="Use another index or mirror: this one is broken or hostile.",
             ) from None

@@ -29,17 +29,17 @@ def filename(file: Path) -> str:
     Source: binary distribution format (packaging.python.org).
 
     Raises:
-        SourceError: it is no wheel.
+        SourceError: it is not a wheel.
     """
     try:
         with zipfile.ZipFile(file) as archive:
             inside, stem = next((name, match[1]) for name in archive.namelist() if (match := _NAME.fullmatch(name)))
             text = archive.read(inside).decode().replace("\r\n", "\n")  # of wheels that were made on Windows
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, StopIteration) as error:
-        raise SourceError(f"{file} is no wheel.", why=str(error)) from error
+        raise SourceError(f"{file} is not a wheel.", why=str(error)) from error
     tags = _TAG.findall(text)
     if not tags:
-        raise SourceError(f"{file} is no wheel.", why="It names no tag.")
+        raise SourceError(f"{file} is not a wheel.", why="It names no tag.")
     build = "".join(f"-{number}" for number in _BUILD.findall(text)[:1])
     parts = [".".join(dict.fromkeys(column)) for column in zip(*tags, strict=True)]
     return f"{stem}{build}-{'-'.join(parts)}.whl"

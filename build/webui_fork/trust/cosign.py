@@ -348,7 +348,7 @@ def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: 
     except ToolError as error:
         raise SigningError(f"cosign could not verify {what}.", why=error.why) from error
     if done.code < 0:  # neither yes nor no: nothing is signed anew, and nothing is called bad
-        raise SigningError(f"cosign was ended by signal {-done.code} while it verified {what}.")
+        raise SigningError(f"cosign was terminated by signal {-done.code} while it verified {what}.")
     return done
 
 

@@ -44,7 +44,7 @@ def _folders(name: str, source_map: bytes) -> Iterable[str]:
     """Yield the folders below node_modules that a source map names."""
     sources = _document(name, source_map).get("sources", [])
     if not isinstance(sources, list):
-        raise ArchiveError(f"{name} of the release is no source map.", why="Its `sources` are not a list.")
+        raise ArchiveError(f"{name} of the release is not a source map.", why="Its `sources` are not a list.")
     for source in sources:
         if isinstance(source, str) and (parts := _FOLDER.findall(source)):
             yield "/".join(parts)

@@ -46,7 +46,7 @@ def test_nothing_found_is_no_failure_and_a_failure_is_not_nothing(tmp_path: Path
 
 
 def test_a_folder_that_is_no_repository_is_said(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no git repository"):
+    with pytest.raises(SourceError, match="is not a git repository"):
         git.Repo(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(SourceError, match="can't be made"):

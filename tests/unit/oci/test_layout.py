@@ -129,15 +129,15 @@ def test_a_key_is_read_alike_by_everybody(tmp_path: Path, key: str, words: str) 
     if not words:
         assert layout.read_layout(root).tag == "v1"
         return
-    with pytest.raises(ImageError, match="no JSON that can be trusted") as caught:
+    with pytest.raises(ImageError, match="JSON that readers would read in different ways") as caught:
         layout.read_layout(root)
     assert words in caught.value.why
 
 
 def test_a_blob_s_keys_count_too() -> None:
-    with pytest.raises(ImageError, match="no JSON that can be trusted"):
+    with pytest.raises(ImageError, match="JSON that readers would read in different ways"):
         model.Blob(model.MANIFEST, b'{"config":{"Digest":"sha256:0"},"layers":[]}').parsed()
-    with pytest.raises(ImageError, match="no JSON that can be trusted"):
+    with pytest.raises(ImageError, match="JSON that readers would read in different ways"):
         model.Blob(model.MANIFEST, '{"layers":[]}'.encode("utf-16")).parsed()  # which Go does not read
 
 
@@ -160,7 +160,7 @@ def test_a_layout_of_another_version(tmp_path: Path, text: str) -> None:
 
 @pytest.mark.parametrize("digest", ["../../victim", "sha256:../../victim", "sha256:" + "A" * 64, "sha512:" + "0" * 128])
 def test_a_path_is_made_of_a_digest_or_not_at_all(tmp_path: Path, digest: str) -> None:
-    with pytest.raises(ImageError, match="is no digest"):
+    with pytest.raises(ImageError, match="is not a digest"):
         layout.blob_path(tmp_path, digest)
 
 

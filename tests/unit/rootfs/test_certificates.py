@@ -45,5 +45,5 @@ def test_two_authorities_of_one_name_are_numbered() -> None:
 
 
 def test_a_file_that_is_no_certificate() -> None:
-    with pytest.raises(ArchiveError, match=r"authority a\.crt is no certificate"):
+    with pytest.raises(ArchiveError, match=r"authority a\.crt is not a certificate"):
         list(certificates.entries(tree(a=b"nothing")))

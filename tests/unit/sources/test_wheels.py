@@ -46,7 +46,7 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
         wheel(tmp_path / "climbs", "Tag: ../../x-none-any\n"),
         wheel(tmp_path / "elsewhere", "Tag: py3-none-any\n", "../up/a-1"),
     ):
-        with pytest.raises(SourceError, match="is no wheel"):
+        with pytest.raises(SourceError, match="is not a wheel"):
             wheels.filename(file)
 
 

@@ -67,7 +67,7 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
     cosign = tmp_path / "cosign"
     cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
     cosign.chmod(0o755)
-    with pytest.raises(SigningError, match="ended by signal 9"):
+    with pytest.raises(SigningError, match="terminated by signal 9"):
         trust_cosign.verify(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
 
 

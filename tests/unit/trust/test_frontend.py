@@ -68,7 +68,7 @@ def test_without_a_row_in_a_lock_the_version_is_unknown(data: bytes | None) -> N
         (b"\xff", lock(), "a.js.map of the release is not JSON"),
         (b"[" * 100_000, lock(), "is not JSON"),
         (b"[]", lock(), "is not a JSON object"),
-        (b'{"sources": "node_modules/a/x"}', lock(), "is no source map"),
+        (b'{"sources": "node_modules/a/x"}', lock(), "is not a source map"),
         (b'{"sources": ["node_modules/a/x"]}', b"{", "package-lock.json of the release is not JSON"),
         (b'{"sources": ["node_modules/a/x"]}', b"{}", "has no `packages`"),
         (b'{"sources": ["node_modules/a/x"]}', lock(**{"node_modules/a": {"version": 1}}), "malformed at"),
