@@ -7,8 +7,11 @@ Nothing of the project is imported here.
 import fcntl
 import hashlib
 import os
+import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import nox
 
@@ -17,22 +20,40 @@ nox.options.sessions = ["lint", "typecheck", "unit"]
 nox.options.default_venv_backend = "none"
 
 ROOT = Path(__file__).parent
+RUNNING: dict[Path, IO[str]] = {}  # environments that this process keeps from being removed
 
 
 def _environment(session: nox.Session, lock: str) -> Path:
-    """Have the environment of a lock, made anew when the lock is another one; return the folder of its programs."""
-    file, folder = ROOT / "requirements" / f"{lock}.lock", ROOT / ".nox" / lock
-    digest = hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()
-    stamp = folder / "webui-fork.lock"
-    folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / f"{lock}.busy").open("w") as busy:
-        fcntl.flock(busy, fcntl.LOCK_EX)  # a session in another terminal may want the same
-        if not (stamp.exists() and stamp.read_text() == digest):
+    """Have the environment of a lock, and return the folder of its programs.
+
+    Its name has the lock's digest: a session that runs keeps its own when the lock changes. Those of older locks are
+    removed when nobody runs in them.
+    """
+    file, home = ROOT / "requirements" / f"{lock}.lock", ROOT / ".nox"
+    folder = home / f"{lock}-{hashlib.sha256(file.read_bytes() + sys.version.encode()).hexdigest()[:12]}"
+    if folder in RUNNING:  # a lock of our own would keep us out
+        return folder / "bin"
+    ready = folder / "ready"
+    home.mkdir(exist_ok=True)
+    with _held(folder, fcntl.LOCK_EX):
+        if not ready.exists():
             session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True, silent=True)
             pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
             session.run(*pip, "--only-binary", ":all:", "-r", str(file), external=True, silent=True)
-            stamp.write_text(digest)
+            ready.touch()
+    RUNNING[folder] = _held(folder, fcntl.LOCK_SH)
+    for old in home.glob(f"{lock}-*[0-9a-f]"):
+        if old != folder:
+            with suppress(BlockingIOError), _held(old, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(old)
     return folder / "bin"
+
+
+def _held(folder: Path, how: int) -> IO[str]:
+    """Lock an environment, for as long as the file is open."""
+    busy = folder.with_name(f"{folder.name}.busy").open("w")
+    fcntl.flock(busy, how)
+    return busy
 
 
 def _run(
