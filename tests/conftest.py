@@ -64,7 +64,7 @@ def server() -> Iterator[Server]:
 
 
 BUILT = pytest.StashKey[tuple[str, str]]()
-OTHERS = pytest.StashKey[list[str]]()  # digests of other flavours
+OTHERS = pytest.StashKey[list[tuple[str, str]]]()  # digests of other flavours
 CHOSEN = pytest.StashKey[bool]()
 SHARED = pytest.StashKey[Shared]()
 
@@ -185,7 +185,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if _is_proof(config):
         return
     built, chosen = config.stash.get(BUILT, None), config.stash.get(CHOSEN, False)
-    others: list[str] = config.stash.setdefault(OTHERS, [])
+    others: list[tuple[str, str]] = config.stash.setdefault(OTHERS, [])
     if hasattr(config, "workeroutput"):
         config.workeroutput |= {"built": built, "chosen": chosen, "others": others}
         return
@@ -198,12 +198,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     elif whole and not ignored and built:
         reporter = config.pluginmanager.get_plugin("terminalreporter")
         reports = reporter.stats.get("passed", ()) if reporter else ()
+        files = Counter(report.nodeid.partition("::")[0] for report in reports)
+        suites: dict[str, set[str]] = {}
+        for digest, suite in others:
+            suites.setdefault(digest, set()).add(suite)
         record = tested.PassedImage(
             *built,
             len(reports),
             drift.rows(run.folder),
-            tuple(sorted(set(others))),
-            tuple(sorted({report.nodeid.partition("::")[0] for report in reports})),
+            tuple(
+                tested.OtherImage(digest, sum(files[suite] for suite in names), tuple(sorted(names)))
+                for digest, names in sorted(suites.items())
+            ),
+            tuple(sorted(files)),
             shared.vllm_version(run.folder),
         )
         tested.write(own, record)

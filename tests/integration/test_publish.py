@@ -32,8 +32,8 @@ from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
-from webui_fork.publish import promote, tested, vex
-from webui_fork.publish.tested import PassedImage
+from webui_fork.publish import promote, second_builder, tested, vex
+from webui_fork.publish.tested import OtherImage, PassedImage
 from webui_fork.trust import attestations as trust_attestations
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import sign, verify
@@ -292,11 +292,18 @@ def test_what_was_built_and_tested_is_what_is_published(shop: Shop, tmp_path: Pa
 def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
     digest = small.candidate(shop.settings, architectures=("amd64", "arm64")).image.images[0].digest
-    other = "sha256:" + "2" * 64
-    record = PassedImage(other, "0" * 40, 2311, (), (digest,), ("tests/unit/a.py", "tests/unit/b.py"), "0.13.0+cpu")
+    suites = ("tests/unit/a.py", "tests/unit/b.py")
+    record = PassedImage("sha256:" + "2" * 64, "0" * 40, 2311, (), (OtherImage(digest, 9, suites),), (), "0.13.0+cpu")
     tested.write(shop.settings, record)
+    with pytest.raises(PublishError, match="tests that are not here") as caught:  # nobody's but the checkout's own
+        promote.candidate(shop.settings, "full")
+    assert "tests/unit/a.py" in caught.value.why
+    for suite in suites:
+        (shop.settings.root / suite).parent.mkdir(parents=True, exist_ok=True)
+        (shop.settings.root / suite).touch()
     shop.publish(promote.candidate(shop.settings, "full"))
-    assert shop.checks(TAG)["tests"].words == "2311 passed on linux/amd64, 2 files, vLLM 0.13.0+cpu"
+    # those that ran on it, and not the whole run's
+    assert shop.checks(TAG)["tests"].words == "9 passed on linux/amd64, 2 files, vLLM 0.13.0+cpu"
 
 
 def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
@@ -310,12 +317,16 @@ def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
     for name in (TAG, *(image.digest for image in what.image.images)):
         checks = shop.checks(name)
         assert {check.verdict for check in checks.values()} == {Verdict.OK}, checks
-        assert checks["vex"].words == "OpenVEX, 1 vulnerabilities judged"
+        assert checks["vex"].words == "OpenVEX, 1 vulnerability judged"
     ref = shop.ref(what.image.images[1].digest)
     (seen,) = trust_cosign.attested(shop.settings, shop.verifier, ref, trust_cosign.VEX).predicates
     (product,) = seen["statements"][0]["products"]
     assert product["subcomponents"] == [{"@id": "pkg:pypi/pyyaml@6.0"}]
     assert product["@id"].endswith(f"?repository_url={shop.host}/{shop.name}")
+    file.write_text(json.dumps(osv.judgements()))
+    shop.publish(what)  # taken back: a scanner would go on to believe what stood there
+    for name in (TAG, *(image.digest for image in what.image.images)):
+        assert shop.checks(name)["vex"].words == "OpenVEX, 0 vulnerabilities judged"
     file.write_text("{")
     with pytest.raises(AuditError, match="can't be read"):
         shop.publish(what)
@@ -325,18 +336,18 @@ def test_a_plan_says_what_would_be_named_and_sends_nothing(shop: Shop, server: S
     proxy = Proxy(server, f"http://{shop.host}")
     target = promote.target_of(f"{proxy.host}/{shop.name}")
     what = small.candidate(shop.settings)
-    refs, left = promote.plan(shop.settings, what, target)
+    refs, left = promote.plan(shop.settings, Talk(), what, target)
     assert ({ref.rpartition(":")[2] for ref in refs}, left) == (NAMES, ())
     small.pin(shop.settings, revision=10)
     shop.publish(small.candidate(shop.settings))
-    refs, left = promote.plan(shop.settings, what, target)
+    refs, left = promote.plan(shop.settings, Talk(), what, target)
     assert refs == (f"{target.name}:{TAG}",)
     assert dict(left) == dict.fromkeys(NAMES - {TAG}, "v0.12.4-p10 is newer")
     assert not [line for line in proxy.seen if line.startswith(("PUT", "POST", "PATCH", "DELETE"))]
     small.pin(shop.settings, revision=1)
     shop.publish(small.candidate(shop.settings, b"another"))
     with pytest.raises(PublishError, match="names another image"):
-        promote.plan(shop.settings, what, target)
+        promote.plan(shop.settings, Talk(), what, target)
 
 
 def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign: Path, tmp_path: Path) -> None:
@@ -344,7 +355,9 @@ def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign:
     what = small.candidate(shop.settings)
     stranger = replace(shop.settings, config=tmp_path / "second")
     second = replace(shop, settings=stranger, signer=trust_cosign.signer(stranger, cosign, Talk()), name="second/x")
-    witness = promote.Witness(str(tmp_path / "second/cosign.pub"), promote.target_of(f"{shop.host}/{second.name}"))
+    witness = second_builder.Witness(
+        str(tmp_path / "second/cosign.pub"), promote.target_of(f"{shop.host}/{second.name}")
+    )
     target = promote.target_of(f"{shop.host}/{shop.name}")
 
     def publish(candidate: promote.Candidate) -> promote.Published:
@@ -352,6 +365,8 @@ def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign:
 
     with pytest.raises(PublishError, match="No second builder signed"):
         publish(what)
+    with pytest.raises(PublishError, match="No second builder signed"):
+        promote.plan(shop.settings, Talk(), what, target, witness)
     second.publish(small.candidate(shop.settings, b"another"))
     with pytest.raises(PublishError, match="No second builder signed"):
         publish(what)

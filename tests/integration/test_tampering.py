@@ -200,6 +200,8 @@ def with_result(what: promote.Candidate, **changes: Any) -> promote.Candidate:
     [
         ({"image": "sha256:" + "0" * 64}, "tests: they ran on another image, sha256:000000000000…"),
         ({"passed": False}, "tests: they ran, and some failed"),
+        ({"platform": "linux/arm64"}, "tests: they are said to have run on linux/arm64"),
+        ({"count": 0}, "tests: the attested result of the tests is not one of this tool"),
         ({"platform": "linux"}, "tests: the attested result of the tests is not one of this tool"),
     ],
 )
@@ -220,9 +222,10 @@ def test_no_result_of_the_tests_is_unknown_and_of_an_index_as_a_whole(shop: Shop
 
 def test_judgements_that_are_no_document(shop: Shop, published: promote.Published, tmp_path: Path) -> None:
     file = tmp_path / "vex.json"
-    file.write_text(json.dumps({"statements": "none"}))
-    trust_cosign.attest(shop.settings, shop.signer, shop.ref(published.digest), trust_cosign.VEX, file)
-    assert "no OpenVEX document" in shop.bad(TAG)["vex"]
+    for statements in ("none", ["x", 3], [{"status": "fixed"}]):
+        file.write_text(json.dumps({"statements": statements}))
+        trust_cosign.attest(shop.settings, shop.signer, shop.ref(published.digest), trust_cosign.VEX, file)
+        assert "no OpenVEX document" in shop.bad(TAG)["vex"]
 
 
 def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_values_for_upstream_s_chart_are_those_of_the_manifests() -> None:
     """The chart is no package here: its templates were read, and its keys written down, by hand."""
     values = yaml.safe_load((DEPLOY / "helm/values.yaml").read_text())
     keys = {
-        "image", "copyAppData", "openaiBaseApiUrls", "extraEnvVars", "ollama", "pipelines", "websocket", "resources",
+        "image", "copyAppData", "openaiBaseApiUrl", "extraEnvVars", "ollama", "pipelines", "websocket", "resources",
         "podSecurityContext", "containerSecurityContext", "volumes", "volumeMounts", "startupProbe", "livenessProbe",
         "readinessProbe",
     }  # fmt: skip

@@ -72,9 +72,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         for flavour in flavours:
             _run_packages(settings, ui, arguments, flavour, architectures)
     elif image_toml.kind(settings.root / "images" / arguments.image) == "registry":
-        _run_variant(settings, ui, arguments.image, arguments.variant)
+        _run_variant(settings, ui, arguments)
     else:
-        _run_standalone(settings, ui, arguments.image, locked=arguments.locked, load=arguments.load)
+        _run_standalone(settings, ui, arguments)
 
 
 def _architectures(built_for: tuple[str, ...], chosen: str) -> tuple[str, ...]:
@@ -157,14 +157,15 @@ def _layers(image: Image | Index) -> list[tuple[str, int, str]]:
     return list(rows.values())
 
 
-def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> None:
+def _run_variant(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Put the series on an image that stands in a registry, and write what is ours of it to `out/<name>-<variant>/`.
 
     Raises:
         ForkError: see :mod:`webui_fork.image.variants`.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        variant_image = variants.make(settings, variants.request(settings, ui, name, variant), ui)
+        name = arguments.image
+        variant_image = variants.make(settings, variants.request(settings, ui, name, arguments.variant), ui)
         request, image = variant_image.request, variant_image.image
         folder = f"{name}-{request.variant.name}"
         layout.write_root(settings.out / folder, image, [variant_image.layer.layer], settings.cache)
@@ -181,27 +182,29 @@ def _run_variant(settings: Settings, ui: Terminal, name: str, variant: str) -> N
         ("layout", f"out/{folder} (without the base's layers)"),
     ]
     command = f"nox -s publish -- REGISTRY/NAME --image {name} --variant {request.variant.name}"
-    print(f"{text.table(rows)}\n\nNext: {command}")
+    value = {"image": str(request.fixed), "digest": image.digest, "layout": f"out/{folder}"}
+    result.show(arguments, value, f"{text.table(rows)}\n\nNext: {command}")
 
 
-def _run_standalone(settings: Settings, ui: Terminal, name: str, *, locked: bool, load: bool) -> None:
+def _run_standalone(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Build an image beside the main one to `out/<name>/`; optionally load it into Docker.
 
     Raises:
         ForkError: see :func:`webui_fork.image.standalone.build`. EngineError: Docker can't load it.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        built = standalone.build(settings, name, ui, locked=locked)
+        built = standalone.build(settings, arguments.image, ui, locked=arguments.locked)
         with ui.step("layout"):
             layout.write_layout(settings.out / built.name, built.tag, built.image, settings.cache)
-        if load:
+        if arguments.load:
             from webui_fork.oci import engine
 
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 engine.load(docker.client, built.image, settings.cache, f"{built.name}:{built.tag}")
     rows = [("image", f"{built.name}:{built.tag}"), ("digest", built.image.digest), ("layout", f"out/{built.name}")]
     rows += [("layer", f"{item.name:<12}{text.human_size(item.layer.size):>10}") for item in built.image.layers]
-    print(text.table(rows))
+    value = {"image": f"{built.name}:{built.tag}", "digest": built.image.digest, "layout": f"out/{built.name}"}
+    result.show(arguments, value, text.table(rows))
 
 
 def summary(

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 from webui_fork.cli import result
+from webui_fork.core import git
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
@@ -66,5 +67,10 @@ def _copied(settings: Settings) -> Iterator[Settings]:
     with temp_folder(settings.cache / "tmp", "dry-run") as folder:
         for name in ("images", "patches", "requirements"):
             shutil.copytree(settings.root / name, folder / name)
-        shutil.copy2(settings.lock_file, folder)
+        for name in ("upstream.lock", "pyproject.toml"):
+            if (settings.root / name).exists():
+                shutil.copy2(settings.root / name, folder)
+        shown = git.in_checkout(settings, "rev-parse", "--absolute-git-dir", check=False)
+        if not shown.code:  # the revision follows from the last commit's
+            (folder / ".git").write_text(f"gitdir: {shown.stdout.strip()}\n")
         yield replace(settings, root=folder)

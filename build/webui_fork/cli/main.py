@@ -49,7 +49,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the usage and what is wrong, and exit with 2."""
         if match := re.fullmatch(r"argument \w+: invalid choice: '(.*)' \(choose from (.*)\)", message, re.DOTALL):
-            close = difflib.get_close_matches(match.group(1), re.findall(r"'([^']*)'", match.group(2)), 1)
+            close = difflib.get_close_matches(match.group(1), re.findall(r"[^', ]+", match.group(2)), 1)
             meant = f"Did you mean {close[0]!r}?" if close else f"`{self.prog} --help` lists what there is."
             message = f"{match.group(1)!r} is unknown. {meant}"
         super().error(message)

@@ -15,7 +15,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs, variants
 from webui_fork.oci import connect
-from webui_fork.publish import kept_inputs
+from webui_fork.publish import kept_inputs, second_builder
 from webui_fork.publish import promote as publishing
 
 
@@ -63,7 +63,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             source = stack.enter_context(connect.connect(settings, variant_image.request.base))
             what = publishing.of_variant(settings, variant_image, source)
         if arguments.dry_run:
-            refs, left = publishing.plan(settings, what, target)
+            refs, left = publishing.plan(settings, ui, what, target, witness)
             rows = [("digest", what.image.digest), *(("would name it", ref) for ref in refs), *_left(left)]
             value = {"digest": what.image.digest, "refs": refs, "left": dict(left), "dry_run": True}
             result.show(arguments, value, text.table(rows))
@@ -81,10 +81,10 @@ def _left(left: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     return [("left", f"{tag}: {why}") for tag, why in left]
 
 
-def _witness(key: str, place: str) -> publishing.Witness:
+def _witness(key: str, place: str) -> second_builder.Witness:
     """Return the second builder that the arguments name.
 
     Raises:
         UsageError: there is no such key, or the place is no name.
     """
-    return publishing.Witness(signer.existing_key(key), publishing.target_of(place))
+    return second_builder.Witness(signer.existing_key(key), publishing.target_of(place))

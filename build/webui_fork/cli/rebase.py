@@ -49,7 +49,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             raise UsageError(f"--{name} is only valid with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         if arguments.abort:
-            print(f"The rebase to {rebase_run.abort(settings)} is taken back; the checkout is as it was.")
+            aborted = rebase_run.abort(settings)
+            words = f"The rebase to {aborted} is taken back; the checkout is as it was."
+            result.show(arguments, {"aborted": aborted}, words)
             return
         if arguments.resume or arguments.skip:
             decision = {"skip": arguments.skip, "earlier": arguments.earlier, "accept": arguments.accept}

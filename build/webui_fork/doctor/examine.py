@@ -327,7 +327,9 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
     out = []
     if facts.config.get("version") and not facts.role:
         out.append("connections, functions, access: set OPEN_WEBUI_TOKEN to a token of an admin (or --token-file)")
-    if container is None and not facts.native:
+    if facts.native:
+        out.append("its environment: HTTP_PROXY and NO_PROXY may be set in the shell or service that started it")
+    elif container is None:
         out.append("the view from inside: no Docker engine with Open WebUI's container answers here (--container NAME)")
     if not request.vllm:
         out.append("the model server by itself: --vllm URL")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urlsplit
 
 from webui_fork.core.text import is_loopback, port_of
 
 PROC = Path("/proc")
 _LISTENING = "0A"
-_WORDS = ("open_webui", "open-webui")
+_SERVERS = ("python", "uvicorn", "gunicorn", "hypercorn", "ld-linux")  # the last starts a Python by hand
 
 
 def serves(url: str) -> bool:
@@ -40,9 +40,22 @@ def _listening(port: int) -> Iterator[str]:
 def _has(folder: Path, sockets: set[str]) -> bool:
     """Tell whether a process is an Open WebUI that holds one of some sockets."""
     try:
-        words = (folder / "cmdline").read_bytes().decode(errors="replace")
-        if not any(word in words for word in _WORDS):
-            return False
-        return any(str(link.readlink()) in sockets for link in (folder / "fd").iterdir())
+        words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        return _is_open_webui(words) and any(str(link.readlink()) in sockets for link in (folder / "fd").iterdir())
     except OSError:  # it ended, or is another user's
         return False
+
+
+def _is_open_webui(words: list[str]) -> bool:
+    """Tell whether a command line is Open WebUI's: its own script, or its module in a Python server.
+
+    A word that is like its name is not enough: `kubectl port-forward svc/open-webui` leads to another machine.
+    """
+    program, *rest = words
+    name = PurePath(program).name
+    if name == "open-webui":
+        return True
+    if not name.startswith(_SERVERS):
+        return False
+    script = PurePath(rest[0]).name if rest else ""
+    return script == "open-webui" or any(word == "open_webui" or word.startswith("open_webui.") for word in rest)

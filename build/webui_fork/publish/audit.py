@@ -208,6 +208,12 @@ def _is_later(item: Queried, version: str) -> bool:
         return True
 
 
+def _without_version(sboms: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many npm packages can't be asked about: the release has no lock that names their version."""
+    purls = {purl.to_string() for sbom in sboms for purl in _purls(sbom.get("components"), "purl") if not purl.version}
+    return len([purl for purl in purls if purl.startswith("pkg:npm/")])
+
+
 def judge(findings: Iterable[Finding], document: vex.Document) -> tuple[Finding, ...]:
     """Put our own judgement beside each finding: the last that is of its vulnerability and its package."""
     judged = []
@@ -250,6 +256,8 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
         raise AuditError(f"{image_inputs.results(settings, spec)} has no SBOM.", remedy=again)
     document = vex.read(settings)
     queried = tuple(dict.fromkeys(one for file in files for one in packages(_document(file, again))))
+    if unknown := _without_version(_document(file, again) for file in files):
+        ui.say(f"NOTE: {text.counted(unknown, 'npm package')} of unknown version: nothing is known of them.")
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
     with ui.step("osv", f"Asking about {text.counted(len(queried), 'package')}"), requests.Session() as http:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from webui_fork.config import image_toml, reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
@@ -28,13 +27,15 @@ from webui_fork.oci.model import Attached, Blob, Image, Index, Layer
 from webui_fork.oci.reader import RegistryReader
 from webui_fork.oci.registry import Registry
 from webui_fork.oci.transfer import Find
-from webui_fork.publish import build_record, kept_inputs, tested, vex
+from webui_fork.publish import build_record, kept_inputs, second_builder, tested, vex
 from webui_fork.publish.kept_inputs import InputFile
+from webui_fork.publish.second_builder import Witness
+from webui_fork.publish.tested import PassedImage
 from webui_fork.sources import programs
 from webui_fork.trust import attestations, sign, suite_result, verify
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
-from webui_fork.trust.cosign import Signer, Verifier
+from webui_fork.trust.cosign import Signer
 from webui_fork.trust.suite_result import SuiteResult
 
 
@@ -54,14 +55,6 @@ class Candidate:
     layout: str = ""
     mount_from: Reference | None = None
     inputs: tuple[InputFile, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Witness:
-    """A second builder: its public key (a file or a KMS URI), and where it published what it built."""
-
-    key: str
-    place: Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +114,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     _refuse_dirty(record.commit, dirty=record.dirty)
     first = layout.image.images[0]  # the tests run on the first architecture
     passed = tested.check(settings, digest=first.digest)
-    platform = "/".join(first.platform)
-    result = SuiteResult(first.digest, platform, True, passed.passed, passed.suites, passed.vllm)
+    result = _result(settings, passed, first)
     return Candidate(
         fixed,
         layout.image,
@@ -131,6 +123,20 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
         layout.attached,
         f"{reference.LAYOUT}{layout.root}",
     )
+
+
+def _result(settings: Settings, record: PassedImage, image: Image) -> SuiteResult:
+    """Return what the tests say of an image. Their record is the word of the job that ran them: it names our own files.
+
+    Raises:
+        PublishError: it names other ones, or says nothing of this image.
+    """
+    own = record.of(image.digest)
+    if own is None or (strangers := [suite for suite in own.suites if not (settings.root / suite).is_file()]):
+        raise PublishError(
+            "out/tested.json names tests that are not here.", why="\n".join(strangers[:8]) if own else ""
+        )
+    return SuiteResult(image.digest, "/".join(image.platform), True, own.passed, own.suites, record.vllm)
 
 
 def _refuse_dirty(commit: str, *, dirty: bool) -> None:
@@ -209,10 +215,11 @@ def run(
         AuditError: what we judge of vulnerabilities can't be read.
     """
     cosign = programs.find(settings, "cosign", ui)
-    signer, statements = trust_cosign.signer(settings, cosign, ui), _judged(settings, what, target)
+    signer = trust_cosign.signer(settings, cosign, ui)
+    statements = _judged(settings, signer, what, target)
     if witness:
         with ui.step("witness", f"Asking {witness.place} for the second builder's signature"):
-            _require_witness(settings, signer, witness, what.image.digest)
+            second_builder.require(settings, signer, witness, what.image.digest)
     with (
         exclusive(settings.cache / "publish.lock", "publishing", ui.say),
         connect.connect(settings, target) as registry,
@@ -241,50 +248,29 @@ def run(
     return done
 
 
-def _require_witness(settings: Settings, signer: Signer, witness: Witness, digest: str) -> None:
-    """Refuse to go on without the signature of a second builder.
-
-    Raises:
-        PublishError: there is none of that key for this digest. SigningError: cosign can't be run.
-    """
-    own, place = signer.public_key, witness.place
-    if own == witness.key or (own and _same_bytes(own, witness.key)):
-        raise PublishError(f"{witness.key} is this builder's own key.", remedy="Name the public key of the second one.")
-    ca = connect.certificates(settings, place.registry)
-    verifier = Verifier(signer.cosign, signer.major, witness.key, ca=ca)
-    signature = trust_cosign.verify(settings, verifier, place.at(digest).pinned)
-    if not signature.verified:
-        raise PublishError(
-            f"No second builder signed {digest}: {witness.key} does not verify it at {place}.",
-            why=signature.why,
-            remedy="Build the same commit there with `nox -s build -- --locked --arch all`, and publish it to that "
-            "place. If the digest is another one there, `nox -s reproduce` names the layer and the file that differ.",
-        )
-
-
-def _same_bytes(one: str, other: str) -> bool:
-    """Tell whether two keys are files with the same content; a KMS URI is none."""
-    files = [Path(key) for key in (one, other)]
-    return all(file.is_file() for file in files) and files[0].read_bytes().strip() == files[1].read_bytes().strip()
-
-
-def _judged(settings: Settings, what: Candidate, target: Reference) -> Statements:
+def _judged(settings: Settings, signer: Signer, what: Candidate, target: Reference) -> Statements:
     """Return what is said about a candidate, with what we judge of vulnerabilities: of the whole and of each image.
 
+    Where nothing is judged any more, an empty document takes the place of one that stands there: a scanner would go on
+    to believe it.
+
     Raises:
-        AuditError: the judgements can't be read.
+        AuditError: the judgements can't be read. SigningError: cosign can't be run.
     """
     if not what.statements.sboms:  # a variant: of its packages we know nothing
         return what.statements
-    predicate = vex.predicate(vex.read(settings), target)
-    if predicate is None:
-        return what.statements
+    document = vex.read(settings)
+    predicate = vex.predicate(document, target)
+    verifier = replace(signer.verifier(settings), ca=connect.certificates(settings, target.registry))
 
-    def of(statements: Statements) -> Statements:
+    def of(statements: Statements, digest: str) -> Statements:
+        ref = target.at(digest).pinned
+        if not document.statements and not trust_cosign.attested(settings, verifier, ref, trust_cosign.VEX).predicates:
+            return statements
         return replace(statements, others=(*statements.others, (trust_cosign.VEX, predicate)))
 
-    parts = tuple(replace(part, statements=of(part.statements)) for part in what.statements.parts)
-    return of(replace(what.statements, parts=parts))
+    parts = tuple(replace(part, statements=of(part.statements, part.digest)) for part in what.statements.parts)
+    return of(replace(what.statements, parts=parts), what.image.digest)
 
 
 def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Blob | None:
@@ -346,15 +332,26 @@ def _take_along(settings: Settings, signer: Signer, registry: Registry, what: Ca
             transfer.attach(registry, what.image.digest, item)
 
 
-def plan(settings: Settings, what: Candidate, target: Reference) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+def plan(
+    settings: Settings, ui: Terminal, what: Candidate, target: Reference, witness: Witness | None = None
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
     """Return what publishing would do, without doing it: the references that would name the image, and the tags left.
 
     Raises:
         PublishError: the tag that never moves names another image there. RegistryError: it can't be asked.
+        AuditError: what we judge of vulnerabilities can't be read.
     """
+    vex.read(settings)
+    if witness:
+        signer = trust_cosign.signer(settings, programs.find(settings, "cosign", ui), ui)
+        second_builder.require(settings, signer, witness, what.image.digest)
     with connect.connect(settings, target) as registry:
         _refuse_moving(registry, what, target)
-        present = (*registry.tags(), str(what.fixed))
+        try:
+            present = (*registry.tags(), str(what.fixed))
+        except RegistryError:  # not everybody who may push may list
+            words = "the registry does not list its tags, so whether it is the newest is unknown"
+            return (f"{target.name}:{what.fixed}",), tuple((tag, words) for tag in tags.moving(what.fixed))
     later = {tag: tags.newer(what.fixed, tag, present) for tag in tags.moving(what.fixed)}
     refs = [str(what.fixed), *(tag for tag, newer in later.items() if not newer)]
     left = tuple((tag, f"{newer} is newer") for tag, newer in later.items() if newer)

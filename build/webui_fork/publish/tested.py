@@ -13,28 +13,43 @@ from webui_fork.core.errors import PublishError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 
-Suite = Annotated[str, Meta(pattern=r"^tests/[A-Za-z0-9_/]+\.py$")]
-Version = Annotated[str, Meta(pattern=r"^([0-9][0-9A-Za-z.+!]*)?$")]
+Suite = Annotated[str, Meta(pattern=r"^tests/[A-Za-z0-9_/]+\.py$(?!\n)")]
+Count = Annotated[int, Meta(ge=1)]
+Version = Annotated[str, Meta(pattern=r"^([0-9][0-9A-Za-z.+!]*)?$(?!\n)")]
 
 _REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/tested.json."
+
+
+@dataclass(frozen=True, slots=True)
+class OtherImage:
+    """Another flavour that passed with it: its digest, how many tests ran on it, and their files."""
+
+    digest: str
+    passed: Count
+    suites: tuple[Suite, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PassedImage:
     """An image that passed: its digest, the patched tree's commit in it, and how many tests it passed.
 
-    ``others`` are the digests of other flavours that passed with it. ``drift`` has a line for each
+    ``others`` are other flavours that passed with it. ``drift`` has a line for each
     Debian package that was not the locked one: the mirror had forgotten it. ``suites`` are the files of the tests,
     ``vllm`` is the version of the vLLM that models were listed from.
     """
 
     digest: str
     head: str
-    passed: int
+    passed: Count
     drift: tuple[str, ...] = ()
-    others: tuple[str, ...] = ()
+    others: tuple[OtherImage, ...] = ()
     suites: tuple[Suite, ...] = ()
     vllm: Version = ""
+
+    def of(self, digest: str) -> OtherImage | None:
+        """Return which tests ran on an image, or None where it is none of these."""
+        own = OtherImage(self.digest, self.passed, self.suites)
+        return next((one for one in (own, *self.others) if one.digest == digest), None)
 
 
 def _file(settings: Settings) -> Path:
@@ -87,7 +102,7 @@ def check(settings: Settings, *, digest: str = "", head: str = "") -> PassedImag
             why="\n".join(record.drift[:8]),
             remedy="Run `nox -s lock`, review and commit, then build and test again.",
         )
-    if digest and digest not in (record.digest, *record.others):
+    if digest and record.of(digest) is None:
         raise PublishError(
             "The image that would be published is not the one that passed the tests.",
             why=f"Built: {digest}\nTested: {record.digest}",

@@ -115,18 +115,13 @@ def parse(file: Path) -> Document:
         raise AuditError(f"{file} can't be read.", why=str(error), remedy=_REMEDY) from error
 
 
-def predicate(document: Document, target: Reference) -> bytes | None:
+def predicate(document: Document, target: Reference) -> bytes:
     """Return what is attested of an image: each judgement with the image as its product, and the package inside it.
 
     Args:
         document: what we judge.
         target: where the image is published. Its digest is the attestation's own subject.
-
-    Returns:
-        The predicate's JSON, or None where nothing was judged.
     """
-    if not document.statements:
-        return None
     name = target.repository.rpartition("/")[2]
     image = PackageURL("oci", None, name, None, {"repository_url": target.name}).to_string()
     whole = msgspec.to_builtins(document)

@@ -18,7 +18,7 @@ from webui_fork.core.errors import ArchiveError
 from webui_fork.trust.package import Package
 
 _FOLDER = re.compile(r"node_modules/(?:@[^/]+/)?[^/@?]+")  # one package can be in another's node_modules
-_NAME = re.compile(r"(?:@[a-z0-9~._-]+/)?[A-Za-z0-9~._-]+")
+_NAME = re.compile(r"(?:@[a-z0-9~-][a-z0-9~._-]*/)?[A-Za-z0-9~-][A-Za-z0-9~._-]*")
 _SHA512 = re.compile(r"(?:^| )sha512-([A-Za-z0-9+/]{86}==)(?:$| |\?)")
 
 
@@ -35,7 +35,7 @@ def bundled(maps: Iterable[tuple[str, bytes]], lock: bytes | None, place: str) -
     Raises:
         ArchiveError: a map or the lock is malformed.
     """
-    folders = sorted({folder for name, data in maps for folder in _folders(name, data)})
+    folders = sorted({folder for name, data in maps for folder in _folders(name, data) if _is_package(folder)})
     known = _packages(lock) if lock is not None else {}
     return tuple(_package(folder, known.get(folder, {}), place) for folder in folders)
 
@@ -48,6 +48,11 @@ def _folders(name: str, source_map: bytes) -> Iterable[str]:
     for source in sources:
         if isinstance(source, str) and (parts := _FOLDER.findall(source)):
             yield "/".join(parts)
+
+
+def _is_package(folder: str) -> bool:
+    """Tell whether npm puts a package at a path: `.vite` is a bundler's own, and an odd name is nobody's."""
+    return all(_NAME.fullmatch(name.strip("/")) for name in folder.split("node_modules/")[1:])
 
 
 def _packages(lock: bytes) -> dict[str, dict[str, Any]]:

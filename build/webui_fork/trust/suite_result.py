@@ -66,8 +66,10 @@ def read(predicate: Mapping[str, Any]) -> SuiteResult | None:
         sound = (
             _SHA256.fullmatch(image)
             and _PLATFORM.fullmatch(result.platform)
-            and type(result.count) is int
-            and all(isinstance(suite, str) for suite in result.suites)
+            and type(about["passed"]) is int
+            and about["passed"] > 0
+            and isinstance(predicate["passedTests"], list)
+            and all(isinstance(suite, str) and suite for suite in predicate["passedTests"])
             and (not result.vllm or _VERSION.fullmatch(result.vllm))
         )
         return result if sound else None

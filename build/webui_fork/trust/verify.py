@@ -145,14 +145,18 @@ def _document(document: Any, digest: str, claim: Claim | None) -> Check:
 def _tests(attestation: cosign.Attested, images: tuple[Image, ...]) -> Check:
     """Look for the result of the tests, which `publish` attests: of one of the images, or it is no word on them."""
     if not attestation.predicates:
-        return Check("tests", Verdict.UNKNOWN, "no result of the tests is attested: `publish` does that")
-    results = [result for one in attestation.predicates if (result := suite_result.read(one))]
-    if not results:
-        return Check("tests", Verdict.BAD, "the attested result of the tests is not one of this tool")
+        why = f"no result of the tests is attested ({attestation.why}); `publish` does that"
+        return Check("tests", Verdict.UNKNOWN, why)
+    results = [suite_result.read(one) for one in attestation.predicates]
     result = results[-1]
-    if result.image not in {item.digest for item in images}:
+    if result is None or None in results:
+        return Check("tests", Verdict.BAD, "the attested result of the tests is not one of this tool")
+    own = [item for item in images if item.digest == result.image]
+    if not own:
         return Check("tests", Verdict.BAD, f"they ran on another image, {result.image[:19]}…")
-    if not result.passed:
+    if "/".join(own[0].platform) != result.platform:
+        return Check("tests", Verdict.BAD, f"they are said to have run on {result.platform}; that image is for another")
+    if not all(one and one.passed for one in results):
         return Check("tests", Verdict.BAD, "they ran, and some failed")
     beside = f", vLLM {result.vllm}" if result.vllm else ""
     words = f"{result.count} passed on {result.platform}, {counted(len(result.suites), 'file')}{beside}"
@@ -160,12 +164,13 @@ def _tests(attestation: cosign.Attested, images: tuple[Image, ...]) -> Check:
 
 
 def _judgements(attestation: cosign.Attested) -> list[Check]:
-    """Count what is judged of vulnerabilities; where nothing was, nothing is attested."""
+    """Count what is judged of vulnerabilities; where nothing ever was, nothing is attested."""
     if not attestation.predicates:
         return []
     document = attestation.predicates[-1]
     statements = document.get("statements") if isinstance(document, dict) else None
-    if not isinstance(statements, list):
+    needed = {"vulnerability", "products", "status"}
+    if not isinstance(statements, list) or not all(isinstance(s, dict) and needed <= s.keys() for s in statements):
         return [Check("vex", Verdict.BAD, "the attested judgements on vulnerabilities are no OpenVEX document")]
     return [Check("vex", Verdict.OK, f"OpenVEX, {counted(len(statements), 'vulnerability')} judged")]
 

@@ -28,10 +28,9 @@ def listening(*words: str, host: str = "127.0.0.1") -> Iterator[int]:
         child.communicate()
 
 
-@pytest.mark.parametrize("words", ["open_webui.main:app", "/usr/local/bin/open-webui"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_a_process_of_this_machine_that_is_open_webui(words: str, host: str) -> None:
-    with listening(words, host=host) as port:
+def test_a_process_of_this_machine_that_is_open_webui(host: str) -> None:
+    with listening("open_webui.main:app", host=host) as port:
         assert native.serves(f"http://localhost:{port}")
         assert not native.serves(f"http://localhost:{port + 1}" if port < 65535 else "http://localhost:1")
         assert not native.serves(f"http://example.org:{port}")
@@ -40,8 +39,28 @@ def test_a_process_of_this_machine_that_is_open_webui(words: str, host: str) -> 
 
 def test_another_process_is_none() -> None:
     """As that of a container engine, of kubectl or of ssh: there the server is somewhere else."""
-    with listening("kubectl", "port-forward") as port:
+    with listening("kubectl", "port-forward", "svc/open-webui") as port:
         assert not native.serves(f"http://localhost:{port}")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/usr/bin/python3 /home/me/.local/bin/open-webui serve --port 8080", True),
+        ("/opt/venv/bin/open-webui serve", True),
+        ("python3 -m uvicorn open_webui.main:app --host 0.0.0.0", True),
+        ("uvicorn open_webui.main:app", True),
+        ("python -m open_webui serve", True),
+        ("kubectl -n open-webui port-forward svc/open-webui 3000:80", False),
+        ("ssh -L 3000:localhost:8080 me@open-webui.example", False),
+        ("docker-proxy -container-ip 172.17.0.2", False),
+        ("python3 serve.py --name open-webui", False),
+        ("", False),
+    ],
+)
+def test_a_word_like_its_name_is_not_enough(line: str, expected: bool) -> None:
+    """Else a stored key would be sent to whoever is at the loopback addresses here."""
+    assert native._is_open_webui(line.split(" ")) == expected
 
 
 def test_where_nothing_can_be_told_it_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import tested
-from webui_fork.publish.tested import PassedImage
+from webui_fork.publish.tested import OtherImage, PassedImage
 
 IT = PassedImage("sha256:" + "a" * 64, "b" * 40, 12)
 
@@ -29,6 +31,27 @@ def test_nothing_else_passes(private_settings: Settings) -> None:
     tested.forget(private_settings)
     with pytest.raises(PublishError, match="No image has passed"):
         tested.check(private_settings, digest=IT.digest)
+
+
+def test_another_flavour_has_its_own_tests(private_settings: Settings) -> None:
+    other = OtherImage("sha256:" + "c" * 64, 3, ("tests/integration/test_parity.py",))
+    tested.write(private_settings, replace(IT, others=(other,)))
+    record = tested.check(private_settings, digest=other.digest)
+    assert record.of(other.digest) == other
+    assert record.of(IT.digest) == OtherImage(IT.digest, 12)
+    assert record.of("sha256:" + "d" * 64) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"passed": 0}, {"passed": -4}, {"suites": ["/etc/passwd"]}, {"suites": ["tests/../x.py"]}, {"vllm": "a\x1b"}],
+)
+def test_nothing_odd_is_taken_from_whoever_ran_the_tests(private_settings: Settings, change: dict[str, Any]) -> None:
+    tested.write(private_settings, IT)
+    file = private_settings.out / "tested.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    with pytest.raises(PublishError, match="can't be read"):
+        tested.read(private_settings)
 
 
 def test_a_damaged_record_is_no_proof(private_settings: Settings) -> None:

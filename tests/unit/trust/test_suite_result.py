@@ -35,6 +35,8 @@ def test_it_has_the_fields_of_the_specification() -> None:
         {"configuration": 5},
         {"configuration": [{"name": "image", "digest": {"sha256": "a"}, "annotations": ABOUT}]},
         {"passedTests": [5]},
+        {"passedTests": "abc"},
+        {"passedTests": [""]},
         {"passedTests": None},
     ],
 )  # fmt: skip
@@ -43,7 +45,15 @@ def test_what_is_not_of_this_tool_is_none(change: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"platform": "linux"}, {"platform": "linux/a\x1b"}, {"count": True}, {"vllm": "0.1\x1b[31m"}]
+    "change",
+    [
+        {"platform": "linux"},
+        {"platform": "linux/a\x1b"},
+        {"count": True},
+        {"count": 0},
+        {"count": -4},
+        {"vllm": "0.1\x1b[31m"},
+    ],
 )
 def test_nothing_odd_is_read(change: dict[str, Any]) -> None:
     assert suite_result.read(json.loads(suite_result.write(replace(RESULT, **change)))) is None
