@@ -37,7 +37,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         shown = outcome.differences[:40]
         more = [f"… and {len(outcome.differences) - 40} more"] if len(outcome.differences) > 40 else []
         raise ReproduceError(
-            "The rebuilt image differs from the published one.",
+            "The rebuilt image has another digest.",
             why="\n".join([*shown, *more]),
             remedy="The lines above say which layer, file and field.",
         )
