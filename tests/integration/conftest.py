@@ -34,6 +34,7 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, standalone
 from webui_fork.oci import engine, unpack
 from webui_fork.oci.engine import Engine
+from webui_fork.publish import promote
 from webui_fork.sources import programs
 
 VLLM = "http://vllm:8000/v1"
@@ -70,6 +71,12 @@ def shop(real: Settings, cosign: Path, program: Path, tmp_path: Path) -> Iterato
     """A registry, and somebody with a key, a checkout and a cache of their own who publishes there."""
     with registry(program, tmp_path / "registry") as host:
         yield small.shop(real, tmp_path / "shop", host, cosign)
+
+
+@pytest.fixture
+def published(shop: Shop) -> promote.Published:
+    """A small image that was published."""
+    return shop.publish(small.candidate(shop.settings))
 
 
 @pytest.fixture(scope="session")

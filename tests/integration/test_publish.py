@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-import osv
 import small
 from helpers import Server, Talk, hang_up
 from registries import (
@@ -27,12 +26,12 @@ from registries import (
     with_tls,
 )
 from small import Shop
-from webui_fork.core.errors import AuditError, ForkError, PublishError, RegistryError, UsageError
+from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
 from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.registry import Registry
-from webui_fork.publish import promote, second_builder, tested, vex
+from webui_fork.publish import promote, tested
 from webui_fork.publish.tested import OtherImage, PassedImage
 from webui_fork.trust import attestations as trust_attestations
 from webui_fork.trust import cosign as trust_cosign
@@ -304,82 +303,6 @@ def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
     shop.publish(promote.candidate(shop.settings, "full"))
     # those that ran on it, and not the whole run's
     assert shop.checks(TAG)["tests"].words == "9 passed on linux/amd64, 2 files, vLLM 0.13.0+cpu"
-
-
-def test_what_is_judged_of_vulnerabilities_is_attested(shop: Shop) -> None:
-    """Of the index, and of each image: a scanner looks at the one that it was given."""
-    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
-    shop.publish(what)
-    assert "vex" not in shop.checks(TAG)
-    file = shop.settings.root / "images/open-webui" / vex.FILE
-    file.write_text(json.dumps(osv.judgements(osv.judgement("pkg:pypi/pyyaml@6.0"))))
-    shop.publish(what)
-    for name in (TAG, *(image.digest for image in what.image.images)):
-        checks = shop.checks(name)
-        assert {check.verdict for check in checks.values()} == {Verdict.OK}, checks
-        assert checks["vex"].words == "OpenVEX, 1 vulnerability judged"
-    ref = shop.ref(what.image.images[1].digest)
-    (seen,) = trust_cosign.attested(shop.settings, shop.verifier, ref, trust_cosign.VEX).predicates
-    (product,) = seen["statements"][0]["products"]
-    assert product["subcomponents"] == [{"@id": "pkg:pypi/pyyaml@6.0"}]
-    assert product["@id"].endswith(f"?repository_url={shop.host}/{shop.name}")
-    file.write_text(json.dumps(osv.judgements()))
-    shop.publish(what)  # taken back: a scanner would go on to believe what stood there
-    for name in (TAG, *(image.digest for image in what.image.images)):
-        assert shop.checks(name)["vex"].words == "OpenVEX, 0 vulnerabilities judged"
-    file.write_text("{")
-    with pytest.raises(AuditError, match="can't be read"):
-        shop.publish(what)
-
-
-def test_a_plan_says_what_would_be_named_and_sends_nothing(shop: Shop, server: Server) -> None:
-    proxy = Proxy(server, f"http://{shop.host}")
-    target = promote.target_of(f"{proxy.host}/{shop.name}")
-    what = small.candidate(shop.settings)
-    refs, left = promote.plan(shop.settings, Talk(), what, target)
-    assert ({ref.rpartition(":")[2] for ref in refs}, left) == (NAMES, ())
-    small.pin(shop.settings, revision=10)
-    shop.publish(small.candidate(shop.settings))
-    refs, left = promote.plan(shop.settings, Talk(), what, target)
-    assert refs == (f"{target.name}:{TAG}",)
-    assert dict(left) == dict.fromkeys(NAMES - {TAG}, "v0.12.4-p10 is newer")
-    assert not [line for line in proxy.seen if line.startswith(("PUT", "POST", "PATCH", "DELETE"))]
-    small.pin(shop.settings, revision=1)
-    shop.publish(small.candidate(shop.settings, b"another"))
-    with pytest.raises(PublishError, match="names another image"):
-        promote.plan(shop.settings, Talk(), what, target)
-
-
-def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign: Path, tmp_path: Path) -> None:
-    """It has a key and a name of its own; nothing is sent before its signature verifies."""
-    what = small.candidate(shop.settings)
-    stranger = replace(shop.settings, config=tmp_path / "second")
-    second = replace(shop, settings=stranger, signer=trust_cosign.signer(stranger, cosign, Talk()), name="second/x")
-    witness = second_builder.Witness(
-        str(tmp_path / "second/cosign.pub"), promote.target_of(f"{shop.host}/{second.name}")
-    )
-    target = promote.target_of(f"{shop.host}/{shop.name}")
-
-    def publish(candidate: promote.Candidate) -> promote.Published:
-        return promote.run(shop.settings, Talk(), candidate, target, witness)
-
-    with pytest.raises(PublishError, match="No second builder signed"):
-        publish(what)
-    with pytest.raises(PublishError, match="No second builder signed"):
-        promote.plan(shop.settings, Talk(), what, target, witness)
-    second.publish(small.candidate(shop.settings, b"another"))
-    with pytest.raises(PublishError, match="No second builder signed"):
-        publish(what)
-    assert named(shop) == {}
-    small.pin(second.settings, revision=2)
-    newer = small.candidate(shop.settings)
-    second.publish(newer)
-    copy = tmp_path / "copy.pub"
-    copy.write_bytes((shop.settings.config / "cosign.pub").read_bytes())
-    for own in (copy, shop.settings.config / "cosign.pub"):
-        with pytest.raises(PublishError, match="this builder's own key"):
-            promote.run(shop.settings, Talk(), newer, target, replace(witness, key=str(own)))
-    assert publish(newer).refs
 
 
 @pytest.mark.parametrize(

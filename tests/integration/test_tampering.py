@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -24,15 +23,10 @@ from webui_fork.publish import promote
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust import sign, suite_result, verify
+from webui_fork.trust import sign, verify
 from webui_fork.trust.verify import Verdict
 
 TAG = "v0.12.4-p1"
-
-
-@pytest.fixture
-def published(shop: Shop) -> promote.Published:
-    return shop.publish(small.candidate(shop.settings))
 
 
 def opened(shop: Shop) -> Registry:
@@ -184,48 +178,6 @@ def test_an_attestation_of_another_image(shop: Shop, published: promote.Publishe
     assert "no attestation that verifies" in bad["provenance"]
     assert "no attestation that verifies" in bad["sbom"]
     assert "nobody we trust says what is in it" in bad["contents"]
-
-
-def with_result(what: promote.Candidate, **changes: Any) -> promote.Candidate:
-    """Have another result of the tests attested."""
-    (_, written), *_ = what.statements.others
-    result = suite_result.read(json.loads(written))
-    assert result
-    others = ((trust_cosign.TESTS, suite_result.write(replace(result, **changes))),)
-    return replace(what, statements=replace(what.statements, others=others))
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"image": "sha256:" + "0" * 64}, "tests: they ran on another image, sha256:000000000000…"),
-        ({"passed": False}, "tests: they ran, and some failed"),
-        ({"platform": "linux/arm64"}, "tests: they are said to have run on linux/arm64"),
-        ({"count": 0}, "tests: the attested result of the tests is not one of this tool"),
-        ({"platform": "linux"}, "tests: the attested result of the tests is not one of this tool"),
-    ],
-)
-def test_a_result_of_other_tests(shop: Shop, changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(VerifyError, match="no tag was touched") as caught:
-        shop.publish(with_result(small.candidate(shop.settings), **changes))
-    assert words in caught.value.why
-
-
-def test_no_result_of_the_tests_is_unknown_and_of_an_index_as_a_whole(shop: Shop) -> None:
-    what = small.candidate(shop.settings, architectures=("amd64", "arm64"))
-    shop.publish(replace(what, statements=replace(what.statements, others=())))
-    assert shop.checks(TAG)["tests"].verdict is Verdict.UNKNOWN
-    assert "tests" not in shop.checks(what.image.images[0].digest)
-    shop.publish(what)
-    assert shop.checks(TAG)["tests"].verdict is Verdict.OK
-
-
-def test_judgements_that_are_no_document(shop: Shop, published: promote.Published, tmp_path: Path) -> None:
-    file = tmp_path / "vex.json"
-    for statements in ("none", ["x", 3], [{"status": "fixed"}]):
-        file.write_text(json.dumps({"statements": statements}))
-        trust_cosign.attest(shop.settings, shop.signer, shop.ref(published.digest), trust_cosign.VEX, file)
-        assert "no OpenVEX document" in shop.bad(TAG)["vex"]
 
 
 def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> None:

@@ -30,8 +30,6 @@ def findings(facts: Facts) -> Iterator[Finding]:
             yield from (replace(missing, severity=_INFO) for missing in [_v1(facts, item)] if missing)
         if item.base and not item.base.dns and item.base.dns_seconds > SLOW_NAME:
             yield _slow_name(item, item.base)
-    if facts.server:
-        yield from _server(facts)
 
 
 def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
@@ -94,7 +92,8 @@ def _clean(words: str, status: int) -> str:
     return words[:160] or "(it gives no reason)"
 
 
-def _seen(*probes: Seen | None) -> tuple[str, ...]:
+def seen_words(*probes: Seen | None) -> tuple[str, ...]:
+    """Return a line of evidence for each probe that was made."""
     return tuple(f"{without_secrets(seen.url)}: {seen.words}" for seen in probes if seen)
 
 
@@ -142,7 +141,7 @@ def _numeric(host: str) -> bool:
 def _dns(facts: Facts, item: Connection) -> Finding | None:
     if not (item.base and item.base.dns) and _code(item) != "dns":
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     container = facts.room.itself.name if facts.room else "CONTAINER"
     fix = (
         "Use a name that Open WebUI's machine resolves. In Docker both containers need a network in common, on which\n"
@@ -156,10 +155,10 @@ def _loading(facts: Facts, item: Connection) -> Finding | None:
     behind = item.behind or (facts.server.behind if facts.server and _same(facts, item) else None)
     if item.base and item.base.status:
         return None
-    line = behind and _still_loading(behind)
+    line = behind and still_loading(behind)
     if not behind or not line:
         return None
-    return _loading_words(item.name, behind, line, _seen(item.base))
+    return loading_words(item.name, behind, line, seen_words(item.base))
 
 
 def _same(facts: Facts, item: Connection) -> bool:
@@ -169,7 +168,7 @@ def _same(facts: Facts, item: Connection) -> bool:
     return same and port_of(facts.server.url) == port_of(item.url)
 
 
-def _still_loading(behind: Neighbour) -> str:
+def still_loading(behind: Neighbour) -> str:
     """Return the last line of a model server's log that tells it is on its way up, or ""."""
     is_vllm = "vllm" in f"{behind.image} {' '.join(behind.log)}".lower()
     up = behind.health == "healthy" or any(_UP.search(line) for line in behind.log)
@@ -179,7 +178,15 @@ def _still_loading(behind: Neighbour) -> str:
     return lines[-1] if lines else ("its healthcheck says: starting" if behind.health == "starting" else "")
 
 
-def _loading_words(name: str, behind: Neighbour, line: str, evidence: tuple[str, ...]) -> Finding:
+def loading_words(name: str, behind: Neighbour, line: str, evidence: tuple[str, ...]) -> Finding:
+    """Return the finding of a vLLM on its way up.
+
+    Args:
+        name: what people call it.
+        behind: its container.
+        line: of its log, that tells.
+        evidence: what else shows it.
+    """
     what = f"{name} is of a vLLM that is still loading its model."
     state = behind.health or behind.state
     log = f"container {behind.name} ({state}): {line[-160:]}"
@@ -202,7 +209,7 @@ def _connect(facts: Facts, item: Connection) -> Finding | None:
     trouble = (item.base.connect if item.base else "") or {"refused": "refused", "timeout": ""}.get(_code(item), "")
     if not trouble:
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     if is_loopback(item.host) and facts.room:
         fix = (
             "In a container, localhost is the container itself: use the service's name (http://vllm:8000/v1), or\n"
@@ -223,7 +230,7 @@ def _tls(_facts: Facts, item: Connection) -> Finding | None:
     trouble = item.base.tls if item.base else ""
     if not trouble and _code(item) not in ("tls", "certificate"):
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     if trouble.startswith("certificate") or _code(item) == "certificate":
         fix = (
             "Give the server a certificate for that name, or make Open WebUI trust the CA: mount it and set\n"
@@ -241,7 +248,7 @@ def _v1(_facts: Facts, item: Connection) -> Finding | None:
     base = item.url.strip().rstrip("/")
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
     evidence = (
-        *_seen(item.base),
+        *seen_words(item.base),
         f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",
         *_reported(item),
     )
@@ -259,7 +266,7 @@ def _slash_cause(_facts: Facts, item: Connection) -> Finding | None:
 def _slash(item: Connection, severity: Severity) -> Finding:
     stripped = item.url.strip().rstrip("/")
     what = f"{item.name} ends in a slash or a blank."
-    evidence = (*_seen(item.base), f"{without_secrets(stripped)}/models: lists models") if item.base else ()
+    evidence = (*seen_words(item.base), f"{without_secrets(stripped)}/models: lists models") if item.base else ()
     fix = f"{PLACE}: change it to {without_secrets(stripped)}."
     return Finding("base-url-slash", severity, what, evidence, fix)
 
@@ -269,7 +276,7 @@ def _key(facts: Facts, item: Connection) -> Finding | None:
     refused = status in (401, 403) or (item.verified and item.verified.status in (401, 403)) or _code(item) == "key"
     if not refused:
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     given = "has a key that is refused" if item.keyed else "has no key, and needs one"
     fix = f"{PLACE}: enter the key that vLLM was started with (--api-key, or VLLM_API_KEY)."
     return _make("api-key", item, f"{given}.", fix, evidence)
@@ -280,7 +287,7 @@ def _service(_facts: Facts, item: Connection) -> Finding | None:
     seen = item.base
     code = _code(item)
     bodies = [probe.body for probe in (seen, item.root) if probe]
-    evidence = _seen(item.base, item.root) + _reported(item)
+    evidence = seen_words(item.base, item.root) + _reported(item)
     port = port_of(item.url)
     ollama = any("Ollama is running" in body for body in bodies) or port == 11434 or code == "ollama"
     if ollama and (seen is None or seen.status):
@@ -309,7 +316,7 @@ def _silent(_facts: Facts, item: Connection) -> Finding | None:
     stuck = item.base is not None and item.base.http == "timeout"
     if not stuck and _code(item) != "timeout" and not (late and item.base is None):
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     fix = f"{PLACE}: switch it off until it answers; in stock everybody's list waits 10 s for it."
     return _make("silent", item, "takes connections and never answers.", fix, evidence)
 
@@ -318,7 +325,7 @@ def _misbehaves(_facts: Facts, item: Connection) -> Finding | None:
     seen = item.base
     if seen is None and not (item.verified and item.verified.status == 200):
         return None
-    evidence = _seen(seen) + _reported(item)
+    evidence = seen_words(seen) + _reported(item)
     if seen is not None and seen.status >= 500:
         fix = "Read the model server's log; this fork's image keeps the rest of the list meanwhile."
         return _make("provider-error", item, f"answers {seen.status}.", fix, evidence)
@@ -333,7 +340,7 @@ def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
     bad = item.base.trouble if item.base else (item.verified is not None and item.verified.status != 200)
     if not bad:
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     fix = f"{PLACE}: switch off Ollama API (ENABLE_OLLAMA_API=false before the first start), or start Ollama there."
     where = without_secrets(item.url)
     what = f"The Ollama API is switched on, and no Ollama answers at {where}."
@@ -345,7 +352,7 @@ def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
 def _odd_ollama(_facts: Facts, item: Connection) -> Finding | None:
     if item.base is None or tags(item.base.json) is not None:
         return None
-    evidence = _seen(item.base) + _reported(item)
+    evidence = seen_words(item.base) + _reported(item)
     fix = f"{PLACE}: a vLLM goes under OpenAI API, with /v1; only an Ollama under Ollama API."
     return _make("wrong-service-ollama-slot", item, "is no Ollama.", fix, evidence)
 
@@ -374,36 +381,5 @@ def _unexplained(facts: Facts, item: Connection) -> Finding:
     fix = "Run this where Docker answers, or with --container NAME: the doctor then looks from inside, too."
     if facts.inside:
         fix = "Open WebUI's own log has the error, at the time of the last list."
-    return _make("connection-fails", item, "does not answer as it should.", fix, _reported(item) + _seen(item.base))
-
-
-def _server(facts: Facts) -> Iterator[Finding]:
-    """Yield what is wrong with the model server the user named, whatever the connections say."""
-    server = facts.server
-    assert server
-    name = without_secrets(server.url)
-    evidence = _seen(server.health, server.models)
-    if server.behind and (line := _still_loading(server.behind)) and server.health.status != 200:
-        yield _loading_words(name, server.behind, line, evidence)
-    elif server.models.status in (401, 403):
-        what = f"{name} wants a key, and {'refuses the one given' if server.keyed else 'none was given'}."
-        yield Finding("vllm-key", _WARNING, what, evidence, "Give it in VLLM_API_KEY or --vllm-key-file.")
-    elif server.models.trouble:
-        fix = "Start vLLM, wait until it is up, or correct --vllm."
-        yield Finding("vllm-unreachable", _CRITICAL, f"The model server does not answer at {name}.", evidence, fix)
-    elif (served := model_ids(server.models.json)) is None:
-        yield Finding("vllm-other", _CRITICAL, f"What answers at {name} is not a vLLM.", evidence, "Correct --vllm.")
-    elif facts.role == "admin" and facts.listed and _missing(facts, served):
-        what = f"{name} serves {', '.join(served)}, and Open WebUI lists none of them."
-        fix = f"{PLACE}: add a connection to it, as Open WebUI's machine reaches it, with /v1."
-        yield Finding("vllm-not-listed", _CRITICAL, what, (f"listed: {', '.join(facts.listed[:8])}",), fix)
-
-
-def _missing(facts: Facts, served: tuple[str, ...]) -> bool:
-    """Tell whether none of the models is listed that should be."""
-    enabled = [model for model in served if model not in facts.switched_off]
-    return bool(enabled) and not any(model in facts.listed or _prefixed(model, facts) for model in enabled)
-
-
-def _prefixed(model: str, facts: Facts) -> bool:
-    return any(name.endswith(f".{model}") for name in facts.listed)
+    evidence = _reported(item) + seen_words(item.base)
+    return _make("connection-fails", item, "does not answer as it should.", fix, evidence)

@@ -25,6 +25,7 @@ _FIRST = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
 _FIELD = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.patch")
 _FRONT_END = re.compile(r"(src|static)/|(package(-lock)?\.json|[a-z.]+\.config\.[jt]s|tsconfig\.json)$")
+_IMPERATIVES = ("alias", "bring", "embed", "feed", "need", "seed", "speed")  # not what their endings say
 _ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
 _FORWARDED = re.compile(r"no|not-needed|yes|https?://\S+")
 _BUG = re.compile(r"none|https?://\S+")
@@ -272,7 +273,7 @@ def subject_problem(subject: str) -> str:
     if subject.endswith("."):
         return "It ends with a full stop."
     first = words[0].lower()
-    if re.search(r"ing$|ed$|(?<![su])s$", first) and first not in ("bring", "embed", "feed", "need", "seed", "speed"):
+    if re.search(r"ing$|ed$|(?<![su])s$", first) and first not in _IMPERATIVES:
         return f"{words[0]!r} is no imperative: say what the patch does, as in 'Trim base URLs'."
     return ""
 

@@ -36,8 +36,8 @@ def bundled(maps: Iterable[tuple[str, bytes]], lock: bytes | None, place: str) -
         ArchiveError: a map or the lock is malformed.
     """
     folders = sorted({folder for name, data in maps for folder in _folders(name, data) if _is_package(folder)})
-    known = _packages(lock) if lock is not None else {}
-    return tuple(_package(folder, known.get(folder, {}), place) for folder in folders)
+    rows = _packages(lock) if lock is not None else {}
+    return tuple(_package(folder, rows.get(folder, {}), place) for folder in folders)
 
 
 def _folders(name: str, source_map: bytes) -> Iterable[str]:

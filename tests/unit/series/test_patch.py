@@ -160,7 +160,8 @@ def test_nearest_finds_a_moved_hunk(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "subject", ["Trim base URLs", "Bring it back", "Speed it up", "Bypass the cache", "Focus on one", "Say why"]
+    "subject",
+    ["Trim base URLs", "Bring it back", "Speed it up", "Bypass it", "Alias one name", "Focus on one", "Say why"],
 )
 def test_a_subject_in_the_imperative(subject: str) -> None:
     assert series_patch.subject_problem(subject) == ""
