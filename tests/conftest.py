@@ -19,6 +19,7 @@ import shared
 from helpers import Server, Talk
 from shared import PACKAGES, Shared, needs
 from webui_fork.core import settings as settings_module
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -203,11 +204,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         for digest, suite in others:
             suites.setdefault(digest, set()).add(suite)
         record = tested.PassedImage(
-            *built,
+            Digest(built[0]),
+            built[1],
             len(reports),
             drift.rows(run.folder),
             tuple(
-                tested.OtherImage(digest, sum(files[suite] for suite in names), tuple(sorted(names)))
+                tested.OtherImage(Digest(digest), sum(files[suite] for suite in names), tuple(sorted(names)))
                 for digest, names in sorted(suites.items())
             ),
             tuple(sorted(files)),

@@ -69,7 +69,7 @@ def checkout(real: Settings, built: pipeline.Built, host: str, folder: Path) -> 
     run(user, "lock", "--bases")
     user.commit()
     (user.root / "out").mkdir(exist_ok=True)
-    tested.write(Settings(user.root, user.cache, user.root, False), PassedImage("", built.tree.head, 1))
+    tested.write(Settings(user.root, user.cache, user.root, False), PassedImage(built.image.digest, built.tree.head, 1))
     run(user, "build", "--image", "upstream")
     return user
 

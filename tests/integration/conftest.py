@@ -87,7 +87,7 @@ def inputs(real: Settings) -> image_inputs.Inputs:
 @pytest.fixture(scope="session")
 def built(real: Settings, inputs: image_inputs.Inputs, request: pytest.FixtureRequest) -> pipeline.Built:
     made = pipeline.build(real, inputs, Terminal(), locked=True)
-    request.config.stash[BUILT] = (made.image.digest, made.tree.head)
+    request.config.stash[BUILT] = (str(made.image.digest), made.tree.head)
     return made
 
 

@@ -21,6 +21,7 @@ from containers import START
 from registries import registry
 from users import User
 from webui_fork.config import tags
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
 from webui_fork.image import append, pipeline
@@ -213,7 +214,7 @@ def user(
     new_user.commit()
     (new_user.root / "out").mkdir(exist_ok=True)
     own = Settings(new_user.root, new_user.cache, new_user.root, False)
-    tested.write(own, PassedImage("sha256:" + "0" * 64, built.tree.head, 1))
+    tested.write(own, PassedImage(Digest.of_hex("0" * 64), built.tree.head, 1))
     return new_user
 
 

@@ -19,6 +19,7 @@ from docker import DockerClient
 from helpers import Server, file_server, hang_up, reply, sdist
 from users import User, children
 from webui_fork.config import upstream_lock
+from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
@@ -73,7 +74,7 @@ def test_a_truncated_download(user: User, server: Server, tmp_path: Path) -> Non
     code, _, err = user.run("build", **own_release(user, server, good, good[:-100]))
     assert code == 4, err
     assert "of the pinned" in err or "the connection ended after" in err
-    assert not download.cached(user.cache, hashlib.sha256(good).hexdigest()).exists()
+    assert not download.cached(user.cache, sha256_bytes(good)).exists()
 
 
 def test_a_tarball_that_climbs_out(user: User, server: Server, tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_a_package_lock_that_was_edited(user: User) -> None:
 
 def test_a_damaged_cache_is_noticed_and_heals(user: User, built: pipeline.Built) -> None:
     pinned = upstream_lock.read(user.root / "upstream.lock")
-    wheel = download.cached(user.cache, pinned.wheel.sha256)
+    wheel = download.cached(user.cache, pinned.wheel.digest)
     data = bytearray(wheel.read_bytes())
     data[len(data) // 2] ^= 1
     wheel.unlink()  # a hard link to the real cache's

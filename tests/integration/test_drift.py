@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from users import User
 from webui_fork.config import debian_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
 from webui_fork.core.errors import DriftError
+from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.group("test_bad_input"), pytest.mark.minutes(3)]
 
 def older(deb: Deb) -> Deb:
     """Return the version before, which no mirror has."""
-    digest = hashlib.sha256(f"{deb.name} of before".encode()).hexdigest()
-    return replace(deb, version=f"{deb.version}~before", sha256=digest, path=deb.path.replace(".deb", ".before.deb"))
+    digest = sha256_bytes(f"{deb.name} of before".encode())
+    return replace(deb, version=f"{deb.version}~before", digest=digest, path=deb.path.replace(".deb", ".before.deb"))
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from helpers import Talk
 from registries import image_of, registry
 from users import User
 from webui_fork.config import requirements_lock, upstream_lock
+from webui_fork.core.digest import Digest
 from webui_fork.core.files import link_or_copy
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
@@ -75,7 +76,7 @@ def shelf(
         yield Shelf(host, user, *outputs)
 
 
-def artifact(host: str, digest: str) -> model.Blob:
+def artifact(host: str, digest: Digest) -> model.Blob:
     with Registry(f"http://{host}", NAME) as where:
         blob = where.manifest(layout.attached_tag(digest, kept_inputs.KIND))
         assert blob
@@ -87,7 +88,7 @@ def test_every_input_is_there_and_they_are_signed(shelf: Shelf, real: Settings, 
     assert value["subject"]["digest"] == assembly.image.digest
     names = {layer["annotations"]["org.opencontainers.image.title"] for layer in value["layers"]}
     locks = [inputs.packaged for inputs, _ in assembly.parts]
-    debs = {deb.sha256 for lock in locks for deb in lock.debian.debs}
+    debs = {deb.digest for lock in locks for deb in lock.debian.debs}
     wheels = {pin for lock in locks for pin in requirements_lock.pins(lock.requirements)}
     assert len([name for name in names if name.endswith(".deb")]) == len(debs)
     assert len([name for name in names if name.endswith(".whl")]) == len(wheels) + 1
@@ -191,7 +192,7 @@ def test_a_wheel_that_no_index_has_is_made_again_and_its_source_goes_along(real:
     own = replace(real, cache=tmp_path / "cache")
     full = image_inputs.read_inputs(real, Talk(), locked=True, flavour="full")
     for pinned in (full.lock.sdist, full.lock.wheel):
-        link_or_copy(download.cached(real.cache, pinned.sha256), download.cached(own.cache, pinned.sha256))
+        link_or_copy(download.cached(real.cache, pinned.digest), download.cached(own.cache, pinned.digest))
     (source,) = full.spec.python.sources
     rows = re.findall(rf"^{source.name}==.*\n    --hash=.*\n", full.packaged.requirements, re.MULTILINE)
     few = replace(full.packaged, requirements="".join(rows), debian=replace(full.packaged.debian, debs=()))

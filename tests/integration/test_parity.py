@@ -70,7 +70,7 @@ def full_inputs(real: Settings) -> image_inputs.Inputs:
 @pytest.fixture(scope="module")
 def full(real: Settings, full_inputs: image_inputs.Inputs, client: DockerClient, request: pytest.FixtureRequest) -> str:
     built = pipeline.build(real, full_inputs, Terminal(), locked=True)
-    request.config.stash.setdefault(OTHERS, []).append((built.image.digest, request.node.nodeid))
+    request.config.stash.setdefault(OTHERS, []).append((str(built.image.digest), request.node.nodeid))
     return loaded(real, full_inputs, client)
 
 

@@ -26,6 +26,7 @@ from registries import (
     with_tls,
 )
 from small import Shop
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError, PublishError, RegistryError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
@@ -292,7 +293,9 @@ def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
     digest = small.candidate(shop.settings, architectures=("amd64", "arm64")).image.images[0].digest
     suites = ("tests/unit/a.py", "tests/unit/b.py")
-    record = PassedImage("sha256:" + "2" * 64, "0" * 40, 2311, (), (OtherImage(digest, 9, suites),), (), "0.13.0+cpu")
+    record = PassedImage(
+        Digest.of_hex("2" * 64), "0" * 40, 2311, (), (OtherImage(digest, 9, suites),), (), "0.13.0+cpu"
+    )
     tested.write(shop.settings, record)
     with pytest.raises(PublishError, match="tests that are not here") as caught:  # nobody's but the checkout's own
         promote.candidate(shop.settings, "full")
@@ -330,7 +333,7 @@ def test_what_may_not_be_published_is_refused(
 
 def test_what_was_not_tested_is_refused(shop: Shop, tmp_path: Path) -> None:
     left_behind(shop, tmp_path)
-    tested.write(shop.settings, PassedImage("sha256:" + "1" * 64, "0" * 40, 1))
+    tested.write(shop.settings, PassedImage(Digest.of_hex("1" * 64), "0" * 40, 1))
     with pytest.raises(PublishError, match="not the one that passed the tests"):
         promote.candidate(shop.settings, "full")
     tested.forget(shop.settings)

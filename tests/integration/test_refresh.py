@@ -15,6 +15,7 @@ import osv
 from helpers import Server, reply
 from users import User
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import AuditError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
@@ -60,7 +61,8 @@ def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeli
     file = user.root / FOLDER / "debian.lock"
     lock, path = debian_lock.read(file), f"pool/main/c/{BEHIND}/gone.deb"
     debs = [
-        replace(deb, version="7.0-1", sha256="0" * 64, path=path) if deb.source == BEHIND else deb for deb in lock.debs
+        replace(deb, version="7.0-1", digest=Digest.of_hex("0" * 64), path=path) if deb.source == BEHIND else deb
+        for deb in lock.debs
     ]
     file.write_text(debian_lock.dump(replace(lock, debs=tuple(debs))))
     file = user.root / FOLDER / "requirements.lock"

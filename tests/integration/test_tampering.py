@@ -15,6 +15,7 @@ from registries import Proxy, noise, registry
 from small import Shop
 from webui_fork.cli.main import main
 from webui_fork.config import reference
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError, RegistryError, VerifyError
 from webui_fork.oci import connect, layout, model, reader, transfer
 from webui_fork.oci.model import Attached
@@ -97,7 +98,7 @@ def stored(shop: Shop, tmp_path: Path, digest: str) -> Path:
     return tmp_path / f"registry/store/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
 
 
-def attached(shop: Shop, digest: str) -> dict[str, Attached]:
+def attached(shop: Shop, digest: Digest) -> dict[str, Attached]:
     with opened(shop) as there:
         return {item.kind: item for item in transfer.attached(there, digest)}
 

@@ -72,11 +72,11 @@ def test_every_package_has_the_digest_of_what_it_was_installed_from(
     assert statements.sboms[0]
     rows = {row["purl"]: row for row in json.loads(statements.sboms[0])["components"]}
     debs = {row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:deb/")}
-    assert debs == {deb.sha256 for deb in built.debs}
+    assert debs == {deb.digest.hex for deb in built.debs}
     hashes = {
         row["hashes"][0]["content"] for purl, row in rows.items() if purl.startswith("pkg:pypi/") and "hashes" in row
     }
-    assert {sha256 for _, _, sha256 in requirements_lock.pins(inputs.packaged.requirements)} <= hashes
+    assert {digest.hex for _, _, digest in requirements_lock.pins(inputs.packaged.requirements)} <= hashes
     without = [purl for purl, row in rows.items() if "licenses" not in row]
     assert len(without) < len(rows) / 10, without
 
@@ -86,8 +86,8 @@ def test_the_provenance_names_every_input_by_digest(
 ) -> None:
     definition = json.loads(statements.provenance)["buildDefinition"]
     digests = {value for row in definition["resolvedDependencies"] for value in row["digest"].values()}
-    wanted = {inputs.lock.sdist.sha256, inputs.lock.wheel.sha256, *(deb.sha256 for deb in built.debs)}
-    wanted |= {sha256 for _, _, sha256 in requirements_lock.pins(inputs.packaged.requirements)}
+    wanted = {inputs.lock.sdist.sha256, inputs.lock.wheel.sha256, *(deb.digest.hex for deb in built.debs)}
+    wanted |= {digest.hex for _, _, digest in requirements_lock.pins(inputs.packaged.requirements)}
     assert wanted <= digests
     names = [row["name"] for row in definition["resolvedDependencies"]]
     assert {patch.name for patch in inputs.patches} <= set(names)

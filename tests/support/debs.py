@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from webui_fork.config import debian_lock, image_toml
 from webui_fork.config.debian_lock import Deb
+from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import CHECKOUT
 
 SPEC = image_toml.read(CHECKOUT / "images/open-webui")
@@ -14,8 +13,7 @@ DATA = {name: name.encode() * 100 for name in ("alpha", "beta")}
 
 def deb(name: str, version: str = "1.0-1") -> Deb:
     """Return the package that the mirror has as DATA."""
-    sha = hashlib.sha256(DATA[name]).hexdigest()
-    return Deb(name, version, sha, len(DATA[name]), "main", f"pool/main/{name}_{version}.deb")
+    return Deb(name, version, sha256_bytes(DATA[name]), len(DATA[name]), "main", f"pool/main/{name}_{version}.deb")
 
 
 def lock_of(*debs: Deb) -> debian_lock.DebianLock:

@@ -56,7 +56,7 @@ def _repository(settings: Settings, fetched: Fetched, work: Path, suite: str) ->
     for deb, file in zip(fetched.debs, fetched.files, strict=True):
         link_or_copy(file, folder / f"{deb.name}.deb")
         control = process.run(["dpkg-deb", "-f", str(folder / f"{deb.name}.deb")], env=settings.environ).stdout.rstrip()
-        stanzas.append(f"{control}\nFilename: ./{deb.name}.deb\nSize: {deb.size}\nSHA256: {deb.sha256}\n")
+        stanzas.append(f"{control}\nFilename: ./{deb.name}.deb\nSize: {deb.size}\nSHA256: {deb.digest.hex}\n")
     listing = "\n".join(stanzas).encode()
     (folder / "Packages").write_bytes(listing)
     digest = sha256_bytes(listing).removeprefix("sha256:")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from webui_fork.config.debian_lock import Deb
+from webui_fork.core.digest import Digest
 
 Member = tuple[str, bytes, str | bytes]  # name, tarfile's type, link or content
 
@@ -73,4 +74,4 @@ def write(path: Path, outer: Mapping[str, bytes]) -> Path:
 
 def deb(name: str = "hello", version: str = "1.0-1") -> Deb:
     """Return what a lock says of a package."""
-    return Deb(name, version, "0" * 64, 1, "main", f"pool/main/h/{name}/{name}_{version}.deb")
+    return Deb(name, version, Digest.of_hex("0" * 64), 1, "main", f"pool/main/h/{name}/{name}_{version}.deb")

@@ -34,6 +34,7 @@ from webui_fork.config import (
     upstream_lock,
 )
 from webui_fork.core import text
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.doctor import facts
@@ -293,7 +294,7 @@ def test_attestations() -> None:
         "metadata": {"component": {"hashes": [{"alg": "SHA-256", "content": digest}]}},
         "components": [{"pedigree": {"patches": [{"resolves": [{"id": "a"}]}]}}],
     }
-    fuzz(exchanged(bom), lambda value: verify._document(value, f"sha256:{digest}", None))
+    fuzz(exchanged(bom), lambda value: verify._document(value, Digest.of_hex(digest), None))
 
 
 def test_front_ends() -> None:

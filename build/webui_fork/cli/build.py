@@ -13,6 +13,7 @@ from typing import Any
 from webui_fork.cli import result
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import text
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.settings import Settings
@@ -210,7 +211,7 @@ def _run_standalone(settings: Settings, ui: Terminal, arguments: argparse.Namesp
 def summary(
     *,
     tag: str,
-    digest: str,
+    digest: Digest,
     ref: str,
     images: Iterable[tuple[str, str]] = (),
     layers: Iterable[tuple[str, int, str]],

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from webui_fork.config import toml
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError
 
 _REMEDY = "Run `nox -s lock -- --bases`."
@@ -17,7 +18,7 @@ _ROW = re.compile(r"([a-z][a-z0-9]*) (\S+) (sha256:[0-9a-f]{64})")
 _HEAD = "# The images that the series goes on. Written by `nox -s lock -- --bases`, by nothing else.\n"
 
 
-def read(file: Path) -> dict[str, tuple[str, str]]:
+def read(file: Path) -> dict[str, tuple[str, Digest]]:
     """Read a `bases.lock`: variant to its reference and digest; an absent file has none.
 
     Raises:
@@ -31,7 +32,7 @@ def read(file: Path) -> dict[str, tuple[str, str]]:
         match = _ROW.fullmatch(line)
         if not match:
             raise LockError(f"{file}:{number}: is not `variant reference digest`.", remedy=_REMEDY)
-        bases[match.group(1)] = (match.group(2), match.group(3))
+        bases[match.group(1)] = (match.group(2), Digest(match.group(3)))
     return bases
 
 

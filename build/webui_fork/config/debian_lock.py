@@ -11,6 +11,7 @@ from pathlib import Path
 
 from webui_fork.config.image_tables import Base
 from webui_fork.config.image_toml import ImageSpec
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes
 
@@ -30,7 +31,7 @@ class Deb:
 
     name: str
     version: str
-    sha256: str
+    digest: Digest
     size: int
     archive: str
     path: str
@@ -79,7 +80,7 @@ def parse(text: str, file: Path) -> DebianLock:
         if any(deb.name == row.group(1) for deb in debs):
             raise LockError(f"{file}:{number}: {row.group(1)} is locked twice.", remedy=_REMEDY)
         name, version, sha256, size, archive, path = row.groups()
-        debs.append(Deb(name, version, sha256, int(size), archive, path))
+        debs.append(Deb(name, version, Digest.of_hex(sha256), int(size), archive, path))
     if not debs:
         raise LockError(f"{file}: locks no package.", remedy=_REMEDY)
     suite, architecture, digest, snapshot = head.groups()
@@ -104,7 +105,7 @@ def dump(lock: DebianLock) -> str:
         "# The Debian packages of the base. Written by `nox -s lock`, by nothing else.",
         f"# suite={lock.suite} architecture={lock.architecture} input={lock.input} snapshot={lock.snapshot}",
     ]
-    lines += [f"{d.name} {d.version} sha256:{d.sha256} {d.size} {d.archive} {d.path}" for d in lock.debs]
+    lines += [f"{d.name} {d.version} {d.digest} {d.size} {d.archive} {d.path}" for d in lock.debs]
     return "\n".join(lines) + "\n"
 
 
@@ -114,7 +115,7 @@ def differences(old: tuple[Deb, ...], new: tuple[Deb, ...]) -> tuple[str, ...]:
     rows = []
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
-        if was is None or now is None or was.sha256 != now.sha256:
+        if was is None or now is None or was.digest != now.digest:
             rows.append(f"{name}: {was.version if was else 'absent'} -> {now.version if now else 'absent'}")
     return tuple(rows)
 

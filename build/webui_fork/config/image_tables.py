@@ -12,6 +12,7 @@ from msgspec import Meta, field
 
 from webui_fork.config import toml
 from webui_fork.config.toml import Table, form
+from webui_fork.core.digest import Digest
 
 Slug = Annotated[str, form(r"[a-z0-9]+([._-][a-z0-9]+)*")]
 PackageName = Annotated[str, form(r"[a-z0-9][a-z0-9+.-]+")]
@@ -42,6 +43,11 @@ class Sdist(Table, frozen=True, kw_only=True):
     version: Annotated[str, form(r"[0-9][0-9A-Za-z.+!]*")]
     sha256: Sha256
     package: Annotated[str, form(r"[a-z_][a-z0-9_]*")]
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest."""
+        return Digest.of_hex(self.sha256)
 
 
 class Python(Table, frozen=True, kw_only=True):

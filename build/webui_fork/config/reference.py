@@ -9,24 +9,24 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import UsageError
 
 _NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 HUB = "docker.io"
 LAYOUT = "oci:"  # before the folder of an OCI layout, where a reference could stand
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An image's name: registry (host and port), repository, and a tag or digest or both ("": absent)."""
+    """An image's name: registry (host and port), repository, and a tag ("": none) or digest or both."""
 
     registry: str
     repository: str
     tag: str = ""
-    digest: str = ""
+    digest: Digest | None = None
 
     @property
     def name(self) -> str:
@@ -37,6 +37,17 @@ class Reference:
     def pinned(self) -> str:
         """The name by digest."""
         return f"{self.name}@{self.digest}"
+
+    @property
+    def pinned_digest(self) -> Digest:
+        """Its digest.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self.digest is None:
+            raise UsageError(f"{self} names no digest.", remedy="Write it as REGISTRY/NAME@sha256:….")
+        return self.digest
 
     @property
     def target(self) -> str:
@@ -53,7 +64,7 @@ class Reference:
         """Tell whether the registry is on this machine, where plain HTTP is no risk."""
         return loopback(self.registry)
 
-    def at(self, digest: str) -> Reference:
+    def at(self, digest: Digest) -> Reference:
         """Return the same name with a digest."""
         return replace(self, digest=digest)
 
@@ -83,9 +94,11 @@ def parse(text: str) -> Reference:
             remedy="Write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:…, as ghcr.io/me/open-webui:v0.12.4-p3.",
         )
 
-    rest, mark, digest = text.partition("@")
-    if mark and not _DIGEST.fullmatch(digest):
-        raise refuse("its digest is not sha256: and 64 hexadecimal digits")
+    rest, mark, named = text.partition("@")
+    try:
+        digest = Digest(named) if mark else None
+    except ValueError:
+        raise refuse("its digest is not sha256: and 64 hexadecimal digits") from None
     head, slash, tail = rest.partition("/")
     if slash and (head == "localhost" or any(sign in head for sign in ".:")):
         registry, rest = head, tail

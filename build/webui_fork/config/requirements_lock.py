@@ -14,6 +14,7 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError
 
 GLIBC = 36  # Debian 12 and later have glibc 2.36
@@ -134,10 +135,10 @@ def exactly(text: str) -> str:
     return re.sub(r"^([A-Za-z0-9._-]+)==(?=[^\s;=]+(?: ;[^\\\n]*)? \\$)", r"\1===", text, flags=re.MULTILINE)
 
 
-def pins(text: str) -> Iterable[tuple[str, str, str]]:
-    """Yield name, version and sha256 of each distribution that a narrowed requirements file locks."""
+def pins(text: str) -> Iterable[tuple[str, str, Digest]]:
+    """Yield name, version and digest of each distribution that a narrowed requirements file locks."""
     for match in re.finditer(r"^([A-Za-z0-9._-]+)==([^\s;]+)[^\n]*\\\n    --hash=sha256:([0-9a-f]{64})$", text, re.M):
-        yield match.group(1), match.group(2), match.group(3)
+        yield match.group(1), match.group(2), Digest.of_hex(match.group(3))
 
 
 def packages(text: str) -> tuple[tuple[str, str], ...]:

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from webui_fork.config import toml
 from webui_fork.config.toml import Table, form
+from webui_fork.core.digest import FORM, Digest
 from webui_fork.core.errors import LockError
 from webui_fork.core.files import sha256_bytes, write_atomic
 
@@ -23,7 +24,7 @@ SCHEMA = 1
 MAX_FILE_SIZE = 2 << 30
 
 _Version = Annotated[str, form(r"\d+(\.\d+){1,3}")]
-_Digest = Annotated[str, form(r"sha256:[0-9a-f]{64}")]
+_Digest = Annotated[str, form(FORM)]
 # no credentials: a lock is published, and so are command lines
 _Remote = Annotated[str, form(r"https://[^\s@\"\\?#]+|ssh://([a-z]+@)?[^\s@\"\\?#]+|file:///[^\s\"\\]*")]
 
@@ -34,6 +35,11 @@ class PinnedFile(Table, frozen=True):
     name: Annotated[str, form(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,200}")]
     size: Annotated[int, Meta(ge=1, le=MAX_FILE_SIZE)]
     sha256: Annotated[str, form(r"[0-9a-f]{64}")]
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest."""
+        return Digest.of_hex(self.sha256)
 
 
 class GitPin(Table, frozen=True):

@@ -11,20 +11,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import DigestError, from_os_error
 
 _OURS = ".webui-fork-"
 
 
-def sha256_bytes(data: bytes) -> str:
+def sha256_bytes(data: bytes) -> Digest:
     """Return the ``sha256:…`` digest of some bytes."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
+    return Digest.of_hex(hashlib.sha256(data).hexdigest())
 
 
-def sha256_file(path: Path) -> str:
+def sha256_file(path: Path) -> Digest:
     """Return the ``sha256:…`` digest of a file, read in bounded memory."""
     with path.open("rb") as file:
-        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+        return Digest.of_hex(hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def ensure_folder(path: Path, mode: int = 0o755) -> Path:
@@ -164,13 +165,13 @@ def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -
         os.close(handle)
 
 
-def check(path: Path, sha256: str) -> None:
+def check(path: Path, digest: Digest) -> None:
     """Check a cached file before it is used; a damaged one is removed.
 
     Raises:
         DigestError: it is not what its name says.
     """
-    if sha256_file(path) != "sha256:" + sha256:
+    if sha256_file(path) != digest:
         path.unlink()
         raise DigestError(
             f"The cached file {path} was damaged.", why="It is removed.", remedy="Run this again to download it anew."

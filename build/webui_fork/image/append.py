@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.oci import model
 from webui_fork.oci.model import INDEX, INDEXES, LAYER, MANIFEST, WHITEOUT, Blob, Image, Index, Layer, NamedLayer
@@ -59,7 +60,7 @@ class Base:
         return self.root.media_type in INDEXES
 
 
-def read(registry: Registry, digest: str) -> Base:
+def read(registry: Registry, digest: Digest) -> Base:
     """Read a base: index, manifests, configurations.
 
     Raises:
@@ -71,7 +72,9 @@ def read(registry: Registry, digest: str) -> Base:
     rows = [row for row in model.rows(root) if _is_image(row)]
     if not rows:
         raise ImageError(f"The base {digest[:19]} has no image for any platform.")
-    return Base(root, tuple(_platform(registry, row, _manifest(registry, row["digest"])) for row in rows))
+    return Base(
+        root, tuple(_platform(registry, row, _manifest(registry, model.descriptor(row).digest)) for row in rows)
+    )
 
 
 def _is_image(row: Mapping[str, Any]) -> bool:
@@ -79,7 +82,7 @@ def _is_image(row: Mapping[str, Any]) -> bool:
     return row.get("platform", {}).get("os") != "unknown" and _KIND not in row.get("annotations", {})
 
 
-def _manifest(registry: Registry, digest: str) -> Blob:
+def _manifest(registry: Registry, digest: Digest) -> Blob:
     manifest = registry.manifest(digest)
     if manifest is None:
         raise ImageError(

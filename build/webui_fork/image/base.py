@@ -36,14 +36,14 @@ def base(settings: Settings, packaged: Packaged, cache: LayerCache, ui: Terminal
         ImageError: packages contradict each other.
     """
     spec = packaged.spec
-    fetch_kept(settings, [deb.sha256 for deb in packaged.debian.debs], ui)
+    fetch_kept(settings, [deb.digest for deb in packaged.debian.debs], ui)
     fetched = debian.obtain(settings, spec, packaged.debian, ui, locked=locked)
 
     def make(work: Path, _held: ExitStack) -> Iterable[Entry]:
         return entries(spec, fetched, work)
 
     key = {
-        "debs": [deb.sha256 for deb in fetched.debs],
+        "debs": [deb.digest for deb in fetched.debs],
         "base": msgspec.to_builtins(spec.base),
         "architecture": spec.architecture,
     }
@@ -67,5 +67,5 @@ def entries(spec: ImageSpec, fetched: Fetched, work: Path) -> list[Entry]:
 
 
 def _package(architecture: str, work: Path, deb: Deb, file: Path) -> Package:
-    files.check(file, deb.sha256)
+    files.check(file, deb.digest)
     return deb_package.read(file, deb, architecture, work)

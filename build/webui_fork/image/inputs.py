@@ -12,6 +12,7 @@ from webui_fork.config.locked_image import Packaged
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import MAX_FILE_SIZE, Lock
 from webui_fork.core import files
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError, RegistryError
 from webui_fork.core.files import ensure_folder, link_or_copy, sha256_bytes, temp_folder
 from webui_fork.core.git import Repo
@@ -140,24 +141,24 @@ def check_series(
     apply.refuse(patch.lint(patches, release, lambda path: (settings.root / path).is_file()))
 
 
-def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
+def fetch_kept(settings: Settings, pinned: Iterable[Digest], ui: Terminal) -> int:
     """Have in the cache what the registry that keeps inputs has of some pinned files; return how many came.
 
     `nox -s publish` puts them there, each under its digest, so that a build can do without mirrors that have moved on;
     WEBUI_FORK_INPUTS names the place.
 
     Args:
-        pinned: their bare sha256.
+        pinned: their digests.
         ui: says where they come from, and why they don't.
 
     Raises:
-        SourceError: one of them is not a digest. CacheError: the cache can't be written.
+        CacheError: the cache can't be written.
     """
-    missing = [sha256 for sha256 in pinned if not download.cached(settings.cache, sha256).exists()]
+    missing = [digest for digest in pinned if not download.cached(settings.cache, digest).exists()]
     if not settings.inputs or not missing:
         return 0
     if settings.inputs.startswith(reference.LAYOUT):
-        return sum(_from_layout(settings, sha256) for sha256 in missing)
+        return sum(_from_layout(settings, digest) for digest in missing)
     target = reference.parse(settings.inputs)
     came = 0
     try:
@@ -166,28 +167,28 @@ def fetch_kept(settings: Settings, pinned: Iterable[str], ui: Terminal) -> int:
             connect.connect(settings, target) as registry,
             temp_folder(settings.cache / "tmp", "inputs") as work,
         ):
-            for sha256 in missing:
-                came += _from_registry(registry, sha256, work / sha256, download.cached(settings.cache, sha256))
+            for digest in missing:
+                came += _from_registry(registry, digest, work / digest.hex, download.cached(settings.cache, digest))
     except RegistryError as error:
         ui.say(f"WARNING: {target.name} does not give inputs: {error.what} {error.why}".rstrip())
     return came
 
 
-def _from_layout(settings: Settings, sha256: str) -> bool:
+def _from_layout(settings: Settings, digest: Digest) -> bool:
     """Take a file from the folder of a bundle; whoever uses it holds it against its digest."""
-    file = layout.blob_path(Path(str(settings.inputs).removeprefix(reference.LAYOUT)), f"sha256:{sha256}")
+    file = layout.blob_path(Path(str(settings.inputs).removeprefix(reference.LAYOUT)), digest)
     if not file.exists():
         return False
-    link_or_copy(file, download.cached(settings.cache, sha256))
-    files.check(download.cached(settings.cache, sha256), sha256)
+    link_or_copy(file, download.cached(settings.cache, digest))
+    files.check(download.cached(settings.cache, digest), digest)
     return True
 
 
-def _from_registry(registry: Registry, sha256: str, part: Path, place: Path) -> bool:
-    if not registry.has("blobs", f"sha256:{sha256}"):
+def _from_registry(registry: Registry, digest: Digest, part: Path, place: Path) -> bool:
+    if not registry.has("blobs", digest):
         return False
     with part.open("wb") as file:
-        for piece in registry.blob(f"sha256:{sha256}", limit=MAX_FILE_SIZE):  # held against its digest at its end
+        for piece in registry.blob(digest, limit=MAX_FILE_SIZE):  # held against its digest at its end
             file.write(piece)
     ensure_folder(place.parent)
     part.replace(place)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from webui_fork.core.digest import decode
 from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout, model
@@ -62,9 +64,9 @@ class LayerCache:
             ForkError: see ``make`` and :func:`webui_fork.rootfs.layers.write`.
         """
         key = model.canonical_json({"name": name, "epoch": self.epoch, "code": code_digest(*ROOMS), **inputs})
-        record = self.folder / "layers" / f"{sha256_bytes(key).removeprefix('sha256:')}.json"
-        if record.exists():
-            cached = Layer(**json.loads(record.read_bytes()))
+        record = self.folder / "layers" / f"{sha256_bytes(key).hex}.json"
+        with suppress(FileNotFoundError, msgspec.MsgspecError):  # one that is damaged is written anew
+            cached = msgspec.json.decode(record.read_bytes(), type=Layer, dec_hook=decode)
             blob = layout.blob_path(self.folder, cached.digest)
             if blob.exists() and blob.stat().st_size == cached.size:
                 return Made(NamedLayer(name, cached), False)

@@ -103,7 +103,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         ImageError: the image would not be what its description says. CacheError: the cache can't be written.
     """
     layers.check_compressor()
-    fetch_kept(settings, [inputs.lock.sdist.sha256, inputs.lock.wheel.sha256], ui)
+    fetch_kept(settings, [inputs.lock.sdist.digest, inputs.lock.wheel.digest], ui)
     source = release.obtain(settings, inputs.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
@@ -134,7 +134,7 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
     key = image_application.application_inputs(inputs.spec, source, inputs.lock.wheel.sha256)
 
     def make(_work: Path, stack: ExitStack) -> Iterable[Entry]:
-        files.check(source.wheel, inputs.lock.wheel.sha256)
+        files.check(source.wheel, inputs.lock.wheel.digest)
         return image_application.application(repo, inputs.spec, source, inputs.lock.wheel.name, stack)
 
     return cache.get("application", key, make, "Laying out the application")

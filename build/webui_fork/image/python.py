@@ -63,7 +63,7 @@ def make_wheels(settings: Settings, spec: ImageSpec, folder: Path, ui: Terminal)
     Raises:
         SourceError, DigestError, ArchiveError: see :func:`webui_fork.sources.built_wheels.obtain`.
     """
-    fetch_kept(settings, [source.sha256 for source in spec.python.sources], ui)
+    fetch_kept(settings, [source.digest for source in spec.python.sources], ui)
     built_wheels.obtain(settings, spec.python.sources, ensure_folder(folder), ui)
 
 

@@ -122,7 +122,7 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
         data = repo.read_file(commit, path)
         files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
     with ui.step("base", f"Reading {request.base}"), connect.connect(settings, request.base) as registry:
-        base = append.read(registry, request.base.digest)
+        base = append.read(registry, request.base.pinned_digest)
         append.check(registry, base, files, ui.say)
         received = registry.received
     image = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
@@ -138,5 +138,5 @@ def _annotations(request: Request, head: str) -> dict[str, str]:
         "org.opencontainers.image.revision": head,
         "org.opencontainers.image.created": request.lock.created,
         "org.opencontainers.image.base.name": str(reference_of(request.variant, request.lock)).partition("@")[0],
-        "org.opencontainers.image.base.digest": request.base.digest,
+        "org.opencontainers.image.base.digest": request.base.pinned_digest,
     }

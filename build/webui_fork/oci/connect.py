@@ -35,7 +35,7 @@ def certificates(settings: Settings, registry: str) -> str | None:
             f"The certificates {ca or named} can't be read.", why=str(error), remedy="Check SSL_CERT_FILE."
         ) from error
     both = Path(where()).read_bytes() + b"\n" + own
-    bundle = settings.cache / "certificates" / f"{sha256_bytes(both).removeprefix('sha256:')}.pem"
+    bundle = settings.cache / "certificates" / f"{sha256_bytes(both).hex}.pem"
     if not bundle.exists():
         write_atomic(bundle, both)
     return str(bundle)

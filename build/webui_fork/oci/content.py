@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from webui_fork.core import files
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 
 CHUNK = 1 << 20
@@ -58,13 +59,13 @@ class Body:
         return self._pieces
 
 
-def checked(path: Path, digest: str) -> FileContent:
+def checked(path: Path, digest: Digest) -> FileContent:
     """Return a file as content, once it is what its digest says.
 
     Raises:
         DigestError: it was damaged; it is removed.
     """
-    files.check(path, digest.removeprefix("sha256:"))
+    files.check(path, digest)
     return FileContent(path)
 
 

@@ -189,8 +189,8 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
 
     repository, _, tag = name.rpartition(":")
     blob = "blobs/sha256/{}".format
-    layers = [blob(item.layer.digest.removeprefix("sha256:")) for item in image.layers]
-    config = blob(image.config.digest.removeprefix("sha256:"))
+    layers = [blob(item.layer.digest.hex) for item in image.layers]
+    config = blob(image.config.digest.hex)
     small = {
         "oci-layout": b'{"imageLayoutVersion":"1.0.0"}',
         "index.json": layout.index(tag, image).data,
@@ -198,7 +198,7 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
             [{"Config": config, "RepoTags": [f"{repository}:{tag}"], "Layers": layers}]
         ).encode(),
         config: image.config.data,
-        blob(image.digest.removeprefix("sha256:")): image.manifest.data,
+        blob(image.digest.hex): image.manifest.data,
     }
 
     def head(path: str, size: int) -> bytes:

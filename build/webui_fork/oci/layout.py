@@ -11,10 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import link_or_copy, write_atomic
 from webui_fork.oci.model import (
-    DIGEST,
     INDEX,
     INDEXES,
     SMALL,
@@ -36,7 +36,7 @@ VERSION_FILE = "oci-layout"
 COSIGN = "dev.cosignproject.cosign/"
 
 
-def attached_tag(digest: str, kind: str) -> str:
+def attached_tag(digest: Digest, kind: str) -> str:
     """Return the tag under which cosign looks for what is attached to a digest."""
     return f"{digest.replace(':', '-')}.{kind}"
 
@@ -50,16 +50,9 @@ def index(tag: str, image: Image | Index, attached: Iterable[Attached] = ()) -> 
     return Blob(INDEX, canonical_json({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))
 
 
-def blob_path(root: Path, digest: str) -> Path:
-    """Return where a blob stands below a layout or a blob cache.
-
-    Raises:
-        ImageError: it is no digest, and would lead anywhere.
-    """
-    if not DIGEST.fullmatch(digest):
-        raise ImageError(f"{digest!r} is not a digest.", why="A sha256 in 64 hexadecimal digits was expected.")
-    algorithm, _, name = digest.partition(":")
-    return root / "blobs" / algorithm / name
+def blob_path(root: Path, digest: Digest) -> Path:
+    """Return where a blob stands below a layout or a blob cache."""
+    return root / "blobs/sha256" / digest.hex
 
 
 def write_layout(root: Path, tag: str, image: Image | Index, cache: Path, attached: Iterable[Attached] = ()) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from webui_fork.core import strict_json
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 
@@ -26,16 +28,15 @@ SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
 _PLATFORMS = 200  # rows of an index; the largest in use have some twenty
 _WORD = re.compile(r"[a-z0-9]{1,32}")
-DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A compressed layer: digest and size of the blob, ``diff_id`` of the tar inside."""
 
-    digest: str
+    digest: Digest
     size: int
-    diff_id: str
+    diff_id: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Blob:
     data: bytes
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         """Its digest."""
         return sha256_bytes(self.data)
 
@@ -100,7 +101,7 @@ class Image:
     platform: tuple[str, str]
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         """The digest of the manifest, by which the image is known."""
         return self.manifest.digest
 
@@ -123,7 +124,7 @@ class Index:
     images: tuple[Image, ...]
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         """The digest of the index, by which it is known."""
         return self.root.digest
 
@@ -133,7 +134,7 @@ class Descriptor:
     """What points at a blob: media type, digest, size in bytes."""
 
     media_type: str
-    digest: str
+    digest: Digest
     size: int
 
 
@@ -148,9 +149,9 @@ def descriptor(value: Any) -> Descriptor:
     """
     if isinstance(value, dict):
         kind, digest, size = value.get("mediaType"), value.get("digest"), value.get("size")
-        named = isinstance(kind, str) and isinstance(digest, str) and DIGEST.fullmatch(digest)
-        if named and type(size) is int and 0 <= size <= _LARGEST:
-            return Descriptor(str(kind), str(digest), size)
+        if isinstance(kind, str) and type(size) is int and 0 <= size <= _LARGEST:
+            with suppress(ValueError):
+                return Descriptor(kind, Digest(digest), size)
     raise ImageError("A manifest has something that is no descriptor.", why=repr(value)[:200])
 
 
@@ -301,7 +302,7 @@ def image_of(manifest: Blob, config: Blob) -> Image:
         names = [row.get("created_by", "").partition("webui_fork: ")[2] for row in history]
         names += [""] * (len(descriptors) - len(names))
         layers = tuple(
-            NamedLayer(name or f"layer {number}", Layer(row.digest, row.size, str(diff_id)))
+            NamedLayer(name or f"layer {number}", Layer(row.digest, row.size, Digest(diff_id)))
             for number, (name, row, diff_id) in enumerate(zip(names, descriptors, diff_ids, strict=True), 1)
         )
         platform = (settings["os"], settings["architecture"])

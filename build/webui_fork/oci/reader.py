@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn, Protocol
 
 from webui_fork.config import reference
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import connect, model
@@ -29,14 +30,14 @@ class Reader(Protocol):
     what: str
     ca: str | None
 
-    def manifest(self, digest: str) -> Blob:
+    def manifest(self, digest: Digest) -> Blob:
         """Return a manifest by digest.
 
         Raises:
             RegistryError, VerifyError: it is not there, or is another.
         """
 
-    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
+    def blob(self, digest: Digest, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes.
 
         Args:
@@ -62,12 +63,12 @@ class RegistryReader:
     ca: str | None
     registry: Registry
 
-    def manifest(self, digest: str) -> Blob:
+    def manifest(self, digest: Digest) -> Blob:
         """Return a manifest by digest."""
         manifest = self.root if digest == self.root.digest else self.registry.manifest(digest)
         return manifest or _lacks(self, digest)
 
-    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
+    def blob(self, digest: Digest, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes."""
         return self.registry.blob(digest, limit=limit)
 
@@ -87,12 +88,12 @@ class LayoutReader:
     layout: Layout
     ca: str | None = None
 
-    def manifest(self, digest: str) -> Blob:
+    def manifest(self, digest: Digest) -> Blob:
         """Return a manifest by digest: its root, or one that its index names."""
         manifests = {blob.digest: blob for blob in (self.root, *(one.manifest for one in self.layout.image.images))}
         return manifests.get(digest) or _lacks(self, digest)
 
-    def blob(self, digest: str, limit: int) -> Iterator[bytes]:
+    def blob(self, digest: Digest, limit: int) -> Iterator[bytes]:
         """Yield a blob's bytes."""
         path = oci_layout.blob_path(self.layout.root, digest)
         if not path.exists():
@@ -106,7 +107,7 @@ class LayoutReader:
         return (self.tag,)
 
 
-def _lacks(reader: Reader, digest: str) -> NoReturn:
+def _lacks(reader: Reader, digest: Digest) -> NoReturn:
     raise VerifyError(f"{reader.name} has no manifest {digest}.", remedy="It was pushed in part: publish it again.")
 
 

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urljoin
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import model, upload
@@ -103,7 +104,7 @@ class Registry:
             pass
         raise RegistryError(f"The registry {self.name} gives no list of tags: its pages lead elsewhere.")
 
-    def mount(self, digest: str, repository: str) -> bool:
+    def mount(self, digest: Digest, repository: str) -> bool:
         """Have the registry take a blob over from another of its repositories; return whether it did."""
         import requests
 
@@ -121,7 +122,7 @@ class Registry:
                 self.session.ask("DELETE", urljoin(self.session.base, place))
         return answer.status == 201
 
-    def put(self, digest: str, content: Content, advance: Callable[[int], None] = lambda _count: None) -> None:
+    def put(self, digest: Digest, content: Content, advance: Callable[[int], None] = lambda _count: None) -> None:
         """Upload a blob, streamed; the registry checks its digest.
 
         Args:
@@ -139,7 +140,7 @@ class Registry:
         else:
             upload.LargeUpload(self.session, digest, content, advance).send()
 
-    def _check(self, digest: str, data: bytes) -> None:
+    def _check(self, digest: Digest, data: bytes) -> None:
         if sha256_bytes(data) != digest:
             raise RegistryError(f"Digest mismatch for {digest}: nothing was sent to {self.name}.")
 
@@ -189,7 +190,7 @@ class Registry:
             raise RegistryError(f"The registry {self.name} gave other bytes than {reference}.")
         return Blob(model.media_type(answer.data), answer.data)
 
-    def blob(self, digest: str, start: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    def blob(self, digest: Digest, start: int = 0, limit: int | None = None) -> Iterator[bytes]:
         """Yield a blob's bytes, from an offset on; a whole one is checked at its end.
 
         A stream that breaks off is taken up again where it broke.
@@ -229,10 +230,10 @@ class Registry:
                         remedy="Run this again.",
                     ) from error
             time.sleep(self.session.pause * 2**broken)
-        if not start and "sha256:" + hashed.hexdigest() != digest:
+        if not start and hashed.hexdigest() != digest.hex:
             raise RegistryError(f"The registry {self.name} gave other bytes than {digest}.")
 
-    def _begin(self, digest: str, at: int) -> requests.Response:
+    def _begin(self, digest: Digest, at: int) -> requests.Response:
         """Open a blob for reading."""
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={at}-"} if at else {})}
         opened: list[requests.Response] = []
@@ -263,7 +264,7 @@ class BlobContent:
     """A blob of a registry as content for another; a stream that breaks off is taken up again where it broke."""
 
     registry: Registry
-    digest: str
+    digest: Digest
     size: int
 
     def read(self, start: int) -> Iterator[bytes]:

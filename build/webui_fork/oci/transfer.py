@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.terminal import Advance, ignore
 from webui_fork.oci import content, layout, model
 from webui_fork.oci.content import Content
@@ -93,7 +94,7 @@ def push(registry: Registry, image: Image | Index, tag: str, cache: Path, progre
     return Pushed(ref, count, sent, True, mounted)
 
 
-def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
+def attached(registry: Registry, digest: Digest) -> tuple[Attached, ...]:
     """Return what cosign keeps in a registry beside a digest.
 
     Raises:
@@ -111,7 +112,7 @@ def attached(registry: Registry, digest: str) -> tuple[Attached, ...]:
     return tuple(attachments)
 
 
-def attach(registry: Registry, digest: str, item: Attached) -> None:
+def attach(registry: Registry, digest: Digest, item: Attached) -> None:
     """Put a signature or attestations beside a digest, the manifest last.
 
     Raises:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import urljoin
 
+from webui_fork.core.digest import Digest
 from webui_fork.oci.content import Body, Content
 from webui_fork.oci.session import RETRIED, Answer, RegistrySession
 
@@ -17,19 +18,19 @@ _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
 _BYTES = {"Content-Type": "application/octet-stream"}
 
 
-def start(session: RegistrySession, digest: str, mount_from: str = "") -> Answer:
+def start(session: RegistrySession, digest: Digest, mount_from: str = "") -> Answer:
     """Begin an upload, or have the blob taken over from another repository of the registry."""
     query = f"?mount={digest}&from={mount_from}" if mount_from else ""
     return session.ask("POST", f"{session.base}blobs/uploads/{query}", headers={"Content-Length": "0"})
 
 
-def finish(session: RegistrySession, location: str, digest: str, data: bytes = b"") -> Answer:
+def finish(session: RegistrySession, location: str, digest: Digest, data: bytes = b"") -> Answer:
     """End an upload, with the last bytes; the registry checks the digest."""
     place = urljoin(session.base, location)
     return session.ask("PUT", f"{place}{'&' if '?' in place else '?'}digest={digest}", body=data, headers=_BYTES)
 
 
-def small(session: RegistrySession, digest: str, data: bytes) -> None:
+def small(session: RegistrySession, digest: Digest, data: bytes) -> None:
     """Send a small blob.
 
     Raises:
@@ -53,7 +54,9 @@ class LargeUpload:
         advance: told how many bytes went.
     """
 
-    def __init__(self, session: RegistrySession, digest: str, content: Content, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self, session: RegistrySession, digest: Digest, content: Content, advance: Callable[[int], None]
+    ) -> None:
         self._session, self._digest, self._content, self._advance = session, digest, content, advance
         self._size = content.size
         self._place = ""  # the upload's URL; "": none is under way

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from webui_fork.core import git
+from webui_fork.core.digest import Digest, decode
 from webui_fork.core.errors import PublishError
 from webui_fork.core.files import ensure_folder, write_atomic
 from webui_fork.core.settings import Settings
@@ -33,8 +34,8 @@ class BuildRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     schema: Literal[3]
     tag: str
-    digest: str
-    platforms: dict[str, str]
+    digest: Digest
+    platforms: dict[str, Digest]
     release: str
     head: str
     patches: list[str]
@@ -81,7 +82,7 @@ def record(settings: Settings, assembly: Assembly, sealed: Sealed) -> None:
         dirty=dirty,
         key=sealed.key,
     )
-    write_atomic(out / FILE, msgspec.json.format(msgspec.json.encode(values), indent=2) + b"\n")
+    write_atomic(out / FILE, msgspec.json.format(msgspec.json.encode(values, enc_hook=str), indent=2) + b"\n")
 
 
 def statements(out: Path, record: BuildRecord) -> Statements:
@@ -116,6 +117,6 @@ def read(out: Path, remedy: str = "Run `nox -s build -- --locked --arch all`, th
         PublishError: nothing was built, or by another version of this tool.
     """
     try:
-        return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord)
+        return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord, dec_hook=decode)
     except (OSError, msgspec.MsgspecError) as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from webui_fork.config import reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import UsageError, VerifyError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
@@ -25,7 +26,7 @@ class Pinned:
     """What `deploy/` names now, and the files that were changed."""
 
     name: str
-    digest: str
+    digest: Digest
     tag: str
     changed: tuple[Path, ...]
 
@@ -42,7 +43,7 @@ def name_of(ref: str, alias: str | None) -> Reference:
     return parsed
 
 
-def check_floor(settings: Settings, fixed: Fixed, digest: str) -> None:
+def check_floor(settings: Settings, fixed: Fixed, digest: Digest) -> None:
     """Refuse what is older than this checkout, or than what `deploy/` names; and another image under the same tag.
 
     Args:
@@ -75,7 +76,7 @@ def check_floor(settings: Settings, fixed: Fixed, digest: str) -> None:
             )
 
 
-def write(settings: Settings, named: Reference, digest: str, tag: str, *, dry_run: bool = False) -> Pinned:
+def write(settings: Settings, named: Reference, digest: Digest, tag: str, *, dry_run: bool = False) -> Pinned:
     """Write a digest into every file of `deploy/` that names the image.
 
     Args:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
@@ -35,7 +36,7 @@ class InputFile:
     path: Path
     name: str
     media_type: str
-    digest: str
+    digest: Digest
     size: int
 
     def descriptor(self) -> dict[str, object]:
@@ -84,7 +85,7 @@ def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFil
 
 def _file(path: Path, name: str, media_type: str) -> InputFile:
     """Return a file of the cache, where its name is its digest."""
-    return InputFile(path, name, media_type, f"sha256:{path.name}", path.stat().st_size)
+    return InputFile(path, name, media_type, Digest.of_hex(path.name), path.stat().st_size)
 
 
 def manifest(subject: Blob, files: Iterable[InputFile]) -> Blob:

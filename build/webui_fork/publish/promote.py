@@ -14,6 +14,7 @@ from webui_fork.config import image_toml, reference, tags, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.core import git
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PublishError, RegistryError, UsageError, VerifyError
 from webui_fork.core.files import exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
@@ -64,7 +65,7 @@ class Published:
     ``blobs`` and ``bytes`` are what was sent, ``mounted`` the blobs that the registry took over by itself.
     """
 
-    digest: str
+    digest: Digest
     refs: tuple[str, ...]
     left: tuple[tuple[str, str], ...]
     blobs: int
@@ -263,7 +264,7 @@ def _judged(settings: Settings, signer: Signer, what: Candidate, target: Referen
     predicate = vex.predicate(document, target)
     verifier = replace(signer.verifier(settings), ca=connect.certificates(settings, target.registry))
 
-    def of(statements: Statements, digest: str) -> Statements:
+    def of(statements: Statements, digest: Digest) -> Statements:
         ref = target.at(digest).pinned
         if not document.statements and not trust_cosign.attested(settings, verifier, ref, trust_cosign.VEX).predicates:
             return statements

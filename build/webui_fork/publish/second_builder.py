@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webui_fork.config.reference import Reference
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import connect
@@ -22,7 +23,7 @@ class Witness:
     place: Reference
 
 
-def require(settings: Settings, signer: Signer, witness: Witness, digest: str) -> None:
+def require(settings: Settings, signer: Signer, witness: Witness, digest: Digest) -> None:
     """Refuse to go on without the signature of a second builder.
 
     Args:

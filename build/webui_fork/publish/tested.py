@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from webui_fork.core.digest import Digest, decode
 from webui_fork.core.errors import PublishError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
@@ -24,7 +25,7 @@ _REMEDY = "Run `nox -s tests`: a whole run without a failure writes out/tested.j
 class OtherImage:
     """Another flavour that passed with it: its digest, how many tests ran on it, and their files."""
 
-    digest: str
+    digest: Digest
     passed: Count
     suites: tuple[Suite, ...] = ()
 
@@ -38,7 +39,7 @@ class PassedImage:
     ``vllm`` is the version of the vLLM that models were listed from.
     """
 
-    digest: str
+    digest: Digest
     head: str
     passed: Count
     drift: tuple[str, ...] = ()
@@ -46,7 +47,7 @@ class PassedImage:
     suites: tuple[Suite, ...] = ()
     vllm: Version = ""
 
-    def of(self, digest: str) -> OtherImage | None:
+    def of(self, digest: Digest) -> OtherImage | None:
         """Return which tests ran on an image, or None where it is none of these."""
         own = OtherImage(self.digest, self.passed, self.suites)
         return next((one for one in (own, *self.others) if one.digest == digest), None)
@@ -62,7 +63,7 @@ def write(settings: Settings, record: PassedImage) -> None:
     Raises:
         CacheError: it can't be written.
     """
-    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=1) + b"\n")
 
 
 def forget(settings: Settings) -> None:
@@ -77,14 +78,14 @@ def read(settings: Settings) -> PassedImage:
         PublishError: none did.
     """
     try:
-        return msgspec.json.decode(_file(settings).read_bytes(), type=PassedImage)
+        return msgspec.json.decode(_file(settings).read_bytes(), type=PassedImage, dec_hook=decode)
     except FileNotFoundError:
         raise PublishError("No image has passed the tests.", remedy=_REMEDY) from None
     except msgspec.DecodeError as error:
         raise PublishError(f"{_file(settings)} can't be read.", why=str(error), remedy=_REMEDY) from error
 
 
-def check(settings: Settings, *, digest: str = "", head: str = "") -> PassedImage:
+def check(settings: Settings, *, digest: Digest | None = None, head: str = "") -> PassedImage:
     """Check that this image, or one with this series, passed.
 
     Args:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 
 import deflate
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError, from_os_error
 from webui_fork.oci.model import WHITEOUT, Layer
 
@@ -218,7 +219,7 @@ class _Writer:
             self._submit(bytes(self._buffer))
         while self._pending:
             self._drain()
-        return Layer("sha256:" + self._packed.hexdigest(), self._size, "sha256:" + self._plain.hexdigest())
+        return Layer(Digest.of_hex(self._packed.hexdigest()), self._size, Digest.of_hex(self._plain.hexdigest()))
 
 
 def write(entries: Iterable[Entry], path: Path, epoch: int, *, parents: bool = True) -> Layer:

@@ -39,7 +39,7 @@ def obtain(settings: Settings, sources: Iterable[Sdist], folder: Path, ui: Termi
         sdist = package_index.sdist(settings, source, ui)
         files = {member.path: member.data for member in archive.sdist_members(sdist, source.name)}
         data = build(source, files)
-        cached = download.cached(settings.cache, sha256_bytes(data).removeprefix("sha256:"))
+        cached = download.cached(settings.cache, sha256_bytes(data))
         write_atomic(cached, data)
         stem = source.name.replace("-", "_")
         link_or_copy(cached, folder / f"{stem}-{source.version}-py3-none-any.whl")

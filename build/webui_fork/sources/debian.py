@@ -101,7 +101,7 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
 def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, Path | None]:
     files: dict[Deb, Path | None] = {}
     for deb in lock.debs:
-        path = download.cached(settings.cache, deb.sha256)
+        path = download.cached(settings.cache, deb.digest)
         files[deb] = path if path.exists() else None
     missing = [deb for deb, path in files.items() if path is None]
     if not missing:
@@ -144,7 +144,7 @@ def _fetch_one(
 ) -> Path | None:
     failed: SourceError | None = None
     for root in roots[deb.archive]:
-        file = download.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.sha256, deb.size)
+        file = download.Wanted(f"{root}/{deb.path}", f"{deb.name} {deb.version}", deb.digest, deb.size)
         try:
             return download.download(http, file, settings.cache, ui, quiet=True)
         except download.NotFoundError:

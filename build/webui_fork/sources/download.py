@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import DigestError, SourceError, from_os_error
 from webui_fork.core.files import ensure_folder, exclusive, sha256_file
 from webui_fork.core.terminal import Advance, Terminal, ignore
@@ -21,7 +21,6 @@ TRIES = 3
 TIMEOUT = (10.0, 60.0)
 MAX_WAIT = 30.0
 _CHUNK = 64 << 10  # a connection that drops loses at most this much
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -37,40 +36,33 @@ class _TransientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to fetch: where, what to call it, its size in bytes if known, its bare sha256."""
+    """A file to fetch: where, what to call it, its digest, its size in bytes if known."""
 
     url: str
     name: str
-    sha256: str
+    digest: Digest
     size: int | None = None
 
 
-def cached(cache: Path, sha256: str) -> Path:
-    """Return where a downloaded file is, or will be, in the cache.
-
-    Args:
-        cache: the cache's folder.
-        sha256: the file's bare digest, in hex.
-
-    Raises:
-        SourceError: it is not a digest.
-    """
-    return cache / "downloads" / checked_sha256(sha256)
+def cached(cache: Path, digest: Digest) -> Path:
+    """Return where a downloaded file is, or will be, in the cache."""
+    return cache / "downloads" / digest.hex
 
 
-def checked_sha256(text: str) -> str:
-    """Return a bare digest in hex as it was given.
+def digest_of(text: object) -> Digest:
+    """Return the digest of a file, as an index gives it: in hex.
 
     Raises:
-        SourceError: it is none. What an index says is no path before this has looked at it.
+        SourceError: it is none.
     """
-    if not _SHA256.fullmatch(text):
+    try:
+        return Digest.of_hex(text)
+    except ValueError:
         raise SourceError(
             f"{text!r} is not a sha256 (64 hexadecimal digits).",
             why="It was given as the digest of a file to download.",
             remedy="Use another index or mirror: this one is broken or hostile.",
-        )
-    return text
+        ) from None
 
 
 def download(
@@ -88,25 +80,25 @@ def download(
         SourceError: the server can't be reached or keeps failing.
         CacheError, DiskFullError: the cache can't be written.
     """
-    target = cached(cache, file.sha256)
+    target = cached(cache, file.digest)
     if target.exists() and (file.size is None or target.stat().st_size == file.size):
         return target
     ensure_folder(target.parent)
     part = target.with_name(target.name + ".part")
-    with exclusive(cache / "locks" / file.sha256, f"the download of {file.name}", ui.say):
+    with exclusive(cache / "locks" / file.digest.hex, f"the download of {file.name}", ui.say):
         if target.exists() and (file.size is None or target.stat().st_size == file.size):
             return target
         resumed = part.exists()
         _fill(session, file, part, ui, pause, quiet)
-        if resumed and sha256_file(part) != "sha256:" + file.sha256:
+        if resumed and sha256_file(part) != file.digest:
             part.unlink()  # the old half may have been another file's: once more from the start
             _fill(session, file, part, ui, pause, quiet)
         digest = sha256_file(part)
-        if digest != "sha256:" + file.sha256:
+        if digest != file.digest:
             part.unlink()
             raise DigestError(
                 f"{file.name} is not the pinned file.",
-                why=f"Pinned sha256:{file.sha256}, downloaded {digest} from {without_secrets(file.url)}.",
+                why=f"Pinned {file.digest}, downloaded {digest} from {without_secrets(file.url)}.",
                 remedy="Do not use this mirror before you know why. If upstream's own file really changed, "
                 "review it and run `nox -s lock`.",
             )

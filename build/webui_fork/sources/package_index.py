@@ -25,7 +25,7 @@ from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable, redact_text, without_secrets
-from webui_fork.sources.download import TRIES, Wanted, cached, checked_sha256, download
+from webui_fork.sources.download import TRIES, Wanted, cached, digest_of, download
 
 if TYPE_CHECKING:
     import requests
@@ -190,7 +190,7 @@ def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
     Raises:
         SourceError, DigestError: the index does not have it, or gives another file.
     """
-    label, file = f"{source.name}-{source.version}.tar.gz", cached(settings.cache, source.sha256)
+    label, file = f"{source.name}-{source.version}.tar.gz", cached(settings.cache, source.digest)
     if file.exists():
         return file
     where = configured(settings)
@@ -199,7 +199,7 @@ def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
         for package in page.packages:
             if package.package_type == "sdist" and package.version == source.version:
                 url = _joined(endpoint, source.name, package.url)
-                return download(http, Wanted(url, label, source.sha256), settings.cache, ui)
+                return download(http, Wanted(url, label, source.digest), settings.cache, ui)
     raise SourceError(f"The index has no source of {source.name} {source.version}.")
 
 
@@ -244,7 +244,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
             continue
         if canonicalize_name(package.project or "") != PROJECT:  # a page may list anything
             continue
-        row = {"name": package.filename, "size": package.size or 0, "sha256": checked_sha256(sha256)}
+        row = {"name": package.filename, "size": package.size or 0, "sha256": digest_of(sha256).hex}
         with suppress(msgspec.ValidationError):  # a name or a size that no lock may hold
             files.setdefault(version, {})[kind] = msgspec.convert(row, PinnedFile)
         if kind == "sdist" and package.upload_time:

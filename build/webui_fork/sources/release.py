@@ -44,7 +44,7 @@ def pinned_files(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> li
     Raises:
         SourceError: the index does not have one, or can't be reached. DigestError: it has another.
     """
-    missing = [f for f in pins if not download.cached(settings.cache, f.sha256).exists()]
+    missing = [f for f in pins if not download.cached(settings.cache, f.digest).exists()]
     if missing:
         from webui_fork.sources import package_index
 
@@ -57,9 +57,9 @@ def pinned_files(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> li
                     f"The index no longer has {pinned.name}.",
                     remedy="Upstream took the release back, or this mirror lags: try another index or release.",
                 )
-            file = download.Wanted(urls[pinned.name], pinned.name, pinned.sha256, pinned.size)
+            file = download.Wanted(urls[pinned.name], pinned.name, pinned.digest, pinned.size)
             download.download(http, file, settings.cache, ui)
-    return [download.cached(settings.cache, f.sha256) for f in pins]
+    return [download.cached(settings.cache, f.digest) for f in pins]
 
 
 def _quoted(path: str) -> bytes:
@@ -143,14 +143,14 @@ def release_commit(settings: Settings, lock: Lock, ui: Terminal) -> str:
     ref = f"refs/releases/{lock.version}/{key}"
     commit = repo.resolve(ref)
     if commit is None:
-        origin = f"git commit {lock.git.commit}" if lock.git else f"{lock.sdist.name} sha256:{lock.sdist.sha256}"
+        origin = f"git commit {lock.git.commit}" if lock.git else f"{lock.sdist.name} {lock.sdist.digest}"
         message = f"Open WebUI {lock.version}\n\nFrom {origin}\n"
         with exclusive(settings.cache / ".source.lock", "the source repository", ui.say):
             if lock.git:
                 commit = _from_git(repo, settings, lock, ref, message, ui)
             else:
                 (sdist,) = pinned_files(settings, [lock.sdist], ui)
-                files.check(sdist, lock.sdist.sha256)
+                files.check(sdist, lock.sdist.digest)
                 with ui.step("source", f"Importing {lock.sdist.name} into git"):
                     commit = _import(repo, archive.sdist_members(sdist, lock.sdist.name), ref, message, lock.epoch)
     return commit

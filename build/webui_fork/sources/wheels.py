@@ -51,7 +51,7 @@ def at_hand(settings: Settings, lock: str, folder: Path) -> int:
     Raises:
         SourceError: a file that should be a wheel is none. CacheError: the folder can't be written.
     """
-    files = [download.cached(settings.cache, sha256) for _, _, sha256 in requirements_lock.pins(lock)]
+    files = [download.cached(settings.cache, digest) for _, _, digest in requirements_lock.pins(lock)]
     present = [file for file in files if file.exists()]
     for file in present:
         link_or_copy(file, folder / filename(file))
@@ -70,15 +70,15 @@ def obtain(settings: Settings, lock: str, version: str, machine: str, ui: Termin
     Raises:
         ToolError: pip can't get one. SourceError: the index gives another.
     """
-    pins = {sha256: f"{name}=={number}" for name, number, sha256 in requirements_lock.pins(lock)}
-    locked_files = [download.cached(settings.cache, sha256) for sha256 in pins]
-    missing = {file.name for file in locked_files if not file.exists()}
+    pins = {digest: f"{name}=={number}" for name, number, digest in requirements_lock.pins(lock)}
+    locked_files = {digest: download.cached(settings.cache, digest) for digest in pins}
+    missing = {digest for digest, file in locked_files.items() if not file.exists()}
     if missing:
         with (
             temp_folder(settings.cache / "tmp", "wheels") as work,
             ui.step("wheels", f"Downloading {len(missing)} wheels as files"),
         ):
-            rows = [f"{pins[sha256]} --hash=sha256:{sha256}\n" for sha256 in sorted(missing)]
+            rows = [f"{pins[digest]} --hash={digest}\n" for digest in sorted(missing)]
             (work / "requirements.lock").write_text("".join(rows), encoding="utf-8")
             argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
             argv += ["--only-binary", ":all:", "--dest", str(work / "wheels"), "-r", str(work / "requirements.lock")]
@@ -86,12 +86,12 @@ def obtain(settings: Settings, lock: str, version: str, machine: str, ui: Termin
             where = package_index.configured(settings).pip_variables()
             process.run(argv, env={**settings.environ, **where}, doing="download the wheels")
             for file in (work / "wheels").iterdir():
-                sha256 = sha256_file(file).removeprefix("sha256:")
-                if sha256 in missing:
-                    link_or_copy(file, download.cached(settings.cache, sha256))
-                    missing.discard(sha256)
+                digest = sha256_file(file)
+                if digest in missing:
+                    link_or_copy(file, locked_files[digest])
+                    missing.discard(digest)
     if missing:
         raise SourceError(
             f"The index no longer has {len(missing)} of the locked wheels.", why=", ".join(sorted(missing))
         )
-    return tuple(locked_files)
+    return tuple(locked_files.values())

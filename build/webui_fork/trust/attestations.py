@@ -14,6 +14,7 @@ from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import ImageSpec, RegistrySpec
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout_state
@@ -64,7 +65,7 @@ class Part:
     """An image of an index: its architecture, its digest, and what is said about it."""
 
     architecture: str
-    digest: str
+    digest: Digest
     statements: Statements
 
 
@@ -112,7 +113,7 @@ def _provenance(settings: Settings, parts: tuple[tuple[Inputs, Built], ...]) -> 
 def of_variant(settings: Settings, variant_image: VariantImage) -> Statements:
     """Write the provenance of a variant: its base, by digest, stands for all that is in it, so there is no SBOM."""
     request, base = variant_image.request, variant_image.request.base
-    base_input = Input(f"docker://{base.name}", "base", (("sha256", base.digest.removeprefix("sha256:")),))
+    base_input = Input(f"docker://{base.name}", "base", (("sha256", base.pinned_digest.hex),))
     others = (base_input, *files(settings, request.spec))
     parameters = (("variant", request.variant.name), ("base", str(base)))
     images, tag = variant_image.image.images, str(request.fixed)
@@ -127,7 +128,7 @@ def _sbom(settings: Settings, inputs: Inputs, built: Built) -> bytes:
     own = {
         "image": built.image.digest,
         "lock": upstream_lock.dump(inputs.lock),
-        "debs": [deb.sha256 for deb in built.debs],
+        "debs": [deb.digest for deb in built.debs],
     }
     return _written(settings, inputs, "sbom", own, lambda: _new_sbom(settings, inputs, built))
 
@@ -140,7 +141,7 @@ def _written(settings: Settings, inputs: Inputs, kind: str, own: Mapping[str, An
         "code": layer_cache.code_digest(*layer_cache.ROOMS, "trust"),
         "library": version("cyclonedx-python-lib"),
     }
-    record = settings.cache / kind / f"{sha256_bytes(model.canonical_json(key)).removeprefix('sha256:')}.json"
+    record = settings.cache / kind / f"{sha256_bytes(model.canonical_json(key)).hex}.json"
     if not record.exists():
         write_atomic(record, make())
     return record.read_bytes()
@@ -212,8 +213,7 @@ def files(settings: Settings, spec: ImageSpec | RegistrySpec) -> tuple[Input, ..
     paths = [settings.lock_file, spec.folder / "image.toml", *sorted(spec.folder.glob("*.lock")), *own]
     names = [path.relative_to(settings.root).as_posix() for path in paths]
     return tuple(
-        Input(name, name, (("sha256", sha256_file(path).removeprefix("sha256:")),))
-        for name, path in zip(names, paths, strict=True)
+        Input(name, name, (("sha256", sha256_file(path).hex),)) for name, path in zip(names, paths, strict=True)
     )
 
 
@@ -221,12 +221,12 @@ def _debs(debs: Iterable[Deb], spec: ImageSpec) -> Iterable[Input]:
     for deb in debs:
         architecture = "all" if deb.path.endswith("_all.deb") else spec.architecture
         uri = f"pkg:deb/debian/{deb.name}@{deb.version}?arch={architecture}"
-        yield Input(uri, f"{deb.name} {deb.version}", (("sha256", deb.sha256),))
+        yield Input(uri, f"{deb.name} {deb.version}", (("sha256", deb.digest.hex),))
 
 
 def _wheels(requirements: str) -> Iterable[Input]:
-    for name, number, sha256 in requirements_lock.pins(requirements):
-        yield Input(f"pkg:pypi/{name}@{number}", f"{name} {number}", (("sha256", sha256),))
+    for name, number, digest in requirements_lock.pins(requirements):
+        yield Input(f"pkg:pypi/{name}@{number}", f"{name} {number}", (("sha256", digest.hex),))
 
 
 def _sources(spec: ImageSpec) -> Iterable[Input]:
@@ -244,9 +244,9 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
     Raises:
         ImageError: a package was not locked.
     """
-    debs = {deb.name: deb.sha256 for deb in built.debs}
+    debs = {deb.name: deb.digest.hex for deb in built.debs}
     locked = {
-        _key(name, number): sha256 for name, number, sha256 in requirements_lock.pins(inputs.packaged.requirements)
+        _key(name, number): digest.hex for name, number, digest in requirements_lock.pins(inputs.packaged.requirements)
     }
     packages: list[Package] = []
     strangers: list[str] = []

@@ -16,6 +16,7 @@ from typing import Any
 from webui_fork.config import reference
 from webui_fork.config.reference import LAYOUT
 from webui_fork.core import process
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PassphraseError, SigningError, ToolError
 from webui_fork.core.files import ensure_folder, exclusive, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
@@ -27,7 +28,6 @@ SBOM, PROVENANCE, VEX = "cyclonedx", "slsaprovenance1", "openvex"
 TESTS = "https://in-toto.io/attestation/test-result/v0.1"
 
 _LIMIT = 600.0  # seconds for one call of cosign
-_BY_DIGEST = re.compile(r".+@sha256:[0-9a-f]{64}")
 _WRONG = re.compile(r"decrypt|incorrect passphrase|invalid password|encrypted: ", re.IGNORECASE)
 
 
@@ -187,7 +187,7 @@ def _env(settings: Settings) -> dict[str, str]:
 
 
 def _needs_digest(ref: str) -> None:
-    if not _BY_DIGEST.fullmatch(ref):
+    if reference.parse(ref).digest is None:
         raise SigningError(f"{ref} is a tag; only a reference by digest is signed or verified.")
 
 
@@ -279,7 +279,7 @@ class Verification:
     why: str = ""
 
 
-def verify(settings: Settings, verifier: Verifier, what: str, digest: str = "") -> Verification:
+def verify(settings: Settings, verifier: Verifier, what: str, digest: Digest | None = None) -> Verification:
     """Verify the signature of a reference by digest, or of a layout (`oci:FOLDER`).
 
     Args:
@@ -301,10 +301,11 @@ def verify(settings: Settings, verifier: Verifier, what: str, digest: str = "") 
     return Verification(True)
 
 
-def _digest_of(what: str) -> str:
-    if what.startswith(LAYOUT):
+def _digest_of(what: str) -> Digest:
+    digest = None if what.startswith(LAYOUT) else reference.parse(what).digest
+    if digest is None:
         raise SigningError(f"{what} can't be verified without knowing which digest is meant.")
-    return what.rpartition("@")[2]
+    return digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +316,7 @@ class Attested:
     why: str = ""
 
 
-def attested(settings: Settings, verifier: Verifier, what: str, kind: str, digest: str = "") -> Attested:
+def attested(settings: Settings, verifier: Verifier, what: str, kind: str, digest: Digest | None = None) -> Attested:
     """Return the verified predicates of a type that a reference or a layout (`oci:FOLDER`) has.
 
     Args:
@@ -324,7 +325,7 @@ def attested(settings: Settings, verifier: Verifier, what: str, kind: str, diges
     Raises:
         SigningError: cosign can't be run.
     """
-    expected = (digest or _digest_of(what)).removeprefix("sha256:")
+    expected = (digest or _digest_of(what)).hex
     done = _verify(settings, verifier, ["verify-attestation", "--type", kind], what)
     if done.code != 0:
         return Attested((), _output_of(done))

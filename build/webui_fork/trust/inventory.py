@@ -47,7 +47,7 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     Args:
         cache: the cache folder; it has the layer's blob.
     """
-    key = sha256_bytes(f"{layer.digest} {code_digest('oci', 'trust')}".encode()).removeprefix("sha256:")
+    key = sha256_bytes(f"{layer.digest} {code_digest('oci', 'trust')}".encode()).hex
     record = cache / "inventory" / f"{key}.json"
     if record.exists():
         return trust_package.load(record.read_bytes())
@@ -143,7 +143,7 @@ def _wheel(path: str, content: bytes) -> Iterable[Package]:
         name, version, _, _ = parse_wheel_filename(PurePosixPath(path).name)
     except InvalidWheelFilename:
         return
-    sha256 = sha256_bytes(content).removeprefix("sha256:")
+    sha256 = sha256_bytes(content).hex
     yield Package("pypi", name, str(version), _wheel_licenses(content), paths=(path,), sha256=sha256)
 
 

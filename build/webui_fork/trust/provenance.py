@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.files import sha256_bytes
 from webui_fork.oci import model
 from webui_fork.oci.model import Image
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 BUILD_TYPE = "https://fork.invalid/webui_fork/build/v1"
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}|")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*|")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 
 
@@ -69,7 +69,7 @@ def patch_input(patch: series_patch.Patch) -> Input:
 
 
 def _bare(data: bytes) -> str:
-    return sha256_bytes(data).removeprefix("sha256:")
+    return sha256_bytes(data).hex
 
 
 def _file(version: str, file: PinnedFile) -> Input:
@@ -112,8 +112,7 @@ def write(facts: Facts) -> bytes:
             "builder": {"id": facts.builder, "version": dict(facts.versions)},
             "metadata": metadata,
             "byproducts": [
-                {"name": f"layer {name}", "digest": {"sha256": digest.removeprefix("sha256:")}}
-                for digest, name in layers.items()
+                {"name": f"layer {name}", "digest": {"sha256": digest.hex}} for digest, name in layers.items()
             ],
         },
     }
@@ -137,7 +136,7 @@ class Claim:
     sdist: str
     patches: tuple[tuple[str, str], ...]
     files: tuple[tuple[str, str], ...]
-    layers: tuple[str, ...]
+    layers: tuple[Digest, ...]
     commit: str
     dirty: bool
     builder: str
@@ -158,17 +157,21 @@ def read(predicate: Mapping[str, Any]) -> Claim | None:
             flavour=outside.get("flavour", ""),
             architecture=outside.get("architecture", ""),
             image=outside["image"],
-            sdist=next(d["sha256"] for uri, name, d in rows if _is_sdist(uri, name)),
-            patches=tuple((name, d["sha256"]) for uri, name, d in rows if uri.startswith("patches/")),
-            files=tuple((uri, d["sha256"]) for uri, _, d in rows if uri.startswith(("images/", "upstream.lock"))),
-            layers=tuple("sha256:" + row["digest"]["sha256"] for row in run["byproducts"]),
+            sdist=next(_hex(d) for uri, name, d in rows if _is_sdist(uri, name)),
+            patches=tuple((name, _hex(d)) for uri, name, d in rows if uri.startswith("patches/")),
+            files=tuple((uri, _hex(d)) for uri, _, d in rows if uri.startswith(("images/", "upstream.lock"))),
+            layers=tuple(Digest.of_hex(row["digest"]["sha256"]) for row in run["byproducts"]),
             commit=next((d["gitCommit"] for _, name, d in rows if name == "repository"), ""),
             dirty=bool(definition.get("internalParameters", {}).get("uncommittedChanges")),
             builder=str(run["builder"]["id"]),
         )
         return claim if _sound(claim) else None
-    except (KeyError, TypeError, AttributeError, StopIteration):
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
         return None
+
+
+def _hex(digests: Mapping[str, Any]) -> str:
+    return Digest.of_hex(digests["sha256"]).hex
 
 
 def _is_sdist(uri: str, name: str) -> bool:
@@ -177,7 +180,6 @@ def _is_sdist(uri: str, name: str) -> bool:
 
 def _sound(claim: Claim) -> bool:
     """Tell whether what becomes a path, an argument or a reference is one: an identity that may sign can be wide."""
-    digests = (claim.sdist, *(d for _, d in (*claim.patches, *claim.files)), *(d[7:] for d in claim.layers))
     words = (
         (_SLUG, claim.variant),
         (_SLUG, claim.flavour),
@@ -191,6 +193,5 @@ def _sound(claim: Claim) -> bool:
     return (
         bool(claim.image and claim.tag)
         and all(pattern.fullmatch(word) for pattern, word in words)
-        and all(_SHA256.fullmatch(digest) for digest in digests)
         and all(_PATH.fullmatch(path) for path in paths)
     )

@@ -120,7 +120,7 @@ def _image(material: Material) -> Component:
         type=ComponentType.CONTAINER,
         bom_ref=url.to_string(),
         purl=url,
-        hashes=[_sha256(digest.removeprefix("sha256:"))],
+        hashes=[_sha256(digest.hex)],
         properties=[
             Property(name=f"webui_fork:layer:{item.name}", value=item.layer.digest) for item in material.image.layers
         ],

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from webui_fork.config import reference
 from webui_fork.core.errors import SigningError
 from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
@@ -92,10 +93,10 @@ def seal(
     Raises:
         SigningError, PassphraseError: cosign failed, or its work does not verify.
     """
-    place, _, digest = ref.partition("@")
+    named = reference.parse(ref)
 
     def part(one: Part) -> bool:
-        return seal(settings, signer, f"{place}@{one.digest}", one.statements, work, name, ca)
+        return seal(settings, signer, named.at(one.digest).pinned, one.statements, work, name, ca)
 
     with ThreadPoolExecutor(2) as pool:  # the images first: whoever sees the index sealed may trust all of it
         changed = any(list(pool.map(part, statements.parts)))
@@ -116,7 +117,7 @@ def seal(
             if all(same(settings, verifier, ref, kind, predicate) for predicate in predicates):
                 continue
             for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
-                file = work / f"{digest.removeprefix('sha256:')[:16]}.{kind.replace('/', '-')}.json"
+                file = work / f"{named.pinned_digest.hex[:16]}.{kind.replace('/', '-')}.json"
                 file.write_bytes(predicate)
                 trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
                 if not same(settings, verifier, ref, kind, predicate):

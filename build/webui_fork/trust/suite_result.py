@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+from webui_fork.core.digest import Digest
+
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+")
 _VLLM = "pkg:pypi/vllm@"
 _VERSION = re.compile(r"[0-9][0-9A-Za-z.+!]*")
@@ -26,7 +27,7 @@ class SuiteResult:
     the model server, "" where that is not known.
     """
 
-    image: str
+    image: Digest
     platform: str
     passed: bool
     count: int
@@ -38,7 +39,7 @@ def write(result: SuiteResult) -> bytes:
     """Return the predicate's JSON."""
     image = {
         "name": "image",
-        "digest": {"sha256": result.image.removeprefix("sha256:")},
+        "digest": {"sha256": result.image.hex},
         "annotations": {"platform": result.platform, "passed": result.count},
     }
     server = [{"name": "vllm", "uri": _VLLM + result.vllm}] if result.vllm else []
@@ -56,7 +57,7 @@ def read(predicate: Mapping[str, Any]) -> SuiteResult | None:
         rows = {row["name"]: row for row in predicate["configuration"]}
         image, about = rows["image"]["digest"]["sha256"], rows["image"]["annotations"]
         result = SuiteResult(
-            image=f"sha256:{image}",
+            image=Digest.of_hex(image),
             platform=about["platform"],
             passed=predicate["result"] == "PASSED",
             count=about["passed"],
@@ -64,8 +65,7 @@ def read(predicate: Mapping[str, Any]) -> SuiteResult | None:
             vllm=rows.get("vllm", {}).get("uri", _VLLM).removeprefix(_VLLM),
         )
         sound = (
-            _SHA256.fullmatch(image)
-            and _PLATFORM.fullmatch(result.platform)
+            _PLATFORM.fullmatch(result.platform)
             and type(about["passed"]) is int
             and about["passed"] > 0
             and isinstance(predicate["passedTests"], list)
@@ -73,5 +73,5 @@ def read(predicate: Mapping[str, Any]) -> SuiteResult | None:
             and (not result.vllm or _VERSION.fullmatch(result.vllm))
         )
         return result if sound else None
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None

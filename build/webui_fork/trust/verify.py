@@ -16,6 +16,7 @@ from typing import Any
 from webui_fork.config import tags, upstream_lock
 from webui_fork.config.tags import Fixed
 from webui_fork.core import git
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError, VerifyError
 from webui_fork.core.files import sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
@@ -124,7 +125,7 @@ def _sbom(attestation: cosign.Attested, images: tuple[Image, ...], claim: Claim 
     return Check("sbom", Verdict.OK, "; ".join(words))
 
 
-def _document(document: Any, digest: str, claim: Claim | None) -> Check:
+def _document(document: Any, digest: Digest, claim: Claim | None) -> Check:
     try:
         subject = document["metadata"]["component"]["hashes"][0]["content"]
         patches = [
@@ -182,23 +183,17 @@ def _hash_layers(store: Reader, images: tuple[Image, ...]) -> int:
         VerifyError: one can't be read, or is not what its digest says.
     """
     total = 0
-    done: set[str] = set()
-    for item in images:
-        for named in item.layers:
-            digest = named.layer.digest
-            if digest in done:
-                continue
-            done.add(digest)
-            hashed, size = hashlib.sha256(), 0
-            try:
-                for piece in store.blob(digest, named.layer.size):
-                    hashed.update(piece)
-                    size += len(piece)
-            except ForkError as error:
-                raise VerifyError(f"the layer {named.name} ({digest[:19]}…): {error.what}") from error
-            if "sha256:" + hashed.hexdigest() != digest or size != named.layer.size:
-                raise VerifyError(f"the layer {named.name} is not what its digest {digest[:19]}… says")
-            total += size
+    for named in {named.layer.digest: named for item in images for named in item.layers}.values():
+        digest, hashed, size = named.layer.digest, hashlib.sha256(), 0
+        try:
+            for piece in store.blob(digest, named.layer.size):
+                hashed.update(piece)
+                size += len(piece)
+        except ForkError as error:
+            raise VerifyError(f"the layer {named.name} ({digest[:19]}…): {error.what}") from error
+        if hashed.hexdigest() != digest.hex or size != named.layer.size:
+            raise VerifyError(f"the layer {named.name} is not what its digest {digest[:19]}… says")
+        total += size
     return total
 
 
@@ -331,7 +326,7 @@ def _inside(settings: Settings, store: Reader, item: Image) -> tuple[tuple[str, 
     except (ForkError, OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
         raise VerifyError(f"the patch layer can't be read: {error}") from error
     order = files.get("series", b"").decode(errors="replace").split()
-    return tuple((name, sha256_bytes(files.get(name, b"")).removeprefix("sha256:")) for name in order)
+    return tuple((name, sha256_bytes(files.get(name, b"")).hex) for name in order)
 
 
 def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:
@@ -348,13 +343,13 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
         if shown is not None:
             names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
             data = [(name, _show(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
-            digests = tuple((name, sha256_bytes(text).removeprefix("sha256:")) for name, text in data)
+            digests = tuple((name, sha256_bytes(text).hex) for name, text in data)
             return digests, f"series at commit {claim.commit[:12]}"
     return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
 
 
 def _digests(patches: tuple[series_patch.Patch, ...]) -> tuple[tuple[str, str], ...]:
-    return tuple((patch.name, sha256_bytes(patch.data).removeprefix("sha256:")) for patch in patches)
+    return tuple((patch.name, sha256_bytes(patch.data).hex) for patch in patches)
 
 
 def _show(settings: Settings, commit: str, path: str) -> bytes | None:

@@ -8,6 +8,7 @@ import pytest
 
 from debs import SPEC, deb, lock_of
 from webui_fork.config import debian_lock
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError
 
 
@@ -56,6 +57,6 @@ def test_a_changed_list_of_packages_makes_the_lock_stale() -> None:
 
 def test_a_package_is_of_the_source_that_its_place_in_the_pool_names() -> None:
     path = "pool/main/u/util-linux/bsdutils_2.38.1-5_amd64.deb"
-    bsd = debian_lock.Deb("bsdutils", "1:2.38.1-5", "a" * 64, 1, "main", path)
+    bsd = debian_lock.Deb("bsdutils", "1:2.38.1-5", Digest.of_hex("a" * 64), 1, "main", path)
     assert bsd.source == "util-linux"
     assert (debian_lock.release("bookworm"), debian_lock.release("sid")) == ("12", "sid")

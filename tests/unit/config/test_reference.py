@@ -3,23 +3,26 @@ from __future__ import annotations
 import pytest
 
 from webui_fork.config import reference
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import UsageError
 
-DIGEST = "sha256:" + "a" * 64
+DIGEST = Digest.of_hex("a" * 64)
 
 
 @pytest.mark.parametrize(
     ("text", "registry", "repository", "tag", "digest"),
     [
-        ("ghcr.io/me/open-webui:v0.12.4-p3", "ghcr.io", "me/open-webui", "v0.12.4-p3", ""),
-        ("127.0.0.1:5000/x", "127.0.0.1:5000", "x", "", ""),
+        ("ghcr.io/me/open-webui:v0.12.4-p3", "ghcr.io", "me/open-webui", "v0.12.4-p3", None),
+        ("127.0.0.1:5000/x", "127.0.0.1:5000", "x", "", None),
         ("localhost/x@" + DIGEST, "localhost", "x", "", DIGEST),
         ("[::1]:5000/a/b:t@" + DIGEST, "[::1]:5000", "a/b", "t", DIGEST),
-        ("me/open-webui", "docker.io", "me/open-webui", "", ""),
-        ("debian:12", "docker.io", "library/debian", "12", ""),
+        ("me/open-webui", "docker.io", "me/open-webui", "", None),
+        ("debian:12", "docker.io", "library/debian", "12", None),
     ],
 )
-def test_it_is_read_as_docker_reads_it(text: str, registry: str, repository: str, tag: str, digest: str) -> None:
+def test_it_is_read_as_docker_reads_it(
+    text: str, registry: str, repository: str, tag: str, digest: Digest | None
+) -> None:
     found = reference.parse(text)
     assert (found.registry, found.repository, found.tag, found.digest) == (registry, repository, tag, digest)
 

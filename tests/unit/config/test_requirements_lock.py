@@ -53,7 +53,7 @@ TEXT = (
 def test_a_lock_keeps_one_hash_a_package() -> None:
     narrowed = requirements_lock.narrow(TEXT, {"x": B, "y": C})
     assert narrowed == f"x==1.0 \\\n    --hash=sha256:{B}\ny==2 ; python_version > '3' \\\n    --hash=sha256:{C}\n"
-    assert list(requirements_lock.pins(narrowed)) == [("x", "1.0", B), ("y", "2", C)]
+    assert list(requirements_lock.pins(narrowed)) == [("x", "1.0", f"sha256:{B}"), ("y", "2", f"sha256:{C}")]
     assert requirements_lock.narrow(narrowed, {"x": B, "y": C}) == narrowed
 
 

@@ -8,6 +8,7 @@ import pytest
 
 import layouts
 from registries import image_of
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError, VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import layout, model, reader
@@ -158,12 +159,6 @@ def test_a_layout_of_another_version(tmp_path: Path, text: str) -> None:
         layout.read_layout(root)
 
 
-@pytest.mark.parametrize("digest", ["../../victim", "sha256:../../victim", "sha256:" + "A" * 64, "sha512:" + "0" * 128])
-def test_a_path_is_made_of_a_digest_or_not_at_all(tmp_path: Path, digest: str) -> None:
-    with pytest.raises(ImageError, match="is not a digest"):
-        layout.blob_path(tmp_path, digest)
-
-
 def test_a_damaged_last_layer_is_said(tmp_path: Path, private_settings: Settings) -> None:
     root = altered(tmp_path, lambda rows: None)
     read = layout.read_layout(root)
@@ -201,7 +196,7 @@ def test_an_index_comes_back_with_all_its_images(tmp_path: Path, private_setting
     with reader.opened(private_settings, f"oci:{root}") as store:
         assert reader.image(store) == index
         with pytest.raises(VerifyError, match="has no manifest"):
-            store.manifest("sha256:" + "0" * 64)
+            store.manifest(Digest.of_hex("0" * 64))
 
 
 @pytest.mark.parametrize("kind", ["image", "imageIndex"])

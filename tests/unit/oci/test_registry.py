@@ -10,6 +10,7 @@ import pytest
 
 from helpers import Server, hang_up, reply
 from webui_fork.config import reference as reference_module
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError, RegistryError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.oci import connect, model, reader, session
@@ -32,7 +33,7 @@ def test_a_mount_that_may_not_be_is_none(server: Server) -> None:
 
     server.answer = answer
     with Registry(server.url, "x", pause=0, credentials=ME) as registry:
-        assert not registry.mount("sha256:" + "0" * 64, "other")
+        assert not registry.mount(Digest.of_hex("0" * 64), "other")
 
 
 def test_a_link_that_is_no_address_is_an_error_in_words(server: Server) -> None:
@@ -44,7 +45,7 @@ def test_a_link_that_is_no_address_is_an_error_in_words(server: Server) -> None:
 def test_a_base_s_blob_is_never_longer_than_it_says(server: Server) -> None:
     server.answer = lambda handler: reply(handler, 200, b"0123456789PUT /evil")
     with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="more than the 10 bytes"):
-        b"".join(oci_registry.BlobContent(registry, "sha256:" + "0" * 64, 10).read(0))
+        b"".join(oci_registry.BlobContent(registry, Digest.of_hex("0" * 64), 10).read(0))
 
 
 def test_a_list_of_tags_that_never_ends_is_ended(server: Server) -> None:
@@ -114,7 +115,7 @@ def test_an_answer_that_never_ends_is_not_read_to_its_end(server: Server) -> Non
         with pytest.raises(RegistryError, match="does not stop answering"):
             registry.manifest("v1")
         with pytest.raises(RegistryError, match="gives more than the 100 bytes"):
-            registry.small_blob(model.Descriptor("x", "sha256:" + "0" * 64, 100))
+            registry.small_blob(model.Descriptor("x", Digest.of_hex("0" * 64), 100))
 
 
 DEEP = b"[" * 100_000

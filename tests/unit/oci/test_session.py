@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler
 import pytest
 
 from helpers import Server, reply
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.settings import Secret
 from webui_fork.oci.auth import Credentials
@@ -45,7 +46,7 @@ def test_credentials_go_to_the_registry_and_nowhere_else(server: Server) -> None
             with pytest.raises(RegistryError):
                 registry.manifest("v1")
             with pytest.raises(RegistryError):
-                b"".join(registry.blob("sha256:" + "0" * 64))
+                b"".join(registry.blob(Digest.of_hex("0" * 64)))
         assert len(other.requests) >= 3
         assert not [headers for _, _, headers in other.requests if "Authorization" in headers]
 

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import build_record
@@ -14,8 +15,8 @@ from webui_fork.publish.build_record import BuildRecord
 RECORD = BuildRecord(
     schema=3,
     tag="v1.2.3-p1",
-    digest=f"sha256:{'0' * 64}",
-    platforms={"amd64": f"sha256:{'0' * 64}"},
+    digest=Digest.of_hex("0" * 64),
+    platforms={"amd64": Digest.of_hex("0" * 64)},
     release="1" * 40,
     head="2" * 40,
     patches=["a.patch"],
@@ -27,6 +28,7 @@ RECORD = BuildRecord(
     dirty=True,
     key="cosign.pub",
 )
+ROWS = msgspec.to_builtins(RECORD, enc_hook=str)
 
 
 def write(settings: Settings, values: Any) -> None:
@@ -35,30 +37,30 @@ def write(settings: Settings, values: Any) -> None:
 
 
 def test_what_is_written_is_read(private_settings: Settings) -> None:
-    write(private_settings, msgspec.to_builtins(RECORD))
+    write(private_settings, ROWS)
     assert build_record.read(private_settings.out) == RECORD
 
 
 @pytest.mark.parametrize("name", ["patches", "drift", "inputs", "statements", "platforms"])
 def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings, name: str) -> None:
     odd = [1] if name in ("patches", "drift") else {"series": 1}
-    write(private_settings, {**msgspec.to_builtins(RECORD), name: odd})
+    write(private_settings, {**ROWS, name: odd})
     with pytest.raises(PublishError, match="Nothing was built"):
         build_record.read(private_settings.out)
 
 
-@pytest.mark.parametrize("name", list(msgspec.to_builtins(RECORD)))
+@pytest.mark.parametrize("name", list(ROWS))
 def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings: Settings, name: str) -> None:
     for change in ({name: None}, {name: 1.5}):
-        write(private_settings, {**msgspec.to_builtins(RECORD), **change})
+        write(private_settings, {**ROWS, **change})
         with pytest.raises(PublishError, match="Nothing was built"):
             build_record.read(private_settings.out)
-    write(private_settings, {key: value for key, value in msgspec.to_builtins(RECORD).items() if key != name})
+    write(private_settings, {key: value for key, value in ROWS.items() if key != name})
     with pytest.raises(PublishError, match="Nothing was built"):
         build_record.read(private_settings.out)
 
 
-OTHER_SCHEMA = json.dumps({**msgspec.to_builtins(RECORD), "schema": 2})
+OTHER_SCHEMA = json.dumps({**ROWS, "schema": 2})
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 3}', OTHER_SCHEMA])
@@ -69,7 +71,7 @@ def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> 
 
 
 def test_a_record_of_a_later_version_is_refused(private_settings: Settings) -> None:
-    write(private_settings, {**msgspec.to_builtins(RECORD), "more": 1})
+    write(private_settings, {**ROWS, "more": 1})
     with pytest.raises(PublishError, match="Nothing was built"):
         build_record.read(private_settings.out)
     (private_settings.out / "build.json").unlink()

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from webui_fork.config import reference, tags, upstream_lock
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import UsageError, VerifyError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import deploy
 
-DIGEST = "sha256:" + "ab" * 32
+DIGEST = Digest.of_hex("ab" * 32)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_name_of_a_mirror() -> None:
         deploy.name_of("ghcr.io/me/open-webui:v1", "mirror.example/open-webui:v1")
 
 
-def floor(own: Settings, tag: str, digest: str = DIGEST) -> None:
+def floor(own: Settings, tag: str, digest: Digest = DIGEST) -> None:
     fixed = tags.parse(tag)
     assert fixed
     deploy.check_floor(own, fixed, digest)
@@ -78,7 +79,7 @@ def test_a_tag_that_never_moves_names_one_image(own: Settings) -> None:
     shutil.copyfile(CHECKOUT / "upstream.lock", own.lock_file)
     tag = "v9999.0-p1"
     deploy.write(own, reference.parse(f"{deploy.PLACEHOLDER}/open-webui"), DIGEST, tag)
-    other = DIGEST.replace("ab", "cd")
+    other = Digest(DIGEST.replace("ab", "cd"))
     floor(own, tag, other)  # nobody published the placeholder's
     deploy.write(own, reference.parse("ghcr.io/me/open-webui"), DIGEST, tag)
     floor(own, tag)

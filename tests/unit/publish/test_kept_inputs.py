@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from webui_fork.core.digest import Digest
 from webui_fork.oci.model import MANIFEST, Blob
 from webui_fork.publish import kept_inputs
 from webui_fork.publish.kept_inputs import InputFile
 
-FILE = InputFile(Path("x"), "a.deb", "application/vnd.debian.binary-package", "sha256:" + "1" * 64, 5)
+FILE = InputFile(Path("x"), "a.deb", "application/vnd.debian.binary-package", Digest.of_hex("1" * 64), 5)
 
 
 def test_the_artifact_refers_to_the_image_and_names_each_file() -> None:

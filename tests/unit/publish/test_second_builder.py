@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from webui_fork.config import reference
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import second_builder
@@ -21,7 +22,7 @@ def test_the_first_builder_s_own_key_is_no_second_one(private_settings: Settings
     signer = Signer(tmp_path / "cosign", 2, str(tmp_path / "cosign.key"))
     witness = Witness(str(tmp_path / "copy.pub"), reference.parse("ghcr.io/other/open-webui"))
     with pytest.raises(PublishError, match="this builder's own key"):
-        second_builder.require(private_settings, signer, witness, "sha256:" + "a" * 64)
+        second_builder.require(private_settings, signer, witness, Digest.of_hex("a" * 64))
 
 
 def test_another_key_is_another_one(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import tested
 from webui_fork.publish.tested import OtherImage, PassedImage
 
-IT = PassedImage("sha256:" + "a" * 64, "b" * 40, 12)
+IT = PassedImage(Digest.of_hex("a" * 64), "b" * 40, 12)
 
 
 def test_what_passed_is_remembered(private_settings: Settings) -> None:
@@ -25,7 +26,7 @@ def test_nothing_else_passes(private_settings: Settings) -> None:
         tested.read(private_settings)
     tested.write(private_settings, IT)
     with pytest.raises(PublishError, match="not the one that passed"):
-        tested.check(private_settings, digest="sha256:" + "c" * 64)
+        tested.check(private_settings, digest=Digest.of_hex("c" * 64))
     with pytest.raises(PublishError, match="series"):
         tested.check(private_settings, head="d" * 40)
     tested.forget(private_settings)
@@ -34,12 +35,12 @@ def test_nothing_else_passes(private_settings: Settings) -> None:
 
 
 def test_another_flavour_has_its_own_tests(private_settings: Settings) -> None:
-    other = OtherImage("sha256:" + "c" * 64, 3, ("tests/integration/test_parity.py",))
+    other = OtherImage(Digest.of_hex("c" * 64), 3, ("tests/integration/test_parity.py",))
     tested.write(private_settings, replace(IT, others=(other,)))
     record = tested.check(private_settings, digest=other.digest)
     assert record.of(other.digest) == other
     assert record.of(IT.digest) == OtherImage(IT.digest, 12)
-    assert record.of("sha256:" + "d" * 64) is None
+    assert record.of(Digest.of_hex("d" * 64)) is None
 
 
 @pytest.mark.parametrize(

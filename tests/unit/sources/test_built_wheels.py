@@ -12,6 +12,7 @@ import pytest
 from helpers import Talk
 from webui_fork.config.image_tables import Sdist
 from webui_fork.core.errors import SourceError
+from webui_fork.core.files import sha256_file
 from webui_fork.core.settings import Settings
 from webui_fork.sources import built_wheels, download, wheels
 
@@ -102,11 +103,11 @@ def test_it_is_made_from_the_pinned_file_without_a_network(private_settings: Set
             info.size = len(data)
             archive.addfile(info, io.BytesIO(data))
     source = msgspec.structs.replace(SOURCE, sha256=hashlib.sha256(out.getvalue()).hexdigest())
-    place = download.cached(private_settings.cache, source.sha256)
+    place = download.cached(private_settings.cache, source.digest)
     place.parent.mkdir(parents=True)
     place.write_bytes(out.getvalue())
     built_wheels.obtain(private_settings, [source], tmp_path, Talk())
     wheel = tmp_path / "some_thing-1.2-py3-none-any.whl"
     assert wheels.filename(wheel) == wheel.name
-    kept = download.cached(private_settings.cache, hashlib.sha256(wheel.read_bytes()).hexdigest())
+    kept = download.cached(private_settings.cache, sha256_file(wheel))
     assert kept.read_bytes() == wheel.read_bytes()

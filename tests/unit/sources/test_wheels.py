@@ -56,13 +56,13 @@ def locked(*digests: str) -> str:
 
 def test_what_the_cache_has_gets_its_name(private_settings: Settings, tmp_path: Path) -> None:
     file = wheel(tmp_path / "file", "Tag: py3-none-any\n")
-    digest = sha256_file(file).removeprefix("sha256:")
+    digest = sha256_file(file)
     place = download.cached(private_settings.cache, digest)
     place.parent.mkdir(parents=True)
     file.rename(place)
-    assert wheels.at_hand(private_settings, locked(digest, "0" * 64), tmp_path / "named") == 1
+    assert wheels.at_hand(private_settings, locked(digest.hex, "0" * 64), tmp_path / "named") == 1
     assert [path.name for path in (tmp_path / "named").iterdir()] == ["a_b-1.0+cpu-py3-none-any.whl"]
-    assert wheels.obtain(private_settings, locked(digest), "3.11", "x86_64", None) == (place,)  # type: ignore[arg-type]
+    assert wheels.obtain(private_settings, locked(digest.hex), "3.11", "x86_64", None) == (place,)  # type: ignore[arg-type]
 
 
 def test_a_wheel_that_nobody_has(private_settings: Settings, talk: Talk) -> None:

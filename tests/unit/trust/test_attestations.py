@@ -10,6 +10,7 @@ import pytest
 
 from helpers import purls
 from webui_fork.config import upstream_lock
+from webui_fork.core.digest import Digest
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.oci import model
 from webui_fork.series import apply
@@ -21,7 +22,7 @@ from webui_fork.trust.sbom import Material
 
 LOCK = upstream_lock.read(CHECKOUT / "upstream.lock")
 PATCHES = apply.read_series(CHECKOUT / "patches")[1][:2]
-LAYER = model.Layer("sha256:" + "1" * 64, 10, "sha256:" + "2" * 64)
+LAYER = model.Layer(Digest.of_hex("1" * 64), 10, Digest.of_hex("2" * 64))
 IMAGE = model.image(
     [model.NamedLayer("base", LAYER)], platform=("linux", "amd64"), created=LOCK.created, run={}, annotations={}
 )

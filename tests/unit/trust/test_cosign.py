@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PassphraseError, SigningError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.trust import cosign
@@ -68,7 +69,7 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
     cosign.write_text("#!/bin/sh\nkill -KILL $$\n")
     cosign.chmod(0o755)
     with pytest.raises(SigningError, match="terminated by signal 9"):
-        trust_cosign.verify(private_settings, Verifier(cosign, 2, "key"), "oci:x", "sha256:this")
+        trust_cosign.verify(private_settings, Verifier(cosign, 2, "key"), "oci:x", Digest.of_hex("1" * 64))
 
 
 def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:

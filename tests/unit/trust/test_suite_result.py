@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from webui_fork.core.digest import Digest
 from webui_fork.trust import suite_result
 from webui_fork.trust.suite_result import SuiteResult
 
-DIGEST = "sha256:" + "a" * 64
+DIGEST = Digest.of_hex("a" * 64)
 ABOUT = {"platform": "linux/amd64", "passed": 1}
 RESULT = SuiteResult(DIGEST, "linux/amd64", True, 12, ("tests/a.py", "tests/b.py"), "0.13.0")
 

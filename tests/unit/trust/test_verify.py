@@ -5,23 +5,24 @@ from pathlib import Path
 
 import pytest
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import SigningError
 from webui_fork.core.settings import Settings
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import provenance
 from webui_fork.trust.cosign import Verifier
 
+OTHER = Digest.of_hex("2" * 64)
+
 
 def test_a_signature_of_something_else_in_the_layout_does_not_count(private_settings: Settings, tmp_path: Path) -> None:
     cosign = tmp_path / "cosign"
-    cosign.write_text(
-        "#!/bin/sh\n" + 'echo \'[{"critical": {"image": {"docker-manifest-digest": "sha256:other"}}}]\'\n'
-    )
+    cosign.write_text(f'#!/bin/sh\necho \'[{{"critical": {{"image": {{"docker-manifest-digest": "{OTHER}"}}}}}}]\'\n')
     cosign.chmod(0o755)
     who = Verifier(cosign, 2, "key")
-    another = trust_cosign.verify(private_settings, who, "oci:x", "sha256:this")
-    assert another == trust_cosign.Verification(False, "the signature is of sha256:other")
-    assert trust_cosign.verify(private_settings, who, "oci:x", "sha256:other").verified
+    another = trust_cosign.verify(private_settings, who, "oci:x", Digest.of_hex("1" * 64))
+    assert another == trust_cosign.Verification(False, f"the signature is of {OTHER}")
+    assert trust_cosign.verify(private_settings, who, "oci:x", OTHER).verified
     with pytest.raises(SigningError, match="which digest"):
         trust_cosign.verify(private_settings, who, "oci:x")
 
