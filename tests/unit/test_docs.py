@@ -52,6 +52,38 @@ def test_every_command_is_one_that_there_is(page: Path) -> None:
                 main.parser(verb).parse_args([verb, *arguments])
 
 
+def prose(text: str) -> Iterator[str]:
+    """Yield the lines of a page that can be wrapped: no code, no row of a table, and more than a word on it."""
+    for line in re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL).splitlines():
+        whole = re.sub(r"`[^`]+`|!?\[[^\]]*\]\([^)]*\)", "word", line)
+        if not line.lstrip().startswith("|") and whole.strip(" .,;:") != "word":
+            yield line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT).as_posix())
+def test_prose_wraps_at_a_hundred_characters(page: Path) -> None:
+    assert not [line for line in prose(page.read_text()) if len(line) > 100]
+
+
+def test_the_chinese_readme_says_what_readme_says() -> None:
+    """Its commands, headings, links, pictures and rows; the sentences are a person's to compare."""
+
+    def shape(name: str) -> dict[str, list[str]]:
+        text = (CHECKOUT / name).read_text()
+        typed = re.sub(r" *#.*", "", "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)))
+        return {
+            "commands": typed.splitlines(),
+            "headings": re.findall(r"^#+", text, re.MULTILINE),
+            "links": sorted(set(re.findall(r"\]\(([^)]+)\)", text)) - {"README.md", "README.zh.md"}),
+            "rows": re.findall(r"^\|", text, re.MULTILINE),
+            "seconds": re.findall(r"\d+\.\d+(?= s| 秒)", text),
+        }
+
+    english, chinese = shape("README.md"), shape("README.zh.md")
+    chinese["links"].remove("docs/zh/troubleshooting.md")
+    assert chinese == english
+
+
 def test_the_test_reads_commands() -> None:
     """Else a page without one that is understood would pass."""
     read = {
