@@ -14,6 +14,7 @@ import small
 from helpers import Server, Talk
 from registries import Proxy, tags_of
 from small import Shop
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import AuditError, PublishError, VerifyError
 from webui_fork.publish import promote, second_builder, vex
 from webui_fork.trust import cosign as trust_cosign
@@ -36,7 +37,7 @@ def with_result(what: promote.Candidate, **changes: Any) -> promote.Candidate:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"image": "sha256:" + "0" * 64}, "tests: they ran on another image, sha256:000000000000…"),
+        ({"image": Digest.of_hex("0" * 64)}, "tests: they ran on another image, sha256:000000000000…"),
         ({"passed": False}, "tests: they ran, and some failed"),
         ({"platform": "linux/arm64"}, "tests: they are said to have run on linux/arm64"),
         ({"count": 0}, "tests: the attested result of the tests is not one of this tool"),

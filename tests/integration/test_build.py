@@ -16,6 +16,7 @@ import pytest
 
 import layouts
 from users import User
+from webui_fork.core.digest import Digest
 from webui_fork.core.settings import Settings
 from webui_fork.image import pipeline
 from webui_fork.oci import layout
@@ -75,7 +76,7 @@ def test_the_layout_holds_what_the_record_says(first_build: str, user: User) -> 
     entry, *attached = json.loads((user.root / "out/image/index.json").read_text())["manifests"]
     assert [row["annotations"]["kind"].rpartition("/")[2] for row in attached] == ["sigs", "atts"]
     assert record["digest"] == entry["digest"]
-    manifest = json.loads(layout.blob_path(user.root / "out/image", entry["digest"]).read_text())
+    manifest = json.loads(layout.blob_path(user.root / "out/image", Digest(entry["digest"])).read_text())
     keys = {key.removeprefix("org.opencontainers.image.") for key in manifest["annotations"]}
     wanted = {"title", "version", "revision", "source", "licenses", "base.name", "base.digest", "created"}
     assert wanted <= keys

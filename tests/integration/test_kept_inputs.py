@@ -141,7 +141,7 @@ def test_a_bundle_is_verified_and_started_without_a_network_or_a_cache(
     assert (folder / "deploy/compose.yaml").is_file()
     value = artifact(shelf.host, assembly.image.digest).parsed()
     for row in value["layers"]:
-        assert layout.blob_path(folder / "inputs", row["digest"]).stat().st_size == row["size"]
+        assert layout.blob_path(folder / "inputs", Digest(row["digest"])).stat().st_size == row["size"]
     alone = User(tmp_path / "alone", real, tools_only=True)
 
     def typed(*words: str) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from webui_fork.config.debian_lock import Deb
 from webui_fork.core import process
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import ensure_folder, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
@@ -95,16 +96,8 @@ class Apt:
         for stanza in process.run(argv, env=self.env).stdout.split("\n\n"):
             field = dict(re.findall(r"^(Package|Version|SHA256|Size|Filename): (.+)$", stanza, re.MULTILINE))
             if archive := archives.pop((field.get("Package", ""), field.get("Version", "")), None):
-                debs.append(
-                    Deb(
-                        field["Package"],
-                        field["Version"],
-                        field["SHA256"],
-                        int(field["Size"]),
-                        archive,
-                        field["Filename"],
-                    )
-                )
+                digest, size = Digest.of_hex(field["SHA256"]), int(field["Size"])
+                debs.append(Deb(field["Package"], field["Version"], digest, size, archive, field["Filename"]))
         if archives:
             raise ToolError(f"apt knows no checksum of {', '.join(name for name, _ in archives)}.")
         return sorted(debs, key=lambda deb: deb.name)
