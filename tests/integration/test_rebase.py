@@ -140,6 +140,15 @@ def test_a_release_that_needs_another_python_is_blocked(user: User) -> None:
 @pytest.mark.minutes(4)
 def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     head = set_back(user, real)
+    code, out, err = user.run("rebase", "--to", "0.12.4", "--dry-run")
+    assert code == 0, err
+    outcomes = {line.split()[0]: line.split()[1] for line in out.splitlines() if ".patch" in line}
+    assert list(outcomes.values()).count("conflict") == 1
+    assert "not" in outcomes.values()  # tried: it ends at the first that needs a person
+    assert "its proof would decide" in out
+    assert "Nothing was changed or proved." in out
+    assert "A dry run" in (user.root / "out/rebase/report.md").read_text()
+    is_as_it_was(user, head)
     code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
     assert code == 18, err
     # what only a proof could say, without a gate
@@ -153,8 +162,11 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     assert {path.name for path in place.iterdir()} >= {"base", "ours", "theirs", "merged"}
     assert "conflict" in (user.root / "out/rebase/report.md").read_text()
 
-    code, _, err = user.run("rebase")
-    assert code == 18
+    report = (user.root / "out/rebase/report.md").read_bytes()
+    for typed in (["rebase"], ["rebase", "--dry-run"]):
+        code, _, err = user.run(*typed)
+        assert code == 18
+        assert (user.root / "out/rebase/report.md").read_bytes() == report
     assert "A rebase to 0.12.4 is under way; it waits for a person at patches/validate-provider-answers.patch" in err
 
     # what the syntax tree suggests is in the tree; the person has to say that it is right, until one has markers

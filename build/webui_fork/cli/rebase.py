@@ -15,6 +15,11 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.rebase import report
 from webui_fork.rebase import run as rebase_run
 
+_NEXT = {
+    "ready": "Next: git log; review the commits.",
+    "rehearsed": "Nothing was changed or proved. Next: nox -s rebase, without --dry-run.",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
@@ -25,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="carry and commit without running proofs and tests; says so in the report",
     )
+    parser.add_argument("--dry-run", action="store_true", help="say what would become of each patch; prove nothing")
     result.add_arguments(parser)
     ways = parser.add_mutually_exclusive_group()
     ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
@@ -41,8 +47,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         UsageError: options that do not go together. ForkError: see :mod:`webui_fork.rebase.run`.
     """
     going = arguments.resume or arguments.skip or arguments.abort
-    if going and (arguments.to or arguments.no_gate):
-        what = "--to and --no-gate are only valid when starting a rebase."
+    if going and (arguments.to or arguments.no_gate or arguments.dry_run):
+        what = "--to, --no-gate and --dry-run are only valid when starting a rebase."
         raise UsageError(what, remedy="Leave them out, or --abort.")
     for name in ("earlier", "accept"):
         if getattr(arguments, name) and not arguments.resume:
@@ -57,7 +63,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             decision = {"skip": arguments.skip, "earlier": arguments.earlier, "accept": arguments.accept}
             done = rebase_run.resume(settings, ui, **decision)
         else:
-            begun = rebase_run.start(settings, ui, arguments.to, gated=not arguments.no_gate)
+            if arguments.dry_run:
+                begun = rebase_run.rehearse(settings, ui, arguments.to)
+            else:
+                begun = rebase_run.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
                 version = upstream_lock.read(settings.lock_file).version
                 which = "that one" if arguments.to else "the newest"
@@ -70,4 +79,4 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         return
     print(text.table(report.summary(done)))
     print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
-    print("Next: git log; review the commits." if done.verdict == "ready" else "Next: nox -s tests, then review.")
+    print(_NEXT.get(done.verdict, "Next: nox -s tests, then review."))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -151,6 +152,7 @@ def noted(text: str, line: str) -> str:
     if not mark:
         return text
     section, end, after = rest.partition("\n## ")
+    line = textwrap.fill(line, 100, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
     title = "### Changed\n\n"
     if title in section:
         section = section.replace(title, f"{title}{line}\n", 1)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from packaging.version import Version
 
 from webui_fork.core.text import counted, fenced, inert
-from webui_fork.rebase.changelog import Note
+from webui_fork.sources.changelog import Note
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
 _LIMIT = 60_000  # characters: a pull request's text holds 65536
@@ -54,7 +54,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RebaseReport:
-    """A whole rebase. ``verdict``: ready, not proved, gate failed, conflict, or blocked, with the ``blocker``."""
+    """A whole rebase. ``verdict`` is a key of ``_VERDICTS``; ``blocker`` is why where it is blocked."""
 
     old: str
     new: str
@@ -128,6 +128,7 @@ _VERDICTS = {
     "not proved": "**Not proved.** Every patch was carried, but the proofs and tests did not run.",
     "gate failed": "**Not ready.** Every patch was carried, but a check failed.",
     "conflict": "**Not ready.** A patch needs a person.",
+    "rehearsed": "**A dry run.** Nothing was changed, and nothing was proved.",
     "blocked": "**Blocked.** The release can't be built here, whatever its patches do; they were not proved.",
 }
 

@@ -8,8 +8,8 @@ from the state (`rebase.state`); carrying takes seconds, so nothing else needs t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import Lock
@@ -19,31 +19,19 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.rebase import candidate as rebase_candidate
-from webui_fork.rebase import changelog, cherry_pick, gate, target
+from webui_fork.rebase import cherry_pick, gate, results, target
 from webui_fork.rebase import conflict as rebase_conflict
 from webui_fork.rebase import report as rebase_report
 from webui_fork.rebase import state as rebase_state
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends, Release
-from webui_fork.rebase.report import PatchRow, RebaseReport
+from webui_fork.rebase.report import RebaseReport
+from webui_fork.rebase.results import Job
 from webui_fork.rebase.state import State
 from webui_fork.series import apply
-from webui_fork.series.patch import Patch
 from webui_fork.sources import package_index, release
 
 _MANY = 12  # releases in between that are fetched to find the one that brought a conflict
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A rebase at work: both locks, both ends in the local repository, the series before, and what is decided."""
-
-    state: State
-    old: Lock
-    new: Lock
-    ends: Ends
-    patches: tuple[Patch, ...]
-    tree: apply.PatchedTree
 
 
 def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool) -> RebaseReport | None:
@@ -56,6 +44,36 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
         UsageError: the checkout is dirty. ConflictError: another rebase is under way, or a patch needs a person.
         GateError: a check failed. SourceError: no release can be had. ToolError: git fails.
     """
+    state = _begun(settings, ui, version, gated=gated)
+    return proceed(settings, ui, state) if state else None
+
+
+def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseReport | None:
+    """Return what carrying the series would do; None when there is nothing new.
+
+    Nothing is proved, and nothing is written but the report. It stops at the first patch that needs a person.
+
+    Args:
+        version: the release to go to; None: the newest.
+
+    Raises:
+        ForkError: as for :func:`start`.
+    """
+    state = _begun(settings, ui, version, gated=False)
+    if state is None:
+        return None
+    job = _job(settings, ui, state)
+    carried = _carry(settings, job, ui)
+    doubted = {row.name for row in carried if row.needs_proof}
+    report = results.report(job, carried, "rehearsed", ui)
+    rows = (replace(row, review="its proof would decide") if row.name in doubted else row for row in report.rows)
+    report = replace(report, rows=tuple(rows))
+    results.write(settings, report)
+    return report
+
+
+def _begun(settings: Settings, ui: Terminal, version: str | None, *, gated: bool) -> State | None:
+    """Return the state of a rebase that begins, nothing of it written yet; None when there is nothing new."""
     if under_way := rebase_state.read(settings):
         raise ConflictError(
             f"A rebase to {under_way.lock.version} is under way"
@@ -63,11 +81,8 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
             remedy="Go on with `nox -s rebase -- --continue`, or take it back with `nox -s rebase -- --abort`.",
         )
     head = git.require_clean(settings)
-    old = upstream_lock.read(settings.lock_file)
-    new = target.target(settings, old, version, ui)
-    if new is None:
-        return None
-    return proceed(settings, ui, State(head, upstream_lock.dump(new), gated))
+    new = target.target(settings, upstream_lock.read(settings.lock_file), version, ui)
+    return State(head, upstream_lock.dump(new), gated) if new else None
 
 
 def resume(settings: Settings, ui: Terminal, *, skip: bool, earlier: bool, accept: bool) -> RebaseReport:
@@ -200,8 +215,8 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     stopped = next((row for row in carried if _waits(row, state)), None)
     if stopped:
         _stop(settings, ui, job, carried, stopped)
-    report = _report(job, carried, "not proved", ui)
-    _write(settings, report)
+    report = results.report(job, carried, "not proved", ui)
+    results.write(settings, report)
     if not state.gate:
         rebase_candidate.relock(candidate, ui, job.new.version)
     with ui.step("commits"):
@@ -222,7 +237,7 @@ def _refuse_blocked(settings: Settings, ui: Terminal, job: Job) -> None:
     if not blocker:
         return
     carried = [_unproved(row) for row in _carry(settings, job, ui)]
-    _write(settings, replace(_report(job, carried, "blocked", ui), blocker=blocker))
+    results.write(settings, replace(results.report(job, carried, "blocked", ui), blocker=blocker))
     raise GateError(
         blocker,
         why="Nothing was changed; out/rebase/report.md has what the patches would do.",
@@ -238,7 +253,7 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
         failed = [check for check in checks if check.passed is False]
         verdict = "gate failed" if failed else "ready"
         report = replace(report, verdict=verdict, checks=checks, digest=digest, times=tuple(ui.times.items()))
-        _write(settings, report)
+        results.write(settings, report)
         if failed:
             raise GateError(
                 f"The series was carried to {report.new}, but {', '.join(check.name for check in failed)} failed.",
@@ -318,7 +333,7 @@ def _stop(settings: Settings, ui: Terminal, job: Job, carried: Sequence[Carried]
     conflict = rebase_conflict.Conflict(patch, row, before, after, parent, cause, earlier)
     words = rebase_conflict.lay_out(settings, job.ends.repo, conflict)
     rebase_state.write(settings, replace(job.state, conflict=row.name, parent=parent))
-    _write(settings, replace(_report(job, carried, "conflict", ui), conflict=words))
+    results.write(settings, replace(results.report(job, carried, "conflict", ui), conflict=words))
     place = rebase_conflict.folder(settings).relative_to(settings.root)
     raise ConflictError(
         f"patches/{row.name} needs a person ({len(done)} of {len(job.patches)} patches were carried before it).",
@@ -351,44 +366,3 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
     except SourceError:
         return ends
     return [ends[0], *releases, ends[1]]
-
-
-def _report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> RebaseReport:
-    newer = job.ends.new if job.new.time >= job.old.time else job.ends.old
-    text = (job.ends.repo.read_file(newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
-    rows = {row.name: row for row in carried}
-    return RebaseReport(
-        old=job.old.version,
-        new=job.new.version,
-        verdict=verdict,
-        between=len(changelog.between(text, job.old.version, job.new.version)),
-        rows=tuple(_row(patch, rows.get(patch.name), job.state) for patch in job.patches),
-        notes=changelog.notes(text, job.old.version, job.new.version),
-        checks=(),
-        times=tuple(ui.times.items()),
-    )
-
-
-def _row(patch: Patch, row: Carried | None, state: State) -> PatchRow:
-    before = _size(patch)
-    if row is None:
-        return PatchRow(patch.name, "not tried", "–", before, before)
-    if patch.name in state.skipped:
-        return PatchRow(patch.name, "skipped", "a person", before, None, why=row.why)
-    after = _size(row.patch) if row.patch else None
-    between = rebase_report.interdiff(patch.data, row.patch.data) if row.patch else ""
-    review = "please review: its place is new" if row.outcome is Outcome.RELOCATED else ""
-    if row.outcome is Outcome.CONFLICT and row.patch:
-        review = "resolved by a person"
-    return PatchRow(patch.name, row.outcome, row.method.word, before, after, between, row.why, review)
-
-
-def _size(patch: Patch) -> tuple[int, int]:
-    return sum(file.added for file in patch.files), sum(file.removed for file in patch.files)
-
-
-def _write(settings: Settings, report: RebaseReport) -> None:
-    folder = settings.out / "rebase"
-    write_atomic(folder / "report.md", rebase_report.markdown(report))
-    write_atomic(folder / "report.html", rebase_report.page(report))
-    write_atomic(folder / "report.json", rebase_report.to_json(report))

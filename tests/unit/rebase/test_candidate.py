@@ -25,3 +25,12 @@ from webui_fork.rebase import candidate
 )
 def test_a_line_in_the_changelog(text: str, made: str) -> None:
     assert candidate.noted(text, "- new") == made
+
+
+def test_a_long_line_is_wrapped() -> None:
+    words = " ".join(["- Packages", *["word"] * 30, "https://" + "x" * 120])
+    text = candidate.noted("## [Unreleased]\n", words)
+    lines = text.splitlines()[4:]
+    assert " ".join(line.strip() for line in lines) == words
+    assert [len(line) <= 100 for line in lines] == [True, True, False]
+    assert all(line.startswith("  ") for line in lines[1:])

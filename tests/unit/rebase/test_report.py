@@ -8,8 +8,8 @@ from html.parser import HTMLParser
 import pytest
 
 from webui_fork.rebase import charts, report
-from webui_fork.rebase.changelog import Note
 from webui_fork.rebase.report import Check, PatchRow, RebaseReport
+from webui_fork.sources.changelog import Note
 
 REPORT = RebaseReport(
     old="1.2.3",

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from webui_fork.rebase import changelog
+from webui_fork.sources import changelog
 
 TEXT = """\
 # Changelog
