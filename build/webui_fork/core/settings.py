@@ -1,4 +1,4 @@
-"""Settings: the one place that reads the environment.
+"""Settings: the one place that reads the environment, and the user's configuration file.
 
 Every stage gets a frozen :class:`Settings`; nothing else looks at ``os.environ``, so a run is
 described by its inputs.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ _NOT_PASSED_ON = (
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
 )
+# What the configuration file may set: each is a variable, WEBUI_FORK_ and the name in capitals.
+_IN_FILE = ("cache", "sign", "identity", "issuer", "builder", "debian-mirror", "snapshot-mirror", "inputs")
 CHECKOUT = Path(__file__).resolve().parents[3]
 IN_CHECKOUT = (CHECKOUT / "noxfile.py").exists()  # not where the package was installed from a wheel
 
@@ -106,6 +109,22 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     return (Path(base) if base.startswith("/") else home / fallback) / "webui-fork"
 
 
+def _file(folder: Path) -> dict[str, str]:
+    """Read `config.toml`; return the variables that it stands for, none where there is no such file."""
+    file = folder / "config.toml"
+    remedy = f"It may set {', '.join(_IN_FILE)}, each to a text in quotes; docs/settings.md says what they mean."
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} can't be read.", why=str(error), remedy=remedy) from None
+    for key, value in values.items():
+        if key not in _IN_FILE or not isinstance(value, str):
+            raise UsageError(f"{file}: {key!r} is not a setting, or not a text.", remedy=remedy)
+    return {f"WEBUI_FORK_{key.replace('-', '_').upper()}": value for key, value in values.items()}
+
+
 def _workflow(env: Mapping[str, str]) -> str:
     """Return the builder's name on GitHub: the workflow, as its keyless identity has it."""
     ref = env.get("GITHUB_WORKFLOW_REF")
@@ -121,16 +140,18 @@ def _run(env: Mapping[str, str]) -> str:
 
 
 def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> Settings:
-    """Read the settings from the environment.
+    """Read the settings from the environment, and from the configuration file what that does not say.
 
     Args:
         environ: the variables; the process's own by default.
         root: the checkout; by default the one this package stands in.
 
     Raises:
-        UsageError: a variable has a value that makes no sense.
+        UsageError: a variable has a value that makes no sense, or the file can't be read.
     """
     env = dict(os.environ if environ is None else environ)
+    config = _folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config")
+    env = {**_file(config), **env}
     password = env.pop("COSIGN_PASSWORD", None)
     if environ is None:
         os.environ.pop("COSIGN_PASSWORD", None)
@@ -147,7 +168,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
     return Settings(
         root=root or Path(env.get("WEBUI_FORK_ROOT") or (CHECKOUT if IN_CHECKOUT else Path.cwd())),
         cache=_folder(env, "WEBUI_FORK_CACHE", "XDG_CACHE_HOME", ".cache"),
-        config=_folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config"),
+        config=config,
         terminal=sys.stderr.isatty() and not env.get("CI") and not env.get("NO_COLOR") and env.get("TERM") != "dumb",
         debian_mirror=env.get("WEBUI_FORK_DEBIAN_MIRROR"),
         snapshot_mirror=env.get("WEBUI_FORK_SNAPSHOT_MIRROR"),

@@ -46,3 +46,38 @@ def test_only_settings_reads_the_environment() -> None:
         if re.search(r"os\.environ|os\.getenv|getenv\(", path.read_text())
     }
     assert readers == {"settings.py"}
+
+
+def configured(folder: Path, text: str, **env: str) -> settings.Settings:
+    (folder / "config.toml").write_text(text)
+    return settings.load({"HOME": "/h", "WEBUI_FORK_CONFIG": str(folder), **env})
+
+
+def test_the_configuration_file_says_what_the_environment_does_not(tmp_path: Path) -> None:
+    text = 'sign = "keyless"\nidentity = "https://me"\ndebian-mirror = "http://a"\ncache = "/c"\n'
+    loaded = configured(tmp_path, text, WEBUI_FORK_DEBIAN_MIRROR="http://b")
+    assert (loaded.sign, loaded.cache, loaded.debian_mirror) == ("keyless", Path("/c"), "http://b")
+    assert loaded.environ["WEBUI_FORK_IDENTITY"] == "https://me"  # verify reads it there
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('cosign-password = "hunter2"\n', "'cosign-password' is not a setting"),
+        ("inputs = 7\n", "'inputs' is not a setting, or not a text"),
+        ("[sign]\n", "'sign' is not a setting, or not a text"),
+        ("sign = \n", "can't be read"),
+        ('config = "/elsewhere"\n', "'config' is not a setting"),
+        ('sign = "magic"\n', "WEBUI_FORK_SIGN is 'magic'"),
+    ],
+)
+def test_a_configuration_file_that_makes_no_sense_is_an_error(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words) as caught:
+        configured(tmp_path, text)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_configuration_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="can't be read"):
+        settings.load({"HOME": "/h", "WEBUI_FORK_CONFIG": str(tmp_path)})
