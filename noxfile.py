@@ -213,6 +213,16 @@ def unit(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the unit tests, and show which lines of the tool they do not reach; writes out/coverage."""
+    data = f"--data-file={ROOT / 'out/coverage.data'}"
+    (ROOT / "out").mkdir(exist_ok=True)
+    _run(session, "dev", "coverage", "run", data, "-m", "pytest", "-q", "tests/unit", *session.posargs)
+    _run(session, "dev", "coverage", "html", data, "--quiet", "--directory", str(ROOT / "out/coverage"))
+    _run(session, "dev", "coverage", "report", data)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """Run every test: unit, integration with real servers, the patches' proofs (-- -m "not vllm", -n 0)."""
     argv = ["-n", "auto", "--durations=30", "--durations-min=20", *session.posargs]
@@ -239,6 +249,17 @@ def docs(session: nox.Session) -> None:
     serving = session.posargs[:1] == ["serve"]
     argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
     _run(session, "docs", "mkdocs", *argv)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Build the documentation, and ask for every page that it links to (-- --here: none of other sites)."""
+    _run(session, "docs", "mkdocs", "build", "--quiet")
+    places = [] if session.posargs == ["--here"] else ["--check-extern", *session.posargs]
+    not_asked = [
+        f"--ignore-url={part}" for part in ("//localhost", "//127.0.0.1", "/OWNER/", "fork.invalid", "404.html")
+    ]
+    _run(session, "docs", "linkchecker", "--no-status", "--no-warnings", *places, *not_asked, "out/site/index.html")
 
 
 @nox.session
