@@ -1,0 +1,39 @@
+"""The GitLab file is one that GitLab takes: no runner of it is here, so what its linter refuses is looked for."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from webui_fork.core.settings import CHECKOUT
+
+FILE: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docs/ci/gitlab-ci.yml").read_text())
+JOBS = {name: job for name, job in FILE.items() if name != "default"}
+
+
+def lines(job: dict[str, Any], key: str) -> list[Any]:
+    value = job.get(key, [])
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("name", FILE)
+@pytest.mark.parametrize("key", ["before_script", "script"])
+def test_a_script_is_lines_of_text_that_a_shell_reads(name: str, key: str) -> None:
+    """A colon and a space make a table of a line that is not in quotes; GitLab refuses the whole file then."""
+    script = lines(FILE[name], key)
+    assert all(isinstance(line, str) for line in script), script
+    subprocess.run(["bash", "-n"], input="\n".join(script), text=True, check=True)
+
+
+def test_a_job_needs_jobs_that_there_are_and_the_one_with_a_token_runs_nothing_of_upstream() -> None:
+    for job in JOBS.values():
+        assert job["script"]
+        assert set(job.get("needs", ())) <= JOBS.keys()
+    assert JOBS["propose"]["before_script"] == []
+    assert not [line for line in JOBS["propose"]["script"] if "nox" in line or "python" in line]
+    # a script that is called is there
+    for line in (line for job in JOBS.values() for line in lines(job, "script") if ".github/scripts" in line):
+        assert (CHECKOUT / line.split()[0]).is_file(), line
