@@ -126,9 +126,10 @@ def test_a_release_that_needs_another_python_is_blocked(user: User) -> None:
     pinned = upstream_lock.read(there.lock_file)
     upstream_lock.write(there.lock_file, replace(pinned, inputs=inputs.lock_inputs(there)))
     head = commit(user, "as if the base had Python 3.9")
-    code, _, err = user.run("rebase", "--to", BEFORE)
-    assert code == 19, err
-    assert f"Open WebUI {BEFORE} needs Python " in err
+    for more in ([], ["--dry-run"]):
+        code, _, err = user.run("rebase", "--to", BEFORE, *more)
+        assert code == 19, err
+        assert f"Open WebUI {BEFORE} needs Python " in err
     assert "the image's base has 3.9.2." in err
     is_as_it_was(user, head)
     report = json.loads((user.root / "out/rebase/report.json").read_text())

@@ -63,6 +63,7 @@ def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseRep
     if state is None:
         return None
     job = _job(settings, ui, state)
+    _refuse_blocked(settings, ui, job)
     carried = _carry(settings, job, ui)
     doubted = {row.name for row in carried if row.needs_proof}
     report = results.report(job, carried, "rehearsed", ui)
