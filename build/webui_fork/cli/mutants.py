@@ -195,7 +195,7 @@ def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
     if whole and (low or unnamed):
         raise ProofError(
             f"{len(unnamed)} survivors are not named; below {SCORE:.0%}: {', '.join(low) or 'none'}.",
-            why="A fault that no proof notices can be made by anybody.",
+            why="A fault that no proof detects can slip in unnoticed.",
             remedy=f"Add a test to the patch's proof, or name it in {KNOWN} with the reason.",
         )
 

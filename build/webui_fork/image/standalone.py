@@ -51,7 +51,7 @@ def build(settings: Settings, name: str, ui: Terminal, *, locked: bool) -> Stand
     spec = packaged.spec
     if spec.created is None or (spec.wheels and spec.wheels.origin != "image"):
         raise ImageError(
-            f"{spec.folder / 'image.toml'} is not of an image of its own.",
+            f"{spec.folder / 'image.toml'} does not describe a standalone image.",
             remedy='It needs [image] created, and a [python] only from = "image"; docs/image.md describes them.',
         )
     if spec.wheels:

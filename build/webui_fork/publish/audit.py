@@ -148,7 +148,7 @@ def hits(http: requests.Session, url: str, packages: Iterable[Queried]) -> tuple
                 again += [(item, token)] if token else []
             pending = again
         if pending:
-            raise AuditError(f"{url} does not come to an end of its pages.")
+            raise AuditError(f"{url} returned too many pages of results.")
     return tuple(hits)
 
 

@@ -71,7 +71,7 @@ def check_floor(settings: Settings, fixed: Fixed, digest: Digest) -> None:
         if fixed.order < floor.order:
             raise VerifyError(
                 f"The image was signed as {fixed}, and {where} {floor}.",
-                why="An older image lacks what a newer one mended; somebody may be replaying it.",
+                why="An older image lacks the fixes of newer ones; this may be a replay attack.",
                 remedy="If you want to go back: --older.",
             )
 

@@ -99,7 +99,7 @@ def check(settings: Settings, *, digest: Digest | None = None, head: str = "") -
     record = read(settings)
     if record.drift:
         raise PublishError(
-            "The tests ran on other Debian packages than the locked ones: the mirror had forgotten some.",
+            "The tests did not run on the locked Debian packages: the mirror had dropped some.",
             why="\n".join(record.drift[:8]),
             remedy="Run `nox -s lock`, review and commit, then build and test again.",
         )

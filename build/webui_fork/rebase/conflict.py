@@ -261,7 +261,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     if not accept and laid_out.exists() and laid_out.read_text() == staged:
         raise ConflictError(
             f"Nobody changed {worktree_folder} since it was laid out, and what stands there was doubted.",
-            remedy="Where it is right as it is, say so: `nox -s rebase -- --continue --accept`.",
+            remedy="If the proposed merge is correct, accept it: `nox -s rebase -- --continue --accept`.",
         )
     for name in changed:
         _check_python(worktree_folder / name)

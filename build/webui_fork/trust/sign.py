@@ -163,5 +163,5 @@ def _refuted(ref: str, who: str, why: str) -> SigningError:
     return SigningError(
         f"{ref} was signed, but {who} does not verify it.",
         why=why,
-        remedy="Is the public key beside the private one its other half?",
+        remedy="Check that the public key beside the private key belongs to the same key pair.",
     )

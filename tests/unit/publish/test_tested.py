@@ -64,6 +64,6 @@ def test_a_damaged_record_is_no_proof(private_settings: Settings) -> None:
 
 def test_what_was_tested_on_other_packages_is_not_published(private_settings: Settings) -> None:
     tested.write(private_settings, replace(IT, drift=("libc6: 1 -> 2",)))
-    with pytest.raises(PublishError, match="other Debian packages") as caught:
+    with pytest.raises(PublishError, match="did not run on the locked Debian packages") as caught:
         tested.check(private_settings, digest=IT.digest)
     assert caught.value.why == "libc6: 1 -> 2"
