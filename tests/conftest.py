@@ -25,6 +25,8 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.publish import tested
 
+os.environ["WEBUI_FORK_CONFIGURED"] = "1"  # the configuration file of whoever runs the tests is not read
+
 
 @pytest.fixture(autouse=True)
 def _git_processes_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -28,6 +28,7 @@ from registries import registry
 from seconds import until
 from sites import ADMIN, Session
 from users import User
+from webui_fork.core import process
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import pipeline
 from webui_fork.oci.engine import Engine
@@ -65,14 +66,16 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(real: Settings, docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Reader:
+def reader(
+    real: Settings, assembly: pipeline.Assembly, docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Reader:
+    assert assembly.parts  # what it is built from is in the cache that the reader's is a copy of
     folder = tmp_path_factory.mktemp("reader")
     user = User(folder / "user", real, warm=True)
     user.commit()
-    own = ("HOME", *(name for name in os.environ if name.startswith("PIP_") or name.lower().endswith("_proxy")))
     python = f"{sys.base_prefix}/bin:{program('docker').parent}:/usr/sbin:/usr/bin:/sbin:/bin"
     place = {name: user.env[name] for name in ("WEBUI_FORK_CACHE", "WEBUI_FORK_CONFIG")}
-    kept = {name: os.environ[name] for name in own if name in os.environ}
+    kept = {name: value for name, value in process.plain(os.environ).items() if not name.startswith("PYTHON")}
     return Reader(user, {**kept, **place, "PATH": python, "DOCKER_HOST": docker_engine.host, "TERM": "dumb"})
 
 

@@ -17,7 +17,7 @@ from webui_fork.rebase import run as rebase_run
 
 _NEXT = {
     "ready": "Next: git log; review the commits.",
-    "rehearsed": "Nothing was changed or proved. Next: nox -s rebase, without --dry-run.",
+    "rehearsed": "Next: the same command without --dry-run, which proves it.",
 }
 
 
@@ -50,6 +50,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     if going and (arguments.to or arguments.no_gate or arguments.dry_run):
         what = "--to, --no-gate and --dry-run are only valid when starting a rebase."
         raise UsageError(what, remedy="Leave them out, or --abort.")
+    if arguments.dry_run and arguments.no_gate:
+        raise UsageError("--dry-run never runs the gate.", remedy="Leave --no-gate out.")
     for name in ("earlier", "accept"):
         if getattr(arguments, name) and not arguments.resume:
             raise UsageError(f"--{name} is only valid with --continue.", remedy=f"nox -s rebase -- --continue --{name}")
@@ -78,5 +80,6 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         print(json.dumps(json.loads(report.to_json(done))))
         return
     print(text.table(report.summary(done)))
-    print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/report.md, report.html")
+    name = "dry-run" if arguments.dry_run else "report"
+    print(f"\n{done.old} -> {done.new}: {done.verdict}. The report: out/rebase/{name}.md, {name}.html")
     print(_NEXT.get(done.verdict, "Next: nox -s tests, then review."))

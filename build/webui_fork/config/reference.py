@@ -35,8 +35,12 @@ class Reference:
 
     @property
     def pinned(self) -> str:
-        """The name by digest."""
-        return f"{self.name}@{self.digest}"
+        """The name by digest.
+
+        Raises:
+            UsageError: it has none.
+        """
+        return f"{self.name}@{self.pinned_digest}"
 
     @property
     def pinned_digest(self) -> Digest:

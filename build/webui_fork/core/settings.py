@@ -39,6 +39,9 @@ _NOT_PASSED_ON = (
     "GIT_EXTERNAL_DIFF",
     "GIT_DIFF_OPTS",
 )
+# In the environment of every program that is run: the file is read once, and what `process.plain` keeps from somebody
+# else's code does not come back out of it.
+_READ = "WEBUI_FORK_CONFIGURED"
 # What the configuration file may set: each is a variable, WEBUI_FORK_ and the name in capitals.
 _IN_FILE = ("cache", "sign", "identity", "issuer", "builder", "debian-mirror", "snapshot-mirror", "inputs")
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -109,12 +112,11 @@ def _folder(environ: Mapping[str, str], own: str, xdg: str, fallback: str) -> Pa
     return (Path(base) if base.startswith("/") else home / fallback) / "webui-fork"
 
 
-def _file(folder: Path) -> dict[str, str]:
-    """Read `config.toml`; return the variables that it stands for, none where there is no such file."""
-    file = folder / "config.toml"
+def _file(file: Path) -> dict[str, str]:
+    """Read the configuration file; return the variables that it stands for, none where there is no such file."""
     remedy = f"It may set {', '.join(_IN_FILE)}, each to a text in quotes; docs/settings.md says what they mean."
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -150,8 +152,6 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
         UsageError: a variable has a value that makes no sense, or the file can't be read.
     """
     env = dict(os.environ if environ is None else environ)
-    config = _folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config")
-    env = {**_file(config), **env}
     password = env.pop("COSIGN_PASSWORD", None)
     if environ is None:
         os.environ.pop("COSIGN_PASSWORD", None)
@@ -159,6 +159,22 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
         env.pop(name, None)
         if environ is None:
             os.environ.pop(name, None)  # GitPython hands the process's own environment to git
+    config = _folder(env, "WEBUI_FORK_CONFIG", "XDG_CONFIG_HOME", ".config")
+    if _READ not in env:
+        file = config / "config.toml"
+        configured = {name: value for name, value in _file(file).items() if not env.get(name)}
+        env |= configured
+        try:
+            return _settings({**env, _READ: "1"}, config, root, password)
+        except UsageError as error:
+            at_fault = [name for name in configured if name in error.what]
+            raise UsageError(
+                error.what, why=f"{file} sets it." if at_fault else error.why, remedy=error.remedy
+            ) from None
+    return _settings(env, config, root, password)
+
+
+def _settings(env: Mapping[str, str], config: Path, root: Path | None, password: str | None) -> Settings:
     sign = env.get("WEBUI_FORK_SIGN", "key")
     if sign not in ("key", "keyless") and "://" not in sign and not sign.startswith("/"):
         raise UsageError(

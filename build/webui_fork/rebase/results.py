@@ -71,13 +71,16 @@ def _size(patch: Patch) -> tuple[int, int]:
     return sum(file.added for file in patch.files), sum(file.removed for file in patch.files)
 
 
-def write(settings: Settings, report: RebaseReport) -> None:
+def write(settings: Settings, report: RebaseReport, name: str = "report") -> None:
     """Write the report, in each of its forms.
+
+    Args:
+        name: of the files; a dry run's does not take the place of the report of a rebase.
 
     Raises:
         CacheError: it can't be written.
     """
     folder = settings.out / "rebase"
-    write_atomic(folder / "report.md", rebase_report.markdown(report))
-    write_atomic(folder / "report.html", rebase_report.page(report))
-    write_atomic(folder / "report.json", rebase_report.to_json(report))
+    write_atomic(folder / f"{name}.md", rebase_report.markdown(report))
+    write_atomic(folder / f"{name}.html", rebase_report.page(report))
+    write_atomic(folder / f"{name}.json", rebase_report.to_json(report))

@@ -51,7 +51,8 @@ def start(settings: Settings, ui: Terminal, version: str | None, *, gated: bool)
 def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseReport | None:
     """Return what carrying the series would do; None when there is nothing new.
 
-    Nothing is proved, and nothing is written but the report. It stops at the first patch that needs a person.
+    Nothing is proved, and the checkout stays as it is; out/rebase/dry-run.md, .html and .json say the same. It stops at
+    the first patch that needs a person.
 
     Args:
         version: the release to go to; None: the newest.
@@ -63,13 +64,15 @@ def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseRep
     if state is None:
         return None
     job = _job(settings, ui, state)
-    _refuse_blocked(settings, ui, job)
+    _refuse_blocked(settings, ui, job, name="dry-run")
     carried = _carry(settings, job, ui)
-    doubted = {row.name for row in carried if row.needs_proof}
+    reviews = {row.name: "its proof would decide" for row in carried if row.needs_proof}
+    # a patch whose proof is green on the new release is dropped before anybody tries to carry it
+    reviews |= {row.name: "if its proof is red without it" for row in carried if row.outcome is Outcome.CONFLICT}
     report = results.report(job, carried, "rehearsed", ui)
-    rows = (replace(row, review="its proof would decide") if row.name in doubted else row for row in report.rows)
+    rows = (replace(row, review=reviews.get(row.name, row.review)) for row in report.rows)
     report = replace(report, rows=tuple(rows))
-    results.write(settings, report)
+    results.write(settings, report, "dry-run")
     return report
 
 
@@ -227,7 +230,7 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     return _finish(settings, ui, state, report)
 
 
-def _refuse_blocked(settings: Settings, ui: Terminal, job: Job) -> None:
+def _refuse_blocked(settings: Settings, ui: Terminal, job: Job, name: str = "report") -> None:
     """Refuse a release that the image's interpreter can't run; the report says what its patches would do.
 
     Raises:
@@ -238,10 +241,10 @@ def _refuse_blocked(settings: Settings, ui: Terminal, job: Job) -> None:
     if not blocker:
         return
     carried = [_unproved(row) for row in _carry(settings, job, ui)]
-    results.write(settings, replace(results.report(job, carried, "blocked", ui), blocker=blocker))
+    results.write(settings, replace(results.report(job, carried, "blocked", ui), blocker=blocker), name)
     raise GateError(
         blocker,
-        why="Nothing was changed; out/rebase/report.md has what the patches would do.",
+        why=f"Nothing was changed; out/rebase/{name}.md has what the patches would do.",
         remedy="docs/adr/0017-requires-python.md has the ways on.",
     )
 

@@ -96,7 +96,12 @@ class Apt:
         for stanza in process.run(argv, env=self.env).stdout.split("\n\n"):
             field = dict(re.findall(r"^(Package|Version|SHA256|Size|Filename): (.+)$", stanza, re.MULTILINE))
             if archive := archives.pop((field.get("Package", ""), field.get("Version", "")), None):
-                digest, size = Digest.of_hex(field["SHA256"]), int(field["Size"])
+                try:
+                    digest, size = Digest.of_hex(field["SHA256"]), int(field["Size"])
+                except (KeyError, ValueError) as error:
+                    raise ToolError(
+                        f"The archive's entry of {field['Package']} is malformed.", why=str(error)
+                    ) from None
                 debs.append(Deb(field["Package"], field["Version"], digest, size, archive, field["Filename"]))
         if archives:
             raise ToolError(f"apt knows no checksum of {', '.join(name for name, _ in archives)}.")

@@ -52,3 +52,5 @@ def test_only_this_machine_is_loopback() -> None:
 def test_docker_hub_answers_elsewhere() -> None:
     assert reference.parse("debian").host == "registry-1.docker.io"
     assert reference.parse("ghcr.io/x").at(DIGEST).pinned == f"ghcr.io/x@{DIGEST}"
+    with pytest.raises(UsageError, match="names no digest"):
+        _ = reference.parse("ghcr.io/x:v1").pinned

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from webui_fork.core import settings
+from webui_fork.core import process, settings
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import CHECKOUT
 
@@ -81,3 +81,24 @@ def test_a_configuration_file_that_is_no_text_is_an_error(tmp_path: Path) -> Non
     (tmp_path / "config.toml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="can't be read"):
         settings.load({"HOME": "/h", "WEBUI_FORK_CONFIG": str(tmp_path)})
+
+
+def test_what_is_kept_from_somebody_else_s_code_does_not_come_back_from_the_file(tmp_path: Path) -> None:
+    """A proof, or the tool of another commit, reads settings of its own."""
+    text = 'sign = "keyless"\nidentity = "https://me"\ninputs = "ghcr.io/me/x"\n'
+    child = settings.load(process.plain(configured(tmp_path, text).environ))
+    assert (child.sign, child.inputs) == ("key", "ghcr.io/me/x")
+    assert "WEBUI_FORK_IDENTITY" not in child.environ
+
+
+def test_an_error_names_the_file_where_it_set_the_value(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        configured(tmp_path, 'cache = "relative"\n')
+    assert f"{tmp_path / 'config.toml'} sets it." in caught.value.why
+    with pytest.raises(UsageError) as caught:
+        configured(tmp_path, 'cache = "/c"\n', WEBUI_FORK_SIGN="magic")
+    assert "config.toml" not in caught.value.why
+
+
+def test_an_empty_variable_sets_nothing_and_a_byte_order_mark_is_no_setting(tmp_path: Path) -> None:
+    assert configured(tmp_path, '\ufeffcache = "/c"\n', WEBUI_FORK_CACHE="").cache == Path("/c")
