@@ -138,8 +138,7 @@ def test_a_release_that_needs_another_python_is_blocked(user: User) -> None:
     assert "needs Python" in (user.root / "out/rebase/report.html").read_text()
 
 
-@pytest.mark.minutes(4)
-def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
+def test_a_dry_run_says_what_would_become_of_each_patch(user: User, real: Settings) -> None:
     head = set_back(user, real)
     code, out, err = user.run("rebase", "--to", "0.12.4", "--dry-run")
     assert code == 0, err
@@ -152,6 +151,25 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     assert "A dry run" in (user.root / "out/rebase/dry-run.md").read_text()
     assert not (user.root / "out/rebase/report.json").exists()
     is_as_it_was(user, head)
+
+
+def the_earlier_decision_is_offered(user: User, head: str) -> None:
+    """It is not applied in silence."""
+    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
+    assert code == 18
+    assert "An earlier resolution is there" in err
+    assert "validate-provider-answers.patch needs a person" in err
+    code, _, err = user.run("rebase", "--continue", "--earlier")
+    assert code == 18, err
+    assert "validate-provider-answers.patch needs a person" not in err
+    code, _, err = user.run("rebase", "--abort")
+    assert code == 0, err
+    is_as_it_was(user, head)
+
+
+@pytest.mark.minutes(4)
+def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
+    head = set_back(user, real)
     code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
     assert code == 18, err
     # what only a proof could say, without a gate
@@ -201,17 +219,7 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     assert "taken back" in out
     is_as_it_was(user, head)
 
-    # again: the earlier decision is offered, and not applied in silence
-    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
-    assert code == 18
-    assert "An earlier resolution is there" in err
-    assert "validate-provider-answers.patch needs a person" in err
-    code, _, err = user.run("rebase", "--continue", "--earlier")
-    assert code == 18, err
-    assert "validate-provider-answers.patch needs a person" not in err
-    code, _, err = user.run("rebase", "--abort")
-    assert code == 0, err
-    is_as_it_was(user, head)
+    the_earlier_decision_is_offered(user, head)
 
 
 @pytest.mark.minutes(5)

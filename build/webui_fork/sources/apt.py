@@ -96,13 +96,12 @@ class Apt:
         for stanza in process.run(argv, env=self.env).stdout.split("\n\n"):
             field = dict(re.findall(r"^(Package|Version|SHA256|Size|Filename): (.+)$", stanza, re.MULTILINE))
             if archive := archives.pop((field.get("Package", ""), field.get("Version", "")), None):
+                name, version = field["Package"], field["Version"]
                 try:
-                    digest, size = Digest.of_hex(field["SHA256"]), int(field["Size"])
+                    digest, size, path = Digest.of_hex(field["SHA256"]), int(field["Size"]), field["Filename"]
                 except (KeyError, ValueError) as error:
-                    raise ToolError(
-                        f"The archive's entry of {field['Package']} is malformed.", why=str(error)
-                    ) from None
-                debs.append(Deb(field["Package"], field["Version"], digest, size, archive, field["Filename"]))
+                    raise ToolError(f"The archive's entry of {name} is malformed.", why=str(error)) from None
+                debs.append(Deb(name, version, digest, size, archive, path))
         if archives:
             raise ToolError(f"apt knows no checksum of {', '.join(name for name, _ in archives)}.")
         return sorted(debs, key=lambda deb: deb.name)

@@ -34,13 +34,14 @@ def test_mirrors_are_those_of_the_host_s_apt(private_settings: Settings, tmp_pat
     [
         ("SHA256: " + "A" * 64, "is not a digest"),
         ("SHA256: " + "a" * 64 + "\nSize: many", "invalid literal"),
-        ("", "SHA256"),
+        ("Size: 1", "SHA256"),
+        ("SHA256: " + "a" * 64 + "\nSize: 1", "Filename"),
     ],
 )
 def test_an_entry_of_an_archive_that_is_malformed_is_an_error(tmp_path: Path, field: str, words: str) -> None:
     for name, answer in (
         ("apt-get", "'http://m/pool/x/x_1.0_all.deb' x_1.0_all.deb 3 "),
-        ("apt-cache", f"Package: x\nVersion: 1.0\nFilename: pool/x/x_1.0_all.deb\n{field}\n"),
+        ("apt-cache", f"Package: x\nVersion: 1.0\n{field}\n"),
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\ncat <<'E'\n{answer}\nE\n")
         (tmp_path / name).chmod(0o755)
