@@ -145,11 +145,14 @@ def test_a_policy_is_about_our_image(name: str) -> None:
         globs = [item["glob"] for item in spec["images"]]
         key = spec["authorities"][0]["key"]["data"]
     else:
-        (rule,) = spec["rules"]
-        (check,) = rule["verifyImages"]
-        globs, key = check["imageReferences"], check["attestors"][0]["entries"][0]["keys"]["publicKeys"]
-        assert spec["validationFailureAction"] == "Enforce"
-        assert check["required"]
+        globs = [item["glob"] for item in spec["matchImageReferences"]]
+        (attestor,) = spec["attestors"]
+        key = attestor["cosign"]["key"]["data"]
+        (validation,) = spec["validations"]
+        assert f"attestors.{attestor['name']}]" in validation["expression"]
+        assert f'startsWith("{globs[0].rstrip("*")}")' in validation["expression"]
+        assert spec["validationActions"] == ["Deny"]
+        assert spec["validationConfigurations"]["required"]
     assert all(item.startswith("fork.invalid/open-webui") for item in globs)
     assert key.strip().startswith("-----BEGIN PUBLIC KEY-----")
 
