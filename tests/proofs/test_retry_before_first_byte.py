@@ -1,0 +1,86 @@
+"""A chat whose server refuses or hangs up for a moment is answered; one that stays away says so; no answer is lost."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+import processes
+from model_servers import ANSWERS, DOORS, HANGS_UP, HEAD, LISTED, STREAM, Answer, connect, resets, says, server, status
+from processes import Provider, Site
+
+
+def say(site: Site, door: str = DOORS[0], **options: Any) -> requests.Response:
+    form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
+    return site.call("POST", door, json={**form, **options})
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("fault", [HANGS_UP, resets])
+def test_what_got_no_byte_is_sent_again(webui: Site, door: str, fault: Answer) -> None:
+    with server(fault, fault, ANSWERS) as running:
+        connect(webui, running)
+        answer = say(webui, door)
+        assert (answer.status_code, len(running.requests)) == (200, 3), answer.text
+        assert running.requests[0] == running.requests[2]
+
+
+def test_a_stream_that_got_no_byte_is_sent_again(webui: Site) -> None:
+    with server(HANGS_UP, says(STREAM + b"data: [DONE]\n\n")) as running:
+        connect(webui, running)
+        assert "[DONE]" in say(webui, stream=True).text
+        assert len(running.requests) == 2
+
+
+def test_a_server_that_comes_back_answers(webui: Site) -> None:
+    port = processes.free_port()
+    webui.connect([(f"http://127.0.0.1:{port}/v1", LISTED)])
+    webui.models()
+    with ThreadPoolExecutor(5) as pool:
+        chats: list[Future[requests.Response]] = [pool.submit(say, webui) for _ in range(5)]
+        time.sleep(0.5)
+        assert not any(chat.done() for chat in chats)
+        with server(ANSWERS, port=port):
+            assert {chat.result().status_code for chat in chats} == {200}
+
+
+def test_one_that_stays_away_says_so(webui: Site) -> None:
+    webui.connect([(f"http://127.0.0.1:{processes.free_port()}/v1", LISTED)])
+    webui.models()
+    seconds = []
+    for door in DOORS[:2]:
+        start, answer = time.monotonic(), say(webui, door)
+        assert answer.status_code == 503
+        assert "127.0.0.1" not in answer.text
+        seconds.append(int(answer.text.partition("has not answered for ")[2].split()[0]))
+        assert 1 < time.monotonic() - start < 15
+    assert seconds[1] > seconds[0]  # since the first of them
+
+
+BEGUN = [HEAD[:20], HEAD % 5000 + b"{", b"SSH-2.0-OpenSSH_9.2\r\n"]
+
+
+@pytest.mark.parametrize("answer", [*map(says, BEGUN), status(500), status(503)])
+def test_what_got_a_byte_is_not_sent_again(webui: Site, answer: Answer) -> None:
+    with server(answer, ANSWERS) as running:
+        connect(webui, running)
+        say(webui)
+        assert len(running.requests) == 1
+
+
+def test_another_request_is_not_sent_again(webui: Site, provider: Provider) -> None:
+    """A list is asked for as often as in stock, where aiohttp tries a GET twice."""
+    webui.connect([provider.script("gone", hang_up=True)])
+    webui.models()
+    assert provider.lists("gone") == 2
+
+
+def test_it_can_be_switched_off(tree: Path) -> None:
+    with processes.webui(tree, env={"MODEL_CHAT_RETRY": "0"}) as site, server(HANGS_UP, ANSWERS) as running:
+        connect(site, running)
+        assert (say(site).status_code, len(running.requests)) == (500, 1)
