@@ -89,6 +89,17 @@ def test_nothing_is_wrong(site: Site, seeing: Settings, street: Street) -> None:
     assert diagnose(seeing, site) == ()
 
 
+def test_a_chat(site: Site, seeing: Settings, street: Street) -> None:
+    """One connection answers, and is timed; one lists a name that nobody serves."""
+    site.connect([VLLM, ("http://vllm:8000/v1/", {"prefix_id": "wrong", "model_ids": ["nobody"]})])
+    findings = {item.cause: item for item in diagnose(seeing, site, chat=True)}
+    assert {"chat-works", "chat-name"} <= findings.keys()
+    assert "chat-tools" not in findings
+    assert f"{street.model} answers" in findings["chat-works"].what
+    assert "first token after" in findings["chat-works"].evidence[0]
+    assert "wrong.nobody is listed" in findings["chat-name"].what
+
+
 CONNECTIONS: dict[str, tuple[str, Connections, str]] = {
     "no-v1": ("base-url-no-v1", ["http://vllm:8000"], "http://vllm:8000/v1"),
     "dns": ("dns", ["http://nowhere:8000/v1"], "nowhere"),
@@ -176,8 +187,10 @@ def test_no_connection_is_set_up(site: Site, seeing: Settings) -> None:
 def test_a_vllm_that_loads_and_then_wants_a_key(
     client: DockerClient, site: Site, seeing: Settings, street: Street, vllm_image: str, request: pytest.FixtureRequest
 ) -> None:
-    command = client.images.get(vllm_image).attrs["Config"]["Cmd"]
-    options = {**vllm_options(vllm_image), "network": street.network, "command": [*command, "--api-key", "right"]}
+    """It was started without the flags for tools, too, as many are."""
+    command = [*client.images.get(vllm_image).attrs["Config"]["Cmd"], "--api-key", "right"]
+    command.remove("--enable-auto-tool-choice")
+    options = {**vllm_options(vllm_image), "network": street.network, "command": command}
     del options["healthcheck"]  # the doctor asks for its verdict
     with throwaway.container(client, vllm_image, **options) as loading:
         site.connect([f"http://{loading.name}:8000/v1"])
@@ -188,6 +201,9 @@ def test_a_vllm_that_loads_and_then_wants_a_key(
             return
         throwaway.wait_healthy(loading, LOADING)
         assert "--api-key" in finding_of(diagnose(seeing, site), "api-key").fix
+        site.connect([f"http://{loading.name}:8000/v1"], keys=["right"])
+        finding = finding_of(diagnose(seeing, site, chat=True), "chat-tools")
+        assert "--enable-auto-tool-choice --tool-call-parser" in finding.fix
 
 
 def test_a_container_that_does_not_run(
@@ -385,8 +401,15 @@ def test_from_the_command_line(seeing: Settings, stock_site: Site, tmp_path: Pat
     assert document["findings"][0]["cause"] == "silent"
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=False)
     assert "critical: OpenAI connection 1" in done.stdout
+    watched = subprocess.Popen(
+        [*argv, "--watch", "1"], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert watched.stderr
+    assert "silent" in watched.stderr.readline()
     assert stock_site.token not in done.stdout + done.stderr
     stock_site.connect([GOOD])
+    _, errors = watched.communicate(timeout=120)
+    assert (watched.returncode, "all is well" in errors) == (0, True)
 
 
 def test_without_docker_it_says_what_it_did_not_see(blind: Settings, stock_site: Site, client: DockerClient) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import no_harm_chats
 import no_harm_lists
 import no_harm_redis
 import no_harm_server
@@ -112,6 +113,7 @@ def test_ours_does_it_as_well_as_stock(results: Results, row: Row) -> None:
 def test_there_are_enough_rows() -> None:
     assert len(ROWS) >= 40
     lists = no_harm_lists.the_other_doors_to_a_chat_wait_too
-    for scenario in (lists, no_harm_server.actions_and_filters, no_harm_redis.two_workers_fail_over):
+    chats, redis = no_harm_chats.who_answers_of_two, no_harm_redis.two_workers_fail_over
+    for scenario in (lists, no_harm_server.actions_and_filters, redis, chats):
         assert any(row.run is scenario for row in ROWS)  # the rows of those modules count, too
     assert len({row.name for row in ROWS}) == len(ROWS)

@@ -207,6 +207,16 @@ def test_where_none_answers(webui: Site) -> None:
         assert (len(first.requests), len(second.requests)) == (1, 1)
 
 
+def test_where_all_are_away_for_a_moment(webui: Site) -> None:
+    with server(HANGS_UP, HANGS_UP, ANSWERS) as first, server(HANGS_UP) as second:
+        webui.connect([first.connection, second.connection], keys=["one", ""])
+        webui.models()
+        assert say(webui).ok
+        assert (len(first.requests), len(second.requests)) == (3, 2)
+        for place in (first, second):  # the same each time, whatever the order of its headers
+            assert len({frozenset(request.split(b"\r\n")) for request in place.requests}) == 1
+
+
 def test_twenty_at_once(webui: Site) -> None:
     with server(resets) as first, server(ANSWERS) as second, ThreadPoolExecutor(20) as pool:
         connect(webui, first, second)
@@ -220,5 +230,3 @@ def test_it_can_be_switched_off(tree: Path) -> None:
         connect(site, first, second)
         assert say(site).status_code == 500
         assert (len(first.requests), len(second.requests)) == (1, 0)
-
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -45,12 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
     )
+    parser.add_argument(
+        "--chat", action="store_true", help="also chat with a model of each connection: it costs a few tokens"
+    )
+    parser.add_argument(
+        "--watch",
+        metavar="SECONDS",
+        type=_seconds,
+        help="look again, in a line every so many seconds, until all is well",
+    )
     parser.add_argument("--html", metavar="FILE", type=Path, help="also write a page to hand on, without secrets")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError("between 1 and 86400")
+    return seconds
+
+
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     """Look, print the report, and return the exit code, which is by the worst finding.
+
+    With `--watch`, look again until nothing is worse than a note; only then is the report printed.
 
     Raises:
         UsageError: an argument is off.
@@ -62,7 +81,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         container=arguments.container or "",
         token=examine.secret(settings, arguments.token_file, "OPEN_WEBUI_TOKEN"),
         vllm_key=examine.secret(settings, arguments.vllm_key_file, "VLLM_API_KEY"),
+        chat=arguments.chat,
     )
+    if arguments.watch:
+        _watch(settings, request, ui, arguments.watch)
     facts = examine.run(settings, request, ui)
     if request.image:
         with ui.step("image", f"Verifying {request.image}"):
@@ -81,6 +103,17 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         colour = settings.terminal and sys.stdout.isatty()
         print(findings.text(facts.url, about, diagnosis, facts.unchecked, colour=colour))
     return _EXIT[findings.worst(diagnosis)]
+
+
+def _watch(settings: Settings, request: examine.Request, ui: Terminal, seconds: float) -> None:
+    """Say the causes in a line every so many seconds, until there are none."""
+    while True:
+        diagnosis = rules.diagnose(examine.run(settings, request, replace(ui, quiet=True)))
+        causes = [finding.cause for finding in diagnosis if finding.severity < Severity.INFO]
+        ui.say(f"{datetime.now().astimezone():%H:%M:%S} {', '.join(causes) or 'all is well'}")
+        if not causes:
+            return
+        time.sleep(seconds)
 
 
 def verified(settings: Settings, ref: str, verifier: Callable[[], Verifier]) -> Image:

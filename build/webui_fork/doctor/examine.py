@@ -12,7 +12,7 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import counted, is_loopback, is_private, without_secrets
-from webui_fork.doctor import inside, native, probe
+from webui_fork.doctor import chats, inside, native, probe
 from webui_fork.doctor.facts import Connection, Facts, Neighbour, Reply, Room, Seen, Server
 from webui_fork.doctor.webui import Site
 
@@ -36,6 +36,7 @@ class Request:
     container: str = ""
     token: Secret | None = None
     vllm_key: Secret | None = None
+    chat: bool = False
 
 
 def secret(settings: Settings, file: str | None, variable: str) -> Secret | None:
@@ -103,6 +104,9 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
             if facts.role == "admin":
                 with ui.step("connections", f"Looking at {counted(len(facts.connections), 'connection')}"):
                     facts = _connections(facts, openai, site, client, container)
+            if request.chat and facts.role == "admin":
+                with ui.step("chats", f"Chatting with {counted(len(facts.working), 'model')}"):
+                    facts = replace(facts, chats=chats.run(site, facts))
         finally:
             site.close()
         facts = _redis(facts, container)
@@ -333,6 +337,8 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
         out.append("the view from inside: no Docker engine with Open WebUI's container answers here (--container NAME)")
     if not request.vllm:
         out.append("the model server by itself: --vllm URL")
+    if not request.chat:
+        out.append("whether the models answer: --chat, which costs a few tokens")
     if not request.image:
         out.append("the image's signature: --image REF")
     return tuple(out)

@@ -159,6 +159,37 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model answered to one request; times in seconds.
+
+    ``kind`` names the request (`plain`, `streamed`, `tool`, `no tools`, `embedding`). ``words`` are the error's, or the
+    beginning of the answer. Of a stream: ``first``, until the first token; ``gap``, the longest wait; ``tokens``.
+    """
+
+    kind: str
+    status: int
+    words: str = ""
+    seconds: float = 0.0
+    first: float = 0.0
+    gap: float = 0.0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation with a model of OpenAI connection ``number``; ``limit`` is its `max_model_len`, 0 if unknown."""
+
+    model: str
+    number: int
+    limit: int
+    answers: tuple[Answer, ...]
+
+    def to(self, kind: str) -> Answer | None:
+        """Return what it said to a request of this kind, None where it was not asked."""
+        return next((answer for answer in self.answers if answer.kind == kind), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """What verifying an image said: the checks that failed, or why none could be made."""
 
@@ -197,6 +228,7 @@ class Facts:
     collections: int = 0
     server: Server | None = None
     image: Image | None = None
+    chats: tuple[Chat, ...] = ()
     unchecked: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -222,11 +254,27 @@ class Facts:
         return frozenset(str(row.get("id")) for row in self.records if row.get("is_active") is False)
 
     @property
-    def working(self) -> frozenset[int]:
-        """The numbers of OpenAI connections that have models in the list, fresh ones."""
+    def fresh(self) -> tuple[dict[str, Any], ...]:
+        """The entries of models of OpenAI connections that have just listed them."""
         body = self.listing.body if self.listing else None
         rows = body["data"] if isinstance(body, dict) and model_ids(body) else []
-        return frozenset(row["urlIdx"] for row in rows if _fresh(row))
+        return tuple(row for row in rows if _fresh(row))
+
+    @property
+    def working(self) -> frozenset[int]:
+        """The numbers of OpenAI connections that have models in the list, fresh ones."""
+        return frozenset(row["urlIdx"] for row in self.fresh)
+
+
+def first_models(facts: Facts) -> tuple[tuple[int, str, int], ...]:
+    """Return number, id and `max_model_len` (0 if unknown) of the first fresh model of each OpenAI connection."""
+    rows: dict[int, tuple[int, str, int]] = {}
+    for row in facts.fresh:
+        inner = row.get("openai")
+        limit = inner.get("max_model_len") if isinstance(inner, dict) else None
+        number = row["urlIdx"]
+        rows.setdefault(number, (number, row["id"], limit if isinstance(limit, int) else 0))
+    return tuple(rows[number] for number in sorted(rows))
 
 
 def _fresh(row: dict[str, Any]) -> bool:

@@ -23,8 +23,8 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     if findings := tuple(_unreachable(facts)):
         return findings
     rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-        _token, _redis, _database, _disabled, connections.findings, model_server.findings, _functions,
-        _broken_list, _names, _hidden, _empty, _slow, _documents, _version, _image,
+        _token, _redis, _database, _disabled, connections.findings, model_server.findings, model_server.chats,
+        _functions, _broken_list, _names, _hidden, _empty, _slow, _documents, _version, _image,
     )  # fmt: skip
     findings = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
     causes = [item for item in findings if item.cause not in _SYMPTOMS]

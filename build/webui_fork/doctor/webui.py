@@ -1,4 +1,4 @@
-"""Open WebUI's own API, as far as the doctor asks it. Read only: nothing is stored or changed."""
+"""Open WebUI's own API, as far as the doctor asks it. Nothing is stored or changed; a chat costs tokens."""
 
 from __future__ import annotations
 
@@ -43,6 +43,28 @@ class Site:
         except ValueError:
             body = answer.text[:4000]
         return Reply(answer.status_code, body, seconds)
+
+    def stream(self, path: str, form: dict[str, Any], patience: float) -> tuple[int, list[tuple[float, str]], float]:
+        """POST a form whose answer is a stream.
+
+        Args:
+            path: of the API. form: the request. patience: seconds for each wait.
+
+        Returns:
+            The status (0 where none came), each line with the seconds at which it came, and the seconds in all.
+        """
+        headers = {"Authorization": f"Bearer {self.token.reveal()}"} if self.token else {}
+        start, lines, status = time.monotonic(), list[tuple[float, str]](), 0
+        try:
+            with self._session.post(
+                self.url + path, json=form, headers=headers, timeout=patience, stream=True, allow_redirects=False
+            ) as answer:
+                status = answer.status_code
+                for line in answer.iter_lines():
+                    lines.append((time.monotonic() - start, line.decode("utf-8", "replace")))
+        except (requests.RequestException, ValueError) as error:
+            lines.append((time.monotonic() - start, type(error).__name__))
+        return status, lines, time.monotonic() - start
 
     def sign_in_without_password(self) -> bool:
         """Sign in where WEBUI_AUTH is off; tell whether that worked."""
