@@ -19,6 +19,7 @@ import throwaway
 from containers import Site, address, wait_for_model, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import LOADING, OTHER, VLLM, Street, beside, vllm_options
+from seconds import until
 from sites import Connection, fault
 from streaming import form
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -132,33 +133,38 @@ class TestOutages:
     def _is_stood_in_for(self, site: Site, street: Street) -> None:
         """Twenty chats each: all is well; paused; told to end; loading; killed. All are answered.
 
-        But for streams that had begun with the one that ends: of four chats at once, two are its.
+        But for streams that had begun with the one that ends.
         """
         site.connect([VLLM, "http://spare:8000/v1"])
         assert "stale" not in (site.models().get(street.model) or {"stale": 1})
         pause = ExitStack()
 
-        def ends() -> None:
-            pause.close()
-            street.vllm.kill("SIGTERM")
+        def loads() -> None:
+            street.vllm.wait()  # for its end
+            street.vllm.start()
 
         events: dict[str, Callable[[], object]] = {
             "well": lambda: None,
             "paused": lambda: pause.enter_context(throwaway.frozen(street.vllm)),
-            "SIGTERM": ends,
-            "loading": street.vllm.start,
+            "SIGTERM": lambda: street.vllm.kill("SIGTERM"),
+            "loading": loads,
             "SIGKILL": lambda: street.vllm.kill("SIGKILL"),
         }
         waits: dict[str, list[float]] = {}
         for name, happens in events.items():
+            if name != "loading":
+                pause.close()
+                until(lambda: not site.models().failing, 180)
+                time.sleep(11)  # one that failed comes last for 10 s
             with ThreadPoolExecutor(4) as pool:
-                chats = [pool.submit(_waited, site, street.model, number % 2 == 0) for number in range(20)]
+                chats = [pool.submit(_waited, site, street.model, number % 2 == 0) for number in range(8)]
                 happens()
+                chats += [pool.submit(_waited, site, street.model, number % 2 == 0) for number in range(12)]
                 waits[name] = sorted(wait for chat in chats if (wait := chat.result()) is not None)
         worst = {name: [len(seconds), round(seconds[-1], 2)] for name, seconds in waits.items()}
         (CHECKOUT / "out").mkdir(exist_ok=True)
         (CHECKOUT / "out/places.json").write_text(json.dumps(worst) + "\n")
-        assert all(18 <= count <= 20 and seconds < 20 for count, seconds in worst.values()), worst
+        assert all(16 <= count <= 20 and seconds < 20 for count, seconds in worst.values()), worst
 
     def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})
@@ -178,7 +184,7 @@ class TestOutages:
         """Chat until there is an answer; until then there are words."""
         deadline = time.monotonic() + 180
         while (answer := site.call("POST", "/api/chat/completions", json=form(model, stream=False))).status_code != 200:
-            assert "has not answered for" in answer.text, answer.text
+            assert "does not answer" in answer.text, answer.text
             assert time.monotonic() < deadline
 
     def test_a_valid_empty_list_is_an_answer(self, ours: Site) -> None:

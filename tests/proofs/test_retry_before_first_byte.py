@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,13 @@ from model_servers import ANSWERS, DOORS, HANGS_UP, HEAD, LISTED, STREAM, Answer
 from processes import Provider, Site
 
 
+@pytest.fixture(scope="module")
+def webui(tree: Path) -> Iterator[Site]:
+    """One that passes on what it does not know, too."""
+    with processes.webui(tree, env={"ENABLE_OPENAI_API_PASSTHROUGH": "True"}) as running:
+        yield running
+
+
 def say(site: Site, door: str = DOORS[0], **options: Any) -> requests.Response:
     form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
     return site.call("POST", door, json={**form, **options})
@@ -22,12 +30,18 @@ def say(site: Site, door: str = DOORS[0], **options: Any) -> requests.Response:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("fault", [HANGS_UP, resets])
-def test_what_got_no_byte_is_sent_again(webui: Site, door: str, fault: Answer) -> None:
-    with server(fault, fault, ANSWERS) as running:
+def test_what_got_no_answer_is_sent_again(webui: Site, door: str, fault: Answer) -> None:
+    with server(fault, ANSWERS) as running:
         connect(webui, running)
         answer = say(webui, door)
-        assert (answer.status_code, len(running.requests)) == (200, 3), answer.text
-        assert running.requests[0] == running.requests[2]
+        assert (answer.status_code, len(running.requests)) == (200, 2), answer.text
+        assert running.requests[0] == running.requests[1]
+
+
+def test_what_ends_its_server_is_sent_twice_at_most(webui: Site) -> None:
+    with server(resets) as running:
+        connect(webui, running)
+        assert (say(webui).status_code, len(running.requests)) == (503, 2)
 
 
 def test_a_stream_that_got_no_byte_is_sent_again(webui: Site) -> None:
@@ -52,25 +66,44 @@ def test_a_server_that_comes_back_answers(webui: Site) -> None:
 def test_one_that_stays_away_says_so(webui: Site) -> None:
     webui.connect([(f"http://127.0.0.1:{processes.free_port()}/v1", LISTED)])
     webui.models()
-    seconds = []
     for door in DOORS[:2]:
         start, answer = time.monotonic(), say(webui, door)
         assert answer.status_code == 503
+        assert "does not answer: it is restarting, loading, or away" in answer.text
         assert "127.0.0.1" not in answer.text
-        seconds.append(int(answer.text.partition("has not answered for ")[2].split()[0]))
         assert 1 < time.monotonic() - start < 15
-    assert seconds[1] > seconds[0]  # since the first of them
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_since_when_it_is_away(webui: Site) -> None:
+    """As the lists know it."""
+    port = processes.free_port()
+    with server(ANSWERS, port=port) as running:
+        webui.connect([running.url])
+        assert "listed" in webui.models().ids
+    webui.models()
+    time.sleep(2)
+    assert int(say(webui).text.partition("does not answer, for ")[2].split()[0]) >= 2
+    with server(ANSWERS, port=port):
+        webui.models()
+    assert "for " not in say(webui).text
 
 
 BEGUN = [HEAD[:20], HEAD % 5000 + b"{", b"SSH-2.0-OpenSSH_9.2\r\n"]
 
 
 @pytest.mark.parametrize("answer", [*map(says, BEGUN), status(500), status(503)])
-def test_what_got_a_byte_is_not_sent_again(webui: Site, answer: Answer) -> None:
+def test_what_got_a_head_is_not_sent_again(webui: Site, answer: Answer) -> None:
     with server(answer, ANSWERS) as running:
         connect(webui, running)
         say(webui)
         assert len(running.requests) == 1
+
+
+def test_what_can_not_be_over_in_a_moment_is_as_in_stock(webui: Site, provider: Provider) -> None:
+    webui.connect([(provider.good.replace("http:", "https:"), LISTED)])
+    webui.models()
+    assert say(webui).status_code == 500
 
 
 def test_another_request_is_not_sent_again(webui: Site, provider: Provider) -> None:

@@ -13,7 +13,13 @@ from sites import Connection, Session
 OK = b'{"object": "chat.completion", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hello"}}]}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-DOORS = ["/api/chat/completions", "/openai/chat/completions", "/openai/responses", "/api/embeddings"]
+DOORS = [
+    "/api/chat/completions",
+    "/openai/chat/completions",
+    "/openai/responses",
+    "/api/embeddings",
+    "/openai/completions",
+]
 # of a connection whose models the admin typed in: it is not asked for them
 LISTED = {"model_ids": ["listed"]}
 
@@ -99,6 +105,7 @@ def server(*answers: Answer, port: int = 0, lists: Answer | None = None) -> Iter
     """
     with closing(socket.create_server(("127.0.0.1", port))) as listener:
         yield Server(listener, list(answers), lists or models("listed"))
+        listener.shutdown(socket.SHUT_RDWR)  # or the thread in accept() takes one more
 
 
 def connect(site: Session, *servers: Server) -> None:

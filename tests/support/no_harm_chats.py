@@ -56,7 +56,7 @@ def words_of_an_error(case: Case) -> list[Any]:
 
 @row()
 def who_answers_of_two(case: Case) -> list[str]:
-    """The first, while it is not busy."""
+    """The first."""
     case.site.connect([case.url("first", body=SAME), case.url("second", body=SAME)])
     case.site.models()
     answers = [case.site.chat("same").json()["choices"][0]["message"]["content"] for _ in range(4)]
