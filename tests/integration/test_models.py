@@ -47,10 +47,14 @@ def chat(site: Site, model: str, *, stream: bool) -> str:
 
 
 def _waited(site: Site, model: str, stream: bool) -> float | None:
-    """Chat; return the seconds until the first token, or the answer; None where a stream that had begun was cut."""
+    """Chat; return the seconds until the first token, or the answer.
+
+    None where a stream that had begun was cut, or where a vLLM that is told to end gave what it had: nothing.
+    """
     start = time.monotonic()
     if not stream:
-        assert chat(site, model, stream=False)
+        if not chat(site, model, stream=False):
+            return None
     else:
         answer = site.call("POST", "/api/chat/completions", json=form(model), stream=True, timeout=60)
         assert answer.status_code == 200, answer.text

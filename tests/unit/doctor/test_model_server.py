@@ -80,7 +80,7 @@ def chatted(*answers: Answer) -> Facts:
         ([Answer("plain", 400, "maximum context length is 8")], "chat-too-long", "--max-model-len"),
         ([Answer("plain", 400, "no chat"), Answer("embedding", 200)], "chat-embedder", "embedding model"),
         ([PLAIN, STREAM, Answer("tool", 400, FLAG), NONE], "chat-tools", "--tool-call-parser NAME"),
-        ([PLAIN, STREAM, Answer("tool", 500, "boom"), NONE], "chat-tools", "know no tools"),
+        ([PLAIN, STREAM, Answer("tool", 500, "boom"), NONE], "chat-tools", "knows no tools"),
         ([PLAIN, STREAM, TOOL, Answer("no tools", 400, "tools is empty")], "chat-empty-tools", "newer vLLM"),
         ([PLAIN, Answer("streamed", 502, "Bad Gateway"), TOOL, NONE], "chat-stream", "buffers or cuts"),
         ([PLAIN, Answer("streamed", 200, "the stream ended", tokens=3), TOOL, NONE], "chat-stream", "ended"),
