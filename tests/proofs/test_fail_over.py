@@ -276,6 +276,13 @@ def test_only_who_lists_the_model_is_asked(webui: Site) -> None:
 
 
 @pytest.fixture(scope="module")
+def fresh(tree: Path) -> Iterator[Site]:
+    """One that has left nothing out yet."""
+    with processes.webui(tree) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def elsewhere(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """One for which every name is this machine."""
     folder = tmp_path_factory.mktemp("names")
@@ -333,6 +340,54 @@ def test_what_ends_its_server_does_not_end_them_all(webui: Site) -> None:
         connect(webui, first, second, third)
         assert say(webui).status_code == 503
         assert len(first.requests + second.requests + third.requests) == 2
+
+
+def test_chats_that_are_under_way_when_it_fails(fresh: Site) -> None:
+    with server(after(0.7, status(503))) as first, server(ANSWERS) as second, ThreadPoolExecutor(6) as pool:
+        connect(fresh, first, second)
+        chats = []
+        for _ in range(6):
+            chats.append(pool.submit(say, fresh))
+            time.sleep(0.1)
+        assert {chat.result().status_code for chat in chats} == {200}
+        assert (len(first.requests), len(second.requests)) == (6, 6)
+
+
+def test_a_database_that_is_away_for_a_moment(fresh: Site) -> None:
+    with server(after(2.5, ANSWERS)) as first, ThreadPoolExecutor(1) as pool:
+        connect(fresh, first)
+        chat = pool.submit(say, fresh, DOORS[1])
+        time.sleep(0.5)
+        fresh.sql("ALTER TABLE config RENAME TO away")
+        try:
+            assert chat.result().ok
+        finally:
+            fresh.sql("ALTER TABLE away RENAME TO config")
+
+
+def test_a_place_that_lives_and_says_nothing(webui: Site) -> None:
+    """The one that stock asks was left out for a moment, and is well."""
+    with server(status(503), ANSWERS) as first, server(ANSWERS, silent) as second:
+        connect(webui, first, second)
+        assert [say(webui).status_code, say(webui).status_code] == [200, 200]
+        assert (len(first.requests), len(second.requests)) == (2, 2)
+
+
+def test_what_two_others_hung_up_on_is_still_stocks(webui: Site) -> None:
+    with server(status(503), ANSWERS) as first, server(ANSWERS, resets) as second, server(resets) as third:
+        connect(webui, first, second, third)
+        assert [say(webui).status_code, say(webui).status_code] == [200, 200]
+        assert (len(first.requests), len(second.requests), len(third.requests)) == (2, 2, 1)
+
+
+def test_a_cookie_that_another_sets_is_its_own(elsewhere: Site) -> None:
+    sets = says(HEAD.replace(b"\r\n", b"\r\nSet-Cookie: a=b\r\n", 1) % 2 + b"{}")
+    with server(status(503), ANSWERS) as first, server(sets, status(503)) as second:
+        urls = [first.url.replace("127.0.0.1", "smith"), second.url.replace("127.0.0.1", "miller")]
+        elsewhere.connect([(url, LISTED) for url in urls])
+        elsewhere.models()
+        assert [say(elsewhere).status_code, say(elsewhere).status_code] == [200, 200]
+        assert b"Cookie" not in first.requests[1]
 
 
 def test_twenty_at_once(webui: Site) -> None:
