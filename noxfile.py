@@ -184,7 +184,7 @@ def doctor(session: nox.Session) -> None:
 
 @nox.session
 def completion(session: nox.Session) -> None:
-    """Print shell completion of the command `webui-fork` (-- bash, or zsh)."""
+    """Print shell completion of the command `webui-fork` (-- bash, zsh or fish), or its man page (-- man)."""
     _fork(session, "completion", *session.posargs)
 
 

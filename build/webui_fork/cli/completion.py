@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 
+import webui_fork
 from webui_fork.cli import main
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -15,12 +16,15 @@ from webui_fork.core.terminal import Terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s completion -- bash > ~/.webui-fork.bash; then source it in ~/.bashrc"
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="for which shell")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "man"), help="for which shell; or a man page")
 
 
 def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> None:
-    """Print the script."""
-    print(script(main.parser(), arguments.shell, settings))
+    """Print the script, or the page."""
+    if arguments.shell == "man":
+        print(page(main.parser()))
+    else:
+        print(script(main.parser(), arguments.shell, settings))
 
 
 def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> str:
@@ -39,3 +43,30 @@ def script(parser: argparse.ArgumentParser, shell: str, settings: Settings) -> s
     if shell == "fish":
         return f"function webui-fork; {run} $argv; end\n{completion}"
     return f'webui-fork() {{ {run} "$@"; }}\n{completion}'
+
+
+def page(parser: argparse.ArgumentParser) -> str:
+    """Return a man page (man(7)) of the command: what each verb's own help says.
+
+    Args:
+        parser: of the whole command line.
+    """
+    name, what = parser.prog, (parser.description or "").rstrip(".")
+    lines = [
+        f'.TH {name.upper()} 1 "" "{name} {webui_fork.__version__}"',
+        ".SH NAME",
+        f"{_roff(name)} \\- {_roff(what)}",
+    ]
+    lines += [".SH SYNOPSIS", f".B {_roff(name)}", "VERB [ARGUMENTS]", ".SH VERBS"]
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for verb, inner in action.choices.items():
+                lines += [f".SS {_roff(verb)}", ".nf", _roff(inner.format_help().rstrip()), ".fi"]
+    lines += [".SH EXIT STATUS", "0, or a code that docs/exit-codes.md lists; each error says what to do next."]
+    return "\n".join(lines)
+
+
+def _roff(text: str) -> str:
+    """Return text as roff shows it: no sign of it is a command."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\n".join(f"\\&{line}" if line.startswith((".", "'")) else line for line in escaped.splitlines())

@@ -39,7 +39,7 @@ VERBS = {
     "audit": "list known vulnerabilities of the image's packages",
     "doctor": "why is the model list empty, slow or a 503? Works on stock images too",
     "patches": "the maintainer's daily tool",
-    "completion": "print the shell's completion of all this",
+    "completion": "print the shell's completion of all this, or a man page",
 }
 
 

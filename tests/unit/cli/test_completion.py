@@ -61,3 +61,12 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         text = script + ask.format(words=words)
         done = subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=True)
         assert completed in done.stdout.split()
+
+
+def test_a_man_page_has_every_verb_and_nothing_that_roff_obeys() -> None:
+    page = completion.page(main.parser())
+    for verb in main.VERBS:
+        assert f"\n.SS {verb}\n" in page.replace("\\-", "-")
+    requests = {line.split()[0] for line in page.splitlines() if line.startswith((".", "'"))}
+    assert requests == {".TH", ".SH", ".SS", ".B", ".nf", ".fi"}
+    assert completion._roff(".x \\n\n'y --z") == "\\&.x \\en\n\\&'y \\-\\-z"
