@@ -132,11 +132,11 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
     before = json.loads((user.root / "out/build.json").read_text())
     name = before["patches"][-1]
     original = (user.root / "patches" / name).read_bytes()
+    edited_patch = original.replace(b"+LEFT_OUT = 10.0", b"+LEFT_OUT = 11.0")
+    assert edited_patch != original
     kept = {path: (user.root / path).read_bytes() for path in ("patches/series", "upstream.lock")}
     try:
-        (user.root / "patches" / name).write_bytes(
-            original.replace(b"+        async with asyncio.timeout(3)", b"+        async with asyncio.timeout(4)")
-        )
+        (user.root / "patches" / name).write_bytes(edited_patch)
         code, _, err = user.run("build")
         assert code == 7, err  # the hunk's blob names no longer fit: not canonical
         assert "lint --write" in err
