@@ -12,7 +12,7 @@ from playwright.sync_api import Page
 
 import processes
 import shared
-from helpers import Talk
+from helpers import Server, Talk, reply
 from processes import Provider, Site
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
@@ -36,10 +36,14 @@ def stock(forks: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site
         yield running
 
 
-def facts_of(real: Settings, site: Site) -> Facts:
+def look(real: Settings, request: examine.Request) -> Facts:
     """Look as a user without a Docker engine does."""
     blind = replace(real, environ={**real.environ, "DOCKER_HOST": "unix:///nowhere.sock"})
-    return examine.run(blind, examine.Request(site.url, token=Secret(site.token)), Talk())
+    return examine.run(blind, request, Talk())
+
+
+def facts_of(real: Settings, site: Site) -> Facts:
+    return look(real, examine.Request(site.url, token=Secret(site.token)))
 
 
 def diagnose(real: Settings, site: Site) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
@@ -106,3 +110,11 @@ def test_the_page_to_hand_on_is_readable_in_a_browser(
     page.screenshot(path=str(CHECKOUT / f"out/doctor-{scheme}.png"), full_page=True)
     page.emulate_media(media="print", color_scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_nobody_and_somebody_else_answers(real: Settings, server: Server) -> None:
+    nobody = rules.diagnose(look(real, examine.Request("http://127.0.0.1:9")))
+    assert nobody[0].cause == "webui-unreachable"
+    server.answer = lambda handler: reply(handler, 200, b"<html>Hello</html>", Content_Type="text/html")
+    other = rules.diagnose(look(real, examine.Request(server.url)))
+    assert other[0].cause == "not-open-webui"

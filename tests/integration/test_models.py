@@ -61,7 +61,7 @@ def _waited(site: Site, model: str, stream: bool) -> float | None:
         try:
             if not any(re.search(rb'"content": ?"[^"]', line) for line in answer.iter_lines()):
                 return None
-        except requests.exceptions.ChunkedEncodingError:
+        except requests.RequestException:
             return None
     return time.monotonic() - start
 
@@ -168,7 +168,8 @@ class TestOutages:
         worst = {name: [len(seconds), round(seconds[-1], 2)] for name, seconds in waits.items()}
         (CHECKOUT / "out").mkdir(exist_ok=True)
         (CHECKOUT / "out/places.json").write_text(json.dumps(worst) + "\n")
-        assert all(16 <= count <= 20 and seconds < 20 for count, seconds in worst.values()), worst
+        assert all(count >= 16 and seconds < 20 for count, seconds in worst.values()), worst
+        assert worst["well"][0] == worst["loading"][0] == 20, worst
 
     def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})

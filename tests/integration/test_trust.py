@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,14 @@ from packageurl import PackageURL
 
 from helpers import Talk, members, purls
 from users import User
+from webui_fork.cli import doctor
 from webui_fork.config import requirements_lock
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import layout
 from webui_fork.trust import attestations
+from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust.attestations import Statements
 
 pytestmark = pytest.mark.minutes(2)
@@ -186,3 +190,11 @@ def other_key(user: User, tmp_path: Path) -> str:
     env = {**user.env, "COSIGN_PASSWORD": ""}
     subprocess.run([str(cosign), "generate-key-pair"], cwd=tmp_path, env=env, check=True, capture_output=True)
     return str(tmp_path / "cosign.pub")
+
+
+def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
+    own = replace(real, config=tmp_path / "config")
+    trust_cosign.signer(own, cosign, Talk())  # a key, with which nothing was signed
+    layout.write_layout(tmp_path / "image", "v1", built.image, real.cache)
+    image = doctor.verified(own, f"oci:{tmp_path / 'image'}", partial(trust_cosign.verifier, own, cosign))
+    assert any("signature" in line for line in image.bad)

@@ -31,7 +31,7 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def webui(tree: Path) -> Iterator[Site]:
-    """Open WebUI; a proof sets the connections."""
-    with processes.webui(tree) as running:
+def webui(tree: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """Open WebUI, with the settings of the module's `ENV`; a proof sets the connections."""
+    with processes.webui(tree, env=getattr(request.module, "ENV", {})) as running:
         yield running

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 import processes
 from model_servers import (
@@ -25,6 +24,7 @@ from model_servers import (
     connect,
     models,
     resets,
+    say,
     says,
     server,
     status,
@@ -32,17 +32,7 @@ from model_servers import (
 from processes import Site
 from seconds import thrice
 
-
-@pytest.fixture(scope="module")
-def webui(tree: Path) -> Iterator[Site]:
-    """One that passes on what it does not know, too."""
-    with processes.webui(tree, env={"ENABLE_OPENAI_API_PASSTHROUGH": "True"}) as running:
-        yield running
-
-
-def say(site: Site, door: str = DOORS[0], **options: Any) -> requests.Response:
-    form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
-    return site.call("POST", door, json={**form, **options})
+ENV = {"ENABLE_OPENAI_API_PASSTHROUGH": "True"}  # of the fixture `webui`: the last of the doors
 
 
 def silent(connection: socket.socket) -> None:
@@ -174,7 +164,9 @@ def test_the_host_that_the_admin_set_stays(webui: Site) -> None:
 
 OTHERS = [{"model_ids": ["listed", "another"]}, {**LISTED, "prefix_id": "x"}, {**LISTED, "enable": False}]
 OTHERS += [{**LISTED, "headers": {"X-Tenant": "2"}}, {**LISTED, "api_type": "responses"}]
-SECRET = [{"azure": True}, {"provider": "azure"}, {"auth_type": "none"}, {"auth_type": "session"}]
+KEYS, NO_KEYS = ["one", "two"], ["", "two"]
+SECRET = [({"azure": True}, KEYS), ({"provider": "azure"}, KEYS)]
+SECRET += [({"auth_type": "none"}, NO_KEYS), ({"auth_type": "session"}, NO_KEYS)]
 
 
 @pytest.mark.parametrize("config", OTHERS)
@@ -186,14 +178,15 @@ def test_a_connection_with_other_settings_is_another_one(webui: Site, config: di
         assert not second.requests
 
 
-@pytest.mark.parametrize("config", SECRET)
-def test_where_more_than_a_key_says_who_asks(webui: Site, config: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("config", "keys"), SECRET)
+def test_where_more_than_a_key_says_who_asks(webui: Site, config: dict[str, Any], keys: list[str]) -> None:
     """Or nothing does: no key is sent where it was not."""
-    own = {**LISTED, **config}
     with server(HANGS_UP) as first, server(ANSWERS) as second:
-        webui.connect([(first.url, own), (second.url, own)], keys=["", "two"])
+        urls = [place.url.replace("/v1", "/openai/v1") for place in (first, second)]  # as Azure has it
+        webui.connect([(url, {**LISTED, **config}) for url in urls], keys=keys)
         webui.models()
         say(webui)
+        assert first.requests
         assert not second.requests
 
 

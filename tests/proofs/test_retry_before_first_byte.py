@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
 import processes
-from model_servers import ANSWERS, DOORS, HANGS_UP, HEAD, LISTED, STREAM, Answer, connect, resets, says, server, status
+from model_servers import (
+    ANSWERS,
+    DOORS,
+    HANGS_UP,
+    HEAD,
+    LISTED,
+    STREAM,
+    Answer,
+    connect,
+    resets,
+    say,
+    says,
+    server,
+    status,
+)
 from processes import Provider, Site
 
-
-@pytest.fixture(scope="module")
-def webui(tree: Path) -> Iterator[Site]:
-    """One that passes on what it does not know, too."""
-    with processes.webui(tree, env={"ENABLE_OPENAI_API_PASSTHROUGH": "True"}) as running:
-        yield running
-
-
-def say(site: Site, door: str = DOORS[0], **options: Any) -> requests.Response:
-    form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
-    return site.call("POST", door, json={**form, **options})
+ENV = {"ENABLE_OPENAI_API_PASSTHROUGH": "True"}  # of the fixture `webui`: the last of the doors
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -7,6 +7,9 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from typing import Any
+
+import requests
 
 from sites import Connection, Session
 
@@ -106,6 +109,12 @@ def server(*answers: Answer, port: int = 0, lists: Answer | None = None) -> Iter
     with closing(socket.create_server(("127.0.0.1", port))) as listener:
         yield Server(listener, list(answers), lists or models("listed"))
         listener.shutdown(socket.SHUT_RDWR)  # or the thread in accept() takes one more
+
+
+def say(site: Session, door: str = DOORS[0], **options: Any) -> requests.Response:
+    """Say something to the model `listed` through a door; `options` are of the request."""
+    form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
+    return site.call("POST", door, json={**form, **options})
 
 
 def connect(site: Session, *servers: Server) -> None:

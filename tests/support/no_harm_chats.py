@@ -6,18 +6,13 @@ import base64
 import os
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 import requests
 
-from model_servers import ANSWERS, DOORS, HEAD, LISTED, OK, STREAM, Server, connect, says, server
+from model_servers import ANSWERS, DOORS, HEAD, LISTED, OK, STREAM, Server, connect, say, says, server
 from no_harm import SAME, Case, row
-
-
-def ask(case: Case, door: str = DOORS[0], **options: Any) -> requests.Response:
-    """Ask the model `listed` something."""
-    form = {"model": "listed", "messages": [{"role": "user", "content": "hi"}], "input": "hi", "stream": False}
-    return case.site.call("POST", door, json={**form, **options})
 
 
 def streamed(case: Case) -> requests.Response:
@@ -33,7 +28,7 @@ def what_a_model_is_sent(case: Case) -> list[Any]:
     with server(ANSWERS) as running, server(ANSWERS) as other:
         connect(case.site, running, other)
         for door in DOORS:
-            ask(case, door)
+            say(case.site, door)
         return [_comparable(request, running) for request in running.requests] + [len(other.requests)]
 
 
@@ -49,7 +44,7 @@ def words_of_an_error(case: Case) -> list[Any]:
         head = b"HTTP/1.1 %d No\r\nContent-Type: application/json\r\nRetry-After: 7\r\nContent-Length: %d\r\n\r\n"
         with server(says(head % (code, len(body)) + body)) as running:
             connect(case.site, running)
-            answer = ask(case, DOORS[1])
+            answer = say(case.site, DOORS[1])
             told.append((answer.status_code, answer.text, answer.headers.get("Retry-After"), len(running.requests)))
     return told
 
@@ -106,7 +101,7 @@ def a_request_of_eight_megabytes(case: Case) -> list[int]:
         connect(case.site, running, other)
         image = f"data:image/png;base64,{base64.b64encode(os.urandom(6 << 20)).decode()}"
         content = [{"type": "image_url", "image_url": {"url": image}}]
-        answer = ask(case, messages=[{"role": "user", "content": content}])
+        answer = say(case.site, messages=[{"role": "user", "content": content}])
         return [answer.status_code, len(running.requests), image[-99:].encode() in running.requests[0]]
 
 
@@ -118,10 +113,25 @@ def an_answer_that_takes_five_seconds(case: Case) -> list[int]:
 
     with server(thinks) as running, server(ANSWERS) as other:
         connect(case.site, running, other)
-        return [ask(case).status_code, len(running.requests), len(other.requests)]
+        return [say(case.site).status_code, len(running.requests), len(other.requests)]
 
 
-@row("less", slack=3.0, AIOHTTP_CLIENT_TIMEOUT="3")
+@row("less", slack=3.0, AIOHTTP_CLIENT_TIMEOUT="3", AIOHTTP_CLIENT_STREAM_IDLE_TIMEOUT="1")
+def seconds_until_a_stream_that_stalls_ends(case: Case) -> float:
+    def stalls(connection: socket.socket) -> None:
+        connection.sendall(STREAM + b"data: {}\n\n")
+        connection.settimeout(20)
+        connection.recv(1)
+
+    with server(stalls) as running, server(ANSWERS) as other:
+        connect(case.site, running, other)
+        start = time.monotonic()
+        with suppress(requests.RequestException), streamed(case) as stream:
+            assert any(stream.iter_lines())
+        return round(time.monotonic() - start, 1)
+
+
+@row("less", slack=3.0, AIOHTTP_CLIENT_TIMEOUT="3", AIOHTTP_CLIENT_STREAM_IDLE_TIMEOUT="1")
 def seconds_until_the_time_for_an_answer_is_over(case: Case) -> float:
     def silent(connection: socket.socket) -> None:
         connection.settimeout(20)
@@ -131,5 +141,5 @@ def seconds_until_the_time_for_an_answer_is_over(case: Case) -> float:
         case.site.connect([(first.url, LISTED), (second.url, LISTED)])
         case.site.models()
         start = time.monotonic()
-        ask(case)
+        say(case.site)
         return round(time.monotonic() - start, 1)

@@ -19,7 +19,7 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.doctor import examine, findings, page, rules
-from webui_fork.doctor.facts import Image
+from webui_fork.doctor.facts import Facts, Image
 from webui_fork.doctor.findings import Severity
 from webui_fork.oci import reader
 from webui_fork.trust import verify
@@ -60,10 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 1 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError("between 1 and 86400")
-    return seconds
+    if not text.isdecimal() or not 1 <= int(text) <= 86400:
+        raise argparse.ArgumentTypeError("write a number from 1 to 86400")
+    return float(text)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
@@ -83,9 +82,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
         vllm_key=examine.secret(settings, arguments.vllm_key_file, "VLLM_API_KEY"),
         chat=arguments.chat,
     )
-    if arguments.watch:
-        _watch(settings, request, ui, arguments.watch)
-    facts = examine.run(settings, request, ui)
+    facts = _watched(settings, request, ui, arguments.watch) if arguments.watch else examine.run(settings, request, ui)
     if request.image:
         with ui.step("image", f"Verifying {request.image}"):
             verifier = partial(signer.verifier, settings, arguments, ui)
@@ -105,14 +102,14 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
     return _EXIT[findings.worst(diagnosis)]
 
 
-def _watch(settings: Settings, request: examine.Request, ui: Terminal, seconds: float) -> None:
-    """Say the causes in a line every so many seconds, until there are none."""
+def _watched(settings: Settings, request: examine.Request, ui: Terminal, seconds: float) -> Facts:
+    """Say the causes in a line every so many seconds; return what is seen once there are none."""
     while True:
-        diagnosis = rules.diagnose(examine.run(settings, request, replace(ui, quiet=True)))
-        causes = [finding.cause for finding in diagnosis if finding.severity < Severity.INFO]
+        facts = examine.run(settings, request, replace(ui, quiet=True))
+        causes = [finding.cause for finding in rules.diagnose(facts) if finding.severity < Severity.INFO]
         ui.say(f"{datetime.now().astimezone():%H:%M:%S} {', '.join(causes) or 'all is well'}")
         if not causes:
-            return
+            return facts
         time.sleep(seconds)
 
 

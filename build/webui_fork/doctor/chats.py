@@ -1,4 +1,4 @@
-"""Chat with a model of each connection, as a browser's server does, and time what comes back. It costs tokens."""
+"""Chat with a model of each connection through Open WebUI, and time what comes back. It costs tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from itertools import pairwise
 from typing import Any
 
+from webui_fork.doctor.connections import reason
 from webui_fork.doctor.facts import Answer, Chat, Facts, first_models
 from webui_fork.doctor.webui import Site
 
@@ -36,7 +37,7 @@ def run(site: Site, facts: Facts) -> tuple[Chat, ...]:
         facts: what was seen so far; the list is of it.
 
     Returns:
-        What each answer. A model that answers no plain word is asked nothing more but for an embedding.
+        What each answered. A model that answers no plain word is asked nothing more but for an embedding.
     """
     return tuple(Chat(model, number, limit, _conversation(site, model)) for number, model, limit in first_models(facts))
 
@@ -55,7 +56,7 @@ def _conversation(site: Site, model: str) -> tuple[Answer, ...]:
 def _answer(site: Site, kind: str, path: str, form: dict[str, Any]) -> Answer:
     reply = site.ask(path, form, PATIENCE)
     if reply.status != 200:
-        return Answer(kind, reply.status, words_of(reply.body), reply.seconds)
+        return Answer(kind, reply.status, reason(reply.body, reply.status), reply.seconds)
     return Answer(kind, 200, text_of(reply.body), reply.seconds)
 
 
@@ -63,7 +64,7 @@ def _streamed(site: Site, form: dict[str, Any]) -> Answer:
     """Time a stream: the first token, the longest wait between two, the whole."""
     status, lines, seconds = site.stream(_DOOR, form, PATIENCE)
     if status != 200:
-        return Answer("streamed", status, words_of("\n".join(line for _, line in lines)), seconds)
+        return Answer("streamed", status, reason(_json("\n".join(line for _, line in lines)), status), seconds)
     times = [time for time, line in lines if line.startswith("data: {") and _has_text(line)]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     ended = any(line == "data: [DONE]" for _, line in lines)
@@ -72,31 +73,19 @@ def _streamed(site: Site, form: dict[str, Any]) -> Answer:
     return Answer("streamed", 200, words, seconds, first, max(gaps, default=0.0), len(times))
 
 
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _has_text(line: str) -> bool:
     try:
         choices = json.loads(line.removeprefix("data: "))["choices"]
         return any(choice["delta"].get(name) for choice in choices for name in ("content", "reasoning_content"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
-
-
-def words_of(body: Any) -> str:
-    """Return the reason that an answer gives, bounded; the answer itself where it gives none.
-
-    Args:
-        body: a JSON value, or a text that may be one.
-    """
-    value = body
-    if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return str(body)[:300]
-    for _ in range(4):
-        if not isinstance(value, dict):
-            break
-        value = next((value[key] for key in ("error", "message", "detail") if value.get(key)), str(value))
-    return f"{value}"[:300]
 
 
 def text_of(body: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 from webui_fork.core.text import counted, is_loopback, is_private, port_of, without_secrets
@@ -16,6 +17,7 @@ SLOW_ANSWER = 3.0  # seconds
 PLACE = "Admin Panel, Settings, Connections"
 _CRITICAL, _WARNING, _INFO = Severity
 _LOADING = re.compile(r"(?i)loading|load_model|weights|compil|graph captur|engine core|initializ")
+_REASONS = ("detail", "error", "message")  # where an answer says what is wrong, outermost first
 _UP = re.compile(r"Application startup complete|throughput|\"(GET|POST) /")
 
 
@@ -75,18 +77,22 @@ def _reported(item: Connection) -> tuple[str, ...]:
     """Return the server's own words about a connection."""
     if item.verified is None:
         return ()
-    body = item.verified.body
-    detail = body.get("detail", body) if isinstance(body, Mapping) else body
-    words = _clean(re.sub(r"<[^>]+>", " ", str(detail)), item.verified.status)
+    words = reason(item.verified.body, item.verified.status)
     return (f"the server, verifying it: {item.verified.status or 'no answer'} {words}".rstrip(),)
 
 
-def _clean(words: str, status: int) -> str:
-    """Return an error's words once, in one line: a page of HTML has them twice, stock's own may be empty."""
-    words = re.sub(r"\s+", " ", words).strip()
+def reason(body: Any, status: int) -> str:
+    """Return an error's words once, in one line: a page of HTML has them twice, stock's own may be empty.
+
+    Args:
+        body: of the answer, JSON or text. status: of the answer; 0 where none came.
+    """
+    while isinstance(body, Mapping) and (inner := [body[key] for key in _REASONS if body.get(key)]):
+        body = inner[0]
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", str(body))).strip()
     words = re.sub(rf"^(?:{status} )+", "", f"{words} ").strip() if status else words
     half = len(words) // 2
-    if len(words) % 2 and words[:half] == words[half + 1 :]:  # with a blank between
+    if half and len(words) % 2 and words[:half] == words[half + 1 :]:  # with a blank between
         words = words[:half]
     words = re.sub(r"^Unexpected error:? ?", "", words).strip(" :")
     return words[:160] or "(it gives no reason)"

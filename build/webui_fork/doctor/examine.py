@@ -339,6 +339,8 @@ def _unchecked(request: Request, facts: Facts, container: Container | None) -> t
         out.append("the model server by itself: --vllm URL")
     if not request.chat:
         out.append("whether the models answer: --chat, which costs a few tokens")
+    elif facts.role != "admin":
+        out.append("whether the models answer: --chat needs a token of an admin")
     if not request.image:
         out.append("the image's signature: --image REF")
     return tuple(out)

@@ -75,6 +75,7 @@ def test_a_flavour_has_what_all_have_and_its_own() -> None:
         "backend/requirements-slim.txt", "backend/requirements.txt",
     )  # fmt: skip
     assert slim.run["Entrypoint"] == full.run["Entrypoint"]
+    assert "AIOHTTP_CLIENT_STREAM_IDLE_TIMEOUT=600" in slim.run["Env"]
     assert "USE_SLIM_DOCKER=true" in slim.run["Env"]
     assert "USE_SLIM_DOCKER=false" in full.run["Env"]
     assert (slim.ending, full.ending) == ("slim", "")

@@ -88,22 +88,6 @@ def test_a_stream_that_fails(status: int, lines: list[tuple[float, str]], words:
     assert (answer.status, answer.words, answer.tokens) == (status, words, tokens)
 
 
-@pytest.mark.parametrize(
-    ("body", "words"),
-    [
-        ({"error": {"message": "m"}}, "m"),
-        ('{"detail": "d"}', "d"),
-        ("<html>", "<html>"),
-        ({"x": 1}, "{'x': 1}"),
-        (None, "None"),
-        ({"error": {"error": {"error": {"error": {"error": 1}}}}}, "{'error': 1}"),
-        ("y" * 999, "y" * 300),
-    ],
-)
-def test_the_reason_of_an_answer(body: Any, words: str) -> None:
-    assert chats.words_of(body) == words
-
-
 def test_what_a_model_said_may_be_anything() -> None:
     odd: list[Any] = [None, [], {}, {"choices": []}, {"choices": [1]}, {"choices": [{"message": None}]}]
     assert {chats.text_of(body) for body in odd} == {""}

@@ -201,4 +201,19 @@ def test_a_url_of_any_shape_is_borne(url: str) -> None:
     ],
 )
 def test_an_error_s_words_are_said_once(words: str, status: int, clean: str) -> None:
-    assert connections._clean(words, status) == clean
+    assert connections.reason(words, status) == clean
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({"error": {"message": "m", "code": 1}}, "m"),
+        ({"detail": "d", "error": {"message": "m"}}, "d"),
+        ("<html><b>502</b> Bad Gateway</html>", "502 Bad Gateway"),
+        ({"x": 1}, "{'x': 1}"),
+        (None, "None"),
+        ("y" * 999, "y" * 160),
+    ],
+)
+def test_the_reason_of_an_answer(body: object, words: str) -> None:
+    assert connections.reason(body, 400) == words
