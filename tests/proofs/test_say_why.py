@@ -215,6 +215,16 @@ def test_an_admin_sees_which_connection_fails_and_why(webui: Site, provider: Pro
     assert webui.models().ids  # what is no longer connected is not asked
 
 
+def test_what_upstream_s_own_code_asks_for_is_as_in_stock(webui: Site, provider: Provider) -> None:
+    """The configuration looks the default models of a user's group up in the list."""
+    webui.connect([provider.script("defaults", body={"data": [{"id": "first"}, {"id": "second"}]})])
+    data = {"config": {"default_models": ["second", "gone"]}}
+    group = webui.call("POST", "/api/v1/groups/create", json={"name": "g", "description": "", "data": data}).json()
+    form = {"user_ids": [webui.call("GET", "/api/v1/auths/").json()["id"]]}
+    webui.call("POST", f"/api/v1/groups/id/{group['id']}/users/add", json=form).raise_for_status()
+    assert webui.call("GET", "/api/config").json()["default_models"] == "second"
+
+
 def test_nobody_else_sees_them(tree: Path, provider: Provider) -> None:
     with processes.site(tree, openai=[provider.fault("status-503")], auth=True) as admin:
         assert admin.models().failing

@@ -224,6 +224,17 @@ def what_a_user_without_rights_sees(case: Case) -> list[Any]:
     return [sorted(user.models().ids), user.chat("closed").status_code, user.chat("open").status_code]
 
 
+@row(ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
+def the_default_models_of_a_group(case: Case) -> Any:
+    case.site.connect([case.url("defaults", body={"data": [{"id": "first"}, {"id": "second"}]})])
+    data = {"config": {"default_models": ["second", "gone"]}}
+    group = case.site.call("POST", "/api/v1/groups/create", json={"name": "g", "description": "", "data": data})
+    own = case.site.call("GET", "/api/v1/auths/").json()["id"]
+    form = {"user_ids": [own]}
+    case.site.call("POST", f"/api/v1/groups/id/{group.json()['id']}/users/add", json=form).raise_for_status()
+    return case.site.call("GET", "/api/config").json()["default_models"]
+
+
 COUNT = itertools.count()
 
 
