@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,41 @@ def test_a_policy_is_about_our_image(name: str) -> None:
         assert spec["validationConfigurations"]["required"]
     assert all(item.startswith("fork.invalid/open-webui") for item in globs)
     assert key.strip().startswith("-----BEGIN PUBLIC KEY-----")
+
+
+@pytest.fixture(scope="module")
+def metered(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What `scaled` renders with its line for metrics uncommented."""
+    folder = tmp_path_factory.mktemp("deploy") / "kubernetes"
+    shutil.copytree(DEPLOY / "kubernetes", folder)
+    file = folder / "overlays/scaled/kustomization.yaml"
+    file.write_text(file.read_text().replace("# components:", "components:"))
+    return rendered(file.parent)
+
+
+def test_prometheus_reaches_the_pods_and_what_it_asks_for(metered: list[dict[str, Any]]) -> None:
+    """PodMonitor's schema is no package here: these fields were held against it by hand."""
+    (monitor,), (deployment,) = of_kind(metered, "PodMonitor"), of_kind(metered, "Deployment")
+    template = deployment["spec"]["template"]
+    assert monitor["metadata"]["namespace"] == "open-webui"
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    ports = [port["name"] for container in template["spec"]["containers"] for port in container["ports"]]
+    policies = [item for item in of_kind(metered, "NetworkPolicy") if item["metadata"]["name"] == "open-webui-metrics"]
+    assert ports == [endpoint["port"]] == [policies[0]["spec"]["ingress"][0]["ports"][0]["port"]]
+    assert f"@router.get('{endpoint['path']}')" in (CHECKOUT / "patches/report-connections.patch").read_text()
+    for policy in policies:
+        kubernetes_validate.validate(policy, VERSIONS[-1], strict=True)
+
+
+def test_the_dashboard_shows_each_metric() -> None:
+    patch = (CHECKOUT / "patches/report-connections.patch").read_text()
+    names = set(re.findall(r"^\+    '(\w+)': '", patch.partition("_METRICS = {")[2].partition("}")[0], re.MULTILINE))
+    board = json.loads((DEPLOY / "grafana/connections.json").read_text())
+    shown = {target["expr"] for panel in board["panels"] for target in panel["targets"]}
+    assert shown == {f"webui_connection_{name}" for name in names}
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in board["panels"]]
+    assert len({panel["id"] for panel in board["panels"]}) == len(set(places)) == len(places)
 
 
 def test_scripts_compile() -> None:
