@@ -264,8 +264,8 @@ def links(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the build and trust beside docker's way, and the model list beside stock's; writes out/*.md."""
+    """Measure the build and trust beside docker's way, list and chats beside stock's; writes out/*.md."""
     _fork(session, "build")  # what it measures
     _run(session, "dev", "python", "tests/bench/bench.py", *session.posargs)
-    for name in ("trust", "listing"):
+    for name in ("trust", "listing", "chatting"):
         _run(session, "dev", "python", f"tests/bench/{name}.py")
