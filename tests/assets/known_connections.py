@@ -37,6 +37,16 @@ async def after(seconds, answer=ANSWER):
     return answer
 
 
+async def hurried(work):
+    """Await some work as the endpoint of a list that somebody looks at does."""
+
+    async def answer(request):
+        return await work
+
+    endpoint = m.hurried(answer)
+    return await endpoint(types.SimpleNamespace(scope={"endpoint": endpoint}))
+
+
 def connection(name, *, on_disk=False):
     return m.connection("OpenAI", 0, "http://x", (name,), on_disk=on_disk)
 
@@ -62,7 +72,7 @@ async def test_one_that_answers_in_time_drops_no_list():
 
 async def test_a_late_answer_is_to_be_listed():
     one = connection("late")
-    await m.hurried(listed(one, after(m.FIRST_DEADLINE + 0.2)))
+    await hurried(listed(one, after(m.FIRST_DEADLINE + 0.2)))
     assert one.failing_since  # nothing is known of it, and it is silent
     await asyncio.sleep(0.4)
     assert one in m._late
@@ -93,7 +103,7 @@ async def test_what_is_on_disk_is_something_known():
             await asyncio.sleep(0.05)
     m._known.clear()
     one = connection("disk", on_disk=True)
-    models, seconds = await m.hurried(listed(one, after(1.2)))
+    models, seconds = await hurried(listed(one, after(1.2)))
     assert models["data"][0]["id"] == "a"
     assert seconds < 1
     await one.task
@@ -117,10 +127,10 @@ async def test_a_list_that_goes_on_without_one_is_known_as_such():
         return m.went_on.get()
 
     assert not await gathered("fine", after(0))
-    assert await m.hurried(gathered("late", after(m.FIRST_DEADLINE + 0.3)))
+    assert await hurried(gathered("late", after(m.FIRST_DEADLINE + 0.3)))
     assert not await gathered("fine", after(0))  # it is not of this list
     await asyncio.sleep(0.5)
-    assert not await m.hurried(gathered("late", after(m.DEADLINE + 0.2)))  # its last answer is there
+    assert not await hurried(gathered("late", after(m.DEADLINE + 0.2)))  # its last answer is there
 
 
 async def test_an_answer_that_a_busy_loop_came_late_to_is_none_that_is_late():

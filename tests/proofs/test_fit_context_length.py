@@ -76,10 +76,19 @@ def test_the_share_can_be_set(tree: Path, fitting: Server, env: dict[str, str], 
         assert len(long_chat(site, fitting, turns=8 if requests == 2 else 10)) == requests
 
 
-def test_how_full_a_chat_is_by_the_same_length(webui: Site, fitting: Server) -> None:
-    long_chat(webui, fitting, turns=2)
+def saved_chat(site: Site, **params: Any) -> str:
     history = {"currentId": "m", "messages": {"m": {"id": "m", "parentId": None, "role": "user", "content": TURN}}}
-    form = {"chat": {"title": "t", "models": ["listed"], "history": history, "messages": []}}
-    chat = webui.call("POST", "/api/v1/chats/new", json=form).json()["id"]
-    answer = webui.call("POST", f"/api/v1/chats/{chat}/compact", json={"model": "listed"})
+    form = {"chat": {"title": "t", "models": ["listed"], "history": history, "messages": [], "params": params}}
+    return str(site.call("POST", "/api/v1/chats/new", json=form).json()["id"])
+
+
+def test_a_chat_that_somebody_has_compacted_says_how_full_it_is(webui: Site, fitting: Server) -> None:
+    long_chat(webui, fitting, turns=2)
+    answer = webui.call("POST", f"/api/v1/chats/{saved_chat(webui)}/compact", json={"model": "listed"})
     assert answer.json()["context_usage"]["threshold"] == 900, answer.text
+
+
+@pytest.mark.parametrize("odd", [{"id": "listed"}, ["listed"], 1, None])
+def test_a_chat_with_odd_parameters_opens(webui: Site, odd: object) -> None:
+    answer = webui.call("GET", f"/api/v1/chats/{saved_chat(webui, model=odd)}")
+    assert answer.json()["context_usage"]["threshold"] == 80_000, answer.text

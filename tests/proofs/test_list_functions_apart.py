@@ -191,6 +191,23 @@ def test_a_function_that_does_not_load(webui: Site, tmp_path: Path, kind: str) -
     assert "broken" in webui.models().ids
 
 
+def test_a_filter_that_does_not_load_is_switched_off_as_in_stock(webui: Site, provider: Provider) -> None:
+    """It would fail every chat; whoever mends it has it at once."""
+    webui.connect([provider.script("chats")])
+    sound = "class Filter:\n    def inlet(self, body): return body\n"
+    webui.function("filter", sound)
+    webui.call("POST", "/api/v1/functions/id/filter/toggle/global").raise_for_status()
+    webui.models()
+    assert webui.chat("beside").status_code == 200
+    for _ in range(2):
+        broken = f"import a_package_that_is_not_here\n{sound}"
+        webui.sql("UPDATE function SET content = ?, is_active = 1 WHERE id = 'filter'", broken)
+        webui.models()
+        assert webui.chat("beside").status_code == 200
+        assert not webui.call("GET", "/api/v1/functions/id/filter").json()["is_active"]
+    webui.sql("DELETE FROM function WHERE id = 'filter'")
+
+
 THREAD = PIPES.format("import threading; return [{'id': 'a', 'name': threading.current_thread().name}]")
 
 

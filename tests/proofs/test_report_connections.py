@@ -99,6 +99,33 @@ def test_what_is_switched_off_or_malformed(webui: Site, provider: Provider) -> N
     assert rows(webui) == []
 
 
+def test_an_odd_configuration(webui: Site, provider: Provider) -> None:
+    form = {"ENABLE_OPENAI_API": True, "OPENAI_API_BASE_URLS": [provider.good] * 2, "OPENAI_API_KEYS": ["key"]}
+    for config in ("x", [1], None):
+        configs = {"OPENAI_API_CONFIGS": {"0": config}}
+        webui.call("POST", "/openai/config/update", json={**form, **configs}).raise_for_status()
+        assert len(rows(webui)) == 2
+
+
+def test_two_rows_of_one_connection_are_both_known(webui: Site, provider: Provider) -> None:
+    webui.connect([provider.good, provider.good])
+    webui.models()
+    assert [row["state"] for row in rows(webui)] == ["well", "well"]
+
+
+def test_one_whose_models_the_admin_listed_is_unknown(webui: Site, provider: Provider) -> None:
+    """No list asks it."""
+    webui.connect([(provider.good, LISTED)])
+    webui.models()
+    assert [row["state"] for row in rows(webui)] == ["unknown"]
+    assert not any("_up" in name for name in metrics(webui))
+
+
+def test_a_client_that_also_takes_text_gets_json(webui: Site) -> None:
+    headers = {"Authorization": f"Bearer {webui.token}", "Accept": "application/json, text/plain, */*"}
+    assert "connections" in requests.get(f"{webui.url}{PATH}", headers=headers, timeout=10).json()
+
+
 def test_v1_that_a_list_found(webui: Site, provider: Provider) -> None:
     """The row of a connection is the same before and after its base URL was found to lack `/v1`."""
     webui.connect([provider.fault("only-v1", "ollama")])

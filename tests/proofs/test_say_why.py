@@ -217,11 +217,9 @@ def test_an_admin_sees_which_connection_fails_and_why(webui: Site, provider: Pro
 
 def test_what_upstream_s_own_code_asks_for_is_as_in_stock(webui: Site, provider: Provider) -> None:
     """The configuration looks the default models of a user's group up in the list."""
-    webui.connect([provider.script("defaults", body={"data": [{"id": "first"}, {"id": "second"}]})])
-    data = {"config": {"default_models": ["second", "gone"]}}
-    group = webui.call("POST", "/api/v1/groups/create", json={"name": "g", "description": "", "data": data}).json()
-    form = {"user_ids": [webui.call("GET", "/api/v1/auths/").json()["id"]]}
-    webui.call("POST", f"/api/v1/groups/id/{group['id']}/users/add", json=form).raise_for_status()
+    body = {"data": [{"id": "first"}, {"id": "second"}]}
+    webui.connect([provider.script("defaults", body=body, wait=2.2)])  # for which nobody waits who looks at the list
+    webui.join_group(default_models=["second", "gone"])
     assert webui.call("GET", "/api/config").json()["default_models"] == "second"
 
 
@@ -309,6 +307,12 @@ def test_a_configuration_by_url_as_of_old(webui: Site, provider: Provider) -> No
     webui.set_config("openai.api_configs", f'{{"{base}/": {{"prefix_id": "old"}}}}')
     for _ in range(2):
         assert "old.beside" in webui.models().ids
+
+
+def test_slashes_within_the_base_url_of_an_ollama_stay(webui: Site, provider: Provider) -> None:
+    webui.connect([], [f"http://{provider.host}/to/http://ollama//"])
+    webui.models()
+    assert any(request.startswith("GET /to/http://ollama/api/tags ") for request in provider.asked())
 
 
 @pytest.mark.parametrize("written", ["/", "//", " "])

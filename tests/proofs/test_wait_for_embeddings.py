@@ -15,8 +15,8 @@ import requests
 
 import processes
 import vectors
-from model_servers import HANGS_UP, HEAD, Answer, resets, says, server, status
-from processes import Site
+from model_servers import HANGS_UP, HEAD, Answer, Server, resets, says, server, status
+from processes import Provider, Site
 
 VECTOR = json.dumps({"data": [{"embedding": [1.0, 0.0, 0.0]}]}).encode()
 EMBEDS = says(HEAD % len(VECTOR) + VECTOR)
@@ -41,15 +41,19 @@ def site(tree: Path, database: str) -> Iterator[Site]:
         yield running
 
 
-def embed_by(site: Site, port: int) -> None:
+def port_of(running: Server) -> int:
+    return int(running.url.split(":")[2].partition("/")[0])
+
+
+def embed_by(site: Site, port: int, scheme: str = "http") -> None:
     form: dict[str, Any] = {"RAG_EMBEDDING_ENGINE": "openai", "RAG_EMBEDDING_MODEL": "embeds"}
-    form["openai_config"] = {"url": f"http://127.0.0.1:{port}/v1", "key": "key"}
+    form["openai_config"] = {"url": f"{scheme}://127.0.0.1:{port}/v1", "key": "key"}
     site.call("POST", "/api/v1/retrieval/embedding/update", json=form).raise_for_status()
 
 
-def upload(site: Site) -> str:
+def upload(site: Site, text: bytes = b"The ferryman rows at dawn.") -> str:
     """Upload a document; return its number while it is being embedded."""
-    answer = site.call("POST", "/api/v1/files/", files={"file": ("note.txt", b"The ferryman rows at dawn.")})
+    answer = site.call("POST", "/api/v1/files/", files={"file": ("note.txt", text)})
     answer.raise_for_status()
     return str(answer.json()["id"])
 
@@ -89,15 +93,39 @@ def test_a_document_waits_for_a_server_that_restarts(site: Site) -> None:
 @pytest.mark.parametrize("fault", [HANGS_UP, resets, status(502), status(503), status(504)])
 def test_what_says_that_it_is_away_is_asked_again(site: Site, fault: Answer) -> None:
     with server(fault, EMBEDS) as running:
-        embed_by(site, int(running.url.split(":")[2].partition("/")[0]))
+        embed_by(site, port_of(running))
         assert until(site, upload(site), ended)["status"] == "completed"
         assert len(running.requests) == 2
+
+
+def test_only_the_batch_that_failed_is_asked_again(site: Site) -> None:
+    with server(EMBEDS, EMBEDS, status(503), EMBEDS) as running:
+        embed_by(site, port_of(running))
+        file = upload(site, b"".join(b"Boat %d rows at dawn. " % number for number in range(300)))
+        assert until(site, file, ended)["status"] == "completed"
+        texts = [request.partition(b'"input"')[2] for request in running.requests]
+        assert len(texts) - len(set(texts)) == 1
+        assert len(texts) > 6
+
+
+def test_what_may_end_its_server_is_asked_twice(site: Site) -> None:
+    with server(resets) as running:
+        embed_by(site, port_of(running))
+        assert until(site, upload(site), ended)["status"] == "failed"
+        assert len(running.requests) == 2
+
+
+def test_a_mistake_is_not_waited_for(site: Site, provider: Provider) -> None:
+    embed_by(site, int(provider.host.partition(":")[2]), "https")
+    start = time.monotonic()
+    assert until(site, upload(site), ended)["status"] == "failed"
+    assert time.monotonic() - start < 6
 
 
 @pytest.mark.parametrize("code", [400, 401, 404, 429, 500])
 def test_what_refuses_a_document_is_asked_once(site: Site, code: int) -> None:
     with server(status(code), EMBEDS) as running:
-        embed_by(site, int(running.url.split(":")[2].partition("/")[0]))
+        embed_by(site, port_of(running))
         assert until(site, upload(site), ended)["status"] == "failed"
         assert len(running.requests) == 1
 
@@ -127,20 +155,53 @@ def test_no_more_than_twenty_wait(site: Site) -> None:
             assert [until(site, file, ended)["status"] for file in files].count("completed") == 20
 
 
+def test_half_of_the_threads_are_for_others(tree: Path, database: str) -> None:
+    with site_with(tree, database, THREAD_POOL_SIZE="4") as site:
+        embed_by(site, processes.free_port())
+        files = [upload(site) for _ in range(4)]
+        seen = [until(site, file, lambda data: ended(data) or data.get("waiting")) for file in files]
+        assert [data.get("status") for data in seen].count("failed") == 2
+        assert site.call("GET", "/static/favicon.png", timeout=5).ok
+        start = time.monotonic()  # and what waits does not hold up the server's end
+        site.child.terminate()
+        site.child.wait(30)
+        assert time.monotonic() - start < 10
+
+
+def test_a_file_that_is_indexed_again_does_not_wait(site: Site) -> None:
+    """The admin's way goes file by file, and would wait for each."""
+    port = processes.free_port()
+    embed_by(site, port)
+    with server(EMBEDS, port=port):
+        file = upload(site)
+        until(site, file, ended)
+    start = time.monotonic()
+    form = {"content": "The ferryman rests at noon."}
+    assert site.call("POST", f"/api/v1/files/{file}/data/content/update", json=form).status_code >= 400
+    assert time.monotonic() - start < 6
+
+
 def test_one_that_stays_away_says_for_how_long(tree: Path, database: str) -> None:
     with site_with(tree, database, MODEL_EMBEDDING_RETRY="3") as site:
         embed_by(site, processes.free_port())
         data = until(site, upload(site), ended)
         assert data["status"] == "failed"
-        assert "has not answered for 2 s" in data["error"]
+        assert "has not answered for 1 s" in data["error"]
         assert data["waiting"] is None
 
 
-@pytest.mark.parametrize("env", [{"MODEL_EMBEDDING_RETRY": "0"}, {"RAG_EMBEDDING_TIMEOUT": "1"}])
-def test_it_can_be_switched_off(tree: Path, database: str, env: dict[str, str]) -> None:
-    """Upstream's own limit for a document holds, too."""
-    with site_with(tree, database, **env) as site, server(HANGS_UP, EMBEDS) as running:
-        embed_by(site, int(running.url.split(":")[2].partition("/")[0]))
+def test_upstream_s_own_limit_for_a_document_holds(tree: Path, database: str) -> None:
+    with site_with(tree, database, RAG_EMBEDDING_TIMEOUT="2") as site:
+        embed_by(site, processes.free_port())
+        start = time.monotonic()
+        data = until(site, upload(site), ended)
+        assert (data["status"], data["waiting"]) == ("failed", None)
+        assert 2 < time.monotonic() - start < 10
+
+
+def test_it_can_be_switched_off(tree: Path, database: str) -> None:
+    with site_with(tree, database, MODEL_EMBEDDING_RETRY="0") as site, server(HANGS_UP, EMBEDS) as running:
+        embed_by(site, port_of(running))
         data = until(site, upload(site), ended)
         assert data["status"] == "failed"
         assert (len(running.requests), "waiting" in data) == (1, False)

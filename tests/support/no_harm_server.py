@@ -104,6 +104,18 @@ def actions_and_filters(case: Case) -> list[Any]:
 # things in the middle
 
 
+@row("more")
+def chats_with_a_filter_whose_package_is_missing(case: Case) -> int:
+    """It costs the first of them, or none; then it is switched off."""
+    case.site.connect([(case.provider.script(case.name("chats")), {"model_ids": ["beside"]})])
+    name = install(case, "filter", "class Filter:\n    def inlet(self, body): return body\n")
+    case.site.call("POST", f"/api/v1/functions/id/{name}/toggle/global").raise_for_status()
+    case.ids()
+    case.site.sql("UPDATE function SET content = 'import no_such_package' WHERE id = ?", name)
+    case.ids()
+    return case.answers("beside")
+
+
 @row()
 def an_edit_in_the_middle_of_a_list(case: Case) -> list[Any]:
     case.site.connect([case.url("before", wait=1)])
@@ -227,11 +239,7 @@ def what_a_user_without_rights_sees(case: Case) -> list[Any]:
 @row(ENABLE_FORWARD_USER_INFO_HEADERS="True", auth=True)
 def the_default_models_of_a_group(case: Case) -> Any:
     case.site.connect([case.url("defaults", body={"data": [{"id": "first"}, {"id": "second"}]})])
-    data = {"config": {"default_models": ["second", "gone"]}}
-    group = case.site.call("POST", "/api/v1/groups/create", json={"name": "g", "description": "", "data": data})
-    own = case.site.call("GET", "/api/v1/auths/").json()["id"]
-    form = {"user_ids": [own]}
-    case.site.call("POST", f"/api/v1/groups/id/{group.json()['id']}/users/add", json=form).raise_for_status()
+    case.site.join_group(default_models=["second", "gone"])
     return case.site.call("GET", "/api/config").json()["default_models"]
 
 
