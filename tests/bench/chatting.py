@@ -18,10 +18,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from listing import Sites, trees
-
 import processes
-from measuring import machine
+from measuring import Sites, machine, trees
 from processes import Site
 from webui_fork.core import settings
 from webui_fork.core.files import temp_folder

@@ -14,24 +14,19 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import processes
 import tools
-from measuring import machine
+from measuring import Sites, machine, trees
 from processes import Provider, Site
 from sites import Connection, Listing
 from webui_fork.core import settings
 from webui_fork.core.files import temp_folder
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import CHECKOUT
 from webui_fork.core.terminal import Terminal
-from webui_fork.image import inputs as image_inputs
-from webui_fork.image import pipeline
-from webui_fork.oci import unpack
-
-Sites = dict[str, Site]
 
 
 @dataclass(frozen=True)
@@ -48,24 +43,6 @@ class Size:
 
 LONGEST = 60  # seconds of load in one round
 SHORT = Size(1, 1, (1,), (1,), 2, 20)
-
-
-def trees(real: Settings, folder: Path) -> dict[str, Path]:
-    """Lay out stock and ours.
-
-    Raises:
-        AssertionError: they are the same, and the bench would compare an image with itself.
-    """
-    inputs = image_inputs.read_inputs(real, Terminal(), locked=True)
-    folders = {
-        name: pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True).image
-        for name, patches in (("stock", ()), ("patched", inputs.patches))
-    }
-    assert folders["stock"].digest != folders["patched"].digest
-    laid = {name: unpack.tree(image, real.cache, folder / name) for name, image in folders.items()}
-    name = "backend/open_webui/utils/models.py"
-    assert (laid["stock"] / name).read_bytes() != (laid["patched"] / name).read_bytes()
-    return laid
 
 
 def load(program: Path, site: Site, clients: int, seconds: int) -> dict[str, float]:

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container
+from docker.models.networks import Network
 
 import shared
 import throwaway
 from conftest import OTHERS
 from containers import Site, wait_for_model, webui
 from integration.conftest import vllm_options
+from seconds import until
 from webui_fork.core import git
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -200,7 +202,22 @@ def lists_the_tools_of_a_server(site: Site) -> None:
     assert "server:neighbour" in [tool["id"] for tool in site.call("GET", "/api/v1/tools/").json()]
 
 
-def embeds_by_vllm(site: Site, embeddings: Container) -> None:
+def outlives_an_outage(site: Site, embeddings: Container, network: Network) -> None:
+    """Upload a document while the vLLM that embeds has no name and no address; find it when it is back."""
+    network.disconnect(embeddings)
+    text = SENTENCES["txt"][0].encode()
+    file = site.call("POST", "/api/v1/files/", files={"file": ("later.txt", text)}).json()["id"]
+
+    def data() -> dict[str, Any]:
+        return dict(site.call("GET", f"/api/v1/files/{file}").json()["data"])
+
+    until(lambda: bool(data().get("waiting")), 60)
+    network.connect(embeddings, aliases=["embeddings"])
+    until(lambda: data()["status"] == "completed", 60)
+    assert SENTENCES["txt"][0][:30] in best(site, f"file-{file}", SENTENCES["txt"][1])
+
+
+def embeds_by_vllm(site: Site, embeddings: Container, network: Network) -> None:
     """Find a document by vectors of a real vLLM, which has real weights; and go back to the container's own."""
     wait_for_model(embeddings, 600)
     own = site.call("GET", "/api/v1/retrieval/embedding").json()
@@ -216,6 +233,7 @@ def embeds_by_vllm(site: Site, embeddings: Container) -> None:
     asked = embeddings.logs()
     assert isinstance(asked, bytes)
     assert b"POST /v1/embeddings" in asked
+    outlives_an_outage(site, embeddings, network)
     back = {name: own[name] for name in ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")}
     site.call("POST", "/api/v1/retrieval/embedding/update", json=back, timeout=120).raise_for_status()
 
@@ -249,7 +267,7 @@ def test_documents_are_found_by_meaning_on_stock_on_ours_and_on_stock_again(
         assert "this is slim" not in ours.container.logs().decode()
         reads_a_web_page(ours)
         lists_the_tools_of_a_server(ours)
-        embeds_by_vllm(ours, embeddings)
+        embeds_by_vllm(ours, embeddings, client.networks.get(network))
     with running(client, full_stock, network, volume, weights, **as_root) as stock:
         assert finds(stock, knowledge, kinds) == dict.fromkeys(kinds, True)
 

@@ -7,10 +7,20 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from docker import DockerClient
+
+from processes import Site
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.image import pipeline
+from webui_fork.oci import unpack
+
+Sites = dict[str, Site]
 
 
 def timed(work: Callable[[], Any]) -> float:
@@ -40,3 +50,21 @@ def remove_images(client: DockerClient) -> None:
     for image in client.images.list(all=True):
         client.images.remove(str(image.id), force=True)
     client.images.prune()
+
+
+def trees(real: Settings, folder: Path) -> dict[str, Path]:
+    """Lay out stock and ours.
+
+    Raises:
+        AssertionError: they are the same, and the bench would compare an image with itself.
+    """
+    inputs = image_inputs.read_inputs(real, Terminal(), locked=True)
+    folders = {
+        name: pipeline.build(real, replace(inputs, patches=patches), Terminal(), locked=True).image
+        for name, patches in (("stock", ()), ("patched", inputs.patches))
+    }
+    assert folders["stock"].digest != folders["patched"].digest
+    laid = {name: unpack.tree(image, real.cache, folder / name) for name, image in folders.items()}
+    name = "backend/open_webui/utils/models.py"
+    assert (laid["stock"] / name).read_bytes() != (laid["patched"] / name).read_bytes()
+    return laid

@@ -11,6 +11,7 @@ from webui_fork.doctor.facts import Answer, Chat, Facts, first_models
 from webui_fork.doctor.webui import Site
 
 PATIENCE = 120.0  # seconds: a model may think
+NEARLY, LONGEST = 0.8, 50_000  # of what a model takes, and in words: how long a long prompt is
 _DOOR = "/api/chat/completions"
 _TOOL = {
     "type": "function",
@@ -37,19 +38,25 @@ def run(site: Site, facts: Facts) -> tuple[Chat, ...]:
         facts: what was seen so far; the list is of it.
 
     Returns:
-        What each answered. A model that answers no plain word is asked nothing more but for an embedding.
+        What each answered. A model that answers no plain word is asked nothing more but for an embedding; one whose
+        length is known also has a prompt that nearly fills it.
     """
-    return tuple(Chat(model, number, limit, _conversation(site, model)) for number, model, limit in first_models(facts))
+    models = first_models(facts)
+    return tuple(Chat(model, number, limit, _conversation(site, model, limit)) for number, model, limit in models)
 
 
-def _conversation(site: Site, model: str) -> tuple[Answer, ...]:
+def _conversation(site: Site, model: str, limit: int) -> tuple[Answer, ...]:
     answers: list[Answer] = []
     for kind, extra in _KINDS.items():
         form = {"model": model, "messages": [{"role": "user", "content": "Say hello."}], "stream": False, **extra}
         answers.append(_streamed(site, form) if extra.get("stream") else _answer(site, kind, _DOOR, form))
         if kind == "plain" and answers[0].status != 200:
             answers.append(_answer(site, "embedding", "/api/embeddings", {"model": model, "input": "hello"}))
-            break
+            return tuple(answers)
+    if limit:  # most tokenizers have a token for the word, and the template needs some, too
+        words = "hello " * min(round(limit * NEARLY), LONGEST)
+        form = {"model": model, "messages": [{"role": "user", "content": words}], "stream": False, "max_tokens": 1}
+        answers.append(_answer(site, "long", _DOOR, form))
     return tuple(answers)
 
 

@@ -162,8 +162,9 @@ class Server:
 class Answer:
     """What a model answered to one request; times in seconds.
 
-    ``kind`` names the request (`plain`, `streamed`, `tool`, `no tools`, `embedding`). ``words`` are the error's, or the
-    beginning of the answer. Of a stream: ``first``, until the first token; ``gap``, the longest wait; ``tokens``.
+    ``kind`` names the request (`plain`, `streamed`, `tool`, `no tools`, `embedding`, `long`). ``words`` are the
+    error's, or the beginning of the answer. Of a stream: ``first``, until the first token; ``gap``, the longest wait;
+    ``tokens``.
     """
 
     kind: str

@@ -13,6 +13,7 @@ from webui_fork.doctor.findings import Finding, Severity
 SLOW = 10.0  # seconds without a token, after which people think that nothing comes
 _CRITICAL, _WARNING, _INFO = Severity
 _NO_TOOLS = re.compile(r"enable-auto-tool-choice|tool-call-parser|tool.{0,20}not.{0,20}support", re.IGNORECASE)
+_TOO_LONG = re.compile(r"context length|max_model_len|maximum.{0,20}length", re.IGNORECASE)
 
 
 def findings(facts: Facts) -> Iterator[Finding]:
@@ -56,6 +57,7 @@ def chats(facts: Facts) -> Iterator[Finding]:
         elif plain:
             yield from _tools(chat)
             yield from _stream(chat)
+            yield from _long(chat)
             if "<think>" in plain.words:
                 fix = "Start vLLM with --reasoning-parser NAME (deepseek_r1, qwen3, …), so that thoughts come apart."
                 what = f"{chat.model} mixes its thoughts with its answer."
@@ -84,7 +86,7 @@ def _silent(chat: Chat, answer: Answer) -> Finding:
     if "chat template" in words or "chat_template" in words:
         fix = "Start vLLM with --chat-template FILE: this model brings none."
         return Finding("chat-template", _CRITICAL, what, _shown(answer), fix)
-    if "context length" in words or "max_model_len" in words:
+    if _TOO_LONG.search(answer.words):
         fix = "Start vLLM with a larger --max-model-len; a system prompt, tools and documents take their part of it."
         return Finding("chat-too-long", _CRITICAL, what, _shown(answer), fix)
     fix = "Read vLLM's log at that moment. This fork's image waits 2 s for a server that restarts, and says since when."
@@ -101,6 +103,17 @@ def _tools(chat: Chat) -> Iterator[Finding]:
     if none and none.status != 200:
         fix = "Use a newer vLLM, which takes an empty list of tools for none."
         yield Finding("chat-empty-tools", _WARNING, f"{chat.model} refuses `tools: []`.", _shown(none), fix)
+
+
+def _long(chat: Chat) -> Iterator[Finding]:
+    answer = chat.to("long")
+    # how many tokens the words are is the tokenizer's to say: too many of them is no fault of the server's
+    if answer and answer.status != 200 and not _TOO_LONG.search(answer.words):
+        fix = "Read vLLM's log at that moment (memory: --gpu-memory-utilization, --max-num-batched-tokens)."
+        if answer.status == 413:
+            fix = "Raise the limit of the proxy between Open WebUI and vLLM (nginx: client_max_body_size)."
+        what = f"{chat.model} answers, and refuses a prompt that nearly fills its {chat.limit} tokens."
+        yield Finding("chat-long", _WARNING, what, _shown(answer), fix)
 
 
 def _stream(chat: Chat) -> Iterator[Finding]:

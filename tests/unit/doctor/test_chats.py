@@ -54,15 +54,24 @@ def test_the_first_fresh_model_of_each_connection_is_asked() -> None:
     assert [(chat.model, chat.number, chat.limit) for chat in talks] == [("a", 0, 0), ("b", 2, 0)]
 
 
-def test_a_well_one_is_asked_in_four_ways_and_timed() -> None:
+def test_a_well_one_is_asked_in_five_ways_and_timed() -> None:
     model = Model(Reply(200, ANSWER, 0.1), LINES)
     (chat,) = chats.run(model, ONE)
     streamed = Answer("streamed", 200, "", 2.0, 0.5, 1.0, 3)
     plain = Answer("plain", 200, "hello", 0.1)
-    assert chat == Chat("a", 0, 4096, (plain, streamed, replace(plain, kind="tool"), replace(plain, kind="no tools")))
-    assert [form.get("tools") is not None for form in model.forms] == [False, False, True, True]
-    assert [form["stream"] for form in model.forms] == [False, True, False, False]
+    others = [replace(plain, kind=kind) for kind in ("tool", "no tools", "long")]
+    assert chat == Chat("a", 0, 4096, (plain, streamed, *others))
+    assert [form.get("tools") is not None for form in model.forms] == [False, False, True, True, False]
+    assert [form["stream"] for form in model.forms] == [False, True, False, False, False]
     assert model.forms[3]["tools"] == []
+    assert model.forms[4]["messages"][0]["content"] == "hello " * 3277  # eight tenths
+
+
+@pytest.mark.parametrize(("length", "words"), [(None, 0), (1_000_000, 50_000)])
+def test_how_long_a_long_prompt_is(length: int | None, words: int) -> None:
+    model = Model(Reply(200, ANSWER, 0.1), LINES)
+    chats.run(model, facts(row("a", 0, openai={"max_model_len": length})))
+    assert sum(form["messages"][0]["content"].count("hello ") for form in model.forms[4:]) == words
 
 
 def test_one_that_answers_nothing_plain_is_asked_for_an_embedding_and_no_more() -> None:

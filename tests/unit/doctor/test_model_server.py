@@ -86,6 +86,9 @@ def chatted(*answers: Answer) -> Facts:
         ([PLAIN, Answer("streamed", 200, "the stream ended", tokens=3), TOOL, NONE], "chat-stream", "ended"),
         ([PLAIN, replace(STREAM, first=10.1), TOOL, NONE], "chat-slow", "first token after 10.10 s"),
         ([PLAIN, replace(STREAM, gap=10.1), TOOL, NONE], "chat-slow", "10.1 s apart"),
+        ([*WELL, Answer("long", 413, "Too Large")], "chat-long", "client_max_body_size"),
+        ([*WELL, Answer("long", 500, "out of memory")], "chat-long", "nearly fills its 4096 tokens"),
+        ([*WELL, Answer("long", 400, "maximum context length is 4096 tokens")], "chat-works", ""),
         ([replace(PLAIN, words="<think>Hm"), STREAM, TOOL, NONE], "chat-reasoning", "--reasoning-parser"),
     ],
 )
