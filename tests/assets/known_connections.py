@@ -26,6 +26,7 @@ for name, values in {
     vars(sys.modules[name]).update(values)
 
 from open_webui.utils import model_connections as m  # noqa: E402
+from open_webui.utils import typed_connections  # noqa: E402
 
 m._relist = lambda state: asyncio.sleep(0)  # which needs the routers
 REQUEST = types.SimpleNamespace(app=types.SimpleNamespace(state=types.SimpleNamespace()))
@@ -174,6 +175,34 @@ async def test_a_chat_lists_once_more_where_its_model_may_be_new():
     one.slot, one.task = "functions", asyncio.ensure_future(asyncio.sleep(60))
     assert await lists_of("preset") == []
     one.task.cancel()
+
+
+async def test_the_urls_of_an_ollama():
+    async def ask(request=None, url=None):
+        return url
+
+    for base in ("http://api", "http://v1", "http://h:1/v1", "http://h/to/http://ollama"):
+        for written in (base, f" {base}", f"{base}/", f"{base}// "):
+            for path in ("/api/tags", "/v1/models"):
+                assert await typed_connections.tidied(ask)(None, written + path) == base + path, written
+
+
+async def test_upstream_s_own_code_needs_no_scope():
+    async def answer(request, refresh=False, user=None):
+        return {"data": []}
+
+    endpoint = m.listed(m.hurried(answer))
+    assert await endpoint(types.SimpleNamespace(app=None), user=None) == {"data": []}
+    assert not m._hurried.get()
+
+
+async def test_a_key_that_anthropic_refuses():
+    one = connection("refused")
+    await listed(one, after(0))
+    for words in ("HTTP Error: 401", "External Error: {'type': 'authentication_error'}"):
+        one.answer = one.answer or m.packed("OpenAI", ANSWER)
+        models, _ = await listed(one, after(0, {"object": "list", "data": [], "error": words}))
+        assert models is None
 
 
 async def main():

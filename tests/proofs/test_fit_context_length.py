@@ -66,6 +66,16 @@ def test_what_the_admin_set_lower_stays(webui: Site, fitting: Server) -> None:
     assert len(long_chat(webui, fitting, turns=6, compact_token_threshold=500)) == 2
 
 
+def test_the_admin_s_cap_is_the_cap(webui: Site, fitting: Server) -> None:
+    try:
+        for key, value in (("threshold", "500"), ("cap", "800")):
+            webui.set_config(f"chat.context_compaction.token_{key}", value)
+        assert long_chat(webui, fitting, turns=6, compact_token_threshold=700) == [600]
+    finally:
+        for key in ("threshold", "cap"):
+            webui.set_config(f"chat.context_compaction.token_{key}", "80000")
+
+
 def test_what_the_admin_set_higher_does_not_fit_either(webui: Site, fitting: Server) -> None:
     assert len(long_chat(webui, fitting, compact_token_threshold=5000)) == 2
 

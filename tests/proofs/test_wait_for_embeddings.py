@@ -86,7 +86,7 @@ def test_a_document_waits_for_a_server_that_restarts(site: Site) -> None:
     assert "has not answered for" in waiting["waiting"]
     with server(EMBEDS, port=port):
         assert until(site, file, ended)["status"] == "completed"
-        assert until(site, file, ended)["waiting"] is None
+        assert until(site, file, ended)["waiting"] == ""
         assert "ferryman" in question(site, file).text
 
 
@@ -128,6 +128,29 @@ def test_what_refuses_a_document_is_asked_once(site: Site, code: int) -> None:
         embed_by(site, port_of(running))
         assert until(site, upload(site), ended)["status"] == "failed"
         assert len(running.requests) == 1
+
+
+def test_one_that_is_deleted_meanwhile_is_not_embedded(site: Site) -> None:
+    port = processes.free_port()
+    embed_by(site, port)
+    file = upload(site)
+    until(site, file, lambda data: data.get("waiting"))
+    site.call("DELETE", f"/api/v1/files/{file}").raise_for_status()
+    with server(EMBEDS, port=port) as running:
+        time.sleep(5)
+        assert not running.requests
+        assert "ferryman" not in question(site, file).text
+
+
+def test_a_batch_that_fails_for_good_ends_the_others(site: Site) -> None:
+    """What upstream writes of the file is the last word."""
+    many = b"".join(b"Boat %d rows at dawn. " % number for number in range(300))
+    for _ in range(5):
+        with server(status(503), status(400), EMBEDS) as running:
+            embed_by(site, port_of(running))
+            data = until(site, upload(site, many), ended)
+            time.sleep(1)
+            assert (data["status"], data.get("waiting", "")) == ("failed", "")
 
 
 def test_a_question_does_not_wait(site: Site) -> None:
@@ -187,20 +210,13 @@ def test_one_that_stays_away_says_for_how_long(tree: Path, database: str) -> Non
         data = until(site, upload(site), ended)
         assert data["status"] == "failed"
         assert "has not answered for 1 s" in data["error"]
-        assert data["waiting"] is None
+        assert data["waiting"] == ""
 
 
-def test_upstream_s_own_limit_for_a_document_holds(tree: Path, database: str) -> None:
-    with site_with(tree, database, RAG_EMBEDDING_TIMEOUT="2") as site:
-        embed_by(site, processes.free_port())
-        start = time.monotonic()
-        data = until(site, upload(site), ended)
-        assert (data["status"], data["waiting"]) == ("failed", None)
-        assert 2 < time.monotonic() - start < 10
-
-
-def test_it_can_be_switched_off(tree: Path, database: str) -> None:
-    with site_with(tree, database, MODEL_EMBEDDING_RETRY="0") as site, server(HANGS_UP, EMBEDS) as running:
+@pytest.mark.parametrize("env", [{"MODEL_EMBEDDING_RETRY": "0"}, {"RAG_EMBEDDING_TIMEOUT": "30"}])
+def test_it_can_be_switched_off(tree: Path, database: str, env: dict[str, str]) -> None:
+    """Upstream's own limit for a document gives no reason when it is reached: with one, all is as in stock."""
+    with site_with(tree, database, **env) as site, server(HANGS_UP, EMBEDS) as running:
         embed_by(site, port_of(running))
         data = until(site, upload(site), ended)
         assert data["status"] == "failed"
