@@ -132,7 +132,7 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
     before = json.loads((user.root / "out/build.json").read_text())
     name = before["patches"][-1]
     original = (user.root / "patches" / name).read_bytes()
-    edited_patch = original.replace(b"+LEFT_OUT = 10.0", b"+LEFT_OUT = 11.0")
+    edited_patch = original.replace(b'+"""', b'+"""Edited. ', 1)  # the docstring of its new file
     assert edited_patch != original
     kept = {path: (user.root / path).read_bytes() for path in ("patches/series", "upstream.lock")}
     try:
