@@ -29,7 +29,7 @@ def metrics(site: Site) -> dict[str, float]:
     answer = requests.get(
         f"{site.url}{PATH}", headers={"Authorization": f"Bearer {site.token}", **PROMETHEUS}, timeout=10
     )
-    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     lines = answer.text.splitlines()
     label = r'\w+="(?:[^"\\\n]|\\[\\"n])*"'
     line = re.compile(rf"# (HELP|TYPE) webui_connection_\w+ .+|webui_connection_\w+{{{label}(,{label})*}} [-\d.e]+")
@@ -50,6 +50,8 @@ def test_one_that_is_well(webui: Site, provider: Provider) -> None:
     labels = f'{{slot="OpenAI",index="0",url="{provider.good}"}}'
     assert metrics(webui)[f"webui_connection_up{labels}"] == 1
     assert metrics(webui)[f"webui_connection_models{labels}"] == 1
+    names = {key.partition("{")[0].removeprefix("webui_connection_") for key in metrics(webui)}
+    assert names == {"up", "models", "answer_seconds", "asked_seconds", "left_out_seconds"}
 
 
 def test_one_that_fails(webui: Site, provider: Provider) -> None:
@@ -92,7 +94,7 @@ def test_it_asks_nobody_and_shows_no_secret(webui: Site, provider: Provider) -> 
 def test_what_is_switched_off_or_malformed(webui: Site, provider: Provider) -> None:
     off = (provider.good, {"enable": False})
     webui.connect([off, 'http://[bad"\\', "http://127.0.0.1"], [(provider.fault("fine", "ollama"), {"enable": False})])
-    assert [row["index"] for row in rows(webui)] == [1, 2]
+    assert [(row["index"], row["left_out_seconds"]) for row in rows(webui)] == [(1, 0), (2, 0)]
     webui.models()
     metrics(webui)
     webui.connect([])
