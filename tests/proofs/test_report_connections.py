@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,22 @@ def test_v1_that_a_list_found(webui: Site, provider: Provider) -> None:
         webui.models()
         (row,) = rows(webui)
         assert (row["state"], row["models"]) == ("well", 1)
+
+
+def test_prometheus_has_a_key_for_this_path_alone(tree: Path) -> None:
+    """As docs/kubernetes.md says to set it up."""
+    env = {
+        "ENABLE_API_KEYS": "true",
+        "ENABLE_API_KEYS_ENDPOINT_RESTRICTIONS": "true",
+        "API_KEYS_ALLOWED_ENDPOINTS": PATH,
+    }
+    with processes.webui(tree, env=env, auth=True) as site:
+        answer = site.call("POST", "/api/v1/auths/api_key")
+        answer.raise_for_status()
+        prometheus = replace(site, token=answer.json()["api_key"])
+        assert prometheus.call("GET", PATH).status_code == 200
+        assert metrics(prometheus)
+        assert prometheus.call("GET", "/api/models").status_code == 403
 
 
 def test_only_admins(tree: Path) -> None:

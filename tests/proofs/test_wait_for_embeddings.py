@@ -19,6 +19,7 @@ from model_servers import HANGS_UP, HEAD, Answer, Server, resets, says, server, 
 from processes import Provider, Site
 
 VECTOR = json.dumps({"data": [{"embedding": [1.0, 0.0, 0.0]}]}).encode()
+INSIDE = Path(__file__).parents[1] / "assets/embedding_uploads.py"
 EMBEDS = says(HEAD % len(VECTOR) + VECTOR)
 
 
@@ -142,21 +143,16 @@ def test_one_that_is_deleted_meanwhile_is_not_embedded(site: Site) -> None:
         assert "ferryman" not in question(site, file).text
 
 
-def test_a_batch_that_fails_for_good_ends_the_others(site: Site) -> None:
-    """What upstream writes of the file is the last word."""
-    many = b"".join(b"Boat %d rows at dawn. " % number for number in range(300))
-    for _ in range(5):
-        with server(status(503), status(400), EMBEDS) as running:
-            embed_by(site, port_of(running))
-            data = until(site, upload(site, many), ended)
-            time.sleep(1)
-            assert (data["status"], data.get("waiting", "")) == ("failed", "")
-
-
 def index_again(site: Site, file: str) -> requests.Response:
     """As the admin's way does file by file, which would wait for each."""
     form = {"content": "The ferryman rests at noon."}
     return site.call("POST", f"/api/v1/files/{file}/data/content/update", json=form)
+
+
+def test_batches_at_once(tree: Path) -> None:
+    """What upstream writes of the file is the last word, and what nobody waits for is not asked for again."""
+    printed, _ = processes.python(tree, INSIDE, tree / "backend")
+    assert printed == "all is well\n"
 
 
 @pytest.mark.parametrize("ask", [question, index_again])
