@@ -290,9 +290,9 @@ def test_a_function_that_fails(
 
 
 def test_documents_of_a_standard_image(client: DockerClient, seeing: Settings, street: Street, stock: str) -> None:
-    with webui(client, stock, street.network) as site:
+    with webui(client, stock, street.network, env={"OPENAI_API_BASE_URL": "http://new:8000/v1/"}) as site:
         site.connect([VLLM])
-        assert diagnose(seeing, site) == ()
+        assert f" UTC: {VLLM}" in finding_of(diagnose(seeing, site), "stored-wins").evidence[0]
         site.python(CHROMA.read_text())
         finding = finding_of(diagnose(seeing, site), "documents-slim")
         assert finding.evidence == ("documents: 12 collections in /app/backend/data/vector_db, this is slim",)

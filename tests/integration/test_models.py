@@ -14,8 +14,10 @@ import pytest
 import requests
 from docker import DockerClient
 from docker.models.containers import Container
+from playwright.sync_api import Page
 
 import throwaway
+from browsing import say, say_more
 from containers import Site, address, wait_for_model, webui
 from hosted import gateway, tinyproxy
 from integration.conftest import LOADING, OTHER, VLLM, Street, beside, vllm_options
@@ -90,6 +92,23 @@ def test_without_v1_it_lists_and_chats(ours: Site, street: Street) -> None:
     assert chat(ours, street.model, stream=True)
 
 
+@pytest.mark.parametrize("build", ["stock", "patched"])
+def test_a_long_chat(client: DockerClient, street: Street, build: str, request: pytest.FixtureRequest) -> None:
+    """It has more tokens than the vLLM takes, of which a letter is one for the tests' model."""
+    env = {"ENABLE_CONTEXT_COMPACTION": "True", "MODEL_CONTEXT_SHARE": f"{0.75 / 4}"}
+    env["CONTEXT_COMPACTION_PROMPT_TEMPLATE"] = "Sum up: {{COMPACTED_MESSAGES}}"
+    with webui(client, request.getfixturevalue(build), street.network, env=env) as site:
+        site.connect([VLLM])
+        assert street.model in site.models().ids
+        turns = [{"role": role, "content": "word " * 24} for role in ["user", "assistant"] * 5]
+        messages = [*turns, {"role": "user", "content": "end"}]
+        ids = {"chat_id": "local:one", "user_message": {"id": "u", **messages[-1]}}
+        answer = site.call(
+            "POST", "/api/chat/completions", json={**form(street.model, stream=False), "messages": messages, **ids}
+        )
+        assert answer.status_code == (200 if build == "patched" else 400), answer.text
+
+
 class TestUsers:
     """Access control stays what it is."""
 
@@ -119,18 +138,21 @@ class TestOutages:
     """When vLLM is away for a moment, its models stay, marked."""
 
     def test_paused_killed_loading_and_back(
-        self, client: DockerClient, patched: str, vllm_image: str, vllm: Container
+        self, client: DockerClient, patched: str, vllm_image: str, vllm: Container, page: Page
     ) -> None:
         """A vLLM of its own: others use the run's meanwhile, which stands in for it at the end."""
         with throwaway.container(client, vllm_image, **vllm_options(vllm_image)) as own:
             wait_for_model(own, LOADING)
-            with beside(client, own, patched) as street, webui(client, patched, street.network) as site:
+            with beside(client, own, patched) as street, webui(client, patched, street.network, auth=True) as site:
                 site.connect([VLLM])
+                say(page, site, street.model)
                 self._goes_and_comes(site, street)
                 network = client.networks.get(street.network)
                 network.connect(vllm, aliases=["spare"])
                 try:
                     self._is_stood_in_for(site, street)
+                    say_more(page, street.model)  # the chat outlives the vLLM that began it
+                    page.screenshot(path=str(CHECKOUT / "out/outlives.png"))
                 finally:
                     network.disconnect(vllm, force=True)
 

@@ -22,8 +22,15 @@ def say(page: Page, admin: Site, model: str) -> None:
         news.click()
     page.locator("#model-selector-model-button").click()
     page.get_by_role("option", name=f"Select {model} model").click()
+    say_more(page, model)
+
+
+def say_more(page: Page, model: str) -> None:
+    """Say something in the chat that is open, and wait for what the model says."""
     # what the tiny model says may be a few signs, or none: its weights are random
-    answer = f"[...document.querySelectorAll('.chat-assistant')].at(-1)?.innerText.trim().length > {len(model) + 1}"
+    answers = page.locator(".chat-assistant").count()
+    answer = f"[...document.querySelectorAll('.chat-assistant')].slice({answers}).at(-1)"
+    answer += f"?.innerText.trim().length > {len(model) + 1}"
     for _ in range(3):
         page.locator("#chat-input").click()
         page.keyboard.type("hello")

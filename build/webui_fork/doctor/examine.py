@@ -110,8 +110,9 @@ def run(settings: Settings, request: Request, ui: Terminal) -> Facts:
         finally:
             site.close()
         facts = _redis(facts, container)
-        if container and facts.room and facts.slim:
-            facts = replace(facts, collections=inside.collections(container, facts.room.data))
+        if container and facts.room:
+            collections, stored = (inside.number(container, facts.room.data, *query) for query in inside.QUERIES)
+            facts = replace(facts, collections=collections, stored=stored)
         if request.vllm:
             with ui.step("vllm", f"Asking {without_secrets(request.vllm)}"):
                 facts = replace(facts, server=_server(request, client))

@@ -101,7 +101,8 @@ class Neighbour:
 class Room:
     """The container that Open WebUI runs in, and what of its environment matters here.
 
-    ``vectors`` is the database that slim searches documents in; ``data`` is the folder that a volume stands at.
+    ``vectors`` is the database that slim searches documents in; ``data`` is the folder that a volume stands at;
+    ``urls`` are the OpenAI connections that the environment names.
     """
 
     itself: Neighbour
@@ -112,6 +113,7 @@ class Room:
     sentinel: bool = False
     vectors: str = ""
     data: str = "/app/backend/data"
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,7 @@ class Facts:
     """All that was seen. What could not be looked at is None or empty.
 
     ``native``: Open WebUI is a process of this machine, so that what is seen from here is what it sees.
+    ``stored``: when the OpenAI connections were stored, in seconds since 1970; 0 if unknown.
     """
 
     url: str
@@ -227,6 +230,7 @@ class Facts:
     native: bool = False
     redis: Seen | None = None
     collections: int = 0
+    stored: int = 0
     server: Server | None = None
     image: Image | None = None
     chats: tuple[Chat, ...] = ()

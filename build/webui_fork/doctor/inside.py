@@ -104,6 +104,7 @@ def room(container: Container) -> Room:
         bypass_access=env.get("BYPASS_MODEL_ACCESS_CONTROL", "").lower() == "true",
         vectors=env.get("PGVECTOR_DB_URL") or env.get("DATABASE_URL", ""),
         data=env.get("DATA_DIR") or "/app/backend/data",
+        urls=tuple(filter(None, (env.get("OPENAI_API_BASE_URLS") or env.get("OPENAI_API_BASE_URL", "")).split(";"))),
         sentinel=bool(env.get("REDIS_SENTINEL_HOSTS")) or env.get("REDIS_CLUSTER", "").lower() == "true",
     )
 
@@ -142,19 +143,23 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
     return None
 
 
-_COUNT = """import pathlib, sqlite3, sys
+# how many collections of documents the standard image left, and when the connections were stored
+QUERIES = (
+    ("vector_db/chroma.sqlite3", "SELECT count(*) FROM collections"),
+    ("webui.db", "SELECT updated_at FROM config WHERE key = 'openai.api_base_urls'"),
+)
+_NUMBER = """import pathlib, sqlite3, sys
 file = pathlib.Path(sys.argv[1])
-count = "SELECT count(*) FROM collections"
-print(sqlite3.connect(file.as_uri() + "?mode=ro", uri=True).execute(count).fetchone()[0] if file.exists() else 0)
+print(*sqlite3.connect(file.as_uri() + "?mode=ro", uri=True).execute(sys.argv[2]).fetchone())
 """
 
 
-def collections(container: Container, data: str) -> int:
-    """Return how many collections of documents the standard image left in a data folder; 0 where none can be seen."""
+def number(container: Container, data: str, file: str, query: str) -> int:
+    """Return a number that a database in a data folder has, with one of `QUERIES`; 0 where none can be seen."""
     from docker.errors import DockerException
 
     try:
-        return int(_run(container, ["python3", "-I", "-c", _COUNT, f"{data}/vector_db/chroma.sqlite3"], b""))
+        return int(_run(container, ["python3", "-I", "-c", _NUMBER, f"{data}/{file}", query], b""))
     except (DockerException, ValueError, OSError):
         return 0
 

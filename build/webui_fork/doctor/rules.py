@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import chain
 
 from packaging.version import InvalidVersion, Version
@@ -23,7 +24,7 @@ def diagnose(facts: Facts) -> tuple[Finding, ...]:
     if findings := tuple(_unreachable(facts)):
         return findings
     rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-        _token, _redis, _database, _disabled, connections.findings, model_server.findings, model_server.chats,
+        _token, _redis, _database, _disabled, _stored, connections.findings, model_server.findings, model_server.chats,
         _functions, _broken_list, _names, _hidden, _empty, _slow, _documents, _version, _image,
     )  # fmt: skip
     findings = ordered(tuple(dict.fromkeys(chain.from_iterable(rule(facts) for rule in rules))))
@@ -111,6 +112,18 @@ def _disabled(facts: Facts) -> Iterator[Finding]:
         evidence = ("/openai/config: no enabled connection",)
         severity = _CRITICAL if not facts.listed else _INFO
         yield Finding("no-connection", severity, "No vLLM (OpenAI) connection is set up.", evidence, fix)
+
+
+def _stored(facts: Facts) -> Iterator[Finding]:
+    urls = {item.url.strip().rstrip("/") for item in facts.connections if item.slot == "OpenAI"}
+    unused = [without_secrets(url) for url in (facts.room.urls if facts.room else ()) if url.rstrip("/") not in urls]
+    if not unused or facts.role != "admin" or not facts.openai_enabled:
+        return
+    what = f"The environment names {', '.join(unused)}, and no connection in use has it: what is stored wins."
+    since = f" since {datetime.fromtimestamp(facts.stored, UTC):%Y-%m-%d %H:%M} UTC" if facts.stored else ""
+    evidence = (f"stored{since}: {', '.join(map(without_secrets, sorted(urls))) or 'none'}",)
+    fix = f"{connections.PLACE}: set it there. With ENABLE_PERSISTENT_CONFIG=false the environment wins, at each start."
+    yield Finding("stored-wins", _INFO if facts.listed else _WARNING, what, evidence, fix)
 
 
 def _functions(facts: Facts) -> Iterator[Finding]:

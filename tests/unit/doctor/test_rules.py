@@ -50,6 +50,21 @@ def test_documents_are_only_out_of_reach_where_slim_has_no_database_for_them() -
     assert causes(replace(facts, config={"version": "0.12.4", "features": {"slim": False}})) == []
 
 
+def test_a_variable_whose_url_is_in_no_connection_is_told_of() -> None:
+    room = Room(Neighbour("webui", "x", "running", "", ()), {}, {}, "", bypass_access=False, urls=("http://new/v1",))
+    facts = replace(WELL, room=room, stored=86_400)
+    (finding,) = rules.diagnose(facts)
+    assert (finding.cause, finding.severity) == ("stored-wins", Severity.INFO)
+    assert finding.evidence == ("stored since 1970-01-02 00:00 UTC: http://vllm:8000/v1",)
+    empty = replace(facts, listing=Reply(200, {"data": []}, 0.1))
+    assert ("stored-wins", Severity.WARNING) in [(item.cause, item.severity) for item in rules.diagnose(empty)]
+    assert causes(replace(facts, room=replace(room, urls=("http://vllm:8000/v1/",)))) == []
+    assert "stored-wins" not in causes(replace(facts, role="user"))
+    assert "stored-wins" not in causes(replace(facts, openai_enabled=False))
+    secret = replace(room, urls=("http://me:hidden@new/v1",))
+    assert "hidden" not in str(rules.diagnose(replace(facts, room=secret)))
+
+
 def test_what_nothing_explains_is_still_said() -> None:
     facts = replace(WELL, connections=(BAD,), listing=replace(LIST, body={"data": []}))
     assert causes(facts) == ["connection-fails"]
