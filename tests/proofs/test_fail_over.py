@@ -390,9 +390,10 @@ def test_twenty_at_once(webui: Site) -> None:
         assert len(second.requests) == 20
 
 
-def test_it_can_be_switched_off(tree: Path) -> None:
-    env = {"MODEL_CHAT_RETRY": "0", "MODEL_CHAT_FAIL_OVER": "false"}
+@pytest.mark.parametrize(("fail_over", "code"), [("false", 500), ("true", 200)])
+def test_it_can_be_switched_off(tree: Path, fail_over: str, code: int) -> None:
+    env = {"MODEL_CHAT_RETRY": "0", "MODEL_CHAT_FAIL_OVER": fail_over}
     with processes.webui(tree, env=env) as site, server(HANGS_UP) as first, server(ANSWERS) as second:
         connect(site, first, second)
-        assert say(site).status_code == 500
-        assert (len(first.requests), len(second.requests)) == (1, 0)
+        assert say(site).status_code == code
+        assert (len(first.requests), len(second.requests)) == (1, int(code == 200))

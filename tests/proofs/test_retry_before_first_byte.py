@@ -77,6 +77,15 @@ def test_one_that_stays_away_says_so(webui: Site) -> None:
     assert answer.headers["Retry-After"] == "5"
 
 
+def test_it_says_so_as_a_provider_would(webui: Site) -> None:
+    webui.connect([(f"http://127.0.0.1:{processes.free_port()}/v1", LISTED)])
+    webui.models()
+    answer = say(webui, DOORS[-1])  # the door that passes bodies on as they are
+    words = "The server of this model does not answer: it is restarting, loading, or away."
+    assert answer.json() == {"error": {"message": words, "type": "connection", "code": "away"}}
+    assert answer.headers["Content-Type"].startswith("application/json")
+
+
 def test_since_when_it_is_away(webui: Site) -> None:
     """As the lists know it."""
     port = processes.free_port()
@@ -113,6 +122,10 @@ def test_another_request_is_not_sent_again(webui: Site, provider: Provider) -> N
     webui.connect([provider.script("gone", hang_up=True)])
     webui.models()
     assert provider.lists("gone") == 2
+    with server(HANGS_UP, ANSWERS) as running:
+        connect(webui, running)
+        say(webui, "/openai/moderations")
+        assert len(running.requests) == 1
 
 
 def test_it_can_be_switched_off(tree: Path) -> None:
