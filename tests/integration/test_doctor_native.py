@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +16,10 @@ from playwright.sync_api import Page
 import processes
 import shared
 from helpers import Server, Talk, reply
+from model_servers import ANSWERS, HEAD, STREAM, Answer, says, server, status
 from processes import Provider, Site
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
-from webui_fork.doctor import examine, rules
+from webui_fork.doctor import examine, model_server, rules
 from webui_fork.doctor import page as doctor_page
 from webui_fork.doctor.facts import Facts
 from webui_fork.doctor.findings import Finding
@@ -79,6 +83,48 @@ def test_a_loopback_connection_is_looked_at_from_here(
     evidence = "\n".join(findings[0].evidence)
     assert examine.BESIDE in evidence
     assert "Unexpected error" not in evidence
+
+
+CUT = STREAM + b'data: {"choices": [{"index": 0, "delta": {"content": "a"}}]}\n\n'
+
+
+def slowly(connection: socket.socket) -> None:
+    """Stream two tokens, further apart than the doctor calls slow."""
+    connection.sendall(CUT)
+    time.sleep(model_server.SLOW + 1)
+    connection.sendall(CUT.removeprefix(STREAM) + b"data: [DONE]\n\n")
+
+
+def words(text: str, code: int = 200) -> Answer:
+    body = json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}], "error": {"message": text}})
+    head = f"HTTP/1.1 {code} Status\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return says((head + body).encode())
+
+
+STREAMS = says(CUT + b"data: [DONE]\n\n")
+NO_TEMPLATE = "default chat template is no longer allowed, so you must provide a chat template"
+TOO_LONG = "This model's maximum context length is 8 tokens. However, your request has 9 input tokens."
+
+
+@pytest.mark.parametrize(
+    ("cause", "answers"),
+    [
+        ("chat-stream", [ANSWERS, says(CUT), ANSWERS]),
+        ("chat-slow", [ANSWERS, slowly, ANSWERS]),
+        ("chat-long", [ANSWERS, STREAMS, ANSWERS, ANSWERS, status(413)]),
+        ("chat-reasoning", [words("<think>Hm.</think>Yes."), STREAMS, ANSWERS]),
+        ("chat-template", [words(NO_TEMPLATE, 400)]),
+        ("chat-too-long", [words(TOO_LONG, 400)]),
+    ],
+)
+def test_a_model_that_is_listed_and_does_not_chat_well(
+    real: Settings, stock: Site, cause: str, answers: list[Answer]
+) -> None:
+    body = b'{"data": [{"id": "listed", "max_model_len": 100}]}'
+    with server(*answers, lists=says(HEAD % len(body) + body)) as running:
+        stock.connect([running.url])
+        facts = look(real, examine.Request(stock.url, token=Secret(stock.token), chat=True))
+        assert rules.diagnose(facts)[0].cause == cause, facts.chats
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])

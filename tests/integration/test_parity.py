@@ -23,11 +23,13 @@ import shared
 import throwaway
 from conftest import OTHERS
 from containers import Site, wait_for_model, webui
+from helpers import Talk
 from integration.conftest import vllm_options
 from seconds import until
 from webui_fork.core import git
-from webui_fork.core.settings import Settings
+from webui_fork.core.settings import Secret, Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.doctor import examine, rules
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import engine
@@ -217,7 +219,15 @@ def outlives_an_outage(site: Site, embeddings: Container, network: Network) -> N
     assert SENTENCES["txt"][0][:30] in best(site, f"file-{file}", SENTENCES["txt"][1])
 
 
-def embeds_by_vllm(site: Site, embeddings: Container, network: Network) -> None:
+def is_known_to_the_doctor(site: Site, settings: Settings) -> None:
+    """The vLLM that embeds as a connection to chat with."""
+    site.connect(["http://embeddings:8000/v1"])
+    facts = examine.run(settings, examine.Request(site.url, token=Secret(site.token), chat=True), Talk())
+    assert "chat-embedder" in [finding.cause for finding in rules.diagnose(facts)], facts.chats
+    site.connect()
+
+
+def embeds_by_vllm(site: Site, embeddings: Container, network: Network, settings: Settings) -> None:
     """Find a document by vectors of a real vLLM, which has real weights; and go back to the container's own."""
     wait_for_model(embeddings, 600)
     own = site.call("GET", "/api/v1/retrieval/embedding").json()
@@ -234,11 +244,13 @@ def embeds_by_vllm(site: Site, embeddings: Container, network: Network) -> None:
     assert isinstance(asked, bytes)
     assert b"POST /v1/embeddings" in asked
     outlives_an_outage(site, embeddings, network)
+    is_known_to_the_doctor(site, settings)
     back = {name: own[name] for name in ("RAG_EMBEDDING_ENGINE", "RAG_EMBEDDING_MODEL")}
     site.call("POST", "/api/v1/retrieval/embedding/update", json=back, timeout=120).raise_for_status()
 
 
 def test_documents_are_found_by_meaning_on_stock_on_ours_and_on_stock_again(
+    real: Settings,
     client: DockerClient,
     full: str,
     full_stock: str,
@@ -267,7 +279,7 @@ def test_documents_are_found_by_meaning_on_stock_on_ours_and_on_stock_again(
         assert "this is slim" not in ours.container.logs().decode()
         reads_a_web_page(ours)
         lists_the_tools_of_a_server(ours)
-        embeds_by_vllm(ours, embeddings, client.networks.get(network))
+        embeds_by_vllm(ours, embeddings, client.networks.get(network), real)
     with running(client, full_stock, network, volume, weights, **as_root) as stock:
         assert finds(stock, knowledge, kinds) == dict.fromkeys(kinds, True)
 

@@ -12,6 +12,7 @@ from webui_fork.doctor.webui import Site
 
 PATIENCE = 120.0  # seconds: a model may think
 NEARLY, LONGEST = 0.8, 50_000  # of what a model takes, and in words: how long a long prompt is
+_TEXT = ("content", "reasoning", "reasoning_content")  # vLLM has called thoughts by both names
 _DOOR = "/api/chat/completions"
 _TOOL = {
     "type": "function",
@@ -90,7 +91,7 @@ def _json(text: str) -> Any:
 def _has_text(line: str) -> bool:
     try:
         choices = json.loads(line.removeprefix("data: "))["choices"]
-        return any(choice["delta"].get(name) for choice in choices for name in ("content", "reasoning_content"))
+        return any(choice["delta"].get(name) for choice in choices for name in _TEXT)
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
 

@@ -12,7 +12,9 @@ from webui_fork.doctor.facts import Answer, Chat, Facts, Reply, Seen
 from webui_fork.doctor.webui import Site
 
 LINES = [(0.1, 'data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}'), (0.2, "")]
-LINES += [(time, 'data: {"choices": [{"delta": {"content": "x"}}]}') for time in (0.5, 0.6, 1.6)]
+# thoughts as newer vLLMs name them, as older ones do, and an answer
+TOKENS = ((0.5, "reasoning"), (0.6, "reasoning_content"), (1.6, "content"))
+LINES += [(time, f'data: {{"choices": [{{"delta": {{"{name}": "x"}}}}]}}') for time, name in TOKENS]
 LINES += [(1.7, 'data: {"choices": [], "usage": {}}'), (1.8, "data: [DONE]")]
 ANSWER = {"choices": [{"message": {"content": "hello"}}]}
 
