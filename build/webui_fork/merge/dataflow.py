@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from webui_fork.merge.tree import Node
 
@@ -11,17 +11,30 @@ _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldF
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
 _LOGS = {"log", "logger", "logging"}
+_WRITES = ("log.", "logger.", "logging.", "print(")
 
 
-def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
+def is_log(tree: ast.AST) -> bool:
+    """Tell whether a statement only writes a log line."""
+    return isinstance(tree, ast.Expr) and ast.unparse(tree).startswith(_WRITES)
+
+
+def commute(one: Iterable[Node], other: Iterable[Node], *, logs: bool = False) -> bool:
     """Tell whether two groups of statements can stand in either order.
 
     They can when neither leaves the block (return, raise, …), and neither binds a name that the other uses.
+
+    Args:
+        one, other: the groups.
+        logs: whether it counts before what else a line of a log is written.
     """
     left, right = ([node.tree for node in group] for group in (one, other))
-    plain = [tree for tree in (*left, *right) if not isinstance(tree, _DEFINITIONS)]
-    if any(isinstance(part, _LEAVES) for tree in plain for part in ast.walk(tree)):
+    if logs and len({is_log(tree) for tree in left} | {is_log(tree) for tree in right}) > 1:
+        return False
+    if any(isinstance(part, _LEAVES) for tree in (*left, *right) for part in _walk(tree)):
         return False
     return not (binds(left) & (binds(right) | uses(right)) or binds(right) & uses(left))
 
@@ -29,7 +42,7 @@ def commute(one: Iterable[Node], other: Iterable[Node]) -> bool:
 def binds(trees: Iterable[ast.AST]) -> set[str]:
     """Return the names that statements bind; what may change an object (`x.y = …`, `x.append(…)`) binds its name."""
     names: set[str] = set()
-    for part in (part for tree in trees for part in ast.walk(tree)):
+    for part in (part for tree in trees for part in _walk(tree)):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
             names.add(part.id)
         elif isinstance(part, ast.Attribute | ast.Subscript) and not isinstance(part.ctx, ast.Load):
@@ -47,18 +60,37 @@ def binds(trees: Iterable[ast.AST]) -> set[str]:
     return names
 
 
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the parts of a statement that run where it stands: not what is in a function that it defines."""
+    yield tree
+    inside = {"body"} if isinstance(tree, _FUNCTIONS) else set()
+    for key, value in ast.iter_fields(tree):
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, ast.AST) and key not in inside:
+                yield from _walk(part)
+
+
 def assigns(tree: ast.AST) -> set[str]:
     """Return the names that a statement gives a value, at any depth of it; those of a comprehension are its own."""
-    parts = list(ast.walk(tree))
+    if isinstance(tree, _DEFINITIONS):
+        return {tree.name}
+    parts = list(_walk(tree))
     inner = {part for one in parts if isinstance(one, ast.comprehension) for part in ast.walk(one.target)}
     names = (part for part in parts if isinstance(part, ast.Name) and part not in inner)
     return {name.id for name in names if isinstance(name.ctx, ast.Store)}
 
 
 def uses(trees: Iterable[ast.AST]) -> set[str]:
-    """Return the names that statements read."""
-    names = (part for tree in trees for part in ast.walk(tree) if isinstance(part, ast.Name))
-    return {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    """Return the names that statements read; of a function that they define, those that are not its own."""
+    names: set[str] = set()
+    for part in (part for tree in trees for part in _walk(tree)):
+        if isinstance(part, _FUNCTIONS):
+            inside = part.body if isinstance(part.body, list) else [part.body]
+            own = {one.arg for one in ast.walk(part.args) if isinstance(one, ast.arg)} | binds(inside)
+            names |= uses(inside) - own
+        elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
+            names.add(part.id)
+    return names
 
 
 def _root(part: ast.expr) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from webui_fork.merge import tree as merge_tree
 
@@ -29,8 +29,8 @@ def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
         return ours
     if not type(base) is type(ours) is type(theirs):
         raise UncertainError("both change one expression in different ways")
-    if isinstance(base, ast.Dict):  # its keys and values are two lists that only belong together by their order
-        raise UncertainError("both change one dictionary")
+    if isinstance(base, ast.Dict) and isinstance(ours, ast.Dict) and isinstance(theirs, ast.Dict):
+        return _merge_dicts(base, ours, theirs)
     fields = {key: _merge_values(getattr(base, key), getattr(ours, key), getattr(theirs, key)) for key in base._fields}
     return type(base)(**fields)
 
@@ -55,14 +55,80 @@ def _merge_lists(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]
 
     if all(isinstance(item, ast.alias) for items in (base, ours, theirs) for item in items):
         return _merge_names(base, ours, theirs)
+    if all(isinstance(item, ast.keyword) for items in (base, ours, theirs) for item in items):
+        return [part for _, part in _merge_keyed(*(_keywords(items) for items in (base, ours, theirs)))]
     one, two, three = ([merge_tree.dump(item) for item in items] for items in (base, ours, theirs))
     values = {merge_tree.dump(item): item for items in (base, ours, theirs) for item in items}
     merged: list[object] = []
     for group in Merge3(one, two, three).merge_groups():
-        if group[0] == "conflict":
-            raise UncertainError("both change one list in different ways")
-        merged += [values[key] for key in group[1]]
+        keys = _beside(*map(list, group[1:])) if group[0] == "conflict" else group[1]
+        merged += [values[key] for key in keys]
     return merged
+
+
+def _beside(was: list[str], mine: list[str], other: list[str]) -> list[str]:
+    """Merge a part of a list to whose end or begin one side adds, and whose items the other changes.
+
+    Raises:
+        UncertainError: it is something else.
+    """
+    count = len(was)
+    for adds, changes in ((mine, other), (other, mine)):
+        if count and len(changes) == count and adds[:count] == was:
+            return changes + adds[count:]
+        if count and len(changes) == count and adds[-count:] == was:
+            return adds[:-count] + changes
+    raise UncertainError("both change one list in different ways")
+
+
+_Keyed = dict[str, tuple[ast.expr | None, ast.AST]]  # key of a dictionary (None: `**`), and value; or a keyword
+
+
+def _merge_dicts(base: ast.Dict, ours: ast.Dict, theirs: ast.Dict) -> ast.Dict:
+    merged = _merge_keyed(*(_items(side) for side in (base, ours, theirs)))
+    return ast.Dict([key for key, _ in merged], [value for _, value in merged if isinstance(value, ast.expr)])
+
+
+def _items(side: ast.Dict) -> _Keyed:
+    pairs = zip(side.keys, side.values, strict=True)
+    return _unique(
+        (merge_tree.dump(key) if key else f"**{merge_tree.dump(value)}", (key, value)) for key, value in pairs
+    )
+
+
+def _keywords(items: list[ast.AST]) -> _Keyed:
+    pairs = ((item, item.arg or f"**{merge_tree.dump(item)}") for item in items if isinstance(item, ast.keyword))
+    return _unique((name, (None, item)) for item, name in pairs)
+
+
+def _unique(pairs: Iterable[tuple[str, tuple[ast.expr | None, ast.AST]]]) -> _Keyed:
+    rows = list(pairs)
+    if len(dict(rows)) < len(rows):
+        raise UncertainError("both change one list, which has a name twice")
+    return dict(rows)
+
+
+def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.expr | None, ast.AST]]:
+    """Merge what is known by names: the order is theirs, and what ours adds stands behind what it stood behind."""
+    gone = base.keys() - ours.keys()
+    if any(key in theirs and merge_tree.dump(theirs[key][1]) != merge_tree.dump(base[key][1]) for key in gone):
+        raise UncertainError("both change one value in different ways")
+    merged = {key: pair for key, pair in theirs.items() if key not in gone}
+    behind = ""
+    for key, (name, value) in ours.items():
+        if key in merged:
+            old = base[key][1] if key in base else value
+            if key not in base and merge_tree.dump(value) != merge_tree.dump(theirs[key][1]):
+                raise UncertainError("both add one value in different ways")
+            merged[key] = name, merge_trees(old, value, theirs[key][1])
+        elif key not in base:
+            order = list(merged)
+            order.insert(order.index(behind) + 1 if behind in merged else 0, key)
+            merged = {one: merged.get(one, (name, value)) for one in order}
+        elif merge_tree.dump(value) != merge_tree.dump(base[key][1]):
+            raise UncertainError("both change one value in different ways")
+        behind = key
+    return list(merged.values())
 
 
 def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:

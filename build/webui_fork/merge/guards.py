@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import starmap
 
 from webui_fork.merge import imports, transplant, tree
-from webui_fork.merge.dataflow import assigns
+from webui_fork.merge.dataflow import assigns, commute, is_log
+from webui_fork.merge.text import token_keys
 from webui_fork.merge.tree import Module, Node
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
@@ -23,31 +25,43 @@ _SMALL = 12  # tokens: smaller statements look like each other by chance
 Delta = dict[tuple[str, ...], int]
 
 
-def delta(old: str, new: str, *, scoped: bool = True) -> Delta:
+def delta(old: str, new: str, heads: Mapping[str, str] | None = None) -> Delta:
     """Return what a change adds (+) and removes (-): how often, for each place and line (stripped).
 
     Args:
-        scoped: a place is the function, and the heads of all blocks in it around the line; without, a file is one
-            place, as one that is not Python.
+        old, new: the file before and after it.
+        heads: what heads of blocks are called. A place is the function, and the heads of all blocks in it around the
+            line; without it, a file is one place, as one that is not Python.
     """
     counts: Counter[tuple[str, ...]] = Counter()
     for text, sign in ((new, 1), (old, -1)):
         lines = text.split("\n")
-        module = tree.parse(text) if scoped else None
-        places = _places(module, len(lines)) if module else [()] * len(lines)
+        module = tree.parse(text) if heads is not None else None
+        places = _places(module, len(lines), heads or {}) if module else [()] * len(lines)
         for place, line in zip(places, lines, strict=True):
             if line.strip():
                 counts[(*place, line.strip())] += sign
     return {key: count for key, count in counts.items() if count}
 
 
-def _places(module: Module, count: int) -> list[tuple[str, ...]]:
+def _heads(base: str, ours: str, theirs: str, result: str) -> dict[str, str]:
+    """Return by the head of a block that either side changes the one that the base has in its place."""
+    heads: dict[str, str] = {}
+    for old, new in ((base, ours), (base, theirs), (theirs, result)):
+        left, right = tree.parse(old), tree.parse(new)
+        for one, other in tree.match(left, right).of.items() if left and right else ():
+            if one.blocks and one.head != other.head:
+                heads.setdefault(other.head, heads.get(one.head, one.head))
+    return heads
+
+
+def _places(module: Module, count: int, heads: Mapping[str, str]) -> list[tuple[str, ...]]:
     """Return for each line the functions and the heads of the blocks that it is in."""
     places: list[tuple[str, ...]] = [()] * count
 
     def visit(node: Node, place: tuple[str, ...]) -> None:
         for key, block in node.blocks.items():
-            inner = (*place, node.name or f"{node.head} {key}") if node is not module else place
+            inner = (*place, node.name or f"{heads.get(node.head, node.head)} {key}") if node is not module else place
             # what stands between the blocks of a statement (an `else:`, comments) counts with the block below it
             first = block[0].start
             while first > node.start + 1 and not places[first - 1][len(place) :] and not _is_in(block, first - 1):
@@ -82,18 +96,50 @@ def scopes_of(old: str, new: str) -> set[str]:
 
 def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool = True) -> bool:
     """Tell whether theirs to result adds and removes the very lines, in the same blocks, that base to ours does."""
-    return delta(base, ours, scoped=scoped) == delta(theirs, result, scoped=scoped)
+    heads = _heads(base, ours, theirs, result) if scoped else None
+    return delta(base, ours, heads) == delta(theirs, result, heads)
 
 
-def same_tree(one: str, other: str) -> bool:
-    """Tell whether two files are the same program, whatever their layout and the order of their imports."""
+def same_tree(one: str, other: str, *, logs: bool = False) -> bool:
+    """Tell whether two files are the same program, whatever their layout and the order of what has none.
+
+    That are imports, and statements beside each other that commute.
+
+    Args:
+        one, other: the files.
+        logs: whether it counts before what else a line of a log is written.
+    """
     left, right = tree.parse(one), tree.parse(other)
     if left is None or right is None:
         return False
     sides = [left.blocks["body"], right.blocks["body"]]
     loaded = [sorted(imports.key(node) for node in side if _is_import(node)) for side in sides]
-    rest = [[node.dump for node in side if not _is_import(node)] for side in sides]
-    return loaded[0] == loaded[1] and rest[0] == rest[1]
+    rest = [[node for node in side if not _is_import(node)] for side in sides]
+    return loaded[0] == loaded[1] and _same_block(rest[0], rest[1], logs)
+
+
+def _same_block(left: Sequence[Node], right: Sequence[Node], logs: bool) -> bool:
+    if len(left) != len(right):
+        return False
+    rest = list(right)
+    for node in left:
+        number = next((number for number, other in enumerate(rest) if _same(node, other, logs)), None)
+        if number is None or (number and not commute([node], rest[:number], logs=logs)):
+            return False
+        del rest[number]
+    return True
+
+
+def _same(one: Node, other: Node, logs: bool) -> bool:
+    if one.dump == other.dump:
+        return True
+    return (
+        one.kind == other.kind
+        and one.head == other.head
+        and bool(one.blocks)
+        and one.blocks.keys() == other.blocks.keys()
+        and all(_same_block(block, other.blocks[key], logs) for key, block in one.blocks.items())
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +177,10 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
             enough = LIKE if site.changed and near else LIKE_ELSEWHERE
             if (near and _same_head(old, node)) or (not before[node.dump] and _share(old, node) >= enough):
                 reasons[f"line {node.start + 1}: {theirs.lines[node.start].strip()}"] = None
-        many = now[old.dump] > before[old.dump] and old.tokens.total() >= _SMALL // 2 and not _is_log(old)
         place = site.home, old.dump
+        # of a neighbour, another one in another function says nothing about what is added beside this one
+        more = now[old.dump] > before[old.dump] if site.changed else near_now[place] > near_before[place]
+        many = more and old.tokens.total() >= _SMALL // 2 and not is_log(old.tree)
         tied = site.changed and near_before[place] > 1 and near_now[place] != near_before[place]
         if many or tied:
             reasons[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
@@ -180,7 +228,7 @@ def contests(base: Module, ours: Module, theirs: Module, result: Module) -> list
 @lru_cache(maxsize=256)
 def _own_parts(node: Node) -> Counter[str]:
     """Count what a function or class has itself: statements without blocks, names it gives values, decorators."""
-    plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not _is_log(n)]
+    plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not is_log(n.tree)]
     counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
     counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
     counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
@@ -203,7 +251,10 @@ def _dead(module: Module) -> int:
 
 
 def another_context(base: Module, ours: Module, theirs: Module) -> str:
-    """Name the head of a block around a change that is another one in the new release; "" where all are the same."""
+    """Name a statement at a change that runs under other conditions in the new release; "" where all are the same.
+
+    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and so are `with` and `try`.
+    """
     mapping = tree.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
@@ -212,8 +263,8 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
         counterpart = mapping.get(site)
         if counterpart is None:
             continue
-        chain, other = _chain(site, key, before), _chain(counterpart, key, now)
-        if chain != other:
+        chain, other = _conditions(site, key, before), _conditions(counterpart, key, now)
+        if len(chain) != len(other) or not all(starmap(_extends, zip(other, chain, strict=True))):
             return base.lines[site.start].strip()
     return ""
 
@@ -222,32 +273,59 @@ def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
     return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}
 
 
-def _chain(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[str]:
-    """Return the heads of the blocks around a place, up to its function."""
-    heads: list[str] = []
+_Condition = tuple[Node, str]  # a block that does not always run: whose, and which
+
+
+def _conditions(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[_Condition]:
+    """Return the conditions around a place, up to its function."""
+    chain: list[_Condition] = []
     owner: Node | None = node if key else None
     if owner is None:
         owner, key = parents.get(node, (None, ""))
     while owner is not None and not owner.name and owner.kind != "Module":
-        heads.append(f"{owner.head} {key}")
+        always = isinstance(owner.tree, ast.With | ast.AsyncWith | ast.Try) and key in ("body", "finalbody")
+        if not always and not (key == "orelse" and owner.blocks[key][0].chained):
+            chain.append((owner, key))
         owner, key = parents.get(owner, (None, ""))
-    return heads
+    return chain
+
+
+def _extends(new: _Condition, old: _Condition) -> bool:
+    """Tell whether a condition is the old one, or that and more."""
+    (node, key), (was, old_key) = new, old
+    if key != old_key or node.kind.removeprefix("Async") != was.kind.removeprefix("Async"):
+        return False
+    if node.head == was.head:
+        return True
+    if isinstance(node.tree, ast.If | ast.While) and isinstance(was.tree, ast.If | ast.While):
+        return (key == "body" and _terms(was.tree.test) <= _terms(node.tree.test)) or _alike(
+            was.tree.test, node.tree.test
+        )
+    if isinstance(node.tree, ast.For | ast.AsyncFor) and isinstance(was.tree, ast.For | ast.AsyncFor):
+        return tree.dump(node.tree.target) == tree.dump(was.tree.target) or _alike(was.tree.iter, node.tree.iter)
+    return False
+
+
+def _terms(test: ast.expr) -> set[str]:
+    parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
+    return {ast.dump(part) for part in parts}
+
+
+def _alike(one: ast.expr, other: ast.expr) -> bool:
+    """Tell whether two expressions have the same operators, and nearly the same names and constants."""
+    operators = ast.boolop | ast.cmpop | ast.unaryop
+    counts = [Counter(type(part) for part in ast.walk(side) if isinstance(part, operators)) for side in (one, other)]
+    values = [Counter(key for key in tree.count(side).elements() if not key.isidentifier()) for side in (one, other)]
+    return counts[0] == counts[1] and tree.ratio(values[0], values[1]) >= LIKE
 
 
 def _is_import(node: Node) -> bool:
     return isinstance(node.tree, ast.Import | ast.ImportFrom)
 
 
-def _is_log(node: Node) -> bool:
-    """Tell whether a statement only writes a log line, of which there are many that look like each other."""
-    return isinstance(node.tree, ast.Expr) and ast.unparse(node.tree).startswith(
-        ("log.", "logger.", "logging.", "print(")
-    )
-
-
 def _share(site: Node, node: Node) -> float:
     """Return how much a new statement shares with a site, 0 where likeness means nothing."""
-    if site.name or node.name or _is_import(site) or site.tokens.total() < _SMALL or _is_log(site):
+    if site.name or node.name or _is_import(site) or site.tokens.total() < _SMALL or is_log(site.tree):
         return 0.0
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
@@ -264,6 +342,6 @@ def _same_head(site: Node, node: Node) -> bool:
 
 
 def complete(base: str, ours: str, theirs: str, result: str) -> bool:
-    """Tell whether every line that base to ours adds comes in with theirs to result, as often."""
-    patch_delta, result_delta = delta(base, ours), delta(theirs, result)
-    return all(result_delta.get(key, 0) >= count for key, count in patch_delta.items() if count > 0)
+    """Tell whether every token and comment that base to ours adds comes in with theirs to result, as often."""
+    was, mine, other, merged = (Counter(token_keys(side)) for side in (base, ours, theirs, result))
+    return mine - was <= merged - other

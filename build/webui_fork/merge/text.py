@@ -203,6 +203,11 @@ def _tokens(text: str) -> list[_Token] | None:
     return tokens
 
 
+def token_keys(text: str) -> list[tuple[int, str]]:
+    """Return the tokens and the comments of a file, but for its layout; none where it is not Python."""
+    return [token.key for token in _tokens(text) or () if token.key[1].strip()]
+
+
 def merge_tokens(base: str, ours: str, theirs: str) -> str | None:
     """Merge one function token by token; None where both change the same tokens.
 

@@ -91,7 +91,8 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
         if doubts := _doubts(b, o, t, file.text):
             file = replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)
         elif head := guards.another_context(b, o, t):
-            file = replace(file, needs_proof=True, why=f"the new release has other conditions around {head!r}")
+            why = f"the new release has other conditions around {head!r}"
+            file = replace(file, needs_proof=True, why=f"{file.why}; {why}".removeprefix("; "))
     return file if file.text is not None else replace(file, marked=marked)
 
 
@@ -152,7 +153,10 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
         if not guards.same_tree(text, merged.text):
             why = "the merge of the lines and that of the syntax tree disagree"
             return File(path, Method.PERSON, None, why, proposal=merged.text)
-        return File(path, method, text, needs_proof=bool(merged.moved))
+        doubts = merged.doubts
+        if not doubts and not guards.same_tree(text, merged.text, logs=True):
+            doubts = ("the merges of the lines and of the syntax tree have a line of a log in two places",)
+        return File(path, method, text, "; ".join(doubts), needs_proof=bool(doubts))
     # tokens that no tree vouches for may have gone to another one of several equal places
     if method is not Method.TOKENS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
         return File(path, method, text)

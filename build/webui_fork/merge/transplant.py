@@ -9,6 +9,7 @@ certain it gives up and says why; it never guesses.
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -116,10 +117,10 @@ class _Splices:
 
 @dataclass(frozen=True, slots=True)
 class Transplanted:
-    """The new file, and the dotted names that the functions have now whose place changed."""
+    """The new file, and what is not certain about it: functions that moved, by the dotted names that they have now."""
 
     text: str
-    moved: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = str) -> Transplanted:
@@ -139,25 +140,25 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     mapping = merge_tree.match(b, t)
     added = _added_lines(b, o)
     splices = _Splices(t)
-    moved: set[str] = set()
+    doubts: set[str] = set()
     names = {node: name for name, node in (*merge_tree.definitions(b), *merge_tree.definitions(t))}
     for edit in edits(b, o):
         if isinstance(edit, Clause):
             raise UncertainError(f"a clause of the statement at line {edit.old.start + 1} comes or goes")
         site = edit.owner if isinstance(edit, Gap) else edit.old
-        moved |= {
-            names[mapping.of[node]]
+        doubts |= {
+            f"it is in {names[mapping.of[node]]} now"
             for node in mapping.moved
             if node in names and names[node] != names[mapping.of[node]] and _within(site, node)
         }
         if isinstance(edit, Rewrite):
             _rewrite(edit, mapping, splices, o, form)
         elif not _imports(edit, mapping, splices, form):
-            _gap(edit, mapping, splices, o, added)
+            doubts |= _gap(edit, mapping, splices, o, added)
     text = splices.result()
     if merge_tree.parse(text) is None:
         raise UncertainError("what the syntax tree suggests is not Python")
-    return Transplanted(text, tuple(sorted(moved)))
+    return Transplanted(text, tuple(sorted(doubts)))
 
 
 def _within(site: Node, node: Node) -> bool:
@@ -199,14 +200,24 @@ def _rewrite(edit: Rewrite, mapping: Mapping, splices: _Splices, ours: Module, f
 
 def _merged(edit: Rewrite, target: Node, their_source: str, form: Callable[[str], str]) -> str:
     """Merge a statement that both sides change, expression by expression."""
-    if edit.old.blocks:
-        raise UncertainError(f"both change the head of the statement at line {target.start + 1} of the new release")
-    tree = merge_trees(edit.old.tree, edit.new.tree, target.tree)
+    tree = merge_trees(*(_bare(node) for node in (edit.old, edit.new, target)))
     if "#" in their_source:
         raise UncertainError(f"both change the statement at line {target.start + 1}, which has a comment in it")
-    text = ast.unparse(ast.fix_missing_locations(tree))
-    laid_out = form(text + "\n")
-    return "".join(" " * edit.new.indent + line for line in laid_out.splitlines(keepends=True))
+    text = form(ast.unparse(ast.fix_missing_locations(tree)) + "\n")
+    lines = text.splitlines(keepends=True)[: -1 if edit.old.blocks else None]  # the last one stands for its blocks
+    if target.chained:
+        lines[0] = f"el{lines[0]}"
+    return "".join(" " * edit.new.indent + line for line in lines)
+
+
+def _bare(node: Node) -> ast.AST:
+    """Return the syntax tree of a statement with nothing in its blocks."""
+    if not node.blocks:
+        return node.tree
+    tree = copy.copy(node.tree)
+    for key in node.blocks:
+        setattr(tree, key, [ast.Pass()] if key == "body" else [])
+    return tree
 
 
 def _imports(edit: Gap, mapping: Mapping, splices: _Splices, form: Callable[[str], str]) -> bool:
@@ -232,11 +243,14 @@ def _import_text(added: Iterable[Node], form: Callable[[str], str]) -> str:
     return form("".join(ast.unparse(node.tree) + "\n" for node in added))
 
 
-def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: frozenset[int]) -> None:
+def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: frozenset[int]) -> set[str]:
+    """Put what a gap has in its place; return what is doubtful about it."""
     owner = mapping.get(edit.owner)
-    if owner is None:
+    beside = [mapping.get(node) for node in edit.removed or (edit.before, edit.after) if node]
+    block = _home(splices.theirs, [node for node in beside if node])
+    if owner is None and not block:
         raise UncertainError(f"the new release has no counterpart of the block at line {edit.owner.start + 1}")
-    block = owner.blocks.get(edit.block, ())
+    block = block or (owner.blocks.get(edit.block, ()) if owner else ())
     if any(node.chained for node in (*edit.removed, *edit.added, *block)):
         raise UncertainError("an `elif` comes or goes")
     counterparts = [mapping.get(node) for node in edit.removed]
@@ -253,15 +267,40 @@ def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: fr
             raise UncertainError("it would empty a block")
         text = _indented(text, edit.added[0].indent, kept[0].indent) if edit.added else ""
         splices.replace(kept[0].start, kept[-1].end, text)
-        return
-    place = _place(edit, mapping, block)
-    if place:
-        line, indent = place
-        splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
+        return set()
+    between = _between(edit, mapping, block)
+    if between is None:
+        return set()
+    start, end = between
+    indent = block[0].indent
+    above, below = _beside(edit, ours)
+    if start < end and below and not above:
+        line = block[end].start if end < len(block) else block[-1].end
+    else:
+        line = block[start - 1].end if start else block[0].start
+    splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
+    if start < end and above is below and not commute(edit.added, block[start:end], logs=True):
+        return {"the new release has added statements where a line of a log may belong before them, or behind"}
+    return set()
 
 
-def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int] | None:
-    """Return the line where added statements go, and their indentation; None where the release has them already."""
+def _home(module: Module, nodes: Sequence[Node]) -> Sequence[Node]:
+    """Return the block that has all of some statements; an empty one where there is none."""
+    blocks = (block for owner in module.walk() for block in owner.blocks.values())
+    return next((block for block in blocks if nodes and all(node in block for node in nodes)), ())
+
+
+def _beside(edit: Gap, ours: Module) -> tuple[bool, bool]:
+    """Tell whether what is added stands in one paragraph with the statement before it, and with the one behind it."""
+    first, last = edit.added[0].start, edit.added[-1].end
+    while first and ours.lines[first - 1].strip().startswith("#"):
+        first -= 1
+    above = edit.before is None or (first > 0 and bool(ours.lines[first - 1].strip()))
+    return above, edit.after is not None and last < len(ours.lines) and bool(ours.lines[last].strip())
+
+
+def _between(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int] | None:
+    """Return from where to where in a block added statements may stand; None where the release has them already."""
     before = mapping.get(edit.before) if edit.before else None
     after = mapping.get(edit.after) if edit.after else None
     _check_source(edit, before if before in block else None)
@@ -284,10 +323,7 @@ def _place(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, int
         return None
     if between and not commute(edit.added, between):
         raise ContestedError("the new release has added statements in the same place, and their order matters")
-    indent = block[0].indent
-    if start:
-        return block[start - 1].end, indent
-    return block[0].start, indent
+    return start, end
 
 
 def _is_docstring(node: Node) -> bool:

@@ -18,6 +18,7 @@ from functools import cached_property, lru_cache
 _BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIMILAR = 0.55  # two statements of one kind that share this much are one statement, edited
+_KNOWN = 6  # names, constants and operators: a statement with fewer is there again by chance
 _GAP = 6000  # pairs of statements that are compared one by one at most
 
 
@@ -56,13 +57,7 @@ class Node:
     @cached_property
     def tokens(self) -> Counter[str]:
         """Names, constants and operators in it, counted."""
-        counts: Counter[str] = Counter()
-        for part in ast.walk(self.tree):
-            counts[type(part).__name__] += 1
-            for _, value in ast.iter_fields(part):
-                if isinstance(value, str | int | float | bytes):
-                    counts[repr(value)] += 1
-        return counts
+        return count(self.tree)
 
     @cached_property
     def values(self) -> Counter[str]:
@@ -91,6 +86,17 @@ class Module(Node):
     def text(self, start: int, end: int) -> str:
         """Return some of its lines."""
         return "".join(self.lines[start:end])
+
+
+def count(tree: ast.AST) -> Counter[str]:
+    """Count the kinds of parts of a syntax tree, and (as `repr` gives them) the names and constants in it."""
+    counts: Counter[str] = Counter()
+    for part in ast.walk(tree):
+        counts[type(part).__name__] += 1
+        for _, value in ast.iter_fields(part):
+            if isinstance(value, str | int | float | bytes):
+                counts[repr(value)] += 1
+    return counts
 
 
 def dump(value: object) -> str:
@@ -286,22 +292,77 @@ def match(left: Module, right: Module) -> Mapping:
             taken.add(candidates[0])
             moved.add(node)
             _match(node, candidates[0], of, moved)
+    for one, other in list(of.items()):
+        if one is left or one.name:
+            _match_elsewhere(one, other, of, moved)
     return Mapping(of, frozenset(moved))
+
+
+def _match_elsewhere(left: Node, right: Node, of: dict[Node, Node], moved: set[Node]) -> None:
+    """Pair what went into another block of its function, where its text, or its head, is there once on both sides."""
+    taken = set(of.values())
+    for text in (_text, _head):
+        sides = [
+            Counter(text(node) for node in own(side) if text(node) and node not in used)
+            for side, used in ((left, of), (right, taken))
+        ]
+        once = {key for key, count in sides[0].items() if count == sides[1][key] == 1}
+        counterparts = {text(node): node for node in own(right) if text(node) in once and node not in taken}
+        for node in own(left):
+            other = counterparts.get(text(node))
+            if other and node not in of and other not in taken:
+                of[node] = other
+                _match(node, other, of, moved)
+                taken = set(of.values())
+
+
+def _text(node: Node) -> str:
+    """Return what a statement is known by elsewhere, "" for what is too small to be known."""
+    return "" if node.name or node.tokens.total() < _KNOWN else node.dump
+
+
+def _head(node: Node) -> str:
+    return "" if node.name or not node.blocks or len(node.head) < _KNOWN * 5 else node.head
 
 
 def _match(left: Node, right: Node, of: dict[Node, Node], moved: set[Node]) -> None:
     for key, block in left.blocks.items():
         other = right.blocks.get(key, ())
-        alone: list[Node] = []
-        taken = set()
-        for i, j in align(block, other):
-            if i is not None and j is not None:
-                of[block[i]] = other[j]
-                taken.add(j)
-                _match(block[i], other[j], of, moved)
-            elif i is not None:
-                alone.append(block[i])
-        _by_name(alone, [node for j, node in enumerate(other) if j not in taken], of, moved)
+        if not (key == "orelse" and block[0].chained and other and other[0].chained):
+            _match_blocks(block, other, of, moved)
+        elif not left.chained:
+            _match_chains(_chain(block[0]), _chain(other[0]), of, moved)
+
+
+def _match_blocks(block: Sequence[Node], other: Sequence[Node], of: dict[Node, Node], moved: set[Node]) -> None:
+    alone: list[Node] = []
+    taken = set()
+    for i, j in align(block, other):
+        if i is not None and j is not None:
+            of[block[i]] = other[j]
+            taken.add(j)
+            _match(block[i], other[j], of, moved)
+        elif i is not None:
+            alone.append(block[i])
+    _by_name(alone, [node for j, node in enumerate(other) if j not in taken], of, moved)
+
+
+def _chain(node: Node) -> list[Node]:
+    """Return an `elif`, and those behind it."""
+    block = node.blocks.get("orelse", ())
+    return [node, *(_chain(block[0]) if block and block[0].chained else ())]
+
+
+def _match_chains(left: list[Node], right: list[Node], of: dict[Node, Node], moved: set[Node]) -> None:
+    """Pair the clauses of two chains of `elif`: one that is new moves all behind it one deeper."""
+    matcher = SequenceMatcher(None, [node.head for node in left], [node.head for node in right], autojunk=False)
+    for _, a, b, c, d in matcher.get_opcodes():
+        for one, other in zip(left[a:b], right[c:d], strict=False) if b - a == d - c else ():
+            of[one] = other
+            _match(one, other, of, moved)
+    last, end = left[-1], right[-1]
+    if of.get(last) is not end:  # the `else` of both
+        _match_blocks(last.blocks.get("orelse", ()), end.blocks.get("orelse", ()), of, moved)
 
 
 def _by_name(left: Iterable[Node], right: Iterable[Node], of: dict[Node, Node], moved: set[Node]) -> None:

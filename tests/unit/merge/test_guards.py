@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from webui_fork.merge import guards, tree
 
 LOOP = """\
@@ -52,3 +54,93 @@ def test_a_change_that_landed_in_another_function_is_not_the_same_change() -> No
 def test_imports_in_another_order_are_the_same_program() -> None:
     assert guards.same_tree("import a\nimport b\n\nx = 1\n", "import b\nimport a\nx = 1\n")
     assert not guards.same_tree("import a\nx = 1\n", "x = 1\nimport a\ny = 1\n")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same", "with_logs"),
+    [
+        ("a = 1\nb = 2\n", "b = 2\na = 1\n", True, True),
+        ("a = 1\nb = a\n", "b = a\na = 1\n", False, False),
+        ("a = 1\nlog.info(2)\n", "log.info(2)\na = 1\n", True, False),
+        ("if x:\n    a = 1\n    b = 2\n", "if x:\n    b = 2\n    a = 1\n", True, True),
+        ("if x:\n    a = 1\n    b = 2\n", "if y:\n    b = 2\n    a = 1\n", False, False),
+        ("a = 1\nb = 2\n", "a = 1\n", False, False),
+        ("a = 1\nb = 2\n", "a = 1\nc = 2\n", False, False),
+    ],
+)
+def test_what_commutes_has_no_order(one: str, other: str, same: bool, with_logs: bool) -> None:
+    assert guards.same_tree(one, other) is same
+    assert guards.same_tree(one, other, logs=True) is with_logs
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"),
+    [
+        ("if u.admin:", "if u.admin and u.active:", True),
+        ("if u.admin:", "if u.admin or u.active:", False),
+        ("if u.admin and u.active:", "if u.admin:", False),
+        ("if u.admin:", "if not u.admin:", False),
+        ("if check(u['a'], list, 1, 2, 3):", "if check(u.get('a'), list, 1, 2, 3):", True),
+        ("if check(u, list, 1, 2, 3) == 4:", "if check(u, list, 1, 2, 3) != 4:", False),
+        ("for x in one(u):", "for x in other(u):", True),
+        ("for x in one(u, 1, 2, 3, 4):", "for n, x in one(u, 1, 2, 3, 4):", True),
+        ("for x in one(u):", "for y in two(z):", False),
+        ("with one(u):", "with two(z):", True),
+    ],
+)
+def test_a_condition_is_the_same_if_it_only_has_more_to_it(before: str, now: str, same: bool) -> None:
+    base = f"def f(u):\n    {before}\n        one(1, 2)\n        two(3, 4)\n        three(5, 6)\n"
+    ours = base.replace("        two", "        added()\n        two")
+    context = guards.another_context(module(base), module(ours), module(base.replace(before, now)))
+    assert (context == "") is same
+
+
+@pytest.mark.parametrize(
+    ("wrapped", "same"),
+    [
+        ("    try:\n{}    except OSError:\n        pass\n", True),
+        ("    with one():\n{}", True),
+        ("    if one():\n{}", False),
+        ("    try:\n        go()\n    except OSError:\n{}", False),
+    ],
+)
+def test_another_block_around_it(wrapped: str, same: bool) -> None:
+    body = "    one(1, 2)\n    two(3, 4)\n    three(5, 6)\n"
+    base, deeper = f"def f(u):\n{body}", "".join(f"    {line}\n" for line in body.splitlines())
+    ours = base.replace("    two(3", "    two(2, 3")
+    context = guards.another_context(module(base), module(ours), module("def f(u):\n" + wrapped.format(deeper)))
+    assert (context == "") is same
+
+
+def test_a_new_elif_before_it_is_no_other_condition() -> None:
+    base = "def f(u):\n    if u == 1:\n        one(1, 2)\n    elif u == 2:\n        two(3, 4)\n"
+    theirs = base.replace("    elif", "    elif u == 3:\n        three(5, 6)\n    elif")
+    assert not guards.another_context(module(base), module(base.replace("(3", "(2, 3")), module(theirs))
+
+
+def test_a_neighbour_that_is_in_another_function_once_more_says_nothing() -> None:
+    base = "def f(u):\n    a = one(u, 1, 2, 3)\n    two(a)\n"
+    ours = base.replace("    two", "    check(a)\n    two")
+    other = "\n\ndef g(u):\n    a = one(u, 1, 2, 3)\n    three(a)\n"
+    assert guards.look_alikes(module(base), module(ours), module(base + other)) == []
+    assert guards.look_alikes(module(base), module(ours), module(base + "    a = one(u, 1, 2, 3)\n")) != []
+    changed = base.replace("one(u", "one(u, 0")
+    assert guards.look_alikes(module(base), module(changed), module(base + other)) != []
+
+
+def test_a_head_that_changes_moves_no_line_of_its_body() -> None:
+    base = "def f(a):\n    if a:\n        one()\n        two()\n"
+    theirs = base.replace("two", "three")
+    for head in ("if a and b:", "if c(1, 2):"):
+        ours, result = base.replace("if a:", head), theirs.replace("if a:", head)
+        assert guards.same_change(base, ours, theirs, result)
+        ours, result = base.replace("one", "zero"), theirs.replace("one", "zero")
+        assert guards.same_change(base, ours, theirs.replace("if a:", head), result.replace("if a:", head))
+    assert not guards.same_change(base, ours, theirs, theirs.replace("three", "zero"))
+
+
+def test_complete_is_what_has_every_token_and_comment_that_was_added() -> None:
+    base, ours = "f(a)\n", "f(a, x=1)  # why\n"
+    assert guards.complete(base, ours, "f(b)\n", "f(\n    b,\n    x=1,\n)  # why\n")
+    assert not guards.complete(base, ours, "f(b)\n", "f(b, x=1)\n")
+    assert not guards.complete(base, ours, "f(b)\n", "f(b)  # why\n")

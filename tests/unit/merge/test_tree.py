@@ -54,3 +54,43 @@ def test_a_name_that_is_there_twice_is_not_matched_by_name() -> None:
     left = module("def b():\n    two()\n")
     right = module("class C:\n    def b():\n        two()\n\n\nclass D:\n    def b():\n        two()\n")
     assert not [node for node in tree.match(left, right).of if node.name]
+
+
+def counterparts(left: str, right: str) -> dict[str, str]:
+    """The first lines of the statements on the left that have a counterpart, and its first line."""
+    one, other = module(left), module(right)
+    pairs = tree.match(one, other).of.items()
+    return {one.lines[a.start].strip(): other.lines[b.start].strip() for a, b in pairs if a is not one}
+
+
+def test_what_went_into_another_block_of_its_function_is_found() -> None:
+    plain = "def f(a):\n    one(a, 1)\n    for x in several(a):\n        two(x)\n    end()\n"
+    wrapped = "def f(a):\n    try:\n        one(a, 1)\n        for x in several(a):\n            three(x, x)\n"
+    wrapped += "    finally:\n        end()\n"
+    found = counterparts(plain, wrapped)
+    assert found["one(a, 1)"] == "one(a, 1)"
+    assert found["for x in several(a):"] == "for x in several(a):"
+    assert "end()" not in found  # so short a statement is there again by chance
+
+
+def test_what_is_there_twice_is_in_no_other_block() -> None:
+    plain = "def f(a):\n    one(a, 1)\n    end(a)\n"
+    twice = "def f(a):\n    if a:\n        one(a, 1)\n    else:\n        one(a, 1)\n    end(a)\n"
+    assert "one(a, 1)" not in counterparts(plain, twice)
+
+
+CHAIN = (
+    "def f(a):\n    if a == 1:\n        one(a)\n    elif a == 3:\n        same(a)\n    elif a == 4:\n        four(a)\n"
+)
+CHAIN += "    else:\n        other(a)\n"
+
+
+def test_a_new_clause_in_a_chain_moves_none_of_the_others() -> None:
+    longer = CHAIN.replace("    elif a == 3", "    elif a == 2:\n        two(a)\n    elif a == 3")
+    found = counterparts(CHAIN, longer.replace("four(a)", "four(a, b)"))
+    assert found["elif a == 3:"] == "elif a == 3:"
+    assert found["elif a == 4:"] == "elif a == 4:"
+    assert found["four(a)"] == "four(a, b)"
+    assert found["other(a)"] == "other(a)"
+    ends = counterparts(CHAIN, CHAIN.replace("    else", "    elif a == 5:\n        five(a)\n    else"))
+    assert ends["other(a)"] == "other(a)"
