@@ -1,21 +1,27 @@
-"""The verb `backtest`: the series of older releases, replayed over upstream's history."""
+"""The verb `backtest`: the series of older releases, or edits by chance, replayed over upstream's history."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import random
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from webui_fork.core import git
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import write_atomic
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.merge import synthetic, three_way
+from webui_fork.merge.text import Merger
 from webui_fork.rebase import backtest as rebase_backtest
 from webui_fork.rebase import charts, releases
 from webui_fork.rebase.backtest import Row
@@ -23,6 +29,8 @@ from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release
 from webui_fork.series import apply
 
+FIRST = "0.5.20"  # with it begin the series of the data set
+_SCORES = {f"score at k = {k}": k for k in (1, 10, 100)}
 PROVED = "right, by the syntax tree (needs the proof)"
 KINDS = {
     "right": "#2da44e",
@@ -39,6 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
     parser.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
     parser.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
+    parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="N edits by chance, instead of series")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which edits those are; default: 1")
     parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
@@ -49,6 +59,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         UsageError: there is no series, or no such release. SourceError: a release can't be obtained.
         ApplyError: a series does not apply.
     """
+    if arguments.synthetic:
+        _synthetic(settings, ui, arguments)
+        return
     data = Path(arguments.data).resolve() if arguments.data else settings.root / "tests" / "assets" / "series"
     folders = sorted((path.parent for path in data.glob("*/series")), key=lambda path: releases.version(path.name))
     folders = [
@@ -88,6 +101,107 @@ def _one(settings: Settings, folder: Path, chosen: Sequence[Release], expected: 
     rows = rebase_backtest.read_expectations(expected) if expected.exists() else {}
     usable = [one for one in chosen if releases.version(one.version) >= releases.version(folder.name)]
     return list(rebase_backtest.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """An edit by chance, and how it was carried: right, wrong or conflict; `needs proof` before it where it does."""
+
+    old: str
+    new: str
+    path: str
+    function: str
+    line: int
+    kind: str
+    method: str
+    why: str
+    webui_fork: str
+    git: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """A file of two releases, and the seed of the edit that is tried on it."""
+
+    seed: int
+    old: str
+    new: str
+    path: str
+    base: str
+    theirs: str
+    style: bytes | None
+
+
+def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Make edits by chance in functions that a bump changes, carry them, and write out/synthetic.{md,json}."""
+    chosen = releases.of_range(settings, ui, arguments.first or FIRST, arguments.last)
+    repo, chance = git.repository(settings), random.Random(arguments.seed)  # noqa: S311 - no secret
+    pairs = _pairs(repo, chosen, chance, arguments.synthetic)
+    with ui.step("edits", f"Carrying {len(pairs)} edits"), ProcessPoolExecutor(os.cpu_count()) as pool:
+        tried = [row for row in pool.map(partial(_try, dict(settings.environ)), pairs, chunksize=8) if row]
+    text = _synthetic_markdown(tried, arguments.seed)
+    write_atomic(settings.out / "synthetic.json", json.dumps([asdict(row) for row in tried], indent=1) + "\n")
+    write_atomic(settings.out / "synthetic.md", text)
+    print(text)
+    print("Written: out/synthetic.md, out/synthetic.json")
+
+
+def _pairs(repo: Repo, chosen: Sequence[Release], chance: random.Random, count: int) -> list[_Pair]:
+    bumps, files = list(pairwise(chosen)), dict[str, list[str]]()
+    pairs: list[_Pair] = []
+    while len(pairs) < count:
+        old, new = chance.choice(bumps)
+        if new.version not in files:
+            names = repo.git.diff("--name-only", "--diff-filter=M", old.commit, new.commit, "--", "backend/open_webui")
+            files[new.version] = [n for n in names.split("\n") if n.endswith(".py") and "/migrations/" not in n]
+        if not files[new.version]:
+            continue
+        path = chance.choice(files[new.version])
+        base, theirs = ((repo.read_file(one.commit, path) or b"").decode() for one in (old, new))
+        style = repo.read_file(new.commit, "pyproject.toml")
+        pairs.append(_Pair(chance.randrange(1 << 30), old.version, new.version, path, base, theirs, style))
+    return pairs
+
+
+def _try(environ: dict[str, str], pair: _Pair) -> Tried | None:
+    merge = Merger(environ, pair.style)
+    chance = random.Random(pair.seed)  # noqa: S311 - no secret
+    change = synthetic.edit(chance, pair.base, pair.theirs, merge.formatted)
+    if change is None:
+        return None
+    file = three_way.carry(merge, pair.path, pair.base, change.ours, pair.theirs)
+    text = file.text if isinstance(file.text, str) else None
+    lines, clean = merge.lines(pair.base, change.ours, pair.theirs)
+    verdict = _verdict(change, text)
+    ours = f"needs proof, {verdict}" if text is not None and file.needs_proof else verdict
+    place = (pair.old, pair.new, pair.path, change.function, change.line, change.kind)
+    return Tried(*place, file.method.word, file.why, ours, _verdict(change, lines if clean else None))
+
+
+def _verdict(change: synthetic.Edit, text: str | None) -> str:
+    if text is None:
+        return "conflict"
+    return "right" if synthetic.is_right(change, text) else "wrong"
+
+
+def _synthetic_markdown(tried: Sequence[Tried], seed: int) -> str:
+    kinds = ("right", "needs proof, right", "conflict", "needs proof, wrong", "wrong")
+    lines = [f"# {len(tried)} edits by chance, seed {seed}", "", f"| | {' | '.join(kinds)} | {' | '.join(_SCORES)} |"]
+    lines.append("|---" * (len(kinds) + len(_SCORES) + 1) + "|")
+    for name in ("webui_fork", "git"):
+        counts = Counter(getattr(row, name) for row in tried)
+        cells = [f"{counts[kind]} ({counts[kind] / max(len(tried), 1):.1%})" for kind in kinds]
+        # a proof refuses what is wrong
+        conflicts = counts["conflict"] + counts["needs proof, wrong"]
+        scores = [f"{1 - (conflicts + k * counts['wrong']) / max(len(tried), 1):.3f}" for k in _SCORES.values()]
+        lines.append(f"| {'git merge-file' if name == 'git' else name} | {' | '.join((*cells, *scores))} |")
+    lines += ["", "A score is 1 - (conflicts + k × wrong) / all (Schesch et al., ASE 2024).", "", "## Not by text", ""]
+    return "\n".join([*lines, *(_shown(row) for row in tried if row.webui_fork != "right")]) + "\n"
+
+
+def _shown(row: Tried) -> str:
+    where = f"{row.path}:{row.line} {row.function}, {row.old} to {row.new}"
+    return f"- {row.webui_fork}: {row.kind}, {where}, {row.method}. {row.why.partition(chr(10))[0]}"
 
 
 def _totals(rows: Sequence[Row]) -> dict[str, dict[str, int]]:

@@ -100,6 +100,14 @@ def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool 
     return delta(base, ours, heads) == delta(theirs, result, heads)
 
 
+def same_code(one: bytes, other: bytes) -> bool:
+    """Tell whether two Python files differ in no more than comments and layout."""
+    if one == other:
+        return True
+    left, right = (tree.parse(side.decode("utf-8", "replace")) for side in (one, other))
+    return left is not None and right is not None and left.dump == right.dump
+
+
 def same_tree(one: str, other: str, *, logs: bool = False) -> bool:
     """Tell whether two files are the same program, whatever their layout and the order of what has none.
 
@@ -258,10 +266,12 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
     mapping = tree.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
-        site = edit.owner if isinstance(edit, transplant.Gap) else edit.old
-        key = edit.block if isinstance(edit, transplant.Gap) else ""
-        counterpart = mapping.get(site)
-        if counterpart is None:
+        around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
+        site = next((node for node in around if node and mapping.get(node)), None)
+        key, counterpart = "", mapping.get(site) if site else None
+        if isinstance(edit, transplant.Gap) and site is None:  # all that is in a block is new
+            site, key, counterpart = edit.owner, edit.block, mapping.get(edit.owner)
+        if site is None or counterpart is None or (key and key not in counterpart.blocks):
             continue
         chain, other = _conditions(site, key, before), _conditions(counterpart, key, now)
         if len(chain) != len(other) or not all(starmap(_extends, zip(other, chain, strict=True))):

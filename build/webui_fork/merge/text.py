@@ -178,13 +178,18 @@ class _Token:
         return hash(self.key)
 
 
+_LAYOUT = (tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENDMARKER)
+
+
 def _tokens(text: str) -> list[_Token] | None:
     lines = text.splitlines(keepends=True)
     tokens: list[_Token] = []
     row, column = 1, 0
     try:
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
-            if token.type in (tokenize.INDENT, tokenize.DEDENT, tokenize.NL, tokenize.ENDMARKER):
+            # the end of a line with nothing but a comment belongs to the comment
+            ends_comment = token.type == tokenize.NL and tokens and tokens[-1].key[0] == tokenize.COMMENT
+            if token.type in _LAYOUT and not ends_comment:
                 # a change of depth is a token of its own; where it stands is not
                 if token.type in (tokenize.INDENT, tokenize.DEDENT):
                     tokens.append(_Token((token.type, ""), ""))
@@ -196,7 +201,7 @@ def _tokens(text: str) -> list[_Token] | None:
                 gap = lines[row - 1][column : start[1]]
             tokens.append(_Token((token.type, token.string), gap))
             row, column = end
-            if token.type == tokenize.NEWLINE:
+            if token.type in (tokenize.NEWLINE, tokenize.NL):
                 row, column = row + 1, 0
     except (tokenize.TokenError, SyntaxError, IndexError):
         return None

@@ -204,6 +204,8 @@ def similarity(one: Node, other: Node) -> float:
         return 1.0
     if bool(one.name) != bool(other.name) or (not one.name and _kind(one) != _kind(other)):
         return 0.0
+    if one.chained != other.chained:
+        return 0.0
     if one.name:
         return 0.95 if one.name == other.name else 0.0
     if one.blocks and other.blocks and one.head == other.head:
@@ -299,21 +301,28 @@ def match(left: Module, right: Module) -> Mapping:
 
 
 def _match_elsewhere(left: Node, right: Node, of: dict[Node, Node], moved: set[Node]) -> None:
-    """Pair what went into another block of its function, where its text, or its head, is there once on both sides."""
-    taken = set(of.values())
-    for text in (_text, _head):
-        sides = [
-            Counter(text(node) for node in own(side) if text(node) and node not in used)
-            for side, used in ((left, of), (right, taken))
-        ]
-        once = {key for key, count in sides[0].items() if count == sides[1][key] == 1}
-        counterparts = {text(node): node for node in own(right) if text(node) in once and node not in taken}
-        for node in own(left):
-            other = counterparts.get(text(node))
-            if other and node not in of and other not in taken:
-                of[node] = other
-                _match(node, other, of, moved)
-                taken = set(of.values())
+    """Pair what went into another block of its function, where it is there once on both sides.
+
+    It is known by its text, by its head, or by what it calls and the names that it gives the result.
+    """
+    for text in (_text, _head, _call):
+        alone = [node for node in own(left) if node not in of]
+        if not alone:
+            return
+        taken = set(of.values())
+        others = [node for node in own(right) if node not in taken]
+        counts = [Counter(map(text, side)) for side in (alone, others)]
+        counterparts = {text(node): node for node in others}
+        for node in alone:
+            key = text(node)
+            if (
+                key
+                and counts[0][key] == counts[1][key] == 1
+                and node not in of
+                and counterparts[key] not in of.values()
+            ):
+                of[node] = counterparts[key]
+                _match(node, counterparts[key], of, moved)
 
 
 def _text(node: Node) -> str:
@@ -345,6 +354,15 @@ def _match_blocks(block: Sequence[Node], other: Sequence[Node], of: dict[Node, N
         elif i is not None:
             alone.append(block[i])
     _by_name(alone, [node for j, node in enumerate(other) if j not in taken], of, moved)
+
+
+def _call(node: Node) -> str:
+    """Return what a statement calls, and its targets; "" for others, and for calls whose result it leaves."""
+    value = getattr(node.tree, "value", None)
+    call = value.value if isinstance(value, ast.Await) else value
+    if not isinstance(node.tree, ast.Assign) or not isinstance(call, ast.Call):
+        return ""
+    return f"{dump(node.tree.targets)} {dump(call.func)}"
 
 
 def _chain(node: Node) -> list[Node]:

@@ -234,21 +234,13 @@ def _peers(
                 (tree / path).write_bytes(content)
         in_tree("add", "--all")
         in_tree("commit", "--quiet", "--allow-empty", "-m", "release")
-        results = []
         done = in_tree("am", "-3", str(folder / "patch"), check=False)
-        results.append(("git am -3", _verdict(tree, rows) if done.code == 0 else "conflict"))
+        results = [("git am -3", _verdict(tree, rows) if done.code == 0 else "conflict")]
         in_tree("am", "--abort", check=False)
         in_tree("reset", "--quiet", "--hard", "HEAD" if done.code else "HEAD~1")
         if shutil.which("patch", path=environ.get("PATH")):
-            argv: list[str | Path] = [
-                "patch",
-                "-p1",
-                "--batch",
-                "--forward",
-                "--no-backup-if-mismatch",
-                "-i",
-                folder / "patch",
-            ]
+            argv: list[str | Path] = ["patch", "-p1", "--batch", "--forward", "--no-backup-if-mismatch"]
+            argv += ["-i", folder / "patch"]
             done = process.run(argv, env=env, cwd=tree, check=False)
             results.append(("patch -p1", _verdict(tree, rows) if done.code == 0 else "conflict"))
     return tuple(results)

@@ -7,12 +7,12 @@ Nothing outside that repository is touched.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webui_fork.core.git import Repo
-from webui_fork.merge import three_way
+from webui_fork.merge import guards, three_way
 from webui_fork.merge.text import Merger
 from webui_fork.merge.three_way import Deleted, File, Method
 from webui_fork.rebase import api_breaks
@@ -79,13 +79,24 @@ def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, 
     admitting = series_patch.admitting(patch, ends.version)
     commit = commit_files(ends, parent, admitting, contents, modes)
     carried = series_patch.parse(patch.name, apply.export(ends.repo, commit))
-    if gone := api_breaks.breaks(ends, before, after, parent, commit, patch.paths, merge.environ):
+    gone = api_breaks.breaks(ends, before, after, parent, commit, patch.paths, merge.environ)
+    if _is_code(ends.repo, before, after, patch.paths) and not _is_code(ends.repo, parent, commit, patch.paths):
+        gone = ("the release has all of its code, and comments or layout are left: drop it with --skip",)
+    if gone:
         why = "; ".join(gone)
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
     needs = any(file.needs_proof for file in files)
     method = max(file.method for file in files)
     return Carried(patch.name, _outcome(patch, carried, method, moved=needs), method, carried, commit, files, "", needs)
+
+
+def _is_code(repo: Repo, old: str, new: str, paths: Sequence[str]) -> bool:
+    """Tell whether a change is of more than comments and layout of Python files."""
+    return any(
+        not (path.endswith(".py") and guards.same_code(*((repo.read_file(one, path) or b"") for one in (old, new))))
+        for path in paths
+    )
 
 
 def _listed(repo: Repo, commit: str, path: str) -> str:

@@ -92,3 +92,10 @@ def test_tokens_give_the_text_back(text: str) -> None:
     assert merged is not None
     assert tree.parse(merged) is not None
     assert merged.strip() == changed.strip()
+
+
+def test_a_comment_that_is_added_keeps_its_line() -> None:
+    base, theirs = "def f(a):\n    b = one(a)\n    return b\n", "def f(a):\n    b = one(a, 2)\n    return b\n"
+    ours = theirs.replace("    b =", "    # why\n    b =")
+    assert merge_tokens(base, ours, theirs) == ours
+    assert merge_tokens(base, base.replace("    b =", "    # why\n    b ="), theirs) == ours

@@ -77,6 +77,17 @@ def test_unchanged_is_byte_for_byte(tmp_path: Path) -> None:
     assert carried.patch.data == world.data
 
 
+def test_what_the_release_has_but_for_words_is_for_a_person_to_drop(tmp_path: Path) -> None:
+    fixed = edited("    data = fetch(url)", "    data = fetch(url, wait=1)")
+    words = edited("    data = fetch(url)", "    # it hangs\n    data = fetch(url, wait=1)")
+    carried = World(tmp_path / "fixed", {CODE: fixed}).carry({CODE: words})
+    assert carried.outcome is Outcome.CONFLICT
+    assert "the release has all of its code" in carried.why
+    other = World(tmp_path / "other", {CODE: edited("send(url", "send(url, 1", BASE)})
+    assert other.carry({CODE: words}).outcome is Outcome.OFFSET
+    assert other.carry({CODE: edited("    data =", "    # only words\n    data =")}).outcome is Outcome.OFFSET
+
+
 def test_an_older_release_is_in_the_bound_of_what_was_carried_to_it(tmp_path: Path) -> None:
     carried = World(tmp_path, {"src/app.html": b"new\n"}, "1.1.9").carry({CODE: GUARD})
     assert carried.patch
