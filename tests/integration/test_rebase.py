@@ -303,6 +303,13 @@ def test_nothing_new(user: User, server: Server) -> None:
     assert code == 0, err
     assert f"Nothing new: {PINNED}, the pinned release, is the newest." in out
     is_as_it_was(user, head)
+    (user.root / "policy.toml").write_text('[[skip]]\nversion = "0.99.2"\nreason = "It loses chats."\n')
+    head = commit(user, "a policy")
+    code, out, err = user.run("rebase", **serve(server, *both(PINNED), *both("0.99.2")))
+    assert code == 0, err
+    assert "Open WebUI 0.99.2 is left out: policy.toml skips it: It loses chats." in out + err
+    assert f"Nothing new: {PINNED}, the pinned release, is the newest that policy.toml admits." in out
+    is_as_it_was(user, head)
 
 
 def test_a_release_that_lost_its_sdist(user: User, server: Server) -> None:

@@ -28,6 +28,7 @@ from webui_fork.config import (
     debian_lock,
     image_toml,
     overrides,
+    policy,
     reference,
     requirements_lock,
     tags,
@@ -151,6 +152,12 @@ advisory = "CVE-2026-1"
 reason = "it is fixed there"
 expires = 2027-01-01
 """
+POLICY = b"""days = 3
+only = "minor"
+[[skip]]
+version = "0.12.5"
+reason = "it loses chats"
+"""
 LOCKS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
     "upstream.lock": ((CHECKOUT / "upstream.lock").read_bytes(), decoded(upstream_lock.parse)),
     "debian.lock": ((CHECKOUT / "images/vllm-cpu/debian.lock").read_bytes()[:3000], decoded(debian_lock.parse)),
@@ -158,6 +165,7 @@ LOCKS: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
         (CHECKOUT / "requirements/tool.lock").read_bytes()[:3000], decoded(lambda t, _: requirements_lock.pins(t)),
     ),
     "bases.lock": (BASES, in_file(bases_lock.read)),
+    "policy.toml": (POLICY, in_file(lambda path: policy.read(path.parent), "policy.toml")),
     "overrides.toml": (OVERRIDES, in_file(lambda path: overrides.read(path.parent), "overrides.toml")),
     "image.toml": (
         (CHECKOUT / "images/open-webui/image.toml").read_bytes(),

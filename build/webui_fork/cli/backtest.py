@@ -14,7 +14,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from webui_fork.core import git
+from webui_fork.core import charts, git
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import write_atomic
 from webui_fork.core.git import Repo
@@ -23,7 +23,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.merge import synthetic, three_way
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import backtest as rebase_backtest
-from webui_fork.rebase import charts, releases
+from webui_fork.rebase import releases
 from webui_fork.rebase.backtest import Row
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release

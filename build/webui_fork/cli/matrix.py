@@ -7,12 +7,12 @@ import json
 from collections import Counter
 
 from webui_fork.config import upstream_lock
-from webui_fork.core import git
+from webui_fork.core import charts, git
 from webui_fork.core import text as core_text
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.rebase import charts, cherry_pick, releases, report
+from webui_fork.rebase import cherry_pick, releases, report
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply

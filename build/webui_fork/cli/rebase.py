@@ -6,7 +6,7 @@ import argparse
 import json
 
 from webui_fork.cli import result
-from webui_fork.config import upstream_lock
+from webui_fork.config import policy, upstream_lock
 from webui_fork.core import text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
@@ -71,7 +71,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
                 begun = rebase_run.start(settings, ui, arguments.to, gated=not arguments.no_gate)
             if begun is None:
                 version = upstream_lock.read(settings.lock_file).version
-                which = "that one" if arguments.to else "the newest"
+                admitted = f" that {policy.FILE} admits" if (settings.root / policy.FILE).exists() else ""
+                which = "that one" if arguments.to else f"the newest{admitted}"
                 words = f"Nothing new: {version}, the pinned release, is {which}."
                 result.show(arguments, {"old": version, "new": version}, words)
                 return

@@ -10,6 +10,7 @@ import msgspec
 
 from webui_fork.config.image_tables import PackagesDocument, RegistryDocument
 from webui_fork.config.overrides import OverridesDocument
+from webui_fork.config.policy import PolicyDocument
 from webui_fork.config.toml import Table
 from webui_fork.config.upstream_lock import LockDocument
 
@@ -17,6 +18,7 @@ MODELS: dict[str, tuple[str, type[Table]]] = {
     "image-packages.json": ("image.toml with a base of packages", PackagesDocument),
     "image-registry.json": ("image.toml with a base in a registry", RegistryDocument),
     "overrides.json": ("overrides.toml", OverridesDocument),
+    "policy.json": ("policy.toml", PolicyDocument),
     "upstream-lock.json": ("upstream.lock", LockDocument),
 }
 

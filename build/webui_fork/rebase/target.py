@@ -3,35 +3,67 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from webui_fork.config import debian_lock, image_toml
+from webui_fork.config import debian_lock, image_toml, policy
 from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git
 from webui_fork.core.errors import SourceError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image.inputs import IMAGE
-from webui_fork.sources import package_index
+from webui_fork.sources import changelog, package_index, release
+from webui_fork.sources.package_index import Release
 
 
 def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> Lock | None:
-    """Find the release to go to, as a lock without inputs; None when the pinned one is the newest.
+    """Find the release to go to, as a lock without inputs; None when there is none that the policy admits.
+
+    Args:
+        settings: of the checkout.
+        old: what is pinned.
+        version: the release to go to, whatever the policy says; None: the newest that it admits.
+        ui: says which newer ones it leaves out, and why.
 
     Raises:
-        SourceError: the index can't be read. LockError: it has no such release.
+        SourceError: the index can't be read. LockError: it has no such release, or the policy is odd.
     """
-    from packaging.version import Version
-
     where = package_index.configured(settings)
     with ui.step("index", "Asking the index for releases"):
         releases, _ = package_index.listing(where, package_index.session(where))
-    picked = package_index.pick(releases, version)
-    if picked.version == old.version or (version is None and Version(picked.version) < Version(old.version)):
+    picked = package_index.pick(releases, version) if version else _newest(settings, releases, old.version, ui)
+    if picked is None or picked.version == old.version:
         return None
     pin = None
     if old.git:
         pin = GitPin(old.git.remote, _tag(settings, old.git.remote, picked.version))
     return Lock(picked.version, picked.time, picked.sdist, picked.wheel, pin, ())
+
+
+def _newest(settings: Settings, releases: Sequence[Release], pinned: str, ui: Terminal) -> Release | None:
+    """Return the newest release that is newer than the pinned one, and that the policy admits."""
+    from packaging.version import Version
+
+    rules = policy.read(settings.root)
+    for one in reversed(releases):
+        if Version(one.version) <= Version(pinned):
+            break
+        why = rules.refusal(pinned, one.version)
+        wait = "" if why else rules.wait(datetime.now(UTC) - one.time)
+        if wait and not _is_urgent(settings, one, ui):
+            why = wait
+        if not why:
+            return one
+        ui.say(f"Open WebUI {one.version} is left out: {why}.")
+    return None
+
+
+def _is_urgent(settings: Settings, one: Release, ui: Terminal) -> bool:
+    """Tell whether a release says of itself that it fixes a vulnerability."""
+    lock = Lock(one.version, one.time, one.sdist, one.wheel, None, ())
+    text = git.repository(settings).read_file(release.release_commit(settings, lock, ui), "CHANGELOG.md") or b""
+    return changelog.fixes_a_vulnerability(text.decode("utf-8", "replace"), one.version)
 
 
 def left_behind(pyproject: bytes, version: str, python: str) -> str:

@@ -17,6 +17,7 @@ _BREAKS = re.compile(
     re.I,
 )
 _CERTAIN = re.compile(r"breaking|database migration|back up|downgrade|⚠|\bIMPORTANT\b")
+_VULNERABILITY = re.compile(r"\bCVE-\d|\bGHSA-|vulnerabilit|\bsecurity (fix|patch|update|release|advisor)", re.I)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)(, )?")
 
 
@@ -44,6 +45,11 @@ def between(text: str, old: str, new: str) -> tuple[tuple[str, str], ...]:
         if low < version <= high:
             entries.append((mark[1], text[mark.end() : end]))
     return tuple(entries)
+
+
+def fixes_a_vulnerability(text: str, version: str) -> bool:
+    """Tell whether the part of a release in the changelog speaks of one."""
+    return any(_VULNERABILITY.search(part) for release, part in between(text, "0.0", version) if release == version)
 
 
 def notes(text: str, old: str, new: str) -> tuple[Note, ...]:

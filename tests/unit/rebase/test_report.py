@@ -7,7 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from webui_fork.rebase import charts, report
+from webui_fork.core import charts
+from webui_fork.rebase import report
 from webui_fork.rebase.report import Check, PatchRow, RebaseReport
 from webui_fork.sources.changelog import Note
 

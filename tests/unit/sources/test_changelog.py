@@ -37,6 +37,15 @@ def test_only_releases_after_the_old_one_count() -> None:
     assert [version for version, _ in changelog.between(TEXT, "0.12.4", "0.12.3")] == ["0.12.4"]  # told to go back
 
 
+def test_a_release_that_fixes_a_vulnerability_says_so() -> None:
+    assert not changelog.fixes_a_vulnerability(TEXT, "0.12.4")
+    for words in ("CVE-2026-45349", "GHSA-7f5h-v6xp-fcq8", "a security fix", "vulnerabilities in uploads"):
+        fixed = TEXT.replace("A thing", words)
+        assert changelog.fixes_a_vulnerability(fixed, "0.12.4")
+        assert not changelog.fixes_a_vulnerability(fixed, "0.12.3")
+    assert not changelog.fixes_a_vulnerability("# Changelog\n", "0.12.4")
+
+
 def test_migrations_come_first_and_links_go() -> None:
     assert changelog.notes(TEXT, "0.12.2", "0.12.4") == (
         changelog.Note("0.12.3", "", "A note that is no bullet point: read it first.", True),
