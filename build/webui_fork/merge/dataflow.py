@@ -7,40 +7,59 @@ from collections.abc import Iterable, Iterator
 
 from webui_fork.merge.tree import Node
 
-_LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom, ast.Global, ast.Nonlocal)
+_LEAVES = (ast.Return, ast.Raise, ast.Assert, ast.Break, ast.Continue, ast.Yield, ast.YieldFrom)
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 _LOGS = {"log", "logger", "logging"}
-_WRITES = ("log.", "logger.", "logging.", "print(")
 
 
 def is_log(tree: ast.AST) -> bool:
     """Tell whether a statement only writes a log line."""
-    return isinstance(tree, ast.Expr) and ast.unparse(tree).startswith(_WRITES)
+    return isinstance(tree, ast.Expr) and _is_log_call(tree.value)
 
 
-def commute(one: Iterable[Node], other: Iterable[Node], *, logs: bool = False) -> bool:
+def _is_log_call(part: ast.AST) -> bool:
+    return isinstance(part, ast.Call) and ast.unparse(part.func).startswith(("log.", "logger.", "logging.", "print"))
+
+
+def commute(one: Iterable[Node], other: Iterable[Node], *, calls: bool = False, logs: bool = False) -> bool:
     """Tell whether two groups of statements can stand in either order.
 
     They can when neither leaves the block (return, raise, …), and neither binds a name that the other uses.
 
     Args:
         one, other: the groups.
+        calls: whether the order of calls counts: what they do, no name shows.
         logs: whether it counts before what else a line of a log is written.
     """
     left, right = ([node.tree for node in group] for group in (one, other))
-    if logs and len({is_log(tree) for tree in left} | {is_log(tree) for tree in right}) > 1:
-        return False
     if any(isinstance(part, _LEAVES) for tree in (*left, *right) for part in _walk(tree)):
+        return False
+    if any(isinstance(part, ast.Global | ast.Nonlocal) for tree in (*left, *right) for part in ast.walk(tree)):
+        return False
+    if calls and all(any(_acts(part) for tree in side for part in ast.walk(tree)) for side in (left, right)):
+        return False
+    if logs and any(_logs(one) and not all(map(is_log, two)) for one, two in ((left, right), (right, left))):
         return False
     return not (binds(left) & (binds(right) | uses(right)) or binds(right) & uses(left))
 
 
+def _acts(part: ast.AST) -> bool:
+    return isinstance(part, ast.Await | ast.Delete) or (isinstance(part, ast.Call) and not _is_log_call(part))
+
+
+def _logs(side: Iterable[ast.AST]) -> bool:
+    return any(_is_log_call(part) for tree in side for part in ast.walk(tree))
+
+
 def binds(trees: Iterable[ast.AST]) -> set[str]:
-    """Return the names that statements bind; what may change an object (`x.y = …`, `x.append(…)`) binds its name."""
+    """Return the names that statements bind; what may change an object (`x.y = …`, `x.append(…)`) binds its name.
+
+    A function that they define may be called by them: what it binds counts, but for its own names.
+    """
     names: set[str] = set()
     for part in (part for tree in trees for part in _walk(tree)):
         if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
@@ -49,25 +68,37 @@ def binds(trees: Iterable[ast.AST]) -> set[str]:
             names |= _root(part)
         elif isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute):
             names |= _root(part.func) - _LOGS
-        elif isinstance(part, _DEFINITIONS):
-            names.add(part.name)
         elif isinstance(part, ast.alias):
             names.add((part.asname or part.name).partition(".")[0])
         elif isinstance(part, ast.MatchAs | ast.MatchStar | ast.ExceptHandler) and part.name:
             names.add(part.name)
         elif isinstance(part, ast.MatchMapping) and part.rest:
             names.add(part.rest)
+        if isinstance(part, _DEFINITIONS):
+            names.add(part.name)
+        if isinstance(part, _FUNCTIONS):
+            names |= binds(_body(part)) - _own(part)
     return names
 
 
 def _walk(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the parts of a statement that run where it stands: not what is in a function that it defines."""
     yield tree
-    inside = {"body"} if isinstance(tree, _FUNCTIONS) else set()
     for key, value in ast.iter_fields(tree):
         for part in value if isinstance(value, list) else [value]:
-            if isinstance(part, ast.AST) and key not in inside:
+            if isinstance(part, ast.AST) and not (key == "body" and isinstance(tree, _FUNCTIONS)):
                 yield from _walk(part)
+
+
+def _body(function: ast.AST) -> list[ast.AST]:
+    body = getattr(function, "body", [])
+    return body if isinstance(body, list) else [body]
+
+
+def _own(function: ast.AST) -> set[str]:
+    """Return the names that are a function's own: its arguments, and what it gives a value."""
+    arguments = {part.arg for part in ast.walk(getattr(function, "args", function)) if isinstance(part, ast.arg)}
+    return arguments.union(*map(assigns, _body(function)))
 
 
 def assigns(tree: ast.AST) -> set[str]:
@@ -85,9 +116,7 @@ def uses(trees: Iterable[ast.AST]) -> set[str]:
     names: set[str] = set()
     for part in (part for tree in trees for part in _walk(tree)):
         if isinstance(part, _FUNCTIONS):
-            inside = part.body if isinstance(part.body, list) else [part.body]
-            own = {one.arg for one in ast.walk(part.args) if isinstance(one, ast.arg)} | binds(inside)
-            names |= uses(inside) - own
+            names |= uses(_body(part)) - _own(part)
         elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load):
             names.add(part.id)
     return names

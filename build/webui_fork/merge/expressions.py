@@ -109,7 +109,15 @@ def _unique(pairs: Iterable[tuple[str, tuple[ast.expr | None, ast.AST]]]) -> _Ke
 
 
 def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.expr | None, ast.AST]]:
-    """Merge what is known by names: the order is theirs, and what ours adds stands behind what it stood behind."""
+    """Merge what is known by names: the order is theirs, and what ours adds stands behind what it stood behind.
+
+    Raises:
+        ContestedError: both add or change one value, or what overrides those that are named (`**`).
+        UncertainError: one side takes out what the other changes.
+    """
+    starred = [[key for key in side if key.startswith("**")] for side in (base, ours, theirs)]
+    if any(side != starred[0] for side in starred):
+        raise ContestedError("what overrides named values (`**`) comes or goes where both sides change them")
     gone = base.keys() - ours.keys()
     if any(key in theirs and merge_tree.dump(theirs[key][1]) != merge_tree.dump(base[key][1]) for key in gone):
         raise UncertainError("both change one value in different ways")
@@ -119,7 +127,7 @@ def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.e
         if key in merged:
             old = base[key][1] if key in base else value
             if key not in base and merge_tree.dump(value) != merge_tree.dump(theirs[key][1]):
-                raise UncertainError("both add one value in different ways")
+                raise ContestedError(f"both add {ast.unparse(name) if name else key} in different ways")
             merged[key] = name, merge_trees(old, value, theirs[key][1])
         elif key not in base:
             order = list(merged)

@@ -14,7 +14,7 @@ from itertools import starmap
 
 from webui_fork.merge import imports, transplant, tree
 from webui_fork.merge.dataflow import assigns, commute, is_log
-from webui_fork.merge.text import token_keys
+from webui_fork.merge.tokens import token_keys
 from webui_fork.merge.tree import Module, Node
 
 LIKE = 0.8  # a new statement of the same function that shares this much with one the patch changes looks like it
@@ -97,6 +97,9 @@ def scopes_of(old: str, new: str) -> set[str]:
 def same_change(base: str, ours: str, theirs: str, result: str, *, scoped: bool = True) -> bool:
     """Tell whether theirs to result adds and removes the very lines, in the same blocks, that base to ours does."""
     heads = _heads(base, ours, theirs, result) if scoped else None
+    one, other = tree.parse(base), tree.parse(ours)
+    if heads and one and other and any(isinstance(edit, transplant.Clause) for edit in transplant.edits(one, other)):
+        heads = {}  # a clause is for the very head that it stands below
     return delta(base, ours, heads) == delta(theirs, result, heads)
 
 
@@ -132,7 +135,7 @@ def _same_block(left: Sequence[Node], right: Sequence[Node], logs: bool) -> bool
     rest = list(right)
     for node in left:
         number = next((number for number, other in enumerate(rest) if _same(node, other, logs)), None)
-        if number is None or (number and not commute([node], rest[:number], logs=logs)):
+        if number is None or (number and not commute([node], rest[:number], calls=True, logs=logs)):
             return False
         del rest[number]
     return True
@@ -239,6 +242,7 @@ def _own_parts(node: Node) -> Counter[str]:
     plain = [n for n in tree.own(node) if not n.blocks and not n.name and not _is_import(n) and not is_log(n.tree)]
     counts = Counter(ast.unparse(n.tree) for n in plain if n.tokens.total() >= _SMALL // 2)
     counts.update(_VALUE + name for n in plain for name in assigns(n.tree))
+    counts.update(f"the definition of {n.name}" for n in tree.own(node) if n.name)
     counts.update(f"@{ast.unparse(part)}" for part in getattr(node.tree, "decorator_list", []))
     return counts
 
@@ -261,7 +265,7 @@ def _dead(module: Module) -> int:
 def another_context(base: Module, ours: Module, theirs: Module) -> str:
     """Name a statement at a change that runs under other conditions in the new release; "" where all are the same.
 
-    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and so are `with` and `try`.
+    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none.
     """
     mapping = tree.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
@@ -283,7 +287,7 @@ def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
     return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}
 
 
-_Condition = tuple[Node, str]  # a block that does not always run: whose, and which
+_Condition = tuple[Node, str]  # a block that does not always run, or holds something: whose, and which
 
 
 def _conditions(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[_Condition]:
@@ -293,8 +297,7 @@ def _conditions(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> 
     if owner is None:
         owner, key = parents.get(node, (None, ""))
     while owner is not None and not owner.name and owner.kind != "Module":
-        always = isinstance(owner.tree, ast.With | ast.AsyncWith | ast.Try) and key in ("body", "finalbody")
-        if not always and not (key == "orelse" and owner.blocks[key][0].chained):
+        if not (isinstance(owner.tree, ast.Try) and key == "body"):
             chain.append((owner, key))
         owner, key = parents.get(owner, (None, ""))
     return chain
@@ -305,28 +308,34 @@ def _extends(new: _Condition, old: _Condition) -> bool:
     (node, key), (was, old_key) = new, old
     if key != old_key or node.kind.removeprefix("Async") != was.kind.removeprefix("Async"):
         return False
-    if node.head == was.head:
-        return True
+    if isinstance(node.tree, ast.ExceptHandler | ast.match_case):
+        return node.head == was.head
+    if key != "body":
+        return _bare_head(node) == _bare_head(was)
     if isinstance(node.tree, ast.If | ast.While) and isinstance(was.tree, ast.If | ast.While):
-        return (key == "body" and _terms(was.tree.test) <= _terms(node.tree.test)) or _alike(
-            was.tree.test, node.tree.test
-        )
+        return _terms(was.tree.test) <= _terms(node.tree.test)
     if isinstance(node.tree, ast.For | ast.AsyncFor) and isinstance(was.tree, ast.For | ast.AsyncFor):
-        return tree.dump(node.tree.target) == tree.dump(was.tree.target) or _alike(was.tree.iter, node.tree.iter)
-    return False
+        return tree.dump(was.tree.iter) in {ast.dump(part) for part in ast.walk(node.tree.iter)}
+    if isinstance(node.tree, ast.With | ast.AsyncWith) and isinstance(was.tree, ast.With | ast.AsyncWith):
+        return _held(was.tree) <= _held(node.tree)
+    return _bare_head(node) == _bare_head(was)
+
+
+def _held(block: ast.With | ast.AsyncWith) -> set[str]:
+    """Return what a `with` holds, whatever arguments it is called with."""
+    parts = ((item.context_expr, item.optional_vars) for item in block.items)
+    return {f"{tree.dump(getattr(part, 'func', part))} as {tree.dump(name)}" for part, name in parts}
+
+
+def _bare_head(node: Node) -> str:
+    """Return the head of a block, whatever clauses it has."""
+    fields = ((key, value) for key, value in ast.iter_fields(node.tree) if key not in tree.BLOCKS)
+    return " ".join(f"{key}={tree.dump(value)}" for key, value in fields)
 
 
 def _terms(test: ast.expr) -> set[str]:
     parts = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
     return {ast.dump(part) for part in parts}
-
-
-def _alike(one: ast.expr, other: ast.expr) -> bool:
-    """Tell whether two expressions have the same operators, and nearly the same names and constants."""
-    operators = ast.boolop | ast.cmpop | ast.unaryop
-    counts = [Counter(type(part) for part in ast.walk(side) if isinstance(part, operators)) for side in (one, other)]
-    values = [Counter(key for key in tree.count(side).elements() if not key.isidentifier()) for side in (one, other)]
-    return counts[0] == counts[1] and tree.ratio(values[0], values[1]) >= LIKE
 
 
 def _is_import(node: Node) -> bool:

@@ -84,7 +84,17 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     trees = [merge_tree.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
     if None in trees:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
-    text, method = (marked, Method.LINES) if clean else _finer(merger, base, ours, theirs)
+    try:
+        return _python(merger, path, (base, ours, theirs), marked if clean else None, marked)
+    except RecursionError:
+        return File(path, Method.PERSON, None, "an expression or a chain of it is nested too deep", marked)
+
+
+def _python(merger: Merger, path: str, versions: tuple[str, str, str], lines: str | None, marked: str) -> File:
+    """Carry the change of a Python file; ``lines`` is the merge of lines where it is clean."""
+    base, ours, theirs = versions
+    trees = [merge_tree.parse(text) for text in versions]
+    text, method = (lines, Method.LINES) if lines is not None else _finer(merger, base, ours, theirs)
     file = _decide(merger, path, (base, ours, theirs), text, method)
     if isinstance(file.text, str):
         b, o, t = (tree for tree in trees if tree)

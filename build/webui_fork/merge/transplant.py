@@ -142,23 +142,39 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     splices = _Splices(t)
     doubts: set[str] = set()
     names = {node: name for name, node in (*merge_tree.definitions(b), *merge_tree.definitions(t))}
+    uncertain: UncertainError | None = None
     for edit in edits(b, o):
-        if isinstance(edit, Clause):
-            raise UncertainError(f"a clause of the statement at line {edit.old.start + 1} comes or goes")
         site = edit.owner if isinstance(edit, Gap) else edit.old
         doubts |= {
             f"it is in {names[mapping.of[node]]} now"
             for node in mapping.moved
             if node in names and names[node] != names[mapping.of[node]] and _within(site, node)
         }
-        if isinstance(edit, Rewrite):
-            _rewrite(edit, mapping, splices, o, form)
-        elif not _imports(edit, mapping, splices, form):
-            doubts |= _gap(edit, mapping, splices, o, added)
+        try:
+            doubts |= _carry(edit, mapping, splices, o, added, form)
+        except ContestedError:
+            raise
+        except UncertainError as error:  # another edit may be contested
+            uncertain = uncertain or error
+    if uncertain:
+        raise uncertain
     text = splices.result()
     if merge_tree.parse(text) is None:
         raise UncertainError("what the syntax tree suggests is not Python")
     return Transplanted(text, tuple(sorted(doubts)))
+
+
+def _carry(
+    edit: Edit, mapping: Mapping, splices: _Splices, ours: Module, added: frozenset[int], form: Callable[[str], str]
+) -> set[str]:
+    """Make one edit; return what is doubtful about it."""
+    if isinstance(edit, Clause):
+        raise UncertainError(f"a clause of the statement at line {edit.old.start + 1} comes or goes")
+    if isinstance(edit, Rewrite):
+        _rewrite(edit, mapping, splices, ours, form)
+    elif not _imports(edit, mapping, splices, form):
+        return _gap(edit, mapping, splices, ours, added)
+    return set()
 
 
 def _within(site: Node, node: Node) -> bool:
@@ -275,6 +291,8 @@ def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: fr
     indent = block[0].indent
     above, below = _beside(edit, ours)
     if start < end and below and not above:
+        if not commute(edit.added, block[start:end], calls=True):
+            raise ContestedError("the new release has added calls before what the patch adds, and their order matters")
         line = block[end].start if end < len(block) else block[-1].end
     else:
         line = block[start - 1].end if start else block[0].start

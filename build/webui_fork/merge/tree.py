@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
 
-_BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
+BLOCKS = ("body", "handlers", "cases", "orelse", "finalbody")
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 SIMILAR = 0.55  # two statements of one kind that share this much are one statement, edited
 _KNOWN = 6  # names, constants and operators: a statement with fewer is there again by chance
@@ -140,7 +140,7 @@ def _node(tree: ast.AST, *, chained: bool) -> Node | None:
     if isinstance(tree, ast.match_case):
         start, end = tree.pattern.lineno, tree.body[-1].end_lineno or 0
     blocks: dict[str, tuple[Node, ...]] = {}
-    for key in _BLOCKS:
+    for key in BLOCKS:
         inner = getattr(tree, key, None)
         if not isinstance(inner, list) or not inner:
             continue

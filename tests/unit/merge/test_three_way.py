@@ -229,3 +229,61 @@ def test_values_that_both_add_are_new_names_and_not_those_of_a_comprehension() -
     base = LINES.replace("    a(x)\n", "    x = a(x)\n")
     ours, theirs = base.replace("    b(x)\n", f"{mine}    b(x)\n"), theirs.replace("    a(x)\n", "    x = a(x)\n")
     assert taken(base, ours, theirs) == theirs.replace("    b(x)\n", f"{mine}    b(x)\n")
+
+
+UPDATE = """\
+async def update(request, user, form_data, items):
+    settings = load_settings(request.app)
+
+    # what the client asked for
+
+    payload = build_payload(form_data, settings)
+    return payload
+"""
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        ("verify_signature(request)", "await execute_tool(form_data)"),
+        ("assert user.role == 'admin'", "delete_chats(form_data)"),
+        ("items.sort(key=lambda k: order.index(k))", "order = await load_order(user)"),
+        ("x = list(map(lambda i: index.pop(i), items))", "names = describe(index)"),
+        ("def drop(k):\n        form_data.pop(k, None)\n\n    drop('secret')", "await save_raw(form_data)"),
+        ("def bump():\n        global COUNT\n        COUNT += 1\n\n    bump()", "before = COUNT"),
+    ],
+)
+def test_what_upstream_puts_before_it_is_not_overtaken_in_silence(mine: str, other: str) -> None:
+    """The patch's stands before the payload, and upstream's behind the settings."""
+    ours = UPDATE.replace("    payload =", f"    {mine}\n    payload =")
+    theirs = UPDATE.replace("request.app)\n", f"request.app)\n    {other}\n")
+    assert taken(UPDATE, ours, theirs) is None
+
+
+def test_a_clause_does_not_go_to_a_statement_with_another_head() -> None:
+    steps = "".join(f"        v{n} = await step_{n}(user)\n" for n in range(8))
+    base = f"async def f(user):\n    if user.is_active:\n{steps}\n    return user\n"
+    ours = base.replace("\n    return", "    else:\n        await refuse(user)\n\n    return")
+    more = "    if user.is_active:\n        await touch(user)\n    return"
+    assert taken(base, ours, base.replace("is_active", "is_banned").replace("    return", more)) is None
+
+
+def test_one_edit_that_is_uncertain_hides_none_that_is_contested() -> None:
+    base = "def f(x):\n    if x:\n        a(x)\n    y = load(x)\n\n    z = build(y)\n    return z\n"
+    ours = base.replace("a(x)\n", "a(x)\n    else:\n        refuse(x)\n").replace(
+        "load(x)\n", "load(x)\n    y = clean(y)\n"
+    )
+    file = carry(MERGER, PATH, base, ours, base.replace("    z =", "    y = expand(y)\n    z ="))
+    assert file.text is None
+    assert "order matters" in file.why
+
+
+def test_what_both_define() -> None:
+    ours, theirs = LINES + "\n\ndef norm(a):\n    return a\n", "def norm(a, b):\n    return b\n\n\n" + LINES
+    assert taken(LINES, ours, theirs) is None
+
+
+def test_what_is_nested_too_deep_is_for_a_person() -> None:
+    deep = "x = " + " + ".join(["a"] * 3000) + "\n"
+    file = carry(MERGER, PATH, "a = 1\nb = 2\nc = 3\n" + deep, "a = 0\nb = 2\nc = 3\n" + deep, "a = 1\nb = 2\nc = 4\n")
+    assert file.text is None or isinstance(file.text, str)

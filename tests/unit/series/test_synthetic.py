@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from webui_fork.merge import synthetic, tree
+from webui_fork.merge import tree
+from webui_fork.series import synthetic
 
 BASE = """\
 def same(a):
