@@ -97,6 +97,19 @@ def models(*names: str) -> Answer:
     return says(HEAD % len(body) + body)
 
 
+_used: set[int] = set()
+
+
+def _unused_port() -> int:
+    """Return a free port that no server had before: who was not well there would be remembered for 10 s."""
+    while True:
+        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+            port: int = listener.getsockname()[1]
+        if port not in _used:
+            _used.add(port)
+            return port
+
+
 @contextmanager
 def server(*answers: Answer, port: int = 0, lists: Answer | None = None) -> Iterator[Server]:
     """Run a server.
@@ -106,7 +119,7 @@ def server(*answers: Answer, port: int = 0, lists: Answer | None = None) -> Iter
         port: its port; 0 for a free one.
         lists: the answer to each request for its models; without one, `listed`.
     """
-    with closing(socket.create_server(("127.0.0.1", port))) as listener:
+    with closing(socket.create_server(("127.0.0.1", port or _unused_port()))) as listener:
         yield Server(listener, list(answers), lists or models("listed"))
         listener.shutdown(socket.SHUT_RDWR)  # or the thread in accept() takes one more
 
