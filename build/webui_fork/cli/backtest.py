@@ -147,20 +147,23 @@ def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) 
 
 
 def _pairs(repo: Repo, chosen: Sequence[Release], chance: random.Random, count: int) -> list[_Pair]:
-    bumps, files = list(pairwise(chosen)), dict[str, list[str]]()
+    """Return files of two releases, by chance: a bump first, so that a large one does not count for more."""
+    bumps = [(old, new, files) for old, new in pairwise(chosen) if (files := _changed(repo, old, new))]
+    if not bumps:
+        raise UsageError("No release of this range changes a Python file.", remedy="Try an older --from.")
     pairs: list[_Pair] = []
-    while len(pairs) < count:
-        old, new = chance.choice(bumps)
-        if new.version not in files:
-            names = repo.git.diff("--name-only", "--diff-filter=M", old.commit, new.commit, "--", "backend/open_webui")
-            files[new.version] = [n for n in names.split("\n") if n.endswith(".py") and "/migrations/" not in n]
-        if not files[new.version]:
-            continue
-        path = chance.choice(files[new.version])
+    for _ in range(count):
+        old, new, files = chance.choice(bumps)
+        path = chance.choice(files)
         base, theirs = ((repo.read_file(one.commit, path) or b"").decode() for one in (old, new))
         style = repo.read_file(new.commit, "pyproject.toml")
         pairs.append(_Pair(chance.randrange(1 << 30), old.version, new.version, path, base, theirs, style))
     return pairs
+
+
+def _changed(repo: Repo, old: Release, new: Release) -> list[str]:
+    names = repo.git.diff("--name-only", "--diff-filter=M", old.commit, new.commit, "--", "backend/open_webui")
+    return [name for name in names.split("\n") if name.endswith(".py") and "/migrations/" not in name]
 
 
 def _try(environ: dict[str, str], pair: _Pair) -> Tried | None:

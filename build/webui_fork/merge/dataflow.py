@@ -22,7 +22,10 @@ def is_log(tree: ast.AST) -> bool:
 
 
 def _is_log_call(part: ast.AST) -> bool:
-    return isinstance(part, ast.Call) and ast.unparse(part.func).startswith(("log.", "logger.", "logging.", "print"))
+    if not isinstance(part, ast.Call):
+        return False
+    name = ast.unparse(part.func)
+    return name == "print" or (name.partition(".")[0] in _LOGS and "." in name)
 
 
 def commute(one: Iterable[Node], other: Iterable[Node], *, calls: bool = False, logs: bool = False) -> bool:
@@ -42,7 +45,7 @@ def commute(one: Iterable[Node], other: Iterable[Node], *, calls: bool = False, 
         return False
     if calls and all(any(_acts(part) for tree in side for part in ast.walk(tree)) for side in (left, right)):
         return False
-    if logs and any(_logs(one) and not all(map(is_log, two)) for one, two in ((left, right), (right, left))):
+    if logs and any(_logs(side) and not all(map(is_log, rest)) for side, rest in ((left, right), (right, left))):
         return False
     return not (binds(left) & (binds(right) | uses(right)) or binds(right) & uses(left))
 

@@ -8,6 +8,7 @@ guards doubt is a conflict (docs/adr/0006-carrying-patches.md).
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from webui_fork.merge import guards, transplant
@@ -81,29 +82,32 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     marked, clean = merger.lines(base, ours, theirs)
     if clean and marked == theirs:  # the release has all of it
         return File(path, Method.LINES, theirs)
-    trees = [merge_tree.parse(text) if path.endswith(".py") else None for text in (base, ours, theirs)]
-    if None in trees:
+    parsed = (merge_tree.parse(text) for text in (base, ours, theirs)) if path.endswith(".py") else ()
+    trees = [tree for tree in parsed if tree]
+    if len(trees) < 3:
         return _plain(path, base, ours, theirs, marked if clean else None, marked)
     try:
-        return _python(merger, path, (base, ours, theirs), marked if clean else None, marked)
+        file = _python(merger, path, (base, ours, theirs), trees, marked if clean else None)
+        return file if file.text is not None else replace(file, marked=marked)
     except RecursionError:
         return File(path, Method.PERSON, None, "an expression or a chain of it is nested too deep", marked)
 
 
-def _python(merger: Merger, path: str, versions: tuple[str, str, str], lines: str | None, marked: str) -> File:
+def _python(
+    merger: Merger, path: str, versions: tuple[str, str, str], trees: Sequence[Module], lines: str | None
+) -> File:
     """Carry the change of a Python file; ``lines`` is the merge of lines where it is clean."""
-    base, ours, theirs = versions
-    trees = [merge_tree.parse(text) for text in versions]
-    text, method = (lines, Method.LINES) if lines is not None else _finer(merger, base, ours, theirs)
-    file = _decide(merger, path, (base, ours, theirs), text, method)
-    if isinstance(file.text, str):
-        b, o, t = (tree for tree in trees if tree)
-        if doubts := _doubts(b, o, t, file.text):
-            file = replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)
-        elif head := guards.another_context(b, o, t):
-            why = f"the new release has other conditions around {head!r}"
-            file = replace(file, needs_proof=True, why=f"{file.why}; {why}".removeprefix("; "))
-    return file if file.text is not None else replace(file, marked=marked)
+    text, method = (lines, Method.LINES) if lines is not None else _finer(merger, *versions)
+    file = _decide(merger, path, versions, text, method)
+    if not isinstance(file.text, str):
+        return file
+    base, ours, theirs = trees
+    if doubts := _doubts(base, ours, theirs, file.text):
+        return replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)
+    if head := guards.another_context(base, ours, theirs):
+        why = f"the new release has other conditions around {head!r}"
+        return replace(file, needs_proof=True, why=f"{file.why}; {why}".removeprefix("; "))
+    return file
 
 
 def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> tuple[str, ...]:

@@ -57,7 +57,13 @@ class Node:
     @cached_property
     def tokens(self) -> Counter[str]:
         """Names, constants and operators in it, counted."""
-        return count(self.tree)
+        counts: Counter[str] = Counter()
+        for part in ast.walk(self.tree):
+            counts[type(part).__name__] += 1
+            for _, value in ast.iter_fields(part):
+                if isinstance(value, str | int | float | bytes):
+                    counts[repr(value)] += 1
+        return counts
 
     @cached_property
     def values(self) -> Counter[str]:
@@ -86,17 +92,6 @@ class Module(Node):
     def text(self, start: int, end: int) -> str:
         """Return some of its lines."""
         return "".join(self.lines[start:end])
-
-
-def count(tree: ast.AST) -> Counter[str]:
-    """Count the kinds of parts of a syntax tree, and (as `repr` gives them) the names and constants in it."""
-    counts: Counter[str] = Counter()
-    for part in ast.walk(tree):
-        counts[type(part).__name__] += 1
-        for _, value in ast.iter_fields(part):
-            if isinstance(value, str | int | float | bytes):
-                counts[repr(value)] += 1
-    return counts
 
 
 def dump(value: object) -> str:
@@ -315,14 +310,11 @@ def _match_elsewhere(left: Node, right: Node, of: dict[Node, Node], moved: set[N
         counterparts = {text(node): node for node in others}
         for node in alone:
             key = text(node)
-            if (
-                key
-                and counts[0][key] == counts[1][key] == 1
-                and node not in of
-                and counterparts[key] not in of.values()
-            ):
-                of[node] = counterparts[key]
-                _match(node, counterparts[key], of, moved)
+            if not key or node in of or not counts[0][key] == counts[1][key] == 1 or counterparts[key] in taken:
+                continue
+            of[node] = counterparts[key]
+            _match(node, counterparts[key], of, moved)
+            taken.update(of[inner] for inner in node.walk() if inner in of)
 
 
 def _text(node: Node) -> str:

@@ -32,7 +32,9 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
     where = package_index.configured(settings)
     with ui.step("index", "Asking the index for releases"):
         releases, _ = package_index.listing(where, package_index.session(where))
-    picked = package_index.pick(releases, version) if version else _newest(settings, releases, old.version, ui)
+    picked: Release | None = package_index.pick(releases, version)
+    if version is None:
+        picked = _newest(settings, releases, old.version, ui)
     if picked is None or picked.version == old.version:
         return None
     pin = None

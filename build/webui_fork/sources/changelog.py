@@ -17,7 +17,11 @@ _BREAKS = re.compile(
     re.I,
 )
 _CERTAIN = re.compile(r"breaking|database migration|back up|downgrade|⚠|\bIMPORTANT\b")
-_VULNERABILITY = re.compile(r"\bCVE-\d|\bGHSA-|vulnerabilit|\bsecurity (fix|patch|update|release|advisor)", re.I)
+# upstream names some of them by their kind alone, as "Redirect-based SSRF protection"
+_VULNERABILITY = re.compile(
+    r"\bCVE-\d|\bGHSA-|vulnerabilit|\bsecurity (fix|patch|update|release|advisor)|\b(SSRF|XSS|CSRF)\b|path traversal",
+    re.I,
+)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)(, )?")
 
 

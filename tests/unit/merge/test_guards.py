@@ -65,6 +65,7 @@ def test_imports_in_another_order_are_the_same_program() -> None:
         ("a = one()\nassert b\n", "assert b\na = one()\n", False, False),
         ("a = 1\nif b:\n    log.info(2)\n", "if b:\n    log.info(2)\na = 1\n", True, False),
         ("a = 1\nlog.info(2)\n", "log.info(2)\na = 1\n", True, False),
+        ("a = one()\nprint_it(2)\n", "print_it(2)\na = one()\n", False, False),
         ("if x:\n    a = 1\n    b = 2\n", "if x:\n    b = 2\n    a = 1\n", True, True),
         ("if x:\n    a = 1\n    b = 2\n", "if y:\n    b = 2\n    a = 1\n", False, False),
         ("a = 1\nb = 2\n", "a = 1\n", False, False),

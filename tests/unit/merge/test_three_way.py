@@ -284,6 +284,8 @@ def test_what_both_define() -> None:
 
 
 def test_what_is_nested_too_deep_is_for_a_person() -> None:
-    deep = "x = " + " + ".join(["a"] * 3000) + "\n"
-    file = carry(MERGER, PATH, "a = 1\nb = 2\nc = 3\n" + deep, "a = 0\nb = 2\nc = 3\n" + deep, "a = 1\nb = 2\nc = 4\n")
-    assert file.text is None or isinstance(file.text, str)
+    base = f"def f(a):\n    x = {' + '.join(['a'] * 400)}\n    note(x)\n    return x\n"
+    ours = base.replace("    return", "    check(x)\n    return")
+    file = carry(MERGER, PATH, base, ours, "import os\n\n\n" + base.replace("note(x)", "note(x, 1)"))
+    assert file.text is None
+    assert "nested too deep" in file.why

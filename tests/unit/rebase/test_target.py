@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
+from webui_fork.config import upstream_lock
 from webui_fork.config.upstream_lock import PinnedFile
 from webui_fork.core import settings
+from webui_fork.core.errors import LockError
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.rebase import target
+from webui_fork.sources import package_index
 from webui_fork.sources.package_index import Release
 
 
@@ -75,6 +78,15 @@ def test_the_newest_that_the_policy_admits(
     urgent = target._newest(root, releases, "1.2.3", talk)
     assert urgent
     assert urgent.version == ("2.0.0" if policy.startswith("days") else picked)
+
+
+def test_an_index_without_a_release_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package_index, "configured", lambda _: None)
+    monkeypatch.setattr(package_index, "session", lambda _: None)
+    monkeypatch.setattr(package_index, "listing", lambda *_: ([], ()))
+    old = upstream_lock.read(CHECKOUT / "upstream.lock")
+    with pytest.raises(LockError, match="no stable release"):
+        target.target(replace(settings.load({"PATH": ""}), root=tmp_path), old, None, Talk())
 
 
 def test_an_older_release_is_never_picked(tmp_path: Path) -> None:

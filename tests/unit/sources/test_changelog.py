@@ -39,7 +39,13 @@ def test_only_releases_after_the_old_one_count() -> None:
 
 def test_a_release_that_fixes_a_vulnerability_says_so() -> None:
     assert not changelog.fixes_a_vulnerability(TEXT, "0.12.4")
-    for words in ("CVE-2026-45349", "GHSA-7f5h-v6xp-fcq8", "a security fix", "vulnerabilities in uploads"):
+    for words in (
+        "CVE-2026-45349",
+        "GHSA-7f5h-v6xp-fcq8",
+        "a security fix",
+        "vulnerabilities in uploads",
+        "URL parser SSRF bypass",
+    ):
         fixed = TEXT.replace("A thing", words)
         assert changelog.fixes_a_vulnerability(fixed, "0.12.4")
         assert not changelog.fixes_a_vulnerability(fixed, "0.12.3")
