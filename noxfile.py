@@ -267,5 +267,5 @@ def bench(session: nox.Session) -> None:
     """Measure the build and trust beside docker's way, list and chats beside stock's; writes out/*.md."""
     _fork(session, "build")  # what it measures
     _run(session, "dev", "python", "tests/bench/bench.py", *session.posargs)
-    for name in ("trust", "listing", "chatting"):
+    for name in ("trust", "listing", "chatting", "pages"):
         _run(session, "dev", "python", f"tests/bench/{name}.py")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,14 +12,14 @@ from typing import Any
 import pytest
 from docker import DockerClient
 from docker.models.containers import Container
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
+import browsing
 import drift
 import processes
 import shared
 import small
 import throwaway
-import tools
 from conftest import BUILT
 from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
 from registries import registry
@@ -42,9 +41,6 @@ VLLM = "http://vllm:8000/v1"
 QUICK_VLLM = {**BYTECODE, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CACHE_ROOT": "/bytecode/vllm"}
 OTHER: Connection = (GOOD, {"prefix_id": "other"})
 LOADING = 300.0  # seconds: an image of one's own may load real weights
-# nothing but the page: the browser's own errands would wait for a network that a test has none of
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 @pytest.fixture(scope="session")
@@ -247,10 +243,5 @@ def admin(client: DockerClient, patched: str, street: Street) -> Iterator[Site]:
 
 @pytest.fixture
 def page(real: Settings) -> Iterator[Page]:
-    program = tools.find(real, "chromium", Terminal())
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
-        browser = playwright.chromium.launch_persistent_context(
-            profile, executable_path=str(program), args=QUIET, headless=True, viewport={"width": 1200, "height": 800}
-        )
-        yield browser.new_page()
-        browser.close()
+    with browsing.browser(real) as page:
+        yield page

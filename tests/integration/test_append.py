@@ -18,9 +18,11 @@ import bases
 import throwaway
 from bases import image, layer
 from containers import START
+from helpers import Talk
 from registries import registry
 from users import User
 from webui_fork.config import tags
+from webui_fork.core import git
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.core.settings import Settings
@@ -33,6 +35,8 @@ from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
+from webui_fork.series import apply
+from webui_fork.sources import release
 
 pytestmark = pytest.mark.minutes(1)
 
@@ -184,7 +188,7 @@ def street(
     run = built.image.config.parsed()["config"]
     run.pop("Labels")
     amd64 = image([*(named.layer for named in built.image.layers[:2]), front, back], "amd64", run)
-    arm64 = image([bases.arm64_python(real, cache, folder), back], "arm64", run)
+    arm64 = image([bases.arm64_python(real, cache, folder), front, back], "arm64", run)
     with registry(program, folder / "registry") as host:
         with Registry(f"http://{host}", "upstream/open-webui") as registry_of_bases:
             root = bases.push(registry_of_bases, f"v{inputs.lock.version}-slim", [amd64, arm64], cache)
@@ -196,11 +200,16 @@ def user(
     street: tuple[str, str],
     real: Settings,
     inputs: image_inputs.Inputs,
-    built: pipeline.Built,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> User:
     """A checkout whose upstream image is the stand-in, pinned by the tool."""
-    new_user = User(tmp_path_factory.mktemp("user"), real, warm=True)
+    return prepared(
+        User(tmp_path_factory.mktemp("user"), real, warm=True).without_front_end(real), street, real, inputs
+    )
+
+
+def prepared(new_user: User, street: tuple[str, str], real: Settings, inputs: image_inputs.Inputs) -> User:
+    """Have a checkout name the stand-in, and a record of tests that passed."""
     file = new_user.root / "images/upstream/image.toml"
     file.write_text(file.read_text().replace("ghcr.io/open-webui", f"{street[0]}/upstream"))
     text = file.read_text()
@@ -214,7 +223,10 @@ def user(
     new_user.commit()
     (new_user.root / "out").mkdir(exist_ok=True)
     own = Settings(new_user.root, new_user.cache, new_user.root, False)
-    tested.write(own, PassedImage(Digest.of_hex("0" * 64), built.tree.head, 1))
+    commit = release.release_commit(real, inputs.lock, Talk())
+    _, patches = apply.read_series(new_user.root / "patches")
+    tree = apply.apply(git.repository(real), commit, patches, inputs.lock.epoch)
+    tested.write(own, PassedImage(Digest.of_hex("0" * 64), tree.head, 1))
     return new_user
 
 
@@ -225,6 +237,25 @@ def test_a_variant_is_built_without_reading_the_base(user: User, street: tuple[s
     read = re.search(r"read +([\d.]+) MB of the base", out)
     assert read
     assert float(read.group(1)) < 15
+
+
+def test_the_front_end_of_the_series_is_put_on_a_base(
+    real: Settings, street: tuple[str, str], inputs: image_inputs.Inputs, tmp_path: Path
+) -> None:
+    whole = prepared(User(tmp_path / "user", real, warm=True), street, real, inputs)
+    code, _, err = whole.run("build", "--image", "upstream")
+    assert code == 0, err
+    image = layout.read_image(whole.root / "out/upstream-slim")
+    top = layout.blob_path(whole.root / "out/upstream-slim", image.images[1].layers[-1].layer.digest)
+    with tarfile.open(top) as tar:
+        names = tar.getnames()
+        page = tar.extractfile("app/build/index.html")
+        assert page
+        chunks = re.findall(rb"_app/immutable/[\w./-]+", page.read())
+    assert chunks
+    new = {f"app/build/{chunk.decode()}" for chunk in chunks} & set(names)
+    assert new  # what the page begins with is of the series
+    assert not [name for name in names if name.endswith(".map")]
 
 
 def test_a_base_that_is_not_pinned_says_so(user: User) -> None:
@@ -260,7 +291,8 @@ def test_it_is_published_verified_and_runs(
     with throwaway.container(client, pull(client, target, str(fixed)), healthy=START) as running:
         done = running.exec_run(["sh", "-c", "cat /usr/share/doc/webui-fork/patches/series | wc -l; uname -m"])
         assert isinstance(done.output, bytes)
-        assert done.output.decode().split() == [str(len(inputs.patches)), "x86_64"]
+        series = len((user.root / "patches/series").read_text().splitlines())
+        assert done.output.decode().split() == [str(series), "x86_64"]
 
 
 def test_a_difference_is_named_by_layer_file_and_field(user: User, street: tuple[str, str]) -> None:
@@ -317,7 +349,7 @@ def test_the_arm64_image_starts_under_emulation(
     )
     machine, series = ast.literal_eval(bases.run_arm64(real, tmp_path, code_))
     assert machine == "aarch64"
-    assert series == [patch.name for patch in inputs.patches]
+    assert series == (user.root / "patches/series").read_text().split()
 
 
 def test_what_another_registry_lacks_is_copied_blob_by_blob(

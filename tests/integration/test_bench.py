@@ -35,3 +35,10 @@ def test_the_bench_of_chats_runs(real: Settings) -> None:
     rows = run(real, "chatting")
     assert len(rows) == 2 * 2
     assert all(float(row.split("|")[-2]) > 0.1 for row in rows)
+
+
+@pytest.mark.usefixtures("forks")
+def test_the_bench_of_pages_runs(real: Settings) -> None:
+    *_, ready, scripts = run(real, "pages")
+    assert float(ready.split("|")[-2]) > 0.1
+    assert 1 < float(scripts.split("|")[-2]) < 1.01  # ours has something more, and hardly anything

@@ -130,7 +130,7 @@ def test_the_key_is_the_user_s_alone(first_build: str, user: User) -> None:
 
 def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -> None:
     before = json.loads((user.root / "out/build.json").read_text())
-    name = before["patches"][-1]
+    *others, name, last = before["patches"]  # the last one is of the front end, which takes minutes
     original = (user.root / "patches" / name).read_bytes()
     edited_patch = original.replace(b'+"""', b'+"""Edited. ', 1)  # the docstring of its new file
     assert edited_patch != original
@@ -147,7 +147,7 @@ def test_an_edited_patch_changes_one_small_layer(first_build: str, user: User) -
         assert code == 0, err
         edited = json.loads((user.root / "out/build.json").read_text())
         assert edited["digest"] != before["digest"]
-        (user.root / "patches/series").write_text("\n".join(before["patches"][:-1]) + "\n")
+        (user.root / "patches/series").write_text("\n".join([*others, last]) + "\n")
         (user.root / "patches" / name).unlink()
         code, _, err = user.run("build")
         assert code == 0, err

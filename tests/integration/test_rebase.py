@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.alone, pytest.mark.minutes(1)]
 @pytest.fixture
 def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
     """A user with a clone of this checkout, at one commit."""
-    return committed(User(tmp_path / "user", real, warm=True).with_one_image(real))
+    return committed(User(tmp_path / "user", real, warm=True).with_one_image(real).without_front_end(real))
 
 
 def committed(new_user: User) -> User:
@@ -85,7 +85,7 @@ def set_back(user: User, real: Settings, *more: Path) -> str:
 @pytest.mark.minutes(3)
 def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Built) -> None:
     """With the locks of every flavour and architecture."""
-    user = committed(User(tmp_path / "user", real, warm=True).with_one_image(real, whole=True))
+    user = committed(User(tmp_path / "user", real, warm=True).with_one_image(real, whole=True).without_front_end(real))
     patches = {path.name: path.read_bytes() for path in (user.root / "patches").glob("*.patch")}
     was = upstream_lock.read(user.root / "upstream.lock").tag
     code, out, err = user.run("rebase", "--to", BEFORE, "--no-gate")

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Error, Page
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from playwright.sync_api import Error, Page, sync_playwright
+
+import tools
 from containers import Site
 from sites import ADMIN
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
 
 LONG = 120_000  # ms: a machine may be busy
+# nothing but the page: the browser's own errands would wait for a network that a test has none of
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@contextmanager
+def browser(settings: Settings) -> Iterator[Page]:
+    """Start a browser with an empty profile; yield a page of it."""
+    program = tools.find(settings, "chromium", Terminal())
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=str(program), args=QUIET, headless=True, viewport={"width": 1200, "height": 800}
+        )
+        yield context.new_page()
+        context.close()
 
 
 def say(page: Page, admin: Site, model: str) -> None:

@@ -9,6 +9,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.sources import programs
 from webui_fork.sources.programs import Tool
 
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 TOOLS = {
     "mmdebstrap": Tool(("mmdebstrap",), "mmdebstrap", None, "apt: mmdebstrap; dnf: mmdebstrap; brew: none"),
     "redis-server": Tool(("redis-server",), "redis-server", None, "apt: redis-server; dnf: redis; brew: redis"),
@@ -17,7 +18,7 @@ TOOLS = {
         ("qemu-aarch64-static",), "qemu-user-static", None, "apt: qemu-user-static; dnf: qemu-user-static; brew: none"
     ),
     "wrk": Tool(("wrk",), "wrk", None, "apt: wrk; dnf: wrk; brew: wrk"),
-    "chromium": Tool(("chromium",), "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
+    "chromium": Tool(_CHROMIUM, "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
 }
 
 

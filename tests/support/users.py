@@ -14,9 +14,11 @@ from pathlib import Path
 
 from drift import copied
 from webui_fork.config import upstream_lock
+from webui_fork.config.image_toml import FRONT_END
 from webui_fork.core import settings
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
+from webui_fork.series import apply
 
 
 def checkout(folder: Path) -> Path:
@@ -34,7 +36,8 @@ class User:
         # what was downloaded before is not downloaded again; all else is made anew unless warm
         self.cache.mkdir()
         made = ("layers", "blobs", "source.git") if warm else ()
-        for name in ("tools",) if tools_only else ("downloads", "uv", "tools", *made):
+        # the front end takes minutes: a run builds it for the image, and where that is reproduced (test_drift)
+        for name in ("tools", "frontend-changes", *(() if tools_only else ("downloads", "uv", *made))):
             if (real.cache / name).exists():
                 subprocess.run(["cp", "-al", str(real.cache / name), str(self.cache / name)], check=True)
         self.env = {
@@ -62,6 +65,19 @@ class User:
             (folder / "image.toml").write_text(text)
             for lock in {*folder.glob("full.*.lock"), *folder.glob("*arm64.*.lock")}:
                 lock.unlink()
+        return self._locked(real)
+
+    def without_front_end(self, real: Settings) -> User:
+        """Leave out of the series what changes the front end, where that would be built again for nothing new."""
+        folder = self.root / "patches"
+        files, patches = apply.read_series(folder)
+        kept = [patch.name for patch in patches if not any(path.startswith(FRONT_END) for path in patch.paths)]
+        (folder / "series").write_text("".join(f"{name}\n" for name in kept))
+        for name in {name for name, _ in files[1:]} - set(kept):
+            (folder / name).unlink()
+        return self._locked(real)
+
+    def _locked(self, real: Settings) -> User:
         own = replace(real, root=self.root)
         pinned = upstream_lock.read(own.lock_file)
         upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))

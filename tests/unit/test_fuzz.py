@@ -227,7 +227,7 @@ def test_patches(tmp_path: Path) -> None:
     repo, commit = release_repo(tmp_path)
     path = "backend/open_webui/utils/models.py"
     whole = make_patch(repo, commit, {path: RELEASE[path].replace(b"3", b"4")}, "Do a thing", HEADER)[0]
-    release = series_patch.Release("1.2.3", RELEASE.__contains__)
+    release = series_patch.Release("1.2.3", RELEASE.__contains__, front_end=False)
 
     def read(data: bytes) -> None:
         patch = series_patch.parse("do-a-thing.patch", data)

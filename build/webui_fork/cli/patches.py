@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from webui_fork.cli import result
-from webui_fork.config import upstream_lock
+from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
@@ -80,7 +80,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         elif arguments.action == "new":
             folder = worktree.default_folder(settings)
             version = upstream_lock.read(settings.lock_file).version
-            name = worktree.new(settings, folder, arguments.subject, arguments.description, arguments.bug, version)
+            front_end = image_toml.read(settings.root / "images" / image_inputs.IMAGE).frontend is not None
+            texts = (arguments.subject, arguments.description, arguments.bug)
+            name = worktree.new(settings, folder, *texts, version, front_end=front_end)
             print(
                 f"Committed as {name}, and its proof begun in tests/proofs: make it red without, green with the patch."
             )
@@ -116,20 +118,22 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
         for name in worktree.write(settings, canonical):
             print(f"{name}: written in canonical form")
         inputs = replace(inputs, patches=canonical)
-    image_inputs.check_series(settings, repo, inputs.lock, inputs.patches, commit)
+    image_inputs.check_series(settings, repo, inputs.lock, inputs.patches, commit, inputs.spec)
     tree = apply.apply(repo, commit, inputs.patches, inputs.lock.epoch)
     licence.check(repo, tree, inputs.spec)
     refresh_locks.check_overrides(settings, repo, commit)
     for change in apply.changes(repo, tree):
-        if inputs.spec.place(change.path) is None:
+        if inputs.spec.place(change.path) is None and not inputs.spec.builds(change.path):
             problem = patch.Problem("patches/", "outside-image", f"{change.path} is not in the image")
             apply.refuse([problem])
-    hooks = sum(patch.hook_lines(inputs.patches).values())
     print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
-    print(f"Hook lines (added to upstream's files, changed (twice) or removed there): {hooks} of {patch.HOOK_LINES}.")
-    if hooks > patch.HOOK_LINES:
-        too_many = f"{hooks} hook lines in upstream's files, more than {patch.HOOK_LINES}: move code to new files"
-        apply.refuse([patch.Problem("patches/", "hook-lines", too_many)])
+    print("Hook lines (added to upstream's files, changed (twice) or removed there):")
+    for part, limit in patch.HOOK_LINES.items():
+        hooks = sum(patch.hook_lines(inputs.patches, part).values())
+        print(f"  {part}: {hooks} of {limit}")
+        if hooks > limit:
+            too_many = f"{hooks} hook lines in upstream's {part}, more than {limit}: move code to new files"
+            apply.refuse([patch.Problem("patches/", "hook-lines", too_many)])
     if write:
         _record(settings)
 

@@ -5,18 +5,33 @@ from __future__ import annotations
 import argparse
 
 from webui_fork.cli import result, signer
-from webui_fork.core import text
-from webui_fork.core.errors import ReproduceError
+from webui_fork.config import image_toml
+from webui_fork.core import git, text
+from webui_fork.core.errors import ImageError, ReproduceError, UsageError
+from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.frontend import build, changes, statement
+from webui_fork.frontend.build import Wish
+from webui_fork.image import refresh_locks
+from webui_fork.image.inputs import IMAGE
 from webui_fork.oci import reader
+from webui_fork.sources import release
 from webui_fork.trust import reproduce as reproducing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub"
-    parser.add_argument("ref", metavar="REF", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER")
+    parser.add_argument(
+        "ref", metavar="REF", nargs="?", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER"
+    )
+    parser.add_argument(
+        "--upstream",
+        action="store_true",
+        help="instead, build upstream's front end from its sources, and compare it with the one in the release's wheel",
+    )
+    parser.add_argument("--release", metavar="VERSION", help="with --upstream: of this release, not the locked one")
     signer.add_arguments(parser)
     result.add_arguments(parser)
 
@@ -27,6 +42,11 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
     """
+    if bool(arguments.ref) == arguments.upstream or (arguments.release and not arguments.upstream):
+        raise UsageError("Name either an image, or --upstream and a --release.", remedy="See --help.")
+    if arguments.upstream:
+        _upstream(settings, ui, arguments)
+        return
     verifier = signer.verifier(settings, arguments, ui)
     with reader.opened(settings, arguments.ref) as image:
         outcome = reproducing.run(settings, ui, image, verifier)
@@ -43,3 +63,37 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         )
     if not arguments.json:
         print("\nIdentical.")
+
+
+def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Build a release's front end from its sources, and hold it against the one in its wheel.
+
+    Raises:
+        ReproduceError: they differ, with every file. ImageError: image.toml does not say how it is built.
+        ForkError: see :func:`webui_fork.frontend.build.build`.
+    """
+    spec = image_toml.read(settings.root / "images" / IMAGE).frontend
+    if spec is None:
+        raise ImageError("image.toml has no [frontend].", remedy="docs/image.md says what it needs.")
+    lock = refresh_locks.pin(settings, arguments.release)
+    wish = Wish(lock, release.obtain(settings, lock, ui), (), spec)
+    built = build.build(settings, git.repository(settings), wish, ui)
+    file = settings.out / statement.FILE
+    write_atomic(file, statement.write(lock, spec, built))
+    rows = [
+        ("wheel", f"{lock.wheel.name} {lock.wheel.digest}"),
+        ("source", f"{lock.sdist.name} {lock.sdist.digest}"),
+        ("the same", f"{built.same} files"),
+        ("statement", file.relative_to(settings.root).as_posix()),
+    ]
+    value = {"release": lock.version, "identical": not built.files, "same": built.same}
+    result.show(arguments, {**value, "differences": list(map(str, built.files))}, text.table(rows))
+    if built.files:
+        shown = "\n".join(map(str, built.files[:40]))
+        raise ReproduceError(
+            f"The front end in the wheel of {lock.version} is not of its sources: {len(built.files)} files differ.",
+            why=shown + ("\n…" if len(built.files) > 40 else ""),
+            remedy="Another Node.js or build setting, or another source: upstream can tell.",
+        )
+    if not arguments.json:
+        print(f"\nIdentical but for {changes.TAKEN}, which upstream's build fetches live: it is taken from the wheel.")

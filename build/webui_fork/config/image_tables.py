@@ -65,6 +65,21 @@ class Python(Table, frozen=True, kw_only=True):
     target: Absolute
 
 
+class Frontend(Table, frozen=True, kw_only=True):
+    """How the front end is built where the series changes its sources.
+
+    ``node`` is the distribution on the Python package index whose wheels have Node.js and npm in them; ``sha256`` is
+    the wheel for each kind of machine, in uname's words.
+    """
+
+    node: Annotated[str, form(r"[a-z0-9-]+==[0-9][0-9A-Za-z.]*")]
+    sha256: dict[Annotated[str, form("x86_64|aarch64")], Sha256]
+
+    def digest(self, machine: str) -> Digest:
+        """Return the digest of the wheel for a kind of machine."""
+        return Digest.of_hex(self.sha256[machine])
+
+
 class Link(Table, frozen=True, kw_only=True):
     """A symbolic link: where it stands in the image, and the absolute path that it leads to."""
 
@@ -194,6 +209,7 @@ class PackagesDocument(Table, frozen=True, kw_only=True):
     image: _PackagesHead
     base: Base
     python: Python | None = None
+    frontend: Frontend | None = None
     flavour: dict[Slug, Flavour] = field(default_factory=dict)
     application: tuple[Copy, ...] = ()
     folder: tuple[_Folder, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from webui_fork.config.image_tables import (
     Base,
     Copy,
     Flavour,
+    Frontend,
     Link,
     PackagesDocument,
     Python,
@@ -25,6 +27,8 @@ from webui_fork.config.overrides import Override
 from webui_fork.core.errors import ImageError
 
 REMEDY = "docs/image.md describes every key."
+FRONT_END = ("src/", "static/")  # its sources in the release
+BUILT_FRONT_END = "open_webui/frontend"  # in the release's wheel
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Go's words, and uname's
 
 
@@ -40,9 +44,10 @@ class Folder:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where files of the release stand in an image."""
+    """Where files of the release stand in an image, and how its front end is built (None: it can't be)."""
 
     copies: tuple[Copy, ...]
+    frontend: Frontend | None
 
     def writable(self, path: str) -> bool:
         """Tell whether group 0 may write to a path of the release."""
@@ -52,6 +57,21 @@ class Placement:
         """Return where a path of the release stands in the image, or None if it is not in it."""
         for copy in self.copies:
             if copy.origin == "release" and (placed := copy.place(path)):
+                return placed
+        return None
+
+    def builds(self, path: str) -> bool:
+        """Tell whether a path of the release is a source of the front end, and that is built where it is changed."""
+        return self.frontend is not None and path.startswith(FRONT_END)
+
+    def front_end_of(self, paths: Iterable[str]) -> Frontend | None:
+        """Return how the front end is built where some paths of the release change, None where it is the wheel's."""
+        return self.frontend if any(map(self.builds, paths)) else None
+
+    def place_built(self, path: str) -> str | None:
+        """Return where a file of the built front end stands in the image, or None if it is not in it."""
+        for copy in self.copies:
+            if copy.origin == "wheel" and (placed := copy.place(f"{BUILT_FRONT_END}/{path}")):
                 return placed
         return None
 
@@ -202,6 +222,7 @@ def read(folder: Path, flavour: str = "", architecture: str = "") -> ImageSpec:
         wheels=document.python,
         overrides=overrides.read(folder),
         copies=document.application,
+        frontend=document.frontend,
         folders=tuple(Folder(one.path, int(one.mode, 8), one.uid, one.gid) for one in document.folder),
         links=document.link,
         run=document.run.config(),
@@ -259,6 +280,7 @@ def read_registry(folder: Path) -> RegistrySpec:
     document = toml.read(folder / "image.toml", RegistryDocument, ImageError, REMEDY)
     return RegistrySpec(
         copies=document.application,
+        frontend=None,
         folder=folder,
         name=document.image.name,
         home=document.image.home,

@@ -51,6 +51,7 @@ def run(
     build: bool = False,
     stdin: bytes | None = None,
     group: bool = False,
+    at_once: bool = False,
 ) -> Completed:
     """Run a program to its end.
 
@@ -64,6 +65,7 @@ def run(
         build: its output goes into an image: it ends with us, and under umask 022.
         stdin: what it reads; by default nothing.
         group: it starts programs of its own, which end with it.
+        at_once: they heed no signal but KILL, and nothing is lost where they end so; under umask 022.
         doing: the action, for the error ("sign the image").
 
     Raises:
@@ -79,8 +81,9 @@ def run(
             bound(command) if build else command,
             env=dict(env),
             cwd=cwd,
-            umask=0o022 if build else -1,
-            process_group=0 if group else None,
+            umask=0o022 if build or at_once else -1,
+            # no terminal either: what runs there could type into it
+            start_new_session=group or at_once,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -90,10 +93,10 @@ def run(
     try:
         out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        _end(child, signal.SIGKILL, group=group)
+        _end(child, signal.SIGKILL, group=group or at_once)
         raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
     except BaseException:  # Ctrl-C too: the child must not outlive us
-        _end(child, signal.SIGINT, group=group)
+        _end(child, signal.SIGKILL if at_once else signal.SIGINT, group=group or at_once)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     log.debug("exit code %d after %.2f s: %s", done.code, time.monotonic() - start, name)

@@ -76,6 +76,7 @@ class Settings:
     snapshot_mirror: str | None = None
     inputs: str | None = None
     sign: str = "key"
+    sandbox: bool = True
     builder: str = ""
     invocation: str = ""
     cosign_password: Secret | None = None
@@ -181,6 +182,9 @@ def _settings(env: Mapping[str, str], config: Path, root: Path | None, password:
             f"WEBUI_FORK_SIGN is {sign!r}.",
             remedy="Use `key` (the default), `keyless`, an absolute path of a key, or a KMS URI such as awskms:///alias/x.",
         )
+    sandbox = env.get("WEBUI_FORK_SANDBOX") or "required"
+    if sandbox not in ("required", "none"):
+        raise UsageError(f"WEBUI_FORK_SANDBOX is {sandbox!r}.", remedy="Use `required` (the default) or `none`.")
     return Settings(
         root=root or Path(env.get("WEBUI_FORK_ROOT") or (CHECKOUT if IN_CHECKOUT else Path.cwd())),
         cache=_folder(env, "WEBUI_FORK_CACHE", "XDG_CACHE_HOME", ".cache"),
@@ -190,6 +194,7 @@ def _settings(env: Mapping[str, str], config: Path, root: Path | None, password:
         snapshot_mirror=env.get("WEBUI_FORK_SNAPSHOT_MIRROR"),
         inputs=env.get("WEBUI_FORK_INPUTS") or None,
         sign=sign,
+        sandbox=sandbox != "none",
         builder=env.get("WEBUI_FORK_BUILDER") or _workflow(env),
         invocation=_run(env),
         cosign_password=None if password is None else Secret(password),

@@ -15,6 +15,7 @@ from webui_fork.config.image_toml import ImageSpec, Placement
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo
+from webui_fork.frontend.changes import NAMED_BY_CONTENT, BuiltFile
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry, Lazy
 from webui_fork.series import apply
@@ -81,13 +82,38 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
 
-def patched(spec: Placement, changes: Iterable[apply.Change], patches: Sequence[Patch]) -> Iterator[Entry]:
+def _built(spec: Placement, files: Iterable[BuiltFile]) -> Iterator[Entry]:
+    """Yield what differs in the front end. A chunk that nothing names any more stays: an open page may need it."""
+    for file in files:
+        placed = spec.place_built(file.path)
+        if placed is None:
+            continue
+        if file.data is not None:
+            yield layers.file_entry(placed, file.data)
+        elif not file.path.startswith(NAMED_BY_CONTENT):
+            yield layers.whiteout(placed)
+
+
+def patched(
+    spec: Placement, changes: Iterable[apply.Change], built: Iterable[BuiltFile], patches: Sequence[Patch]
+) -> Iterator[Entry]:
     """Yield the last layer: the files that the series changes, at their place in the image, and the series itself.
+
+    Args:
+        spec: where files of the release stand in the image.
+        changes: what the series changes in the release.
+        built: what that changes in the built front end.
+        patches: the series.
 
     Raises:
         ImageError: a changed file is not in the image, or is not a plain file any more.
     """
+    yield from _built(spec, built)
     for change in changes:
+        if spec.builds(change.path):
+            if change.data is not None and change.mode not in (0o100644, 0o100755):
+                raise ImageError(f"The series turns {change.path} into something that is not a plain file.")
+            continue
         placed = spec.place(change.path)
         if placed is None:
             raise ImageError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from webui_fork.config import image_toml, locked_image, reference, upstream_lock
-from webui_fork.config.image_toml import ImageSpec
+from webui_fork.config.image_toml import ImageSpec, Placement
 from webui_fork.config.locked_image import Packaged
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import MAX_FILE_SIZE, Lock
@@ -129,7 +129,12 @@ def check_inputs(release: Lock, digests: tuple[tuple[str, str], ...], ui: Termin
 
 
 def check_series(
-    settings: Settings, repo: Repo, release_lock: Lock, patches: tuple[patch.Patch, ...], commit: str
+    settings: Settings,
+    repo: Repo,
+    release_lock: Lock,
+    patches: tuple[patch.Patch, ...],
+    commit: str,
+    placement: Placement,
 ) -> None:
     """Lint the series against the release.
 
@@ -137,7 +142,7 @@ def check_series(
         SeriesError: with every problem at once.
     """
     paths = set(repo.paths(commit))
-    release = patch.Release(release_lock.version, paths.__contains__)
+    release = patch.Release(release_lock.version, paths.__contains__, placement.frontend is not None)
     apply.refuse(patch.lint(patches, release, lambda path: (settings.root / path).is_file()))
 
 

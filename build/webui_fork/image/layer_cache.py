@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
-ROOMS = ("core", "config", "sources", "series", "oci", "rootfs", "image")  # that the bytes of an image come from
+ROOMS = ("core", "config", "sources", "series", "frontend", "oci", "rootfs", "image")  # where its bytes come from
 
 
 @cache

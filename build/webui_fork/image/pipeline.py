@@ -12,11 +12,16 @@ import msgspec
 
 from webui_fork.config.debian_lock import Deb
 from webui_fork.config.image_toml import Placement
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import files, git
+from webui_fork.core.digest import Digest
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.frontend import build as frontend_build
+from webui_fork.frontend import node as frontend_node
+from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import application as image_application
 from webui_fork.image import base as image_base
 from webui_fork.image import python as image_python
@@ -107,7 +112,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
     source = release.obtain(settings, inputs.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
-        check_series(settings, repo, inputs.lock, inputs.patches, source.commit)
+        check_series(settings, repo, inputs.lock, inputs.patches, source.commit, inputs.spec)
         tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
         licence.check(repo, tree, inputs.spec)
         requirements_text = repo.read_file(source.commit, inputs.spec.python.requirements)
@@ -120,10 +125,12 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         pending_base = pool.submit(image_base.base, settings, packaged, cache, ui, locked)
         pending_python = pool.submit(image_python.python, settings, packaged, cache, ui)
         application = _application(inputs, cache, repo, source)
+        # in the main thread, where Ctrl-C ends it
+        built = front_end(settings, repo, inputs.lock, inputs.spec, tree, ui)
         python = pending_python.result()
         base, fetched = pending_base.result()
     with ui.step("image"):
-        patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree)
+        patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree, built)
         layers_made = (base, python, application, patches)
         assembled = assemble(inputs, [item.layer for item in layers_made], tree)
     fresh = any(item.fresh for item in layers_made)
@@ -140,14 +147,44 @@ def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) 
     return cache.get("application", key, make, "Laying out the application")
 
 
+def front_end(
+    settings: Settings, repo: Repo, lock: Lock, placement: Placement, tree: apply.PatchedTree, ui: Terminal
+) -> tuple[BuiltFile, ...]:
+    """Return what the series changes in the built front end, nothing where it changes none of its sources.
+
+    Args:
+        settings: have the cache, the index and npm's registry.
+        repo: has the release.
+        lock: the release.
+        placement: of the image.
+        tree: the release with the series on it.
+        ui: says what is done.
+
+    Raises:
+        SeriesError: it does not build, or changes the branding. ForkError: see :func:`frontend.build.build`.
+    """
+    changes = tuple(change for change in apply.changes(repo, tree) if placement.builds(change.path))
+    if not changes or placement.frontend is None:
+        return ()
+    own = [sha256 for machine, sha256 in placement.frontend.sha256.items() if machine == frontend_node.own_machine()]
+    fetch_kept(settings, map(Digest.of_hex, own), ui)
+    source = release.obtain(settings, lock, ui)
+    built = frontend_build.build(settings, repo, frontend_build.Wish(lock, source, changes, placement.frontend), ui)
+    return built.files
+
+
 def patch_layer(
     placement: Placement,
     patches: tuple[series_patch.Patch, ...],
     cache: LayerCache,
     repo: Repo,
     tree: apply.PatchedTree,
+    built: tuple[BuiltFile, ...],
 ) -> Made:
     """Return the last layer: what the series changes, where an image has it.
+
+    Args:
+        built: see :func:`front_end`. The rest: see there.
 
     Raises:
         ImageError: a changed file is not in the image.
@@ -157,8 +194,9 @@ def patch_layer(
         "head": tree.head,
         "patches": [(patch.name, sha256_bytes(patch.data)) for patch in patches],
         "copies": msgspec.to_builtins(placement.copies),
+        "built": [(file.path, sha256_bytes(file.data) if file.data is not None else None) for file in built],
     }
-    make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), patches)  # noqa: E731
+    make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), built, patches)  # noqa: E731
     return cache.get("patches", key, make, parents=False)
 
 

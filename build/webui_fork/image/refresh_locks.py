@@ -22,8 +22,16 @@ from webui_fork.oci import connect
 from webui_fork.sources import debian, package_index, release, tool_locks
 
 
-def _pin(settings: Settings, version: str | None) -> Lock:
-    """Return the lock of the wanted release: the one at hand, or what the index has."""
+def pin(settings: Settings, version: str | None) -> Lock:
+    """Return the lock of a release: the one at hand, or of what the index has.
+
+    Args:
+        settings: of the checkout.
+        version: of the release; None: the one that is locked; `latest`: the newest.
+
+    Raises:
+        SourceError: the index can't be read. LockError: it has no such release.
+    """
     old = upstream_lock.read(settings.lock_file) if settings.lock_file.exists() else None
     if old and version in (None, old.version):
         return old
@@ -68,7 +76,7 @@ def refresh(
     Raises:
         LockError, SourceError, ToolError: nothing was written.
     """
-    pinned = _pin(settings, version)
+    pinned = pin(settings, version)
     commit = release.release_commit(settings, pinned, ui)
     repo = git.repository(settings)
     planned, unneeded = _plan_all(settings, ui, repo, commit, upgrade or {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from webui_fork.config import bases_lock, image_toml, reference, upstream_lock
 from webui_fork.config.image_tables import Variant
@@ -15,6 +15,7 @@ from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import append, inputs, pipeline
 from webui_fork.image.layer_cache import LayerCache
 from webui_fork.oci import connect, model
@@ -64,6 +65,8 @@ def request(settings: Settings, ui: Terminal, name: str, variant: str) -> Reques
         ImageError, LockError, SeriesError: there is no such variant, it is not pinned, or an input is odd.
     """
     spec = image_toml.read_registry(settings.root / "images" / name)
+    if (main := settings.root / "images" / inputs.IMAGE).is_dir():  # whose description says how a front end is built
+        spec = replace(spec, frontend=image_toml.read(main).frontend)
     names = [item.name for item in spec.variants]
     if not variant and len(names) == 1:
         variant = names[0]
@@ -108,14 +111,15 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
     commit = release.release_commit(settings, request.lock, ui)
     repo = git.repository(settings)
     with ui.step("series"):
-        inputs.check_series(settings, repo, request.lock, request.patches, commit)
+        inputs.check_series(settings, repo, request.lock, request.patches, commit, request.spec)
         tree = apply.apply(repo, commit, request.patches, request.lock.epoch)
         licence.check(repo, tree, request.spec)
         changes = apply.changes(repo, tree)
     cache = LayerCache(settings.cache, request.lock.epoch, ui)
-    layer = pipeline.patch_layer(request.spec, request.patches, cache, repo, tree).layer
-    files: dict[str, str | None] = {}
-    for path in (_VERSION, *(change.path for change in changes)):
+    built = pipeline.front_end(settings, repo, request.lock, request.spec, tree, ui)
+    layer = pipeline.patch_layer(request.spec, request.patches, cache, repo, tree, built).layer
+    files = _built_before(request, built)
+    for path in (_VERSION, *(change.path for change in changes if not request.spec.builds(change.path))):
         placed = request.spec.place(path)
         if placed is None:
             raise ImageError(f"images/{request.spec.folder.name} has no place for {path}.", remedy=_PLACES)
@@ -127,6 +131,18 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
         received = registry.received
     image = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
     return VariantImage(request, image, layer, tree.head, received)
+
+
+def _built_before(request: Request, built: tuple[BuiltFile, ...]) -> dict[str, str | None]:
+    """Return what a base must have of the built front end: what is replaced, as the release's wheel has it.
+
+    Raises:
+        ImageError: the description does not say where the front end is.
+    """
+    placed = [(request.spec.place_built(file.path), file.before) for file in built if not file.path.endswith(".map")]
+    if any(place is None for place, _ in placed):
+        raise ImageError(f"images/{request.spec.folder.name} has no place for the built front end.", remedy=_PLACES)
+    return {place: before.hex if before else None for place, before in placed if place}
 
 
 def _annotations(request: Request, head: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
 from webui_fork.oci import content, layout
 from webui_fork.oci.model import WHITEOUT, Image, NamedLayer
 
-BACKEND = "app/backend"  # where the image has what patches change
+BACKEND, FRONT_END = "app/backend", "app/build"  # where the image has what patches change
 _CHANGELOG = "CHANGELOG.md"
 _COMPILES = 120.0  # seconds
 
@@ -85,8 +85,19 @@ def tree(image: Image, cache: Path, folder: Path) -> Path:
     _extract(layout.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
     if (folder / "patched" / BACKEND).exists():  # a series without a patch changes nothing
         _lay_over(folder / "patched" / BACKEND, folder / "backend")
+    if (folder / "patched" / FRONT_END).exists():
+        (folder / "build").unlink()
+        shutil.copytree(below / FRONT_END, folder / "build", copy_function=_link)
+        _lay_over(folder / "patched" / FRONT_END, folder / "build")
     shutil.rmtree(folder / "patched")
     return folder
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def variant(tree: Path, folder: Path, path: str, text: str) -> Path:
@@ -138,4 +149,5 @@ def _lay_over(changed: Path, folder: Path) -> None:
             target.with_name(path.name.removeprefix(WHITEOUT)).unlink(missing_ok=True)
         elif path.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)  # it may be a second name
             shutil.copy2(path, target)

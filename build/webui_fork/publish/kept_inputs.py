@@ -15,6 +15,7 @@ from webui_fork.core.digest import Digest
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
+from webui_fork.frontend import node
 from webui_fork.image import python as image_python
 from webui_fork.image.inputs import Inputs
 from webui_fork.oci import content, layout, model
@@ -76,6 +77,10 @@ def of_build(settings: Settings, inputs: Inputs, ui: Terminal) -> tuple[InputFil
     for source in spec.python.sources:
         path = package_index.sdist(settings, source, ui)
         files.append(_file(path, f"{source.name}-{source.version}.tar.gz", _SDIST))
+    if front_end := spec.front_end_of(path for one in inputs.patches for path in one.paths):
+        for machine in front_end.sha256:
+            path = node.wheel(settings, front_end, machine, ui)
+            files.append(_file(path, f"{front_end.node}-{machine}.whl", _WHEEL))
     with temp_folder(settings.cache / "tmp", "built") as work:
         image_python.make_wheels(settings, spec, work, ui)  # no index has them
     for path in wheels.obtain(settings, packaged.requirements, spec.python.version, spec.machine, ui):

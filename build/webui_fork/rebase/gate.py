@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from webui_fork.config import image_toml
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.files import sha256_bytes, temp_folder
@@ -20,7 +21,7 @@ from webui_fork.image import pipeline
 from webui_fork.oci import layout, unpack
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.report import Check
-from webui_fork.series import proofs
+from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
 from webui_fork.series.proofs import ProofRun
 
@@ -35,10 +36,12 @@ class Step:
     argv: tuple[str, ...]
 
 
+FRONT_END = "upstream's front end"  # held against its sources, where the candidate is built from those
 STEPS = (
     Step("lint", ("-m", "webui_fork", "patches", "lint")),
     Step("style", ("-m", "ruff", "check", ".")),
     Step("build", ("-m", "webui_fork", "build", "--locked", "--all")),
+    Step(FRONT_END, ("-m", "webui_fork", "reproduce", "--upstream")),
     Step("unit tests", ("-m", "pytest", "-q", "tests/unit")),
     Step("proofs", ("-m", "pytest", "-q", "-n", "auto", "tests/integration/test_proofs.py")),
     Step(
@@ -63,6 +66,8 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         signing["COSIGN_PASSWORD"] = candidate.cosign_password.reveal()
     checks: list[Check] = []
     for step in STEPS:
+        if step.name == FRONT_END and not _builds_front_end(candidate):
+            continue
         if checks and not checks[-1].passed:
             checks.append(Check(step.name, None, 0.0))
             continue
@@ -74,6 +79,12 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(last_line)[:120]))
     built = any(check.name == "build" and check.passed for check in checks)
     return tuple(checks), layout.read_layout(candidate.out / "image").image.digest if built else ""
+
+
+def _builds_front_end(candidate: Settings) -> bool:
+    spec = image_toml.read(candidate.root / "images" / image_inputs.IMAGE)
+    _, patches = apply.read_series(candidate.patches)
+    return spec.front_end_of(path for patch in patches for path in patch.paths) is not None
 
 
 def _step(candidate: Settings, step: Step, env: Mapping[str, str]) -> process.Completed:

@@ -290,7 +290,7 @@ def _waits(row: Carried, state: State) -> bool:
 
 def _unproved(row: Carried) -> Carried:
     """Refuse what only a proof could say is right."""
-    doubts = [file.why for file in row.files if file.needs_proof and file.why]
+    doubts = dict.fromkeys(file.why for file in row.files if file.needs_proof and file.why)  # each once
     why = "; ".join(doubts) or "only the syntax tree says where it goes now"
     return (
         gate.refused(row, f"{why}, and without its proof nobody knows whether it is right") if row.needs_proof else row

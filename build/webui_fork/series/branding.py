@@ -12,7 +12,7 @@ _NAMES = re.compile(
     r"|.*\.webmanifest|manifest\.json|opensearch\.xml|custom\.css|loader\.js",
     re.IGNORECASE,
 )
-_LINES = re.compile(r"LICENSE covers|\bWEBUI_NAME\b|\bWEBUI_FAVICON_URL\b|\(Open WebUI\)")
+_LINES = re.compile(r"LICENSE covers|\bWEBUI_NAME\b|\bAPP_NAME\b|\bWEBUI_FAVICON_URL\b|\(Open WebUI\)")
 LICENSES = ("LICENSE", "LICENSE_HISTORY", "LICENSE_NOTICE")
 # variables that rename the product or put other assets in place of its own
 _VARIABLES = ("WEBUI_NAME", "CUSTOM_NAME", "WEBUI_FAVICON_URL", "STATIC_DIR", "FRONTEND_BUILD_DIR")

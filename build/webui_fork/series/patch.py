@@ -15,16 +15,19 @@ from pathlib import PurePosixPath
 from unidiff.errors import UnidiffParseError
 from unidiff.patch import Hunk, PatchedFile, PatchSet
 
+from webui_fork.config.image_toml import FRONT_END
 from webui_fork.core.errors import SeriesError
 from webui_fork.series import branding
 
 FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
-HOOK_LINES = 120
+HOOK_LINES = {"back end": 120, "front end": 40}
 
 _FIRST = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _FIELD = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*\.patch")
-_FRONT_END = re.compile(r"(src|static)/|(package(-lock)?\.json|[a-z.]+\.config\.[jt]s|tsconfig\.json)$")
+_FRONT_END_BUILD = re.compile(
+    r"scripts/|static/pyodide/|(package(-lock)?\.json|[a-z.]+\.config\.[jt]s|tsconfig\.json|\.npmrc)$"
+)
 _IMPERATIVES = ("alias", "bring", "embed", "feed", "need", "seed", "speed")  # not what their endings say
 _ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
 _FORWARDED = re.compile(r"no|not-needed|yes|https?://\S+")
@@ -62,17 +65,26 @@ class Patch:
         return tuple(file.path for file in self.files)
 
 
-def hook_lines(patches: Iterable[Patch]) -> dict[str, int]:
+def hook_lines(patches: Iterable[Patch], part: str = "") -> dict[str, int]:
     """Count, for each patch, the lines that it adds to upstream's own files, and those that it removes there.
 
     A line that it changes counts as both. Each is a future conflict; files that the series itself adds can't conflict.
+
+    Args:
+        patches: the series in order.
+        part: of :data:`HOOK_LINES`, to count in its files alone.
     """
     own: set[str] = set()
     counts = {}
     for patch in patches:
         own |= {file.path for file in patch.files if file.is_added_file}
-        counts[patch.name] = sum(file.added + file.removed for file in patch.files if file.path not in own)
+        files = [file for file in patch.files if file.path not in own and part in ("", _part(file.path))]
+        counts[patch.name] = sum(file.added + file.removed for file in files)
     return counts
+
+
+def _part(path: str) -> str:
+    return "front end" if path.startswith(FRONT_END) else "back end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,10 +209,11 @@ def _fields(body: str) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What lint needs to know of the release: its version, and which paths it has."""
+    """What lint needs to know of the release: its version, which paths it has, whether its front end can be built."""
 
     version: str
     has: Callable[[str], bool]
+    front_end: bool
 
 
 def lint(patches: Iterable[Patch], release: Release, proof_exists: Callable[[str], bool]) -> list[Problem]:
@@ -246,15 +259,25 @@ def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str
         yield "proof", f"its proof {proof} does not exist"
 
 
-def refused_path(path: str) -> Iterable[tuple[str, str]]:
-    """Yield what is wrong with a path that no patch may touch, whatever the release has: the rule and the words."""
+def refused_path(path: str, *, front_end: bool) -> Iterable[tuple[str, str]]:
+    """Yield what is wrong with a path that no patch may touch, whatever the release has: the rule and the words.
+
+    Args:
+        path: of the release.
+        front_end: whether the front end can be built.
+    """
     if any(part.startswith(".wh.") for part in PurePosixPath(path).parts):
         yield "path", f"{path} has the name of a whiteout: in an image it removes another file, unseen by this check"
-    if _FRONT_END.match(path):
+    if path.startswith(FRONT_END) and not front_end:
         yield (
             "front-end",
-            f"{path} belongs to the front end. The image takes the built front end from the release's wheel, "
-            "so a patch to its sources would change nothing",
+            f"{path} belongs to the front end, and image.toml has no [frontend]: the image takes the built front end "
+            "from the release's wheel, so a patch to its sources would change nothing",
+        )
+    if _FRONT_END_BUILD.match(path):
+        yield (
+            "front-end",
+            f"{path} decides how the front end is built, and what is installed for it: patches change src/ and static/",
         )
     if branding.protected_path(path):
         yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"
@@ -286,7 +309,7 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             yield "path", f"{path} leads out of the tree"
             continue
-        yield from refused_path(path)
+        yield from refused_path(path, front_end=release.front_end)
         touched = {line.value for hunk in file for line in hunk if line.is_added or line.is_removed}
         for line in sorted(touched):
             if branding.protected_line(line):

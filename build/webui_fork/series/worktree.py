@@ -124,7 +124,9 @@ def apply(
     return Tree(folder, release, count, stopped)
 
 
-def new(settings: Settings, folder: Path, subject: str, description: str, bug: str, version: str) -> str:
+def new(
+    settings: Settings, folder: Path, subject: str, description: str, bug: str, version: str, *, front_end: bool
+) -> str:
     """Commit all changes of a worktree as one patch with its DEP-3 header, as git's user, and begin its proof.
 
     Args:
@@ -134,6 +136,7 @@ def new(settings: Settings, folder: Path, subject: str, description: str, bug: s
         description: why.
         bug: URL of the bug it answers, or `none`.
         version: the pinned release.
+        front_end: whether its front end can be built.
 
     Returns:
         The patch's file name.
@@ -148,7 +151,7 @@ def new(settings: Settings, folder: Path, subject: str, description: str, bug: s
     paths = _git(settings, folder, "diff", "--cached", "--name-only", "-z").stdout.split("\0")[:-1]
     if not paths:
         raise SeriesError(f"Nothing is changed in {folder}.", remedy="Edit the files there first, then run this again.")
-    if problems := [words for path in paths for _, words in series_patch.refused_path(path)]:
+    if problems := [words for path in paths for _, words in series_patch.refused_path(path, front_end=front_end)]:
         remedy = f"Take them back (`git -C {folder} checkout HEAD -- FILE`), then run this again."
         raise SeriesError("No patch may change that.", why="\n".join(problems), remedy=remedy)
     slug = series_patch.slug(subject)

@@ -190,7 +190,7 @@ def facts(
         images=images,
         patches=patches,
         parameters=(("image", spec.folder.name), *parameters),
-        inputs=others,
+        inputs=(*others, *_programs(spec, patches)),
         home=home,
         commit=commit,
         dirty=dirty,
@@ -236,6 +236,14 @@ def _sources(spec: ImageSpec) -> Iterable[Input]:
         yield Input(f"pkg:pypi/{source.name}@{source.version}?file_name={name}", name, (("sha256", source.sha256),))
 
 
+def _programs(spec: ImageSpec | RegistrySpec, patches: tuple[Patch, ...]) -> Iterable[Input]:
+    """Yield what ran to build what the series changes in the front end."""
+    if front_end := spec.front_end_of(path for patch in patches for path in patch.paths):
+        for machine, sha256 in sorted(front_end.sha256.items()):
+            uri = f"pkg:pypi/{front_end.node.replace('==', '@')}?machine={machine}"
+            yield Input(uri, f"{front_end.node} ({machine})", (("sha256", sha256),))
+
+
 def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package, ...]:
     """Return what stands in the image, with the digests of what it was installed from.
 
@@ -245,9 +253,8 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
         ImageError: a package was not locked.
     """
     debs = {deb.name: deb.digest.hex for deb in built.debs}
-    locked = {
-        _key(name, number): digest.hex for name, number, digest in requirements_lock.pins(inputs.packaged.requirements)
-    }
+    pins = requirements_lock.pins(inputs.packaged.requirements)
+    locked = {(normal(name), number): digest.hex for name, number, digest in pins}
     packages: list[Package] = []
     strangers: list[str] = []
     target = inputs.spec.python.target.strip("/")
@@ -255,7 +262,7 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
         for package in inventory.of_layer(settings.cache, named.layer):
             sha256 = debs.get(package.name, "") if package.kind == "deb" else package.sha256
             if package.kind == "pypi" and not sha256:
-                sha256 = locked.get(_key(package.name, package.version), "")
+                sha256 = locked.get((normal(package.name), package.version), "")
             # what a wheel carries of another distribution is inside that wheel, and not installed by itself
             installed = package.kind == "deb" or any(path.count("/") == target.count("/") + 2 for path in package.paths)
             if not sha256 and installed and package.kind != "npm":
@@ -279,10 +286,6 @@ def _bundled(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package,
     copies = [copy for copy in inputs.spec.copies if copy.origin == "wheel"]
     own = {"wheel": inputs.lock.wheel.sha256, "commit": built.source.commit, "places": [(c.path, c.to) for c in copies]}
     return trust_package.load(_written(settings, inputs, "frontend", own, lambda: trust_package.dump(read())))
-
-
-def _key(name: str, number: str) -> tuple[str, str]:
-    return normal(name), number
 
 
 def digests(statements: Statements) -> dict[str, str]:

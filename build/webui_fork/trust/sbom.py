@@ -151,14 +151,13 @@ def _application(material: Material) -> Component:
         external_references=[_distribution(release.sdist), _distribution(release.wheel)],
     )
     pedigree = Pedigree(ancestors=[ancestor], patches=[_patch(patch) for patch in material.patches])
-    note = "The built front end is the release's own, with the npm packages that its source maps name."
     return Component(
         name="open-webui",
         version=release.version,
         type=ComponentType.APPLICATION,
         bom_ref=url.to_string(),
         purl=url,
-        description=f"Open WebUI {release.version} with {len(material.patches)} patches. {note}",
+        description=f"Open WebUI {release.version}, {len(material.patches)} patches; npm packages by its source maps.",
         licenses=[licence],
         pedigree=pedigree,
     )

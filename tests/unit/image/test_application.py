@@ -14,10 +14,13 @@ from helpers import release_repo
 from webui_fork.config import image_toml
 from webui_fork.config.image_tables import Link
 from webui_fork.core.errors import ArchiveError, ForkError, ImageError
+from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import CHECKOUT
+from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import application
 from webui_fork.rootfs.layers import Entry
+from webui_fork.series.apply import Change
 
 PLACE = "backend/open_webui/odd"
 
@@ -76,3 +79,31 @@ def test_a_link_of_the_description_is_laid_in_and_decides_the_layer(tmp_path: Pa
     source = cast("Any", type("Source", (), {"commit": commit}))
     without, linked = (application.application_inputs(replace(spec, links=one), source, "") for one in ((), (link,)))
     assert without != linked
+
+
+def test_a_front_end_that_the_series_changes() -> None:
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
+    digest = sha256_bytes(b"old")
+    built = (
+        BuiltFile("index.html", digest, b"new"),
+        BuiltFile("_app/immutable/a.js", None, b"added"),
+        BuiltFile("_app/immutable/b.js", digest, None),
+        BuiltFile("_app/immutable/a.js.map", None, b"a map"),
+        BuiltFile("static/gone.css", digest, None),
+    )
+    changes = (Change("src/lib/a.ts", 0o100644, b"source"), Change("static/gone.css", 0, None))
+    listed = list(application.patched(spec, changes, built, ()))
+    assert [(entry.path, entry.removes) for entry in listed] == [
+        ("app/build/index.html", False),
+        ("app/build/_app/immutable/a.js", False),  # a chunk that is gone stays for pages that are open
+        ("app/build/static/.wh.gone.css", True),
+    ]
+    with pytest.raises(ImageError, match=r"src/lib/a\.ts, which is not in the image"):
+        list(application.patched(replace(spec, frontend=None), changes, (), ()))
+
+
+def test_it_is_built_only_where_its_sources_change() -> None:
+    spec = image_toml.read(CHECKOUT / "images/open-webui")
+    assert spec.front_end_of(["backend/a.py", "static/a.css"]) == spec.frontend
+    assert spec.front_end_of(["backend/src/a.py", "srcs/a"]) is None
+    assert replace(spec, frontend=None).front_end_of(["src/a"]) is None

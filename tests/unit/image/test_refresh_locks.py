@@ -80,7 +80,7 @@ def test_an_override_that_is_not_needed_stops_a_person_and_not_a_workflow(
     private_settings: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     row = "starlette==0.49.1 (GHSA-1): not needed"
-    monkeypatch.setattr(refresh_locks, "_pin", lambda *_: None)
+    monkeypatch.setattr(refresh_locks, "pin", lambda *_: None)
     monkeypatch.setattr(refresh_locks, "_plan_all", lambda *_: ({}, [row]))
     monkeypatch.setattr(release, "release_commit", lambda *_: "commit")
     monkeypatch.setattr(git, "repository", lambda _: REPO)

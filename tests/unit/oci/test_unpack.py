@@ -30,10 +30,9 @@ def image(cache: Path, **changed: bytes | None) -> Image:
     base += [layers.folder_entry("etc"), replace(layers.file_entry("x", b""), path="lib", kind=b"2", link="usr/lib")]
     app = [layers.file_entry("app/backend/a.py", b"a = 1\n"), layers.file_entry("app/backend/b.py", b"b = 1\n")]
     app += [layers.file_entry("app/CHANGELOG.md", b"changes\n"), layers.file_entry("app/LICENSE", b"terms\n")]
-    top = [
-        layers.whiteout(f"app/backend/{name}") if data is None else layers.file_entry(f"app/backend/{name}", data)
-        for name, data in changed.items()
-    ]
+    app += [layers.file_entry("app/build/index.html", b"page\n"), layers.file_entry("app/build/a.js", b"a\n")]
+    places = {name if "/" in name else f"app/backend/{name}": data for name, data in changed.items()}
+    top = [layers.whiteout(place) if data is None else layers.file_entry(place, data) for place, data in places.items()]
     stack = [layer(cache, entries) for entries in (base, app, top)]
     return model.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
 
@@ -48,6 +47,15 @@ def test_a_tree_has_the_patches_and_leads_to_the_rest(tmp_path: Path) -> None:
     assert (tree / "root/app/backend/a.py").read_text() == "a = 1\n"
     assert os.access(tree / "root/usr/bin/python3", os.X_OK)
     assert (tree / "root/lib").readlink() == Path("usr/lib")
+
+
+def test_a_tree_has_the_front_end_of_the_patches(tmp_path: Path) -> None:
+    made = image(tmp_path, **{"app/build/index.html": b"ours\n", "app/build/a.js": None})
+    tree = unpack.tree(made, tmp_path, tmp_path / "tree")
+    assert (tree / "build/index.html").read_text() == "ours\n"
+    assert not (tree / "build/a.js").exists()
+    assert (tree / "root/app/build/index.html").read_text() == "page\n"  # the cache's is another file
+    assert (unpack.tree(image(tmp_path), tmp_path, tmp_path / "plain") / "build").is_symlink()
 
 
 def test_the_lower_layers_are_laid_out_once(tmp_path: Path) -> None:

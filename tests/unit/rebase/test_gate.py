@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from helpers import Talk
+from helpers import Talk, make_patch, release_repo
 from registries import image_of
-from webui_fork.core.settings import Secret, Settings
+from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.oci import layout
 from webui_fork.rebase import gate
 from webui_fork.rebase.gate import Step
@@ -44,3 +46,18 @@ def test_the_build_alone_has_what_signs(private_settings: Settings, monkeypatch:
     checks, digest = gate.run(own, Talk())
     assert digest == image.digest
     assert [check.detail for check in checks] == ["-", "COSIGN_PASSWORD GITHUB_TOKEN -", "-", "-"]
+
+
+@pytest.mark.parametrize(("series", "names"), [("a.patch", ["lint"]), ("b.patch", ["lint", gate.FRONT_END])])
+def test_upstream_s_front_end_is_built_where_the_series_changes_it(
+    private_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, series: str, names: list[str]
+) -> None:
+    repo, release = release_repo(tmp_path)
+    changed = {"a.patch": {"backend/open_webui/new.py": b"x = 1\n"}, "b.patch": {"src/app.html": b"<p></p>\n"}}
+    (private_settings.patches).mkdir()
+    (private_settings.patches / series).write_bytes(make_patch(repo, release, changed[series], "Do a thing")[0])
+    (private_settings.patches / "series").write_text(f"{series}\n")
+    shutil.copytree(CHECKOUT / "images/open-webui", private_settings.root / "images/open-webui")
+    monkeypatch.setattr(gate, "STEPS", (Step("lint", FINE), Step(gate.FRONT_END, FINE)))
+    checks, _ = gate.run(private_settings, Talk())
+    assert [check.name for check in checks] == names

