@@ -17,7 +17,7 @@ from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core.files import sha256_bytes, write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
-from webui_fork.frontend.build import Wish
+from webui_fork.frontend.build import Request
 from webui_fork.series.apply import Change
 from webui_fork.sources.download import cached
 from webui_fork.sources.release import Source
@@ -28,7 +28,7 @@ NODE = b"""#!/bin/sh
 case "$*" in
 *npm-cli.js*)
   if grep -q vanished package.json; then echo "npm error 404 left-pad is not in this registry" >&2; exit 1; fi
-  echo "$@" > ../npm-arguments
+  echo "$@" > ../npm-arguments; env > ../npm-environment
   mkdir -p node_modules/vite/bin; echo vite > node_modules/vite/bin/vite.js ;;
 *svelte-check*)
   if grep -q untyped src/app.html; then
@@ -69,8 +69,8 @@ def wheel(files: Mapping[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-def wish(settings: Settings, folder: Path, node: bytes = NODE, **more: bytes) -> tuple[Repo, Wish]:
-    """Return the wish for the front end of a release as it is, and the repository that has the release.
+def requested(settings: Settings, folder: Path, node: bytes = NODE, **more: bytes) -> tuple[Repo, Request]:
+    """Return a request for the front end of a release as it is, and the repository that has the release.
 
     Args:
         settings: whose cache gets Node.js and the release's wheel.
@@ -96,9 +96,9 @@ def wish(settings: Settings, folder: Path, node: bytes = NODE, **more: bytes) ->
     pinned = PinnedFile("open_webui-1.2.3-py3-none-any.whl", len(built), hashlib.sha256(built).hexdigest())
     lock = Lock("1.2.3", datetime(2026, 1, 1, tzinfo=UTC), pinned, pinned, None, ())
     source = Source(commit, cached(settings.cache, pinned.digest))
-    return repo, Wish(lock, source, (), spec)
+    return repo, Request(lock, source, (), spec)
 
 
-def changed(one: Wish, data: bytes | None, path: str = PAGE) -> Wish:
-    """Return a wish with one file changed."""
+def changed(one: Request, data: bytes | None, path: str = PAGE) -> Request:
+    """Return a request with one file changed."""
     return replace(one, files=(Change(path, 0o100644, data),))

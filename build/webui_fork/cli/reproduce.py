@@ -12,7 +12,7 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.frontend import build, changes, statement
-from webui_fork.frontend.build import Wish
+from webui_fork.frontend.build import Request
 from webui_fork.image import refresh_locks
 from webui_fork.image.inputs import IMAGE
 from webui_fork.oci import reader
@@ -76,13 +76,13 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     if spec is None:
         raise ImageError("image.toml has no [frontend].", remedy="docs/image.md says what it needs.")
     lock = refresh_locks.pin(settings, arguments.release)
-    wish = Wish(lock, release.obtain(settings, lock, ui), (), spec)
-    built = build.build(settings, git.repository(settings), wish, ui)
+    request = Request(lock, release.obtain(settings, lock, ui), (), spec)
+    built = build.build(settings, git.repository(settings), request, ui)
     file = settings.out / statement.FILE
     write_atomic(file, statement.write(lock, spec, built))
     rows = [
         ("wheel", f"{lock.wheel.name} {lock.wheel.digest}"),
-        ("source", f"{lock.sdist.name} {lock.sdist.digest}"),
+        ("source", lock.git.commit if lock.git else f"{lock.sdist.name} {lock.sdist.digest}"),
         ("the same", f"{built.same} files"),
         ("statement", file.relative_to(settings.root).as_posix()),
     ]

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from webui_fork.core.digest import Digest
@@ -20,6 +21,15 @@ _OURS = ".webui-fork-"
 def sha256_bytes(data: bytes) -> Digest:
     """Return the ``sha256:…`` digest of some bytes."""
     return Digest.of_hex(hashlib.sha256(data).hexdigest())
+
+
+@cache
+def code_digest(*rooms: str) -> Digest:
+    """Return a digest of all modules of rooms of this package: code is an input of what it writes."""
+    package = Path(__file__).parents[1]
+    modules = [module for room in rooms for module in sorted((package / room).glob("*.py"))]
+    rows = [f"{module.relative_to(package)} {sha256_bytes(module.read_bytes())}" for module in modules]
+    return sha256_bytes("\n".join(rows).encode())
 
 
 def sha256_file(path: Path) -> Digest:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from webui_fork.core.errors import ToolError
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 _PLAIN = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_.*|TZ|TERM|CI|NO_COLOR|TMPDIR|.*_proxy|.*_PROXY|SSL_CERT_(FILE|DIR)"
     r"|REQUESTS_CA_BUNDLE|NETRC|DOCKER_(CONFIG|HOST|CERT_PATH|TLS_VERIFY)|XDG_[A-Z]+_HOME|(UV|PIP)_(?!PUBLISH).*"
+    r"|(npm_config|NPM_CONFIG)_.*|NODE_EXTRA_CA_CERTS"
     r"|PYTHONPYCACHEPREFIX|PYTHONDONTWRITEBYTECODE|VLLM_IMAGE|WEBUI_FORK_(?!SIGN|IDENTITY|ISSUER).*"
 )
 
@@ -76,33 +78,33 @@ def run(
     doing = doing or f"run {name}"
     start = time.monotonic()
     log.debug("starts: %s", shlex.join(command))
-    try:
-        child = subprocess.Popen(
-            bound(command) if build else command,
-            env=dict(env),
-            cwd=cwd,
-            umask=0o022 if build or at_once else -1,
-            # no terminal either: what runs there could type into it
-            start_new_session=group or at_once,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-    except OSError as error:
-        raise ToolError(f"Could not {doing}: {name} did not start.", why=str(error)) from error
+    apart = group or at_once
+    child = _started(
+        bound(command) if build else command, doing, name,
+        env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+        umask=0o022 if build or at_once else -1,
+        start_new_session=apart,  # it has no terminal either: what runs there could type into it
+    )  # fmt: skip
     try:
         out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
-        _end(child, signal.SIGKILL, group=group or at_once)
+        _end(child, signal.SIGKILL, group=apart)
         raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
     except BaseException:  # Ctrl-C too: the child must not outlive us
-        _end(child, signal.SIGKILL if at_once else signal.SIGINT, group=group or at_once)
+        _end(child, signal.SIGKILL if at_once else signal.SIGINT, group=apart)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     log.debug("exit code %d after %.2f s: %s", done.code, time.monotonic() - start, name)
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done
+
+
+def _started(command: Sequence[str], doing: str, name: str, **options: Any) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    except OSError as error:
+        raise ToolError(f"Could not {doing}: {name} did not start.", why=str(error)) from error
 
 
 def _end(child: subprocess.Popen[bytes], number: signal.Signals, *, group: bool) -> None:

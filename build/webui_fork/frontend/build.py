@@ -9,10 +9,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -22,7 +21,7 @@ from webui_fork.config.image_toml import BUILT_FRONT_END
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import files, process
 from webui_fork.core.errors import ArchiveError, ImageError, SeriesError, ToolError
-from webui_fork.core.files import ensure_folder, exclusive, sha256_bytes, temp_folder, write_atomic
+from webui_fork.core.files import code_digest, ensure_folder, exclusive, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -34,7 +33,7 @@ from webui_fork.series import apply
 from webui_fork.series.apply import Change
 from webui_fork.series.patch import Problem
 from webui_fork.sources import archive
-from webui_fork.sources.release import Source
+from webui_fork.sources.release import Source, link_target
 
 HEAP = 6144  # MiB; with 4096 vite runs out of memory
 MEMORY = 7168  # MiB that must be free: the heap, and what Node.js has beside it
@@ -45,12 +44,10 @@ _PINS = ("package.json", "package-lock.json")
 _VERSION = re.compile(r"[A-Za-z0-9._+-]{1,80}")
 # where the machine's own npm has its settings, by who packaged it; ours would look beside itself
 _NPM_FILES = ("/etc/npmrc", "/usr/etc/npmrc", "/usr/local/etc/npmrc")
-# what npm reads of the environment: where the registry is, and which certificates count
-_NPM = re.compile(r"npm_config_.*|NPM_CONFIG_.*|NODE_EXTRA_CA_CERTS")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Request:
     """What to build: the release's front end with some of its files changed, with which Node.js."""
 
     lock: Lock
@@ -65,23 +62,17 @@ class Wish:
             for change in self.files
         ]
         node_js = [self.spec.node, sorted(self.spec.sha256.items())]
-        inputs = [self.source.commit, self.lock.wheel.sha256, rows, node_js, _code()]
+        inputs = [self.source.commit, self.lock.wheel.sha256, rows, node_js, code_digest("frontend")]
         return sha256_bytes(json.dumps(inputs).encode()).hex
 
 
-@cache
-def _code() -> str:
-    modules = sorted(Path(__file__).parent.glob("*.py"))
-    return sha256_bytes(b"".join(module.read_bytes() for module in modules))
-
-
-def build(settings: Settings, repo: Repo, wish: Wish, ui: Terminal) -> Changes:
+def build(settings: Settings, repo: Repo, request: Request, ui: Terminal) -> Changes:
     """Build a front end, and return what differs from the one in the release's wheel.
 
     Args:
         settings: have the cache, the index and npm's registry.
         repo: has the release.
-        wish: what to build.
+        request: what to build.
         ui: says what is done.
 
     Raises:
@@ -90,37 +81,39 @@ def build(settings: Settings, repo: Repo, wish: Wish, ui: Terminal) -> Changes:
         ArchiveError: the wheel is bad. CacheError: the cache can't be written.
     """
     kept = ensure_folder(settings.cache / "frontend-changes")
-    record = kept / f"{wish.key()}.msgpack"
+    record = kept / f"{request.key()}.msgpack"
     # one at a time: two would want twice the memory
     with exclusive(settings.cache / "locks" / "frontend", "the front end", ui.say):
         with suppress(FileNotFoundError, msgspec.MsgspecError, ValueError):
-            return _checked(wish, changes.load(record.read_bytes()))
-        programs = node.obtain(settings, wish.spec, ui)
-        files.check(wish.source.wheel, wish.lock.wheel.digest)
+            result = changes.load(record.read_bytes())
+            os.utime(record)  # the one that was used last is the last to go
+            return _checked(request, result)
+        programs = node.obtain(settings, request.spec, ui)
+        files.check(request.source.wheel, request.lock.wheel.digest)
         _check_memory()
         with temp_folder(settings.cache / "tmp", "frontend") as folder:
             place = Sandbox(ensure_folder(folder / "work"), programs.folder, confined=settings.sandbox)
             place.check()  # before anything takes minutes
             if not place.confined:
                 ui.say("WARNING: upstream's build and npm packages run as you, with your files and a network.")
-            place = replace(place, packages=_modules(settings, repo, wish, programs, ui))
-            _lay_out(repo, wish, place)
-            built = _vite(place, wish, ui)
-            result = changes.between(wish.source.wheel, wish.lock.wheel.name, built)
-            if wish.files:
-                _check_types(place, repo, wish, ui)
+            place = replace(place, packages=_modules(settings, repo, request, programs, ui))
+            _lay_out(repo, request, place)
+            built = _vite(place, request, ui)
+            result = changes.between(request.source.wheel, request.lock.wheel.name, built)
+            if request.files:
+                _check_types(place, repo, request, ui)
         write_atomic(record, result.dump())
         _prune(kept, _RECORDS_KEPT)
-    return _checked(wish, result)
+    return _checked(request, result)
 
 
-def _checked(wish: Wish, result: Changes) -> Changes:
+def _checked(request: Request, result: Changes) -> Changes:
     """Return what the series changes, if that leaves the branding alone; of upstream's own only a difference counts.
 
     Raises:
         SeriesError: it does not.
     """
-    problems = result.brand_problems() if wish.files else []
+    problems = result.brand_problems() if request.files else []
     apply.refuse([Problem("patches/", "branding", f"built front end: {problem}") for problem in problems])
     return result
 
@@ -144,7 +137,7 @@ def _check_memory() -> None:
     if free and min(free) < MEMORY:
         raise ToolError(
             f"The front end needs {MEMORY} MiB of memory to build, and {min(free)} are free.",
-            why="Upstream's own build needs as much.",
+            why=f"With less than {HEAP} MiB of heap Node.js may run out of it.",
             remedy=f"Build it on a larger machine, or end what else runs here. {sandbox.WITHOUT}",
         )
 
@@ -156,13 +149,13 @@ def _lines(path: str) -> list[str]:
         return []
 
 
-def _modules(settings: Settings, repo: Repo, wish: Wish, programs: Node, ui: Terminal) -> Path:
+def _modules(settings: Settings, repo: Repo, request: Request, programs: Node, ui: Terminal) -> Path:
     """Have the release's npm packages in the cache, none of their code run; return their folder.
 
     Raises:
         SourceError: the release does not pin them. ToolError: npm fails.
     """
-    pins = {name: repo.read_file(wish.source.commit, name) or b"" for name in _PINS}
+    pins = {name: repo.read_file(request.source.commit, name) or b"" for name in _PINS}
     scripts = package_lock.check(pins["package-lock.json"])
     key = sha256_bytes(b"\0".join([*pins.values(), programs.folder.name.encode()])).hex  # it has binaries of a machine
     kept = ensure_folder(settings.cache / "node_modules")
@@ -185,9 +178,8 @@ def _npm(settings: Settings, programs: Node, work: Path) -> None:
     options = ("--ignore-scripts", "--engine-strict", "--no-audit", "--no-fund", "--no-update-notifier")
     global_files = [file for file in _NPM_FILES if Path(file).is_file()]
     env = {
-        **process.plain(settings.environ),
         **({"npm_config_globalconfig": global_files[0]} if global_files else {}),
-        **{name: value for name, value in settings.environ.items() if _NPM.fullmatch(name)},
+        **process.plain(settings.environ),
         "CYPRESS_INSTALL_BINARY": "0",
     }
     if bundle := settings.environ.get("SSL_CERT_FILE"):
@@ -202,23 +194,22 @@ def _npm(settings: Settings, programs: Node, work: Path) -> None:
         )
 
 
-def _lay_out(repo: Repo, wish: Wish, place: Sandbox) -> None:
+def _lay_out(repo: Repo, request: Request, place: Sandbox) -> None:
     """Write the release's tree with the changed files, where the npm packages are put beside it.
 
     The whole tree, for Tailwind looks for the names of its classes everywhere; what the series changes in the back end
     is left out, so that it can't change a style sheet.
     """
-    for file in repo.walk(wish.source.commit, lambda _path: True):
-        target = place.work / archive.safe_path(file.path, "the release")
+    for file in repo.walk(request.source.commit, lambda _path: True):
+        leads = link_target(file)
+        target = place.work / file.path
         target.parent.mkdir(parents=True, exist_ok=True)
-        if file.mode == 0o120000:
-            leads = file.read().decode(errors="surrogateescape")
-            archive.safe_link(file.path, leads, "the release")
+        if leads:
             target.symlink_to(leads)
-        elif file.mode in (0o100644, 0o100755):
+        else:
             target.write_bytes(file.read())
             target.chmod(file.mode & 0o777)
-    for change in wish.files:
+    for change in request.files:
         target = place.work / PurePosixPath(change.path)
         target.unlink(missing_ok=True)
         if change.data is not None:
@@ -232,31 +223,31 @@ def _lay_out(repo: Repo, wish: Wish, place: Sandbox) -> None:
     place.own()
 
 
-def _vite(place: Sandbox, wish: Wish, ui: Terminal) -> Path:
+def _vite(place: Sandbox, request: Request, ui: Terminal) -> Path:
     """Build, and return the folder of what was built.
 
     Raises:
         SeriesError, ImageError: it does not build.
     """
-    env = {**_build_info(wish), "npm_package_version": wish.lock.version}
+    env = {**_build_info(request), "npm_package_version": request.lock.version}
     with ui.step("frontend", "Building the front end from its sources (4 minutes, 6 GB of memory)"):
         done = place.run([*_NODE, "node_modules/vite/bin/vite.js", "build"], env, "build the front end")
     built = place.work / "build"
     if built.is_symlink():
         raise ImageError("The front end's build left a link in the place of its result.")
     if done.code or not (built / "index.html").is_file():
-        _refuse(wish, done.stdout + done.stderr)
+        _refuse(request, done.stdout + done.stderr)
     return built
 
 
-def _check_types(place: Sandbox, repo: Repo, wish: Wish, ui: Terminal) -> None:
+def _check_types(place: Sandbox, repo: Repo, request: Request, ui: Terminal) -> None:
     """Have upstream's type checker look at what the series adds; the build itself looks at no type.
 
     Raises:
         SeriesError: it has errors. ImageError: the checker does not run.
     """
-    before = {file.path: repo.read_file(wish.source.commit, file.path) or b"" for file in wish.files}
-    added = {file.path: types.added_lines(before[file.path], file.data or b"") for file in wish.files}
+    before = {file.path: repo.read_file(request.source.commit, file.path) or b"" for file in request.files}
+    added = {file.path: types.added_lines(before[file.path], file.data or b"") for file in request.files}
     # through cat: it ends before all is written, where its output is a pipe
     to_file = ("sh", "-c", '"$0" "$@" > .types; cat .types')
     argv = [*to_file, *_NODE, "node_modules/svelte-check/bin/svelte-check", *types.ARGUMENTS]
@@ -268,35 +259,28 @@ def _check_types(place: Sandbox, repo: Repo, wish: Wish, ui: Terminal) -> None:
     apply.refuse([Problem("patches/", "types", error) for error in errors])
 
 
-def _build_info(wish: Wish) -> Mapping[str, str]:
+def _build_info(request: Request) -> Mapping[str, str]:
     """Return what upstream's build was told: the commit that its wheel names, which browsers compare."""
-    with archive.wheel_files(wish.source.wheel, wish.lock.wheel.name, f"{BUILT_FRONT_END}/_app") as members:
+    with archive.wheel_files(request.source.wheel, request.lock.wheel.name, f"{BUILT_FRONT_END}/_app") as members:
         texts = [member.read() for member in members if member.path == "version.json"]
     try:
         version = json.loads(texts[0])["version"]
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise ArchiveError(f"{wish.lock.wheel.name} does not say which commit its front end is of.") from error
+        raise ArchiveError(f"{request.lock.wheel.name} does not say which commit its front end is of.") from error
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise ArchiveError(f"{wish.lock.wheel.name} names its front end {version!r}.")
+        raise ArchiveError(f"{request.lock.wheel.name} names its front end {version!r}.")
     return {"APP_BUILD_HASH": version, "APP_BUILD_CHANNEL": "main"}
 
 
-def _refuse(wish: Wish, output: str) -> None:
+def _refuse(request: Request, output: str) -> None:
     """Say why there is no front end.
 
     Raises:
         SeriesError: with the series' files. ImageError: without.
     """
     _, mark, error = output.partition("error during build:")
-    why = "\n".join((error if mark else output).strip().splitlines()[: 12 if mark else None][-12:])
-    if wish.files:
-        raise SeriesError(
-            "The front end does not build with the series.",
-            why=why,
-            remedy=f"It changes {', '.join(_shown(wish.files))}.",
-        )
-    raise ImageError(f"The front end of Open WebUI {wish.lock.version} does not build.", why=why)
-
-
-def _shown(files_changed: Iterable[Change]) -> list[str]:
-    return [change.path for change in files_changed][:6]
+    why = "\n".join(error.strip().splitlines()[:12] if mark else output.strip().splitlines()[-12:])
+    if request.files:
+        changed = ", ".join(change.path for change in request.files[:6])
+        raise SeriesError("The front end does not build with the series.", why=why, remedy=f"It changes {changed}.")
+    raise ImageError(f"The front end of Open WebUI {request.lock.version} does not build.", why=why)

@@ -51,7 +51,7 @@ if [ -n "$4" ]; then
   done
 fi
 chown "$5" home tmp
-mount -o remount,ro "$root"
+mount -o remount,bind,ro "$root"
 for name in home tmp; do mount -t tmpfs tmpfs "$name"; chown "$5" "$name"; done
 shift 5
 exec chroot . /usr/bin/env -C /work setpriv "$@"

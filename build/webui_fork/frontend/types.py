@@ -37,4 +37,5 @@ def _errors(output: str, added: Mapping[str, frozenset[int]]) -> Iterator[str]:
         if match := _ERROR.fullmatch(line):
             path, words = json.loads(match.group(1)), json.loads(match.group(4))
             if int(match.group(2)) in added.get(path, frozenset()):
-                yield f"{path}:{match.group(2)}:{match.group(3)}: {words.partition(chr(10))[0]}"
+                first, *_ = words.split("\n")
+                yield f"{path}:{match.group(2)}:{match.group(3)}: {first}"

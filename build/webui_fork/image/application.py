@@ -21,7 +21,7 @@ from webui_fork.rootfs.layers import Entry, Lazy
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive
-from webui_fork.sources.release import Source
+from webui_fork.sources.release import Source, link_target
 
 PATCHES = "usr/share/doc/webui-fork/patches"  # where an image has its own series, for whoever audits it
 
@@ -68,14 +68,9 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         any_file = True
         placed = copy.place(file.path)
         assert placed
-        archive.safe_path(file.path, "the release")  # a git tree can have any
-        if file.mode == 0o120000:
-            target = file.read().decode(errors="surrogateescape")
-            archive.safe_link(file.path, target, "the release")
+        if target := link_target(file):
             yield Entry(placed, tarfile.SYMTYPE, 0o777, link=target)
             continue
-        if file.mode not in (0o100644, 0o100755):
-            raise ImageError(f"{file.path} of the release is a submodule, which a source distribution can't have.")
         entry = layers.file_entry(placed, Lazy(file.size, file.read), executable=bool(file.mode & 0o100))
         yield replace(entry, mode=entry.mode | 0o020) if copy.writable(file.path) else entry
     if not any_file:

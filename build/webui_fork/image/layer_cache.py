@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from webui_fork.core.digest import decode
-from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder, write_atomic
+from webui_fork.core.files import code_digest, ensure_folder, sha256_bytes, temp_folder, write_atomic
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout, model
 from webui_fork.oci.model import Layer, NamedLayer
@@ -25,14 +24,6 @@ log = logging.getLogger(__name__)
 Make = Callable[[Path, ExitStack], Iterable[Entry]]
 
 ROOMS = ("core", "config", "sources", "series", "frontend", "oci", "rootfs", "image")  # where its bytes come from
-
-
-@cache
-def code_digest(*rooms: str) -> str:
-    """Return a digest of all modules of rooms of this package: code is an input of what it writes."""
-    package = Path(__file__).parents[1]
-    files = [file for room in rooms for file in sorted((package / room).glob("*.py"))]
-    return sha256_bytes("\n".join(f"{f.relative_to(package)} {sha256_bytes(f.read_bytes())}" for f in files).encode())
 
 
 @dataclass(frozen=True, slots=True)

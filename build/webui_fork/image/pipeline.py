@@ -169,7 +169,7 @@ def front_end(
     own = [sha256 for machine, sha256 in placement.frontend.sha256.items() if machine == frontend_node.own_machine()]
     fetch_kept(settings, map(Digest.of_hex, own), ui)
     source = release.obtain(settings, lock, ui)
-    built = frontend_build.build(settings, repo, frontend_build.Wish(lock, source, changes, placement.frontend), ui)
+    built = frontend_build.build(settings, repo, frontend_build.Request(lock, source, changes, placement.frontend), ui)
     return built.files
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from webui_fork.core import process
 from webui_fork.core.errors import ImageError
-from webui_fork.core.files import exclusive, sha256_bytes, temp_folder
+from webui_fork.core.files import exclusive, link_or_copy, sha256_bytes, temp_folder
 from webui_fork.oci import content, layout
 from webui_fork.oci.model import WHITEOUT, Image, NamedLayer
 
@@ -87,17 +87,12 @@ def tree(image: Image, cache: Path, folder: Path) -> Path:
         _lay_over(folder / "patched" / BACKEND, folder / "backend")
     if (folder / "patched" / FRONT_END).exists():
         (folder / "build").unlink()
-        shutil.copytree(below / FRONT_END, folder / "build", copy_function=_link)
+        shutil.copytree(
+            below / FRONT_END, folder / "build", copy_function=lambda one, other: link_or_copy(Path(one), Path(other))
+        )
         _lay_over(folder / "patched" / FRONT_END, folder / "build")
     shutil.rmtree(folder / "patched")
     return folder
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another file system
-        shutil.copy2(source, target)
 
 
 def variant(tree: Path, folder: Path, path: str, text: str) -> Path:

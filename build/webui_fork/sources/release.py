@@ -14,9 +14,9 @@ from typing import IO, Any
 
 from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import files, git, text
-from webui_fork.core.errors import SourceError
+from webui_fork.core.errors import ImageError, SourceError
 from webui_fork.core.files import exclusive
-from webui_fork.core.git import Repo, repository
+from webui_fork.core.git import Repo, TreeFile, repository
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.sources import archive, download
@@ -60,6 +60,25 @@ def pinned_files(settings: Settings, pins: list[PinnedFile], ui: Terminal) -> li
             file = download.Wanted(urls[pinned.name], pinned.name, pinned.digest, pinned.size)
             download.download(http, file, settings.cache, ui)
     return [download.cached(settings.cache, f.digest) for f in pins]
+
+
+def link_target(file: TreeFile) -> str | None:
+    """Check that a file of the release is one that may be written somewhere: a git tree can have any.
+
+    Returns:
+        Where it leads, if it is a symbolic link.
+
+    Raises:
+        ArchiveError: it leads out of the tree. ImageError: it is a submodule.
+    """
+    archive.safe_path(file.path, "the release")
+    if file.mode == 0o120000:
+        target = file.read().decode(errors="surrogateescape")
+        archive.safe_link(file.path, target, "the release")
+        return target
+    if file.mode not in (0o100644, 0o100755):
+        raise ImageError(f"{file.path} of the release is a submodule, which a source distribution can't have.")
+    return None
 
 
 def _quoted(path: str) -> bytes:

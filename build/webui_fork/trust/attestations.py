@@ -16,7 +16,7 @@ from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
-from webui_fork.core.files import sha256_bytes, sha256_file, write_atomic
+from webui_fork.core.files import code_digest, sha256_bytes, sha256_file, write_atomic
 from webui_fork.core.git import checkout_state
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -138,7 +138,7 @@ def _written(settings: Settings, inputs: Inputs, kind: str, own: Mapping[str, An
     key = {
         **own,
         "overrides": [repr(one) for one in inputs.spec.overrides],
-        "code": layer_cache.code_digest(*layer_cache.ROOMS, "trust"),
+        "code": code_digest(*layer_cache.ROOMS, "trust"),
         "library": version("cyclonedx-python-lib"),
     }
     record = settings.cache / kind / f"{sha256_bytes(model.canonical_json(key)).hex}.json"
@@ -201,7 +201,7 @@ def facts(
             ("python", platform.python_version()),
             ("uv", uv.version()),
             ("deflate", version("deflate")),
-            ("code", layer_cache.code_digest(*layer_cache.ROOMS)),
+            ("code", code_digest(*layer_cache.ROOMS)),
         ),
         tag=tag,
     )

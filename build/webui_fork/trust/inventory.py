@@ -17,8 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from webui_fork.core.files import sha256_bytes, write_atomic
-from webui_fork.image.layer_cache import code_digest
+from webui_fork.core.files import code_digest, sha256_bytes, write_atomic
 from webui_fork.oci import content as oci_content
 from webui_fork.oci import layout
 from webui_fork.oci.model import Layer

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from front_ends import NODE, wish
+from front_ends import NODE, requested
 from helpers import Talk
 from webui_fork.cli import reproduce
 from webui_fork.config import image_toml
@@ -33,7 +33,7 @@ def run(
     settings: Settings, spec: image_toml.ImageSpec, monkeypatch: pytest.MonkeyPatch, node: bytes, *words: str
 ) -> None:
     settings.cache.mkdir()
-    repo, one = wish(settings, settings.cache, node)
+    repo, one = requested(settings, settings.cache, node)
     assert repo.folder == settings.cache / "source.git"
     monkeypatch.setattr(image_toml, "read", lambda _folder: replace(spec, frontend=one.spec))
     monkeypatch.setattr(refresh_locks, "pin", lambda _settings, version: None if version else one.lock)

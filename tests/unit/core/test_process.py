@@ -1,6 +1,12 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -23,5 +29,37 @@ def test_other_people_s_code_gets_no_secret() -> None:
     secrets = {"COSIGN_PASSWORD", "GITHUB_TOKEN", "GH_TOKEN", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN"}
     secrets |= {"REBASE_TOKEN", "CI_JOB_TOKEN", "AWS_SECRET_ACCESS_KEY", "VAULT_TOKEN", "UV_PUBLISH_TOKEN"}
     needed = {"PATH", "HOME", "LC_ALL", "https_proxy", "NO_PROXY", "UV_DEFAULT_INDEX", "UV_INDEX_INTERNAL_PASSWORD"}
-    needed |= {"PIP_FIND_LINKS", "DOCKER_HOST", "XDG_CACHE_HOME", "WEBUI_FORK_CACHE", "WEBUI_FORK_DEBIAN_MIRROR", "CI"}
+    needed |= {
+        "npm_config_registry",
+        "NPM_CONFIG_USERCONFIG",
+        "NODE_EXTRA_CA_CERTS",
+        "PIP_FIND_LINKS",
+        "DOCKER_HOST",
+        "XDG_CACHE_HOME",
+        "WEBUI_FORK_CACHE",
+        "WEBUI_FORK_DEBIAN_MIRROR",
+        "CI",
+    }
     assert process.plain(dict.fromkeys(secrets | needed, "x")).keys() == needed
+
+
+@pytest.mark.parametrize("how", [{"group": True}, {"at_once": True}])
+def test_what_ends_as_a_group_has_no_terminal_of_ours(how: dict[str, bool]) -> None:
+    """It could type into it, and the shell that we were started from would obey."""
+    done = process.run([sys.executable, "-c", "import os; print(os.getsid(0))"], env={}, **how)  # type: ignore[arg-type]
+    assert int(done.stdout) != os.getsid(0)
+
+
+def test_what_heeds_no_signal_is_killed_with_what_it_started(tmp_path: Path) -> None:
+    deaf = f"trap '' INT TERM; sleep 61 & echo $! > {tmp_path}/child; wait; sleep 61"
+    run = f"process.run(['sh', '-c', {deaf!r}], env=dict(PATH='/usr/bin:/bin'), at_once=True)"
+    code = f"from webui_fork.core import process; {run}"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as tool:
+        while not (tmp_path / "child").exists() or not (tmp_path / "child").read_text().strip():
+            time.sleep(0.02)
+        handle = os.pidfd_open(int((tmp_path / "child").read_text()))
+        tool.send_signal(signal.SIGINT)
+        assert tool.wait(timeout=20)
+    assert select.select([handle], [], [], 5)[0], "what it started goes on"
+    os.close(handle)

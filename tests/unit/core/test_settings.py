@@ -18,7 +18,9 @@ def test_folders_follow_the_xdg_base_directories() -> None:
     assert settings.load({"HOME": "/h", "WEBUI_FORK_CACHE": "/x"}).cache == Path("/x")
 
 
-@pytest.mark.parametrize("bad", [{"WEBUI_FORK_CACHE": "relative"}, {"WEBUI_FORK_SIGN": "magic"}])
+@pytest.mark.parametrize(
+    "bad", [{"WEBUI_FORK_CACHE": "relative"}, {"WEBUI_FORK_SIGN": "magic"}, {"WEBUI_FORK_SANDBOX": "off"}]
+)
 def test_a_setting_that_makes_no_sense_is_an_error(bad: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=next(iter(bad))):
         settings.load({"HOME": "/h", **bad})
@@ -102,3 +104,16 @@ def test_an_error_names_the_file_where_it_set_the_value(tmp_path: Path) -> None:
 
 def test_an_empty_variable_sets_nothing_and_a_byte_order_mark_is_no_setting(tmp_path: Path) -> None:
     assert configured(tmp_path, '\ufeffcache = "/c"\n', WEBUI_FORK_CACHE="").cache == Path("/c")
+
+
+@pytest.mark.parametrize(
+    ("given", "confined"),
+    [
+        ({}, True),
+        ({"WEBUI_FORK_SANDBOX": ""}, True),
+        ({"WEBUI_FORK_SANDBOX": "required"}, True),
+        ({"WEBUI_FORK_SANDBOX": "none"}, False),
+    ],
+)
+def test_a_sandbox_is_required_unless_somebody_says_otherwise(given: dict[str, str], confined: bool) -> None:
+    assert settings.load({"HOME": "/h", **given}).sandbox is confined

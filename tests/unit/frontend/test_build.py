@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from front_ends import PAGE, changed, wish
+from front_ends import PAGE, changed, requested
 from helpers import RELEASE, Talk
 from webui_fork.core.errors import ArchiveError, DigestError, ImageError, SeriesError, SourceError, ToolError
 from webui_fork.core.settings import Settings
 from webui_fork.frontend import build, changes
-from webui_fork.frontend.build import Wish
+from webui_fork.frontend.build import Request
 
 TOP = RELEASE[PAGE]
 
@@ -23,13 +23,13 @@ def modules(settings: Settings) -> list[Path]:
 
 
 def test_the_release_as_it_is_gives_its_wheel(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     built = build.build(private_settings, repo, one, talk)
     assert (built.same, built.files) == (2, ())
 
 
 def test_a_changed_source_changes_what_is_built_of_it(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     (file,) = build.build(private_settings, repo, changed(one, b"<p>ours</p>\n"), talk).files
     assert (file.path, file.data) == ("index.html", b"<p>ours</p>\n")
     with pytest.raises(SeriesError, match="does not build"):
@@ -37,7 +37,7 @@ def test_a_changed_source_changes_what_is_built_of_it(private_settings: Settings
 
 
 def test_it_is_built_once_for_the_same_inputs(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     build.build(private_settings, repo, one, talk)
     talk.lines.clear()
     assert build.build(private_settings, repo, one, talk).same == 2
@@ -63,11 +63,11 @@ def test_it_is_built_once_for_the_same_inputs(private_settings: Settings, tmp_pa
     ],
 )
 def test_the_key_has_all_that_decides(private_settings: Settings, tmp_path: Path, other) -> None:  # type: ignore[no-untyped-def]
-    _, one = wish(private_settings, tmp_path)
+    _, one = requested(private_settings, tmp_path)
     assert other(one).key() != one.key()
 
 
-def replace_sha(one: Wish):  # type: ignore[no-untyped-def]
+def replace_sha(one: Request):  # type: ignore[no-untyped-def]
     import msgspec
 
     return msgspec.structs.replace(one.lock.wheel, sha256="0" * 64)
@@ -76,18 +76,28 @@ def replace_sha(one: Wish):  # type: ignore[no-untyped-def]
 def test_npm_runs_no_script_of_a_package(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
     row = {"hasInstallScript": True, "resolved": "https://x.example/a.tgz", "integrity": f"sha512-{'A' * 86}=="}
     scripts = json.dumps({"lockfileVersion": 3, "packages": {"node_modules/a": row}}).encode()
-    repo, one = wish(private_settings, tmp_path, **{"package-lock_0json": scripts})
+    repo, one = requested(private_settings, tmp_path, **{"package-lock_0json": scripts})
     build.build(private_settings, repo, one, talk)
     arguments = (private_settings.cache / "node_modules/npm-arguments").read_text()
     assert " ci --ignore-scripts " in arguments
     assert "Not run: the install scripts of a." in talk.text
 
 
+def test_npm_knows_the_user_s_registry_and_no_token(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
+    given = {"npm_config_registry": "https://mirror.example", "SSL_CERT_FILE": "/own.pem", "GITHUB_TOKEN": "s3cret"}
+    own = replace(private_settings, environ={**private_settings.environ, **given})
+    repo, one = requested(own, tmp_path)
+    build.build(own, repo, one, talk)
+    lines = (own.cache / "node_modules/npm-environment").read_text().splitlines()
+    assert {"npm_config_registry=https://mirror.example", "NODE_EXTRA_CA_CERTS=/own.pem"} <= set(lines)
+    assert not [line for line in lines if "s3cret" in line]
+
+
 def test_two_folders_of_packages_are_kept(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
     for number in range(3):
         folder = tmp_path / str(number)
         folder.mkdir()
-        repo, one = wish(private_settings, folder, package_0json=b'{"version": "%d"}' % number)
+        repo, one = requested(private_settings, folder, package_0json=b'{"version": "%d"}' % number)
         build.build(private_settings, repo, one, talk)
         newest = max(modules(private_settings), key=lambda path: path.stat().st_mtime_ns)
     assert len(modules(private_settings)) == 2
@@ -95,19 +105,19 @@ def test_two_folders_of_packages_are_kept(private_settings: Settings, tmp_path: 
 
 
 def test_it_does_not_build_with_the_series(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(SeriesError, match="does not build with the series") as raised:
         build.build(private_settings, repo, changed(one, b"broken"), talk)
     assert raised.value.why == "src/app.html (1:2): broken"
     assert raised.value.remedy == "It changes src/app.html."
     (tmp_path / "other").mkdir()
-    repo, one = wish(private_settings, tmp_path / "other", src__app_0html=b"broken")
+    repo, one = requested(private_settings, tmp_path / "other", src__app_0html=b"broken")
     with pytest.raises(ImageError, match=r"of Open WebUI 1\.2\.3 does not build"):
         build.build(private_settings, repo, one, talk)
 
 
 def test_an_error_of_types_in_what_the_series_adds(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(SeriesError, match="breaks 1 rule") as raised:
         build.build(private_settings, repo, changed(one, TOP + b"untyped\n"), talk)
     assert raised.value.why == "patches/: types: src/app.html:2:5: Type 'string' is not"
@@ -117,22 +127,26 @@ def test_an_error_of_types_in_what_the_series_adds(private_settings: Settings, t
 
 
 def test_a_link_in_the_place_of_the_result(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(ImageError, match="left a link"):
         build.build(private_settings, repo, changed(one, b"linked\n"), talk)
 
 
-def test_a_few_results_are_kept(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+def test_the_results_that_were_used_last_are_kept(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
+    repo, one = requested(private_settings, tmp_path)
     for number in range(build._RECORDS_KEPT + 2):
         build.build(private_settings, repo, changed(one, b"%d" % number), talk)
+        build.build(private_settings, repo, changed(one, b"0"), talk)
     assert len(list((private_settings.cache / "frontend-changes").iterdir())) == build._RECORDS_KEPT
+    talk.lines.clear()
+    build.build(private_settings, repo, changed(one, b"0"), talk)
+    assert talk.lines == []
 
 
 def test_a_rule_of_the_brand_counts_for_what_is_cached(
     private_settings: Settings, tmp_path: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     build.build(private_settings, repo, changed(one, b"ours"), talk)
     monkeypatch.setattr(changes, "protected_path", lambda path: path == "index.html")
     with pytest.raises(SeriesError, match="breaks 1 rule"):
@@ -140,14 +154,14 @@ def test_a_rule_of_the_brand_counts_for_what_is_cached(
 
 
 def test_a_brand_that_the_build_changes(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(SeriesError, match="breaks 1 rule") as raised:
         build.build(private_settings, repo, changed(one, b"mine", "extra/favicon.png"), talk)
     assert "built front end: favicon.png (added) is a licence text or a brand asset" in raised.value.why
 
 
 def test_a_package_that_vanished(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path, package_0json=b'"vanished"')
+    repo, one = requested(private_settings, tmp_path, package_0json=b'"vanished"')
     with pytest.raises(ToolError, match="npm could not install") as raised:
         build.build(private_settings, repo, one, talk)
     assert "404 left-pad" in raised.value.why
@@ -156,7 +170,7 @@ def test_a_package_that_vanished(private_settings: Settings, tmp_path: Path, tal
 
 def test_a_lock_that_does_not_pin(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
     odd = b'{"lockfileVersion": 3, "packages": {"node_modules/a": {"version": "1"}}}'
-    repo, one = wish(private_settings, tmp_path, **{"package-lock_0json": odd})
+    repo, one = requested(private_settings, tmp_path, **{"package-lock_0json": odd})
     with pytest.raises(SourceError, match="does not pin"):
         build.build(private_settings, repo, one, talk)
 
@@ -166,7 +180,7 @@ def test_too_little_memory(
 ) -> None:
     files = {"/proc/meminfo": ["MemTotal: 99 kB", "MemAvailable:   8388608 kB"], "/sys/fs/cgroup/memory.max": ["max"]}
     monkeypatch.setattr(build, "_lines", lambda path: files[path])
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     files["/sys/fs/cgroup/memory.max"] = [str(build.MEMORY << 20)]
     build._check_memory()
     files["/sys/fs/cgroup/memory.max"] = [str((build.MEMORY << 20) - 1)]
@@ -186,7 +200,7 @@ def test_a_wheel_that_does_not_name_its_build(
 ) -> None:
     from front_ends import wheel
 
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     data = wheel({"open_webui/frontend/_app/version.json": version})
     one.source.wheel.write_bytes(data)
     import hashlib
@@ -199,7 +213,7 @@ def test_a_wheel_that_does_not_name_its_build(
 
 
 def test_a_damaged_wheel(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     one.source.wheel.write_bytes(b"other")
     with pytest.raises(DigestError, match="was damaged"):
         build.build(private_settings, repo, one, talk)

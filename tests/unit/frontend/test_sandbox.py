@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from front_ends import changed, wish
+from front_ends import changed, requested
 from helpers import Talk
+from webui_fork.core import process
 from webui_fork.core.errors import ToolError
 from webui_fork.core.settings import Settings
 from webui_fork.frontend import build, sandbox
@@ -21,7 +24,7 @@ SYSTEM = {"bin", "lib", "lib32", "lib64", "sbin", "usr"}
 
 def test_the_build_sees_nothing_of_ours(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
     real = replace(private_settings, environ={**private_settings.environ, "TOKEN": "s3cret"})
-    repo, one = wish(real, tmp_path)
+    repo, one = requested(real, tmp_path)
     if os.geteuid() != 0:  # it depends on the kernel's settings
         try:
             sandbox.Sandbox(tmp_path / "work", tmp_path).check()
@@ -48,7 +51,7 @@ def test_without_namespaces_nothing_runs(
 ) -> None:
     which = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "unshare" else which(name))
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(ToolError, match="gives no sandbox") as raised:
         build.build(private_settings, repo, one, talk)
     assert "util-linux" in raised.value.why
@@ -60,7 +63,7 @@ def test_a_kernel_that_gives_none(
     private_settings: Settings, tmp_path: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sandbox, "_UNSHARE", ("sh", "-c", "echo unshare failed: Operation not permitted >&2; exit 1"))
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     with pytest.raises(ToolError, match="gives no sandbox") as raised:
         build.build(private_settings, repo, one, talk)
     assert raised.value.why == "unshare failed: Operation not permitted"
@@ -70,6 +73,39 @@ def test_who_wants_none_has_none(
     private_settings: Settings, tmp_path: Path, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
-    repo, one = wish(private_settings, tmp_path)
+    repo, one = requested(private_settings, tmp_path)
     assert build.build(replace(private_settings, sandbox=False), repo, one, talk).same == 2
     assert "WARNING" in talk.text
+
+
+@pytest.fixture
+def anybodys() -> Iterator[Path]:
+    """A folder that another user than root can use."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root can be another user, and nobody else can")
+def test_as_another_user_than_root(anybodys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who owns the cache could write to it: only read-only mounts keep what is built from it."""
+    place = sandbox.Sandbox(anybodys / "work", anybodys / "programs", anybodys / "packages")
+    for name in ("work/node_modules", "programs", *(f"packages/{one}" for one in sandbox.MOUNTPOINTS)):
+        (anybodys / name).mkdir(parents=True)
+    script = place.programs / "curious"
+    script.write_text(
+        "#!/bin/sh\nid -u\n"
+        "for place in /programs/curious node_modules/harm /harm; do echo x >> $place && echo $place; done\n"
+        f"ls -d {anybodys} /proc/{os.getpid()} && echo seen\ntouch node_modules/.vite/fine fine && echo fine\n"
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    command = [*place._enter(), "/programs/curious"]
+    for path in (anybodys, *anybodys.rglob("*")):
+        os.chown(path, 1000, 1000)
+    as_user = ["setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--", *command]
+    done = process.run(as_user, env={"PATH": "/usr/bin:/bin"}, check=False)
+    if done.code and "unshare" in done.stderr:
+        pytest.skip(done.stderr)  # the kernel gives other users no namespaces
+    assert done.stdout.split() == ["0", "fine"], done
+    assert (place.work / "fine").stat().st_uid == 1000

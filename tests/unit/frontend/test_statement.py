@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from front_ends import wish
+from front_ends import requested
 from webui_fork.core.settings import Settings
 from webui_fork.frontend import statement
 from webui_fork.frontend.changes import BuiltFile, Changes
 
 
 def written(settings: Settings, folder: Path, *files: BuiltFile) -> dict[str, Any]:
-    _, one = wish(settings, folder)
+    _, one = requested(settings, folder)
     document: dict[str, Any] = json.loads(statement.write(one.lock, one.spec, Changes(5, files, (0, 0))))
     assert document["_type"] == "https://in-toto.io/Statement/v1"
     assert document["subject"] == [{"name": one.lock.wheel.name, "digest": {"sha256": one.lock.wheel.sha256}}]

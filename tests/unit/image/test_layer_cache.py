@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from helpers import Talk
+from webui_fork.core import files
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.image import layer_cache
 from webui_fork.image.layer_cache import LayerCache
@@ -21,15 +22,15 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of this package, as the code that a key is made of."""
     copy = tmp_path / "webui_fork"
     shutil.copytree(CHECKOUT / "build/webui_fork", copy)
-    monkeypatch.setattr(layer_cache, "__file__", str(copy / "image/layer_cache.py"))
-    layer_cache.code_digest.cache_clear()
+    monkeypatch.setattr(files, "__file__", str(copy / "core/files.py"))
+    files.code_digest.cache_clear()
     yield copy
-    layer_cache.code_digest.cache_clear()
+    files.code_digest.cache_clear()
 
 
 def digest() -> str:
-    layer_cache.code_digest.cache_clear()
-    return layer_cache.code_digest(*layer_cache.ROOMS)
+    files.code_digest.cache_clear()
+    return files.code_digest(*layer_cache.ROOMS)
 
 
 @pytest.mark.parametrize("room", layer_cache.ROOMS)

@@ -40,6 +40,14 @@ def test_lines_and_tree_agree() -> None:
     assert (file.method, file.needs_proof) == (Method.LINES, False)
 
 
+@pytest.mark.parametrize(("path", "proof"), [("src/a.svelte", True), ("src/a.ts", True), ("CHANGELOG.md", False)])
+def test_lines_alone_are_one_opinion_of_code(path: str, proof: bool) -> None:
+    file = carry(MERGER, path, BASE, OURS, BASE.replace("import json\n", "import json\nimport os\n"))
+    assert file.text == OURS.replace("import json\n", "import json\nimport os\n")
+    assert (file.method, file.needs_proof) == (Method.LINES, proof)
+    assert bool(file.why) is proof
+
+
 def test_another_layout_of_the_release() -> None:
     theirs = BASE.replace("    data = fetch(url)\n", "    data = fetch(\n        url,\n    )\n")
     file = carry(MERGER, PATH, BASE, OURS, theirs)
