@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 from playwright.sync_api import Page
 
 import processes
-from browsing import LONG, browser
+from browsing import LONG, browser, load
 from measuring import Sites, machine, trees
 from webui_fork.core import settings
 from webui_fork.core.files import temp_folder
@@ -30,10 +29,7 @@ def ready(page: Page, url: str) -> tuple[float, int]:
     session.detach()
     page.context.clear_cookies()  # they are for every port of the host
     page.goto("about:blank")
-    start = time.perf_counter()
-    page.goto(url)
-    page.locator("#chat-input").wait_for()
-    seconds = time.perf_counter() - start
+    seconds = load(page, url, "#chat-input")
     entries = "performance.getEntriesByType('resource')"  # Resource Timing
     code = f"{entries}.filter(e => /\\.(js|css)$/.test(e.name)).map(e => e.decodedBodySize)"
     return seconds, sum(page.evaluate(code))

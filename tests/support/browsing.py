@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,7 +36,7 @@ def browser(settings: Settings) -> Iterator[Page]:
 def say(page: Page, admin: Site, model: str) -> None:
     """Sign in, pick a model, say something, and wait for what it says."""
     page.set_default_timeout(LONG)
-    _open(page, admin.url)
+    load(page, admin.url, "#email")
     page.locator("#email").fill(ADMIN)
     page.locator("#password").fill(admin.password)
     page.keyboard.press("Enter")
@@ -65,14 +66,25 @@ def say_more(page: Page, model: str) -> None:
     raise AssertionError("three times no answer")
 
 
-def _open(page: Page, url: str) -> None:
-    """Load the page, again where it does not get to its form: a first answer that is late leaves it without one."""
+def load(page: Page, url: str, element: str) -> float:
+    """Load a page, again where it does not get that far: a first answer that is late leaves it without its form.
+
+    Args:
+        page: of a browser.
+        url: of the page.
+        element: the selector of what has to be visible.
+
+    Returns:
+        How long the load took that got there, in seconds.
+    """
     for _ in range(5):
+        start = time.perf_counter()
         page.goto(url)
         try:
-            return page.locator("#email").wait_for(timeout=LONG / 4)
+            page.locator(element).wait_for(timeout=LONG / 4)
         except Error:  # it timed out
             continue
+        return time.perf_counter() - start
     raise AssertionError(page.content()[:2000])
 
 

@@ -13,7 +13,7 @@ _SHARED = "usr/share/ca-certificates/"
 _CERTIFICATES = "etc/ssl/certs"
 # of ca-certificates' postinst; `update-ca-certificates` of somebody who adds an authority reads the file
 _HEAD = """\
-# This file lists certificates that you request to use or to ignore to be
+# This file lists certificates that you wish to use or to ignore to be
 # installed in /etc/ssl/certs.
 # update-ca-certificates(8) will update /etc/ssl/certs by reading this file.
 #
