@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from registries import Proxy, tags_of
 from small import Shop
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import AuditError, PublishError, VerifyError
+from webui_fork.core.settings import Settings
+from webui_fork.frontend import statement
 from webui_fork.publish import promote, second_builder, vex
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import suite_result
@@ -141,3 +144,26 @@ def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign:
         with pytest.raises(PublishError, match="this builder's own key"):
             promote.run(shop.settings, Talk(), newer, target, replace(witness, key=str(own)))
     assert publish(newer).refs
+
+
+def test_a_statement_about_a_file_is_checked_with_the_command_of_the_docs(
+    real: Settings, cosign: Path, tmp_path: Path
+) -> None:
+    own = replace(real, config=tmp_path / "config")
+    signer = trust_cosign.signer(own, cosign, Talk())
+    wheel, bundle = tmp_path / "x.whl", tmp_path / "bundle"
+    wheel.write_bytes(b"wheel")
+    bundle.write_bytes(trust_cosign.attest_file(own, signer, wheel, "x.whl", statement.KIND, b'{"result": "PASSED"}'))
+    argv: list[str | Path] = [
+        cosign,
+        "verify-blob-attestation",
+        "--key",
+        own.config / "cosign.pub",
+        "--insecure-ignore-tlog",
+    ]
+    argv += ["--type", statement.KIND, "--bundle", bundle, wheel]
+    assert subprocess.run(argv, env=own.environ, check=False, capture_output=True).returncode == 0
+    wheel.write_bytes(b"another wheel")
+    other = subprocess.run(argv, env=own.environ, check=False, capture_output=True, text=True)
+    assert other.returncode
+    assert "no matching subject digest found" in other.stderr

@@ -39,12 +39,13 @@ from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.doctor import facts
+from webui_fork.frontend import npm_packages
 from webui_fork.oci import layout, model
 from webui_fork.oci.registry import Registry
 from webui_fork.rootfs import deb, layers
 from webui_fork.series import patch as series_patch
 from webui_fork.sources import archive, package_index
-from webui_fork.trust import frontend, provenance, sbom, verify
+from webui_fork.trust import provenance, sbom, verify
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 # bytes that mean something to one of the formats
@@ -312,7 +313,7 @@ def test_front_ends() -> None:
 
     def read(documents: list[Any]) -> None:
         maps, rows = (json.dumps(one).encode() for one in documents)
-        sbom.components(frontend.bundled([("x.js.map", maps)], rows, "/app/build"), "12")
+        sbom.components(npm_packages.bundled([("x.js.map", maps)], rows, "/app/build"), "12")
 
     fuzz(exchanged([source_map, lock]).filter(lambda value: isinstance(value, list) and len(value) == 2), read)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from webui_fork.cli import result, signer
+from webui_fork.cli import result
+from webui_fork.cli import signer as cli_signer
 from webui_fork.config import image_toml
 from webui_fork.core import git, text
 from webui_fork.core.errors import ImageError, ReproduceError, UsageError
@@ -16,7 +17,8 @@ from webui_fork.frontend.build import Request
 from webui_fork.image import refresh_locks
 from webui_fork.image.inputs import IMAGE
 from webui_fork.oci import reader
-from webui_fork.sources import release
+from webui_fork.sources import programs, release
+from webui_fork.trust import cosign
 from webui_fork.trust import reproduce as reproducing
 
 
@@ -32,7 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="instead, build upstream's front end from its sources, and compare it with the one in the release's wheel",
     )
     parser.add_argument("--release", metavar="VERSION", help="with --upstream: of this release, not the locked one")
-    signer.add_arguments(parser)
+    parser.add_argument(
+        "--sign", action="store_true", help="with --upstream: build nothing, sign what it stated before"
+    )
+    cli_signer.add_arguments(parser)
     result.add_arguments(parser)
 
 
@@ -42,12 +47,12 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
     """
-    if bool(arguments.ref) == arguments.upstream or (arguments.release and not arguments.upstream):
+    if bool(arguments.ref) == arguments.upstream or (not arguments.upstream and (arguments.release or arguments.sign)):
         raise UsageError("Name either an image, or --upstream and a --release.", remedy="See --help.")
     if arguments.upstream:
-        _upstream(settings, ui, arguments)
+        (_sign if arguments.sign else _upstream)(settings, ui, arguments)
         return
-    verifier = signer.verifier(settings, arguments, ui)
+    verifier = cli_signer.verifier(settings, arguments, ui)
     with reader.opened(settings, arguments.ref) as image:
         outcome = reproducing.run(settings, ui, image, verifier)
     rows = [("published", outcome.published), ("rebuilt", outcome.rebuilt), ("from", outcome.inputs)]
@@ -79,6 +84,7 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     request = Request(lock, release.obtain(settings, lock, ui), (), spec)
     built = build.build(settings, git.repository(settings), request, ui)
     file = settings.out / statement.FILE
+    (settings.out / statement.BUNDLE).unlink(missing_ok=True)  # it is of an earlier statement
     write_atomic(file, statement.write(lock, spec, built))
     rows = [
         ("wheel", f"{lock.wheel.name} {lock.wheel.digest}"),
@@ -97,3 +103,23 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
         )
     if not arguments.json:
         print(f"\nIdentical but for {changes.TAKEN}, which upstream's build fetches live: it is taken from the wheel.")
+
+
+def _sign(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
+    """Sign what an earlier run stated about a release's wheel: a run that has a key runs no code of upstream's.
+
+    Raises:
+        ReproduceError: it stated nothing about that wheel. PassphraseError, SigningError: cosign failed.
+    """
+    lock = refresh_locks.pin(settings, arguments.release)
+    file, bundle = settings.out / statement.FILE, settings.out / statement.BUNDLE
+    predicate = statement.predicate(file.read_bytes() if file.exists() else b"", lock)
+    wheel = release.obtain(settings, lock, ui).wheel
+    signer = cosign.signer(settings, programs.find(settings, "cosign", ui), ui)
+    write_atomic(bundle, cosign.attest_file(settings, signer, wheel, lock.wheel.name, statement.KIND, predicate))
+    rows = [
+        ("statement", file.relative_to(settings.root).as_posix()),
+        ("bundle", bundle.relative_to(settings.root).as_posix()),
+        ("verified by", signer.verifier(settings).who),
+    ]
+    result.show(arguments, dict(rows), text.table(rows))

@@ -9,11 +9,14 @@ import json
 
 from webui_fork.config.image_tables import Frontend
 from webui_fork.config.upstream_lock import Lock, PinnedFile
+from webui_fork.core.errors import ReproduceError
 from webui_fork.core.text import without_secrets
 from webui_fork.frontend.changes import TAKEN, Changes
 
-FILE = "upstream-front-end.json"  # below out/
+FILE, BUNDLE = "upstream-front-end.json", "upstream-front-end.bundle.json"  # below out/; the other one is signed
+KIND = "https://in-toto.io/attestation/test-result/v0.1"
 _NAME = "the front end is what the sources give"
+_AGAIN = "Write it with `nox -s reproduce -- --upstream`."
 
 
 def write(lock: Lock, spec: Frontend, built: Changes) -> bytes:
@@ -41,10 +44,30 @@ def write(lock: Lock, spec: Frontend, built: Changes) -> bytes:
     statement = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [_resource(lock.wheel)],
-        "predicateType": "https://in-toto.io/attestation/test-result/v0.1",
+        "predicateType": KIND,
         "predicate": predicate,
     }
     return json.dumps(statement, indent=2).encode() + b"\n"
+
+
+def predicate(data: bytes, lock: Lock) -> bytes:
+    """Return the predicate of a statement that :func:`write` gave, to be signed.
+
+    Args:
+        data: the statement.
+        lock: the release that it has to be about.
+
+    Raises:
+        ReproduceError: it is no such statement, or of another wheel.
+    """
+    try:
+        document = json.loads(data)
+        kind, subject, result = document["predicateType"], document["subject"], document["predicate"]["result"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ReproduceError(f"{FILE} is no in-toto statement.", why=str(error), remedy=_AGAIN) from None
+    if (kind, subject) != (KIND, [_resource(lock.wheel)]) or result not in ("PASSED", "FAILED"):
+        raise ReproduceError(f"{FILE} states nothing about {lock.wheel.name}.", remedy=_AGAIN)
+    return json.dumps(document["predicate"]).encode()
 
 
 def _resource(file: PinnedFile) -> dict[str, object]:

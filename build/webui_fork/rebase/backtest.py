@@ -19,6 +19,7 @@ from pathlib import Path
 from webui_fork.core import git, process
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.git import Repo
+from webui_fork.merge import outline
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.three_way import Method
 from webui_fork.rebase import cherry_pick
@@ -46,6 +47,8 @@ class Expect:
 
     def problem(self, text: str | None) -> str:
         """Say what is wrong with a file; "" when it is right."""
+        if not self.path.endswith(".py"):
+            return self._problem_of_lines([line for line in (text or "").split("\n") if line.strip()])
         everything = _all_places(text or "")
         if not everything:
             return "it is not Python"
@@ -60,6 +63,21 @@ class Expect:
         if self.before and (place.behind is None or self.before not in _head(place.behind)):
             return f"{self.before!r} is not behind it"
         if self.gone and any(self.gone in _head(p.node) for p in everything if p.scope == place.scope):
+            return f"{self.gone!r} is still there"
+        return ""
+
+    def _problem_of_lines(self, lines: Sequence[str]) -> str:
+        numbers = [number for number, line in enumerate(lines) if self.has in line]
+        if len(numbers) != 1:
+            return f"{self.has!r} is there {len(numbers)} times"
+        (number,) = numbers
+        if self.within and not any(self.within in head for head in outline.around(lines, number)):
+            return f"{self.has!r} is not in {self.within!r}"
+        if self.after and self.after not in "".join(lines[:number][-1:]):
+            return f"{self.after!r} is not before it"
+        if self.before and self.before not in "".join(lines[number + 1 :][:1]):
+            return f"{self.before!r} is not behind it"
+        if self.gone and any(self.gone in line for line in lines):
             return f"{self.gone!r} is still there"
         return ""
 

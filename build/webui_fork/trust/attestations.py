@@ -20,13 +20,14 @@ from webui_fork.core.files import code_digest, sha256_bytes, sha256_file, write_
 from webui_fork.core.git import checkout_state
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.frontend import npm_packages
 from webui_fork.image import layer_cache
 from webui_fork.oci import model
+from webui_fork.rootfs import package as image_package
+from webui_fork.rootfs.package import Package, normal
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive, uv
-from webui_fork.trust import frontend, inventory, provenance
-from webui_fork.trust import package as trust_package
-from webui_fork.trust.package import Package, normal
+from webui_fork.trust import inventory, provenance
 from webui_fork.trust.provenance import Input
 
 if TYPE_CHECKING:
@@ -281,11 +282,11 @@ def _bundled(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package,
         for copy in copies:
             with archive.wheel_files(built.source.wheel, inputs.lock.wheel.name, copy.path) as files:
                 maps = ((file.path, file.read()) for file in files if file.path.endswith(".map"))
-                yield from frontend.bundled(maps, lock, copy.to)
+                yield from npm_packages.bundled(maps, lock, copy.to)
 
     copies = [copy for copy in inputs.spec.copies if copy.origin == "wheel"]
     own = {"wheel": inputs.lock.wheel.sha256, "commit": built.source.commit, "places": [(c.path, c.to) for c in copies]}
-    return trust_package.load(_written(settings, inputs, "frontend", own, lambda: trust_package.dump(read())))
+    return image_package.load(_written(settings, inputs, "frontend", own, lambda: image_package.dump(read())))
 
 
 def digests(statements: Statements) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Sign, attest and verify images with cosign, by digest only.
+"""Sign, attest and verify images with cosign, by digest only; and attest what is stated about a file.
 
 The key's passphrase travels in the child's environment, never on a command line. Signatures and attestations are
 kept as tags beside the image (`sha256-….sig`, `.att`), which every registry can store (docs/adr/0008-attestations.md).
@@ -18,7 +18,7 @@ from webui_fork.config.reference import LAYOUT
 from webui_fork.core import process
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PassphraseError, SigningError, ToolError
-from webui_fork.core.files import ensure_folder, exclusive, temp_folder, write_atomic
+from webui_fork.core.files import ensure_folder, exclusive, sha256_file, temp_folder, write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
@@ -77,17 +77,20 @@ class Verifier:
         """Whose signature is accepted, in words."""
         return self.key or f"{self.identity} (by {self.issuer})"
 
-    def arguments(self, what: str) -> list[str]:
-        """Return cosign's arguments for verifying a reference or a layout (`oci:FOLDER`)."""
+    @property
+    def options(self) -> list[str]:
+        """Cosign's options for whose signature is accepted."""
         if self.key:
             options = ["--key", self.key, "--insecure-ignore-tlog=true"]
         else:
             options = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
-        if self.major >= 3:
-            options.append("--new-bundle-format=false")
+        return [*options, "--new-bundle-format=false"] if self.major >= 3 else options
+
+    def arguments(self, what: str) -> list[str]:
+        """Return cosign's arguments for verifying a reference or a layout (`oci:FOLDER`)."""
         if what.startswith(LAYOUT):
-            return [*options, "--local-image", what.removeprefix(LAYOUT)]
-        return [*options, *_registry_arguments(what, self.ca), what]
+            return [*self.options, "--local-image", what.removeprefix(LAYOUT)]
+        return [*self.options, *_registry_arguments(what, self.ca), what]
 
 
 def major(settings: Settings, cosign: Path) -> int:
@@ -239,6 +242,29 @@ def attest(
     _signing(settings, signer, argv, ref, "attest")
 
 
+def attest_file(settings: Settings, signer: Signer, file: Path, name: str, kind: str, predicate: bytes) -> bytes:
+    """Attest a predicate of a file; return the bundle that `cosign verify-blob-attestation` takes.
+
+    Args:
+        file: what the predicate is about. name: what the file is called.
+        kind: cosign's word for the predicate's type, or its URI.
+
+    Raises:
+        PassphraseError: see :func:`sign`. SigningError: cosign failed, or its work does not verify.
+    """
+    digest, verifier = sha256_file(file).hex, signer.verifier(settings)
+    with temp_folder(settings.cache / "tmp", "attest") as folder:
+        (folder / "predicate").write_bytes(predicate)
+        typed = ["--type", kind, "--bundle", str(folder / "bundle")]
+        argv = ["attest-blob", *typed, "--predicate", str(folder / "predicate"), "--hash", digest]
+        _signing(settings, signer, argv, name, "attest")
+        checked: list[str | Path] = [verifier.cosign, "verify-blob-attestation", *typed, *verifier.options, file]
+        done = process.run(checked, env=_env(settings), check=False, timeout=_LIMIT, doing=f"verify {name}")
+        if done.code:
+            raise SigningError(f"{name} was attested, but {verifier.who} does not verify it.", why=_output_of(done))
+        return (folder / "bundle").read_bytes()
+
+
 def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str, doing: str) -> None:
     argv: list[str | Path] = [signer.cosign, *arguments, "--yes"]
     if signer.key:
@@ -246,7 +272,7 @@ def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str,
     if signer.major >= 3:
         argv += ["--use-signing-config=false", "--new-bundle-format=false"]
     env = _signing_env(settings)
-    done = process.run([*argv, ref], env=env, check=False, timeout=_LIMIT, doing=f"{doing} the image")
+    done = process.run([*argv, ref], env=env, check=False, timeout=_LIMIT, doing=f"{doing} {ref}")
     if done.code == 0:
         return
     if signer.key and _WRONG.search(done.stderr):

@@ -21,8 +21,8 @@ from webui_fork.core.files import code_digest, sha256_bytes, write_atomic
 from webui_fork.oci import content as oci_content
 from webui_fork.oci import layout
 from webui_fork.oci.model import Layer
-from webui_fork.trust import package as trust_package
-from webui_fork.trust.package import Package
+from webui_fork.rootfs import package as image_package
+from webui_fork.rootfs.package import Package
 
 _STATUS = "var/lib/dpkg/status"
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -49,9 +49,9 @@ def of_layer(cache: Path, layer: Layer) -> tuple[Package, ...]:
     key = sha256_bytes(f"{layer.digest} {code_digest('oci', 'trust')}".encode()).hex
     record = cache / "inventory" / f"{key}.json"
     if record.exists():
-        return trust_package.load(record.read_bytes())
+        return image_package.load(record.read_bytes())
     packages = read(layout.blob_path(cache, layer.digest))
-    write_atomic(record, trust_package.dump(packages))
+    write_atomic(record, image_package.dump(packages))
     return packages
 
 

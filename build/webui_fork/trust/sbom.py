@@ -43,9 +43,9 @@ from packageurl import PackageURL
 from packaging.specifiers import SpecifierSet
 
 from webui_fork.oci.model import Image
+from webui_fork.rootfs import package as image_package
+from webui_fork.rootfs.package import Package
 from webui_fork.series import patch as series_patch
-from webui_fork.trust import package as trust_package
-from webui_fork.trust.package import Package
 
 if TYPE_CHECKING:
     from webui_fork.config.overrides import Override
@@ -193,13 +193,13 @@ def _packages(packages: Iterable[Package], distribution: str, overrides: Iterabl
     """Yield a component for each package; one that stands in several places comes once, with all of them."""
     merged: dict[str, list[Package]] = {}
     for package in packages:
-        merged.setdefault(trust_package.of(package, distribution).to_string(), []).append(package)
+        merged.setdefault(image_package.of(package, distribution).to_string(), []).append(package)
     raised = {one.package: one for one in overrides}
     for key, merged_package in merged.items():
         package = max(merged_package, key=lambda item: (bool(item.sha256 or item.sha512), item.paths))
         places = {path for item in merged_package for path in item.paths}
         properties = [Property(name="webui_fork:path", value="/" + path) for path in sorted(places)]
-        one = raised.get(trust_package.normal(package.name)) if package.kind == "pypi" else None
+        one = raised.get(image_package.normal(package.name)) if package.kind == "pypi" else None
         if one and SpecifierSet(f"=={one.version}").contains(package.version, prereleases=True):
             words = f"{one.advisory}: {one.reason} Until {one.expires}."
             properties.append(Property(name="webui_fork:override", value=words))
@@ -208,7 +208,7 @@ def _packages(packages: Iterable[Package], distribution: str, overrides: Iterabl
             version=package.version,
             type=ComponentType.LIBRARY,
             bom_ref=key,
-            purl=trust_package.of(package, distribution),
+            purl=image_package.of(package, distribution),
             hashes=_hashes(package),
             licenses=_licenses(package.licenses),
             properties=properties,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from webui_fork.config import image_toml
 from webui_fork.core.errors import ImageError, ReproduceError, UsageError
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.image import refresh_locks
-from webui_fork.sources import release
+from webui_fork.sources import programs, release
 
 
 def arguments(*words: str) -> argparse.Namespace:
@@ -81,6 +82,64 @@ def test_another_one(private_settings: Settings, spec: image_toml.ImageSpec, mon
     assert statement(private_settings) == "FAILED"
 
 
+@pytest.fixture
+def cosign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program that signs what it is given, and finds it good."""
+    program = tmp_path / "cosign"
+    script = """#!/bin/sh
+case "$1" in
+generate-key-pair) touch cosign.key cosign.pub ;;
+attest-blob) while [ "$1" != --predicate ]; do last=$1; [ "$last" = --bundle ] && bundle=$2; shift; done
+  cat "$2" > "$bundle" ;;
+esac
+"""
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setattr(programs, "find", lambda *_: program)
+    return program
+
+
+@pytest.mark.usefixtures("cosign")
+def test_what_was_stated_is_signed(
+    private_settings: Settings, spec: image_toml.ImageSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(private_settings, spec, monkeypatch, NODE)
+    reproduce.run(private_settings, Talk(), arguments("--upstream", "--sign"))
+    bundle = private_settings.out / "upstream-front-end.bundle.json"
+    assert json.loads(bundle.read_text())["result"] == "PASSED"
+    reproduce.run(private_settings, Talk(), arguments("--upstream"))
+    assert not bundle.exists()  # what it signs may be another statement now
+
+
+@pytest.mark.usefixtures("cosign")
+@pytest.mark.parametrize(
+    ("stated", "words"),
+    [
+        (None, "is no in-toto statement"),
+        (b"[]", "is no in-toto statement"),
+        (b'"x"', "is no in-toto statement"),
+        (
+            b'{"predicateType": "x", "subject": [], "predicate": {"result": "PASSED"}}',
+            "states nothing about open_webui",
+        ),
+    ],
+)
+def test_nothing_else_is_signed(
+    private_settings: Settings,
+    spec: image_toml.ImageSpec,
+    monkeypatch: pytest.MonkeyPatch,
+    stated: bytes | None,
+    words: str,
+) -> None:
+    run(private_settings, spec, monkeypatch, NODE)
+    file = private_settings.out / "upstream-front-end.json"
+    file.write_bytes(stated) if stated else file.unlink()
+    with pytest.raises(ReproduceError, match=words) as raised:
+        reproduce.run(private_settings, Talk(), arguments("--upstream", "--sign"))
+    assert "reproduce -- --upstream" in raised.value.remedy
+    assert not (private_settings.out / "upstream-front-end.bundle.json").exists()
+
+
 def test_a_description_that_does_not_say_how(
     private_settings: Settings, spec: image_toml.ImageSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,7 +149,8 @@ def test_a_description_that_does_not_say_how(
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("oci:x", "--upstream"), ("oci:x", "--release", "1.2.3"), ("--release", "1.2.3")]
+    "words",
+    [(), ("oci:x", "--upstream"), ("oci:x", "--release", "1.2.3"), ("--release", "1.2.3"), ("oci:x", "--sign")],
 )
 def test_an_image_or_upstream(private_settings: Settings, words: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match="either an image, or --upstream"):

@@ -13,10 +13,10 @@ from webui_fork.config import upstream_lock
 from webui_fork.core.digest import Digest
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.oci import model
+from webui_fork.rootfs.package import Package
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import provenance, sbom
-from webui_fork.trust.package import Package
 from webui_fork.trust.provenance import Input
 from webui_fork.trust.sbom import Material
 

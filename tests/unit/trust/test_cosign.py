@@ -84,3 +84,34 @@ def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Sett
     (private_settings.config / "cosign.pub").unlink()
     with pytest.raises(SigningError, match="no public key"):
         trust_cosign.verifier(private_settings, Path("/bin/true"))
+
+
+# signs what it is given; verifies what has the digest that was signed
+BLOB = """
+case "$1" in
+attest-blob) while [ "$1" != --predicate ]; do last=$1; [ "$last" = --bundle ] && bundle=$2; shift; done
+  cat "$2" > "$bundle"; echo "$4" > {folder}/digest ;;
+*) for file; do :; done; [ "$(sha256sum < "$file" | cut -c1-64)" = "$(cat {folder}/digest)" ] {more} ;;
+esac
+"""
+
+
+def test_a_file_is_attested_and_verified(private_settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "wheel").write_bytes(b"wheel")
+    own = signer(private_settings, tmp_path, BLOB.format(folder=tmp_path, more=""), major=3)
+    bundle = cosign.attest_file(private_settings, own, tmp_path / "wheel", "x.whl", cosign.TESTS, b"{}")
+    assert bundle == b"{}"
+    signing, verifying = (tmp_path / "argv").read_text().splitlines()
+    assert signing.endswith(
+        f"--key {own.key} --tlog-upload=false --use-signing-config=false --new-bundle-format=false x.whl"
+    )
+    assert f"--key {own.public_key} --insecure-ignore-tlog=true --new-bundle-format=false" in verifying
+    assert all(f"--type {cosign.TESTS}" in line for line in (signing, verifying))
+
+
+def test_a_file_whose_attestation_does_not_verify(private_settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "wheel").write_bytes(b"wheel")
+    own = signer(private_settings, tmp_path, BLOB.format(folder=tmp_path, more="&& echo Error: no >&2; exit 1"))
+    with pytest.raises(SigningError, match=r"x\.whl was attested, but .* does not verify it") as raised:
+        cosign.attest_file(private_settings, own, tmp_path / "wheel", "x.whl", cosign.TESTS, b"{}")
+    assert raised.value.why == "no"

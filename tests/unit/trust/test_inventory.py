@@ -6,8 +6,8 @@ from pathlib import Path
 
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
+from webui_fork.rootfs.package import Package
 from webui_fork.trust import inventory
-from webui_fork.trust.package import Package
 
 STATUS = b"""Package: libstdc++6
 Status: install ok installed

@@ -10,8 +10,8 @@ from webui_fork.config import upstream_lock
 from webui_fork.config.overrides import Override
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.oci import model
+from webui_fork.rootfs.package import Package
 from webui_fork.trust import sbom
-from webui_fork.trust.package import Package
 
 
 def components(*packages: Package, override: Override) -> dict[str, Any]:

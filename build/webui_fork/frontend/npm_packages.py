@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from webui_fork.core.errors import ArchiveError
-from webui_fork.trust.package import Package
+from webui_fork.rootfs.package import Package
 
 _FOLDER = re.compile(r"node_modules/(?:@[^/]+/)?[^/@?]+")  # one package can be in another's node_modules
 _NAME = re.compile(r"(?:@[a-z0-9~-][a-z0-9~._-]*/)?[A-Za-z0-9~-][A-Za-z0-9~._-]*")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from webui_fork.core.errors import ArchiveError
-from webui_fork.trust import frontend
-from webui_fork.trust.package import Package
+from webui_fork.frontend import npm_packages
+from webui_fork.rootfs.package import Package
 
 SHA512 = "ab" * 64
 INTEGRITY = f"sha1-AAAA sha512-{base64.b64encode(bytes.fromhex(SHA512)).decode()}"
@@ -33,7 +33,7 @@ def test_what_the_maps_name_has_the_locks_version_licence_and_digest() -> None:
         "node_modules/@s/p": {"version": "1.0", "integrity": "sha1-AAAA"},
         "node_modules/vite": {"version": "5.4", "dev": True},
     }
-    assert frontend.bundled(maps, lock(**rows), "/app/build") == (
+    assert npm_packages.bundled(maps, lock(**rows), "/app/build") == (
         Package("npm", "@s/p", "1.0", paths=("app/build",)),
         Package("npm", "marked", "9.1", ("MIT",), paths=("app/build",), sha512=SHA512),
     )
@@ -46,19 +46,19 @@ def test_a_package_inside_another_is_its_own_version() -> None:
         "node_modules/@s/b": {"version": "2"},
         "node_modules/a/node_modules/@s/b": {"version": "3"},
     }
-    packages = frontend.bundled(maps, lock(**rows), "/x")
+    packages = npm_packages.bundled(maps, lock(**rows), "/x")
     assert [(one.name, one.version) for one in packages] == [("@s/b", "2"), ("a", "1"), ("@s/b", "3")]
 
 
 def test_an_alias_has_the_name_of_what_it_is() -> None:
     rows = {"node_modules/short": {"name": "the-real-one", "version": "2"}}
-    (package,) = frontend.bundled([source_map("node_modules/short/x.js")], lock(**rows), "/x")
+    (package,) = npm_packages.bundled([source_map("node_modules/short/x.js")], lock(**rows), "/x")
     assert (package.name, package.version) == ("the-real-one", "2")
 
 
 @pytest.mark.parametrize("data", [None, lock()])
 def test_without_a_row_in_a_lock_the_version_is_unknown(data: bytes | None) -> None:
-    (package,) = frontend.bundled([source_map("node_modules/marked/x.js")], data, "/x")
+    (package,) = npm_packages.bundled([source_map("node_modules/marked/x.js")], data, "/x")
     assert (package.name, package.version) == ("marked", "")
 
 
@@ -77,7 +77,7 @@ def test_without_a_row_in_a_lock_the_version_is_unknown(data: bytes | None) -> N
 )
 def test_a_malformed_release_is_an_error_in_words(data: bytes, row: bytes, words: str) -> None:
     with pytest.raises(ArchiveError, match=words) as caught:
-        frontend.bundled([("a.js.map", data)], row, "/x")
+        npm_packages.bundled([("a.js.map", data)], row, "/x")
     assert "\x1b" not in str(caught.value)
 
 
@@ -89,4 +89,4 @@ def test_what_is_no_package_is_passed_over() -> None:
         "node_modules/a\x1b[31m/x.js",
         "node_modules/a/x.js",
     ]
-    assert [one.name for one in frontend.bundled([source_map(*odd)], lock(), "/x")] == ["a"]
+    assert [one.name for one in npm_packages.bundled([source_map(*odd)], lock(), "/x")] == ["a"]
