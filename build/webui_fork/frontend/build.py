@@ -98,7 +98,7 @@ def build(settings: Settings, repo: Repo, request: Request, ui: Terminal) -> Cha
                 ui.say("WARNING: upstream's build and npm packages run as you, with your files and a network.")
             place = replace(place, packages=_modules(settings, repo, request, programs, ui))
             _lay_out(repo, request, place)
-            built = _vite(place, request, ui)
+            built = _vite(place, repo, request, ui)
             result = changes.between(request.source.wheel, request.lock.wheel.name, built)
             if request.files:
                 _check_types(place, repo, request, ui)
@@ -223,13 +223,13 @@ def _lay_out(repo: Repo, request: Request, place: Sandbox) -> None:
     place.own()
 
 
-def _vite(place: Sandbox, request: Request, ui: Terminal) -> Path:
+def _vite(place: Sandbox, repo: Repo, request: Request, ui: Terminal) -> Path:
     """Build, and return the folder of what was built.
 
     Raises:
         SeriesError, ImageError: it does not build.
     """
-    env = {**_build_info(request), "npm_package_version": request.lock.version}
+    env = {**_build_info(repo, request), "npm_package_version": request.lock.version}
     with ui.step("frontend", "Building the front end from its sources (4 minutes, 6 GB of memory)"):
         done = place.run([*_NODE, "node_modules/vite/bin/vite.js", "build"], env, "build the front end")
     built = place.work / "build"
@@ -259,8 +259,13 @@ def _check_types(place: Sandbox, repo: Repo, request: Request, ui: Terminal) -> 
     apply.refuse([Problem("patches/", "types", error) for error in errors])
 
 
-def _build_info(request: Request) -> Mapping[str, str]:
-    """Return what upstream's build was told: the commit that its wheel names, which browsers compare."""
+def _build_info(repo: Repo, request: Request) -> Mapping[str, str]:
+    """Return what upstream's build was told: the commit that its wheel names, which browsers compare.
+
+    Up to 0.11.4 hatch_build.py set another one, the name that hatchling has for a wheel that is not editable.
+    """
+    if b"APP_BUILD_HASH" in (repo.read_file(request.source.commit, "hatch_build.py") or b""):
+        return {"APP_BUILD_HASH": "standard"}
     with archive.wheel_files(request.source.wheel, request.lock.wheel.name, f"{BUILT_FRONT_END}/_app") as members:
         texts = [member.read() for member in members if member.path == "version.json"]
     try:

@@ -194,6 +194,13 @@ def test_too_little_memory(
         build.build(private_settings, repo, one, talk)
 
 
+def test_a_release_whose_wheel_was_told_another_name(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:
+    hook = b"os.environ['APP_BUILD_HASH'] = version\n"
+    repo, one = requested(private_settings, tmp_path, hatch_build_0py=hook)
+    (file,) = build.build(private_settings, repo, one, talk).files
+    assert (file.path, file.data) == ("_app/version.json", b'{"version":"standard"}\n')
+
+
 @pytest.mark.parametrize("version", [b"", b"[]", b"{}", b'{"version": 3}', b'{"version": "a b"}', b'{"version": ""}'])
 def test_a_wheel_that_does_not_name_its_build(
     private_settings: Settings, tmp_path: Path, talk: Talk, version: bytes
