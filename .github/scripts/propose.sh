@@ -19,22 +19,7 @@ title=$(head -n 1 "$result/title")
 git config user.name webui_fork
 git config user.email "$bot"
 if [ -f "$result/commits.bundle" ] && [ ! -L "$result/commits.bundle" ]; then
-  git fetch --quiet "$result/commits.bundle" proposal
-  commit=$(git rev-parse FETCH_HEAD)
-  # a refresh is one commit that writes locks and words, whatever the job that made it was talked into
-  if [ "$2" = refresh ]; then
-    if [ "$(git rev-parse "$commit^")" != "$(git rev-parse HEAD)" ]; then
-      echo "::error::$base moved meanwhile: run this again"
-      exit 1
-    fi
-    # all of it is read: with -q a long list would end git by a signal, and the test would be false
-    others=$(git diff --name-only HEAD "$commit" |
-      grep -vE '^(upstream\.lock|(images/[a-z-]+|requirements)/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md)$' || true)
-    if [ -n "$others" ]; then
-      echo "::error::the refresh changes files that are none of its own"
-      exit 1
-    fi
-  fi
+  commit=$("$(dirname "$0")/unpack.sh" "$result" "$2" "$base")
 else # a conflict, or a release that can't be built: the branch has nothing yet but a place to work in
   commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}")
 fi

@@ -17,6 +17,7 @@ TOOLS = {
     "qemu-aarch64": Tool(
         ("qemu-aarch64-static",), "qemu-user-static", None, "apt: qemu-user-static; dnf: qemu-user-static; brew: none"
     ),
+    "rsync": Tool(("rsync",), "rsync", None, "apt: rsync; dnf: rsync; brew: rsync"),  # of gitlab-ci-local
     "wrk": Tool(("wrk",), "wrk", None, "apt: wrk; dnf: wrk; brew: wrk"),
     "chromium": Tool(_CHROMIUM, "chromium", None, "apt: chromium; dnf: chromium; brew: chromium"),
 }

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Fetch the commits that pack.sh left in a folder, and print the newest.
+# unpack.sh FOLDER NAME BASE: as rebase or refresh, and the branch to merge into. The job that wrote the folder ran
+# upstream's code, so what a refresh may change is checked here.
+set -euo pipefail
+result=$1 name=$2 base=$3
+if [ -L "$result/commits.bundle" ]; then
+  echo "::error::the result is a link to another file" >&2
+  exit 1
+fi
+git fetch --quiet "$result/commits.bundle" proposal
+commit=$(git rev-parse FETCH_HEAD)
+# a refresh is one commit that writes locks and words, whatever the job that made it was talked into
+if [ "$name" = refresh ]; then
+  if [ "$(git rev-parse "$commit^")" != "$(git rev-parse HEAD)" ]; then
+    echo "::error::$base moved meanwhile: run this again" >&2
+    exit 1
+  fi
+  # all of it is read: with -q a long list would end git by a signal, and the test would be false
+  others=$(git diff --name-only HEAD "$commit" |
+    grep -vE '^(upstream\.lock|(images/[a-z-]+|requirements)/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md)$' || true)
+  if [ -n "$others" ]; then
+    echo "::error::the refresh changes files that are none of its own" >&2
+    exit 1
+  fi
+fi
+echo "$commit"
