@@ -39,7 +39,11 @@ from webui_fork.sources.release import Source
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A built image. ``debs`` are the base's packages; ``drift`` is empty unless they are not the locked ones."""
+    """A built image.
+
+    ``debs`` are the base's packages; ``drift`` is empty unless they are not the locked ones. ``front_end`` is what the
+    series changes in the built front end.
+    """
 
     image: Image
     source: Source
@@ -47,6 +51,7 @@ class Built:
     debs: tuple[Deb, ...]
     drift: tuple[str, ...]
     fresh: bool
+    front_end: tuple[BuiltFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,7 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         layers_made = (base, python, application, patches)
         assembled = assemble(inputs, [item.layer for item in layers_made], tree)
     fresh = any(item.fresh for item in layers_made)
-    return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh)
+    return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh, built)
 
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:

@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import webui_fork
@@ -275,17 +276,23 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
 
 
 def _bundled(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package, ...]:
-    """Return the npm packages in the release's built front end, as its wheel and its lock tell."""
+    """Return the npm packages in the built front end: the one in the release's wheel, and what the series changes."""
+    own_maps = [(file.path, file.data) for file in built.front_end if file.data and file.path.endswith(".map")]
 
     def read() -> Iterable[Package]:
         lock = git.repository(settings).read_file(built.source.commit, "package-lock.json")
         for copy in copies:
             with archive.wheel_files(built.source.wheel, inputs.lock.wheel.name, copy.path) as files:
                 maps = ((file.path, file.read()) for file in files if file.path.endswith(".map"))
-                yield from npm_packages.bundled(maps, lock, copy.to)
+                yield from npm_packages.bundled(chain(maps, own_maps), lock, copy.to)
 
     copies = [copy for copy in inputs.spec.copies if copy.origin == "wheel"]
-    own = {"wheel": inputs.lock.wheel.sha256, "commit": built.source.commit, "places": [(c.path, c.to) for c in copies]}
+    own = {
+        "wheel": inputs.lock.wheel.sha256,
+        "commit": built.source.commit,
+        "places": [(c.path, c.to) for c in copies],
+        "maps": [sha256_bytes(data) for _, data in own_maps],
+    }
     return image_package.load(_written(settings, inputs, "frontend", own, lambda: image_package.dump(read())))
 
 

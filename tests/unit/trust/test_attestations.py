@@ -5,18 +5,21 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
+from front_ends import requested, wheel
 from helpers import purls
 from webui_fork.config import upstream_lock
 from webui_fork.core.digest import Digest
-from webui_fork.core.settings import CHECKOUT
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.frontend.changes import BuiltFile
 from webui_fork.oci import model
 from webui_fork.rootfs.package import Package
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
-from webui_fork.trust import provenance, sbom
+from webui_fork.trust import attestations, provenance, sbom
 from webui_fork.trust.provenance import Input
 from webui_fork.trust.sbom import Material
 
@@ -136,3 +139,25 @@ def test_a_backport_is_called_one() -> None:
     said = json.loads(sbom.write(material(patches=(patch,))))
     (application,) = [row for row in said["components"] if row["name"] == "open-webui"]
     assert application["pedigree"]["patches"][0]["type"] == "backport"
+
+
+def test_a_package_that_only_a_patch_imports_is_in_the_sbom(private_settings: Settings) -> None:
+    def maps(name: str) -> bytes:
+        return json.dumps({"sources": [f"../node_modules/{name}/index.js"]}).encode()
+
+    private_settings.cache.mkdir()
+    rows = {f"node_modules/{name}": {"version": "1.0"} for name in ("ours", "theirs", "nobodys")}
+    locked = json.dumps({"lockfileVersion": 3, "packages": rows}).encode()
+    repo, request = requested(private_settings, private_settings.cache, **{"package-lock_0json": locked})
+    request.source.wheel.write_bytes(wheel({"open_webui/frontend/_app/a.js.map": maps("theirs")}))
+    assert repo.folder == private_settings.cache / "source.git"
+    copy = SimpleNamespace(origin="wheel", path="open_webui/frontend", to="/app/build")
+    inputs = SimpleNamespace(lock=request.lock, spec=SimpleNamespace(copies=(copy,), overrides=()))
+    changed = (
+        BuiltFile("_app/b.js.map", None, maps("ours")),
+        BuiltFile("_app/c.js.map", Digest.of_hex("1" * 64), None),
+    )
+    for front_end, expected in (((), ["theirs"]), (changed, ["ours", "theirs"])):
+        built = SimpleNamespace(source=request.source, front_end=front_end)
+        packages = attestations._bundled(private_settings, inputs, built)  # type: ignore[arg-type]
+        assert [package.name for package in packages] == expected
