@@ -20,7 +20,7 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.merge import three_way
+from webui_fork.merge import expectations, three_way
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import backtest as rebase_backtest
 from webui_fork.rebase import releases
@@ -98,7 +98,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
 def _one(settings: Settings, folder: Path, chosen: Sequence[Release], expected: Path, peers: bool) -> list[Row]:
     repo = git.repository(settings)
     _, patches = apply.read_series(folder)
-    rows = rebase_backtest.read_expectations(expected) if expected.exists() else {}
+    rows = expectations.read(expected) if expected.exists() else {}
     usable = [one for one in chosen if releases.version(one.version) >= releases.version(folder.name)]
     return list(rebase_backtest.replay(repo, folder.name, patches, usable, rows, settings.environ, peers=peers))
 

@@ -6,6 +6,7 @@ import difflib
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -13,8 +14,10 @@ from packaging.version import Version
 
 from webui_fork.core.text import counted, fenced, inert
 from webui_fork.sources.changelog import Note
+from webui_fork.sources.interface import Difference
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
+_DIFFERENCES = "What changes for whoever runs it"
 _LIMIT = 60_000  # characters: a pull request's text holds 65536
 COLORS = {
     "unchanged": "#1a7f37",
@@ -67,6 +70,7 @@ class RebaseReport:
     digest: str = ""
     conflict: str = ""
     blocker: str = ""
+    differences: tuple[Difference, ...] = ()
 
     @property
     def title(self) -> str:
@@ -120,7 +124,9 @@ def from_json(text: str) -> RebaseReport:
     notes = [Note(**row) for row in values.pop("notes")]
     checks = [Check(**row) for row in values.pop("checks")]
     times = tuple((name, seconds) for name, seconds in values.pop("times"))
-    return RebaseReport(**values, rows=tuple(rows), notes=tuple(notes), checks=tuple(checks), times=times)
+    differences = tuple(Difference(**row) for row in values.pop("differences"))
+    values |= {"rows": tuple(rows), "notes": tuple(notes), "checks": tuple(checks)}
+    return RebaseReport(**values, times=times, differences=differences)
 
 
 _VERDICTS = {
@@ -146,7 +152,7 @@ def markdown(report: RebaseReport) -> str:
         words = inert("; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part))
         before = f"+{row.before[0]} −{row.before[1]}"
         lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {words} |")
-    lines += ["", *_note_lines(report)]
+    lines += ["", *_note_lines(report), *_difference_lines(report)]
     if report.checks:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
         lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {_last(c.detail)} |" for c in report.checks]
@@ -180,6 +186,28 @@ def _note_lines(report: RebaseReport) -> list[str]:
         return ["Upstream's changelog names no migration and no breaking change.", ""]
     notes = (f"- {note.version}: {inert(note.text)}" for note in report.notes[:40])
     return [f"## {report.notes_title}", "", *notes, ""]
+
+
+def _difference_lines(report: RebaseReport) -> list[str]:
+    if not report.differences:
+        return []
+    head = [f"| | name | {report.old} | {report.new} |", "|---|---|---|---|"]
+    rows = [(f"| {d.kind} | {_code(d.name)} | {_code(d.before)} | {_code(d.after)} |", d) for d in report.differences]
+    some, rest = ([row for row, one in rows if one.needs_attention is important] for important in (True, False))
+    lines = [f"## {_DIFFERENCES}", "", f"{_difference_counts(report)}, read off upstream's code.", ""]
+    lines += [*head, *some, ""] if some else []
+    summary = "What is new beside these" if some else "All of it"
+    return [*lines, f"<details><summary>{summary}</summary>", "", *head, *rest, "", "</details>", ""] if rest else lines
+
+
+def _difference_counts(report: RebaseReport) -> str:
+    counts = Counter(one.kind for one in report.differences)
+    return ", ".join(counted(count, kind) for kind, count in counts.items())
+
+
+def _code(text: str) -> str:
+    plain = text.replace("`", "'")
+    return f"`{inert(plain)}`" if text else ""
 
 
 _STYLE = """
@@ -226,11 +254,21 @@ def page(report: RebaseReport) -> str:
         out.append(f"<h2>{report.notes_title}</h2><ul>")
         out += [f"<li><b>{n.version}</b> {_rendered(n.text)}" for n in report.notes]
         out.append("</ul>")
+    out += _difference_table(report)
     if report.conflict:
         out.append(f"<h2>Conflict</h2><pre>{_rendered(report.conflict)}</pre>")
     times = ", ".join(f"{html.escape(name)} {seconds:.1f} s" for name, seconds in report.times)
     out.append(f"<p>Image: <code>{html.escape(report.digest or 'not built')}</code></p><p>Times: {times}</p></html>")
     return "\n".join(out) + "\n"
+
+
+def _difference_table(report: RebaseReport) -> list[str]:
+    if not report.differences:
+        return []
+    cells = ((one.kind, one.name, one.before, one.after) for one in report.differences)
+    rows = (f"<tr>{''.join(f'<td>{html.escape(cell)}' for cell in row)}</tr>" for row in cells)
+    head = f"<h2>{_DIFFERENCES}</h2><p>{_difference_counts(report)}, read off upstream's code.</p>"
+    return [head, f"<table><tr><th><th>name<th>{report.old}<th>{report.new}</tr>", *rows, "</table>"]
 
 
 def _rendered(text: str) -> str:

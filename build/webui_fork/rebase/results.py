@@ -16,7 +16,7 @@ from webui_fork.rebase.report import PatchRow, RebaseReport
 from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
-from webui_fork.sources import changelog
+from webui_fork.sources import changelog, interface
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,12 @@ def report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> 
         notes=changelog.notes(text, job.old.version, job.new.version),
         checks=(),
         times=tuple(ui.times.items()),
+        differences=interface.differences(*(_interface(job, commit) for commit in (job.ends.old, job.ends.new))),
     )
+
+
+def _interface(job: Job, commit: str) -> dict[str, bytes]:
+    return {file.path: file.read() for file in job.ends.repo.walk(commit, interface.selects)}
 
 
 def _row(patch: Patch, row: Carried | None, state: State) -> PatchRow:

@@ -11,6 +11,7 @@ from webui_fork.core import charts
 from webui_fork.rebase import report
 from webui_fork.rebase.report import Check, PatchRow, RebaseReport
 from webui_fork.sources.changelog import Note
+from webui_fork.sources.interface import Difference
 
 REPORT = RebaseReport(
     old="1.2.3",
@@ -26,6 +27,11 @@ REPORT = RebaseReport(
     checks=(Check("lint", True, 1.0), Check("build", False, 2.0, "it broke"), Check("proofs", None, 0.0)),
     times=(("carry", 1.25),),
     digest="sha256:" + "0" * 64,
+    differences=(
+        Difference("migration", "1_add_x.py", "", "Add x"),
+        Difference("setting", "A", "'<a>'", "'`b` | @c'"),
+        Difference("setting", "B", "", "None"),
+    ),
 )
 
 
@@ -41,6 +47,28 @@ def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
     assert "- 1.3.0: **Back** up <\u200bnow>" in text
     assert "| build | **failed** | 2 | it broke |" in text
     assert "| proofs | not run | 0 |" in text
+
+
+def test_markdown_shows_first_what_needs_attention() -> None:
+    text = report.markdown(REPORT)
+    first, rest = text.partition("## What changes for whoever runs it")[2].split("<details>", 1)
+    assert "1 migration, 2 settings, read off upstream's code." in first
+    assert "| migration | `1_add_x.py` |  | `Add x` |" in first
+    assert "| setting | `A` | `'<\u200ba>'` | `''b' \\| @\u200bc'` |" in first
+    assert "| setting | `B` |  | `None` |" not in first
+    assert "<summary>What is new beside these</summary>" in rest
+    assert "| setting | `B` |  | `None` |" in rest.partition("</details>")[0]
+    only_new = report.markdown(replace(REPORT, differences=REPORT.differences[2:]))
+    assert "<summary>All of it</summary>" in only_new
+    assert "<summary>" not in report.markdown(replace(REPORT, differences=REPORT.differences[:1])).partition("Gate")[0]
+    assert "What changes" not in report.markdown(replace(REPORT, differences=()))
+
+
+def test_the_page_has_all_of_it() -> None:
+    page = report.page(REPORT)
+    assert "<tr><td>setting<td>A<td>&#x27;&lt;a&gt;&#x27;<td>&#x27;`b` | @c&#x27;</tr>" in page
+    assert "<td>B<td><td>None</tr>" in page
+    assert "What changes" not in report.page(replace(REPORT, differences=()))
 
 
 def test_markdown_does_nothing_that_upstream_or_a_test_wrote() -> None:
