@@ -103,6 +103,12 @@ def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Bu
     assert git(user, "status", "--porcelain") == ""
     report = json.loads((user.root / "out/rebase/report.json").read_text())
     assert report["notes"], "0.12.4's changelog has changes to know"
+    gone = {(row["kind"], row["name"]) for row in report["differences"] if not row["after"]}
+    assert {
+        ("setting", "UI_VISIBILITY"),
+        ("endpoint", "GET /api/v1/files/user/count"),
+        ("requirement", "httpx2"),
+    } <= gone
     code, out, err = user.run("rebase", "--to", PINNED, "--no-gate")
     assert code == 0, err
     bound = (f"Applies-To: >={PINNED}".encode(), f"Applies-To: >={BEFORE}".encode())

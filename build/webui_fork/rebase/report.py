@@ -196,7 +196,7 @@ def _difference_lines(report: RebaseReport) -> list[str]:
     some, rest = ([row for row, one in rows if one.needs_attention is important] for important in (True, False))
     lines = [f"## {_DIFFERENCES}", "", f"{_difference_counts(report)}, read off upstream's code.", ""]
     lines += [*head, *some, ""] if some else []
-    summary = "What is new beside these" if some else "All of it"
+    summary = "The rest" if some else "All of it"
     return [*lines, f"<details><summary>{summary}</summary>", "", *head, *rest, "", "</details>", ""] if rest else lines
 
 

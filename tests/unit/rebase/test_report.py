@@ -56,7 +56,7 @@ def test_markdown_shows_first_what_needs_attention() -> None:
     assert "| migration | `1_add_x.py` |  | `Add x` |" in first
     assert "| setting | `A` | `'<\u200ba>'` | `''b' \\| @\u200bc'` |" in first
     assert "| setting | `B` |  | `None` |" not in first
-    assert "<summary>What is new beside these</summary>" in rest
+    assert "<summary>The rest</summary>" in rest
     assert "| setting | `B` |  | `None` |" in rest.partition("</details>")[0]
     only_new = report.markdown(replace(REPORT, differences=REPORT.differences[2:]))
     assert "<summary>All of it</summary>" in only_new
