@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -64,25 +65,38 @@ def _words(values: set[str] | None) -> str:
 
 def _read(files: Mapping[str, bytes]) -> Rows:
     rows: Rows = {}
-    prefixes: dict[str, str] = {}
-    routes: list[tuple[str, str, str]] = []
-    for path, data in sorted(files.items()):
-        if path == REQUIREMENTS:
-            rows |= {("requirement", name): {version} for name, version in _requirements(data)}
-        elif path.startswith(_MIGRATIONS) or any(mark in data for mark in _MARKS):
-            module = _parsed(data)
-            if path.startswith(_MIGRATIONS):
-                rows["migration", path.removeprefix(_MIGRATIONS)] = {_migration(module)}
-                continue
-            for node in ast.walk(module):
-                for name, default in _settings(node):
-                    rows.setdefault(("setting", name), set()).add(default)
-                prefixes |= _prefixes(node)
-                routes += [(path, *route) for route in _routes(node)]
-    for path, method, route in routes:
+    every = [(path, _file(path, data)) for path, data in sorted(files.items())]
+    prefixes = {module: prefix for _, file in every for module, prefix in file.prefixes}
+    for path, file in every:
+        for kind, name, value in file.rows:
+            rows.setdefault((kind, name), set()).add(value)
         router = path.removeprefix(f"{_ROOT}routers/").removesuffix(".py")
-        rows["endpoint", f"{method} {prefixes.get(router, '')}{route}"] = {"yes"}
+        for method, route in file.routes:
+            rows["endpoint", f"{method} {prefixes.get(router, '')}{route}"] = {"yes"}
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What one file says: rows of kind, name and value; prefixes of modules' routes; routes of its own."""
+
+    rows: tuple[tuple[str, str, str], ...] = ()
+    prefixes: tuple[tuple[str, str], ...] = ()
+    routes: tuple[tuple[str, str], ...] = ()
+
+
+@lru_cache(maxsize=1024)  # most files are the same in both releases
+def _file(path: str, data: bytes) -> _File:
+    if path == REQUIREMENTS:
+        return _File(tuple(("requirement", name, version) for name, version in _requirements(data)))
+    if path.startswith(_MIGRATIONS):
+        return _File((("migration", path.removeprefix(_MIGRATIONS), _migration(_parsed(data))),))
+    if not any(mark in data for mark in _MARKS):
+        return _File()
+    nodes = list(ast.walk(_parsed(data)))
+    rows = tuple(("setting", name, default) for node in nodes for name, default in _settings(node))
+    prefixes = tuple(item for node in nodes for item in _prefixes(node).items())
+    return _File(rows, prefixes, tuple(route for node in nodes for route in _routes(node)))
 
 
 def _parsed(data: bytes) -> ast.Module:
