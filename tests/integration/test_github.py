@@ -17,6 +17,7 @@ import pytest
 from users import User
 from webui_fork.config import upstream_lock
 from webui_fork.core import process
+from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 
 pytestmark = pytest.mark.minutes(1)
@@ -75,7 +76,8 @@ def test_the_nightly_rebase_runs_from_its_first_step_to_its_last(real: Settings,
     words += ["--workflows", str(workflow), "--platform", "ubuntu-24.04=-self-hosted", "--defaultbranch", "main"]
     words += stand_ins(tmp_path / "actions", workflow.read_text())
     words += [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
-    done = subprocess.run(words, cwd=user.root, env=env, capture_output=True, text=True, check=False)
+    with exclusive(real.cache / ".apt.lock", "apt", print):  # another test may install something, too
+        done = subprocess.run(words, cwd=user.root, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-3000:]
     passed = re.findall(r"^\[rebase/(\w+)\].*Success - Main (.+?) \[", done.stdout, re.MULTILINE)
     assert [job for job, step in passed if step.startswith(("Carry", "Open"))] == ["carry", "propose"]

@@ -15,6 +15,7 @@ import tools
 from users import User
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import process
+from webui_fork.core.files import exclusive
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.frontend import node
@@ -100,11 +101,12 @@ def project(tmp_path: Path, real: Settings, gitlab: list[str | Path]) -> Project
     return Project(tmp_path, real, gitlab)
 
 
-def test_the_nightly_rebase_runs_from_its_first_step_to_its_last(project: Project) -> None:
+def test_the_nightly_rebase_runs_from_its_first_step_to_its_last(real: Settings, project: Project) -> None:
     """The release is the pinned one: nothing new, whatever the index has."""
     before = project.branches
     pinned = upstream_lock.read(project.user.root / "upstream.lock").version
-    done = project.run("carry", "propose", RELEASE=pinned)
+    with exclusive(real.cache / ".apt.lock", "apt", print):  # another test may install something, too
+        done = project.run("carry", "propose", RELEASE=pinned)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert re.findall(r"^ ?PASS\s+(\w+)", re.sub(r"\x1b\[[0-9;]*m", "", done.stdout), re.MULTILINE) == [
         "carry",
