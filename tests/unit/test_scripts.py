@@ -206,6 +206,44 @@ def test_a_refresh_that_changes_more_than_locks_is_not_proposed(runner: Runner, 
     assert (runner.branches(), runner.calls) == (before, [])
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "git mv build/x.py x.md",
+        "ln -sf /etc/passwd upstream.lock",
+        "chmod +x upstream.lock",
+        "git rm --quiet upstream.lock",
+        "git mv upstream.lock requirements/other.lock",
+        "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),requirements/tool.lock",
+    ],
+)
+def test_nor_is_one_that_takes_a_file_away_or_makes_it_something_else(runner: Runner, words: str) -> None:
+    for name in ("build/x.py", "upstream.lock"):
+        runner.commit("what is there", name)
+    (runner.clone / "requirements").mkdir()
+    runner.git("push", "--quiet", "origin", "main")
+    assert runner.run("sh", "-c", f"{words} && git add upstream.lock 2> /dev/null; git commit --quiet -m evil") == 0
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
+def test_nor_is_one_that_brings_a_history(runner: Runner) -> None:
+    main = runner.git("rev-parse", "HEAD")
+    side = runner.commit("side", "upstream.lock")
+    tree = runner.git("rev-parse", "HEAD^{tree}")
+    runner.git("reset", "--quiet", "--hard", runner.git("commit-tree", "-p", main, "-p", side, "-m", "x", tree))
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
 def test_nor_is_one_whose_list_of_files_is_long(runner: Runner) -> None:
     """A reader that ends at the first stranger ends git by a signal, which looks as if there was none."""
     for number in range(2000):

@@ -7,6 +7,7 @@ import argparse
 from webui_fork.cli import result
 from webui_fork.cli import signer as cli_signer
 from webui_fork.config import image_toml
+from webui_fork.config.image_tables import Frontend
 from webui_fork.core import git, text
 from webui_fork.core.errors import ImageError, ReproduceError, UsageError
 from webui_fork.core.files import write_atomic
@@ -77,9 +78,7 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
         ReproduceError: they differ, with every file. ImageError: image.toml does not say how it is built.
         ForkError: see :func:`webui_fork.frontend.build.build`.
     """
-    spec = image_toml.read(settings.root / "images" / IMAGE).frontend
-    if spec is None:
-        raise ImageError("image.toml has no [frontend].", remedy="docs/image.md says what it needs.")
+    spec = _description(settings)
     lock = refresh_locks.pin(settings, arguments.release)
     request = Request(lock, release.obtain(settings, lock, ui), (), spec)
     built = build.build(settings, git.repository(settings), request, ui)
@@ -105,15 +104,23 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
         print(f"\nIdentical but for {changes.TAKEN}, which upstream's build fetches live: it is taken from the wheel.")
 
 
+def _description(settings: Settings) -> Frontend:
+    spec = image_toml.read(settings.root / "images" / IMAGE).frontend
+    if spec is None:
+        raise ImageError("image.toml has no [frontend].", remedy="docs/image.md says what it needs.")
+    return spec
+
+
 def _sign(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
     """Sign what an earlier run stated about a release's wheel: a run that has a key runs no code of upstream's.
 
     Raises:
-        ReproduceError: it stated nothing about that wheel. PassphraseError, SigningError: cosign failed.
+        ReproduceError: it stated nothing about that wheel. ImageError: image.toml does not say how it is built.
+        PassphraseError, SigningError: cosign failed.
     """
     lock = refresh_locks.pin(settings, arguments.release)
     file, bundle = settings.out / statement.FILE, settings.out / statement.BUNDLE
-    predicate = statement.predicate(file.read_bytes() if file.exists() else b"", lock)
+    predicate = statement.predicate(file.read_bytes() if file.exists() else b"", lock, _description(settings))
     wheel = release.obtain(settings, lock, ui).wheel
     signer = cosign.signer(settings, programs.find(settings, "cosign", ui), ui)
     write_atomic(bundle, cosign.attest_file(settings, signer, wheel, lock.wheel.name, statement.KIND, predicate))

@@ -6,18 +6,24 @@ Nothing of the release is run, so what it puts together at run time (a setting's
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
-KINDS = ("migration", "setting", "endpoint", "requirement")  # the order in a report
+from webui_fork.core.text import printable
+
+KINDS = ("unread file", "migration", "setting", "endpoint", "requirement")  # the order in a report
 REQUIREMENTS = "backend/requirements.txt"
 _ROOT = "backend/open_webui/"
 _MIGRATIONS = f"{_ROOT}migrations/versions/"
 _MARKS = (b"environ", b"getenv", b"@router.", b"@app.", b"include_router")
-_METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "websocket")
+_METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "websocket", "api_route")
+_READS = ("os.getenv", "getenv", "os.environ.get", "environ.get", "os.environ.pop", "os.environ.setdefault")
+_LOGS = ("log.", "logger.", "logging.", "print")
+_REQUIRED = "required"
 
 Rows = dict[tuple[str, str], set[str]]  # by kind and name
 
@@ -33,8 +39,8 @@ class Difference:
 
     @property
     def needs_attention(self) -> bool:
-        """Whether it can change what runs: a migration, a setting or an endpoint that was there before."""
-        return self.kind == "migration" or (self.kind != "requirement" and bool(self.before))
+        """Whether it can change what runs: a migration, a required setting, and what was there before."""
+        return self.kind in KINDS[:2] or self.after == _REQUIRED or (self.kind != "requirement" and bool(self.before))
 
 
 def selects(path: str) -> bool:
@@ -52,68 +58,96 @@ def differences(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Dif
     for key in [key for key in before.keys() & after.keys() if key[0] == "migration"]:
         before[key] = after[key]  # the words for one that has run are of no interest
     names = sorted(before.keys() | after.keys(), key=lambda key: (KINDS.index(key[0]), key[1]))
-    rows = (Difference(*key, _words(before.get(key)), _words(after.get(key))) for key in names)
-    # the words of a migration that has run are of no interest
-    return tuple(
-        row for row in rows if row.before != row.after and not (row.kind == "migration" and row.before and row.after)
+    rows = (
+        Difference(kind, printable(name), _words(before.get((kind, name))), _words(after.get((kind, name))))
+        for kind, name in names
     )
+    return tuple(row for row in rows if row.before != row.after)
 
 
 def _words(values: set[str] | None) -> str:
-    return ", ".join(sorted(values or ()))
+    known = (values or set()) - {_REQUIRED}  # one that is looked for first is not required
+    return printable(", ".join(sorted(known or values or ())))
 
 
 def _read(files: Mapping[str, bytes]) -> Rows:
     rows: Rows = {}
-    every = [(path, _file(path, data)) for path, data in sorted(files.items())]
-    prefixes = {module: prefix for _, file in every for module, prefix in file.prefixes}
-    for path, file in every:
+    every = {path: _file(path, data) for path, data in sorted(files.items())}
+    includes = {
+        module: (_module(path), owner, prefix)
+        for path, file in every.items()
+        for module, owner, prefix in file.includes
+    }
+    for path, file in every.items():
         for kind, name, value in file.rows:
             rows.setdefault((kind, name), set()).add(value)
-        router = path.removeprefix(f"{_ROOT}routers/").removesuffix(".py")
-        for method, route in file.routes:
-            rows["endpoint", f"{method} {prefixes.get(router, '')}{route}"] = {"yes"}
+        for owner, method, route in file.routes:
+            prefix = "" if owner == "app" else _prefix(_module(path), includes)
+            rows["endpoint", f"{method} {prefix}{route}"] = {"yes"}
     return rows
+
+
+def _module(path: str) -> str:
+    """Return the word for a module in the calls that include its router: of a package, that of its folder."""
+    return path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
+
+
+def _prefix(module: str, includes: Mapping[str, tuple[str, str, str]]) -> str:
+    """Return below which path a module's routes are; `…` where no call that can be read says so."""
+    prefix = ""
+    for _ in includes:  # as deep as they can be nested
+        if module not in includes:
+            break
+        module, owner, own = includes[module]
+        prefix = own + prefix
+        if owner == "app":
+            return prefix
+    return f"…{prefix}"
 
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """What one file says: rows of kind, name and value; prefixes of modules' routes; routes of its own."""
+    """What one file says.
+
+    ``rows`` are of kind, name and value; ``includes`` of a module, into what its router goes, and below which path;
+    ``routes`` of what they belong to, method and path.
+    """
 
     rows: tuple[tuple[str, str, str], ...] = ()
-    prefixes: tuple[tuple[str, str], ...] = ()
-    routes: tuple[tuple[str, str], ...] = ()
+    includes: tuple[tuple[str, str, str], ...] = ()
+    routes: tuple[tuple[str, str, str], ...] = ()
 
 
 @lru_cache(maxsize=1024)  # most files are the same in both releases
 def _file(path: str, data: bytes) -> _File:
-    if path == REQUIREMENTS:
-        return _File(tuple(("requirement", name, version) for name, version in _requirements(data)))
-    if path.startswith(_MIGRATIONS):
-        return _File((("migration", path.removeprefix(_MIGRATIONS), _migration(_parsed(data))),))
-    if not any(mark in data for mark in _MARKS):
-        return _File()
-    nodes = list(ast.walk(_parsed(data)))
-    rows = tuple(("setting", name, default) for node in nodes for name, default in _settings(node))
-    prefixes = tuple(item for node in nodes for item in _prefixes(node).items())
-    return _File(rows, prefixes, tuple(route for node in nodes for route in _routes(node)))
-
-
-def _parsed(data: bytes) -> ast.Module:
     try:
-        return ast.parse(data)
-    except (SyntaxError, ValueError):
-        return ast.Module([], [])
+        if path == REQUIREMENTS:
+            return _File(tuple(("requirement", name, version) for name, version in _requirements(data)))
+        if path.startswith(_MIGRATIONS):
+            return _File((("migration", path.removeprefix(_MIGRATIONS), _migration(ast.parse(data))),))
+        if not any(mark in data for mark in _MARKS):
+            return _File()
+        nodes = list(ast.walk(ast.parse(data)))
+        readers = (*_READS, *(node.name for node in nodes if isinstance(node, ast.FunctionDef) and _is_reader(node)))
+        rows = tuple(("setting", name, default) for node in nodes for name, default in _settings(node, readers))
+        includes = tuple(row for node in nodes for row in _includes(node))
+        return _File(rows, includes, tuple(route for node in nodes for route in _routes(node)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return _File((("unread file", path, "no Python that can be read"),))
 
 
 def _requirements(data: bytes) -> Iterator[tuple[str, str]]:
     for line in data.decode("utf-8", "replace").splitlines():
         try:
-            requirement = Requirement(line.partition("#")[0].strip())
-        except InvalidRequirement:  # an empty line, or an option of pip's
+            requirement = Requirement(line.partition(" #")[0].partition(" --")[0].strip())
+        except InvalidRequirement:  # an empty line, a comment, or an option of pip's
             continue
+        extras = f"[{', '.join(sorted(requirement.extras))}] " if requirement.extras else ""
         marker = f"; {requirement.marker}" if requirement.marker else ""
-        yield requirement.name.lower(), f"{requirement.specifier or 'any'}{marker}"
+        yield (
+            canonicalize_name(requirement.name),
+            f"{extras}{requirement.url or requirement.specifier or 'any'}{marker}",
+        )
 
 
 def _migration(module: ast.Module) -> str:
@@ -124,17 +158,27 @@ def _migration(module: ast.Module) -> str:
 
 
 def _does_something(node: ast.stmt) -> bool:
-    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return not text and not isinstance(node, ast.Pass | ast.Raise | ast.Return)
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Call) and not _dotted(node.value.func).startswith(_LOGS)
+    return not isinstance(node, ast.Pass | ast.Raise | ast.Return)
 
 
-def _settings(node: ast.AST) -> Iterator[tuple[str, str]]:
+def _is_reader(function: ast.FunctionDef) -> bool:
+    """Tell whether a function reads the variable that its first argument names."""
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and _dotted(node.func) in _READS)
+    first = function.args.args[:1]
+    return any(isinstance(arg, ast.Name) and arg.id == first[0].arg for call in calls for arg in call.args[:1] if first)
+
+
+def _settings(node: ast.AST, readers: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield a variable of the environment that an expression reads, and its default as the code has it."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _dotted(node.value) == "os.environ":
-        names, default = [node.slice], "required"
-    elif isinstance(node, ast.Call) and _dotted(node.func) in ("os.getenv", "os.environ.get"):
-        default = ast.unparse(node.args[1]).replace("os.environ.get(", "os.getenv(") if len(node.args) > 1 else "None"
-        names = node.args[:1]
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _dotted(node.value).endswith("environ"):
+        names, default = [node.slice], _REQUIRED
+    elif isinstance(node, ast.Call) and _dotted(node.func) in readers:
+        words = {word.arg: word.value for word in node.keywords}
+        names = [*node.args[:1], *(words[name] for name in ("key",) if name in words)]
+        defaults = [*node.args[1:2], *(words[name] for name in ("default",) if name in words)]
+        default = ast.unparse(defaults[0]).replace("os.environ.get(", "os.getenv(") if defaults else "None"
     else:
         return
     yield from (
@@ -142,25 +186,30 @@ def _settings(node: ast.AST) -> Iterator[tuple[str, str]]:
     )
 
 
-def _prefixes(node: ast.AST) -> dict[str, str]:
-    """Return below which path a module's routes are, where a call says so: `app.include_router(chats.router, …)`."""
-    if not isinstance(node, ast.Call) or not _dotted(node.func).endswith(".include_router") or not node.args:
-        return {}
-    module = _dotted(node.args[0]).removesuffix(".router")
-    prefix = next((word.value for word in node.keywords if word.arg == "prefix"), None)
-    return {module: prefix.value} if isinstance(prefix, ast.Constant) and isinstance(prefix.value, str) else {}
+def _includes(node: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Yield a module whose router a call includes: `app.include_router(chats.router, prefix='/api/v1/chats')`."""
+    if not isinstance(node, ast.Call) or not node.args:
+        return
+    owner, _, method = _dotted(node.func).rpartition(".")
+    if method == "include_router" and owner in ("app", "router"):
+        prefix = next((word.value for word in node.keywords if word.arg == "prefix"), ast.Constant(""))
+        module = _dotted(node.args[0]).removesuffix(".router").rpartition(".")[2]
+        yield module, owner, _path(prefix)
 
 
-def _routes(node: ast.AST) -> Iterator[tuple[str, str]]:
-    """Yield method and path of the endpoints that a function is."""
+def _routes(node: ast.AST) -> Iterator[tuple[str, str, str]]:
+    """Yield the endpoints that a function is."""
     decorators = node.decorator_list if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else ()
     for call in decorators:
         if not isinstance(call, ast.Call) or not call.args:
             continue
         owner, _, method = _dotted(call.func).rpartition(".")
         if owner in ("router", "app") and method in _METHODS:
-            path = call.args[0]
-            yield method.upper(), str(path.value) if isinstance(path, ast.Constant) else ast.unparse(path)
+            yield owner, method.upper().replace("API_ROUTE", "ANY"), _path(call.args[0])
+
+
+def _path(node: ast.expr) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ast.unparse(node)
 
 
 def _dotted(node: ast.expr) -> str:

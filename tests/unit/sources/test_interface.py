@@ -23,6 +23,11 @@ def between(path: str, old: str | None, new: str | None) -> list[Difference]:
         ("X = os.environ['NAME']", "required"),
         ("X = os.getenv('NAME', os.environ.get('OLD', ''))\ndel OLD", "os.getenv('OLD', '')"),
         ("X = os.getenv('NAME', 'b') or os.getenv('NAME', 'a')", "'a', 'b'"),
+        ("X = os.getenv(key='NAME', default='a')", "'a'"),
+        ("from os import environ, getenv\nX = getenv('NAME')", "None"),
+        ("X = environ['NAME']", "required"),
+        ("X = os.environ.pop('NAME', '')", "''"),
+        ("def _int(name, default):\n    return int(os.getenv(name) or default)\n\n\nX = _int('NAME', 1_000)", "1000"),
     ],
 )
 def test_a_setting_and_its_default(code: str, default: str) -> None:
@@ -31,9 +36,7 @@ def test_a_setting_and_its_default(code: str, default: str) -> None:
     assert between(f"{ROOT}env.py", f"import os\n{code}\n", f"import os\n\n\n{code}\n") == []
 
 
-@pytest.mark.parametrize(
-    "code", ["os.environ['X'] = '1'", "os.getenv(name)", "other.get('X')", "os.getenv()", "def os.getenv("]
-)
+@pytest.mark.parametrize("code", ["os.environ['X'] = '1'", "os.getenv(name)", "other.get('X')", "os.getenv()"])
 def test_what_reads_no_setting_by_its_name(code: str) -> None:
     assert between(f"{ROOT}env.py", None, code) == []
 
@@ -89,6 +92,7 @@ def test_an_endpoint_has_the_prefix_of_its_router() -> None:
         ("pass", "Add x (no way back)"),
         ("'''Nothing to do.'''", "Add x (no way back)"),
         ("raise NotImplementedError('no')", "Add x (no way back)"),
+        ("log.info('no')\n    print('no')", "Add x (no way back)"),
     ],
 )
 def test_a_migration_and_whether_it_has_a_way_back(body: str, words: str) -> None:
@@ -104,13 +108,16 @@ def test_a_migration_without_words_or_a_way_back() -> None:
 
 
 def test_requirements() -> None:
-    old = "# a comment\n--extra-index-url x\nA==1.0\nb[x]>=2,<3  # why\nc==1; python_version < '3.12'\n"
-    new = "a==1.1\nb[x]>=2,<3\nd\n"
+    old = "# a comment\n--extra-index-url x\nA==1.0\nb[x]>=2,<3  # why\nc==1; python_version < '3.12'\ne_f @ https://x/1\n"
+    new = "a==1.1 --hash=sha256:1\nb[x,y]>=2,<3\nd\ne-f @ https://x/2\n"
     assert between(interface.REQUIREMENTS, old, new) == [
         Difference("requirement", "a", "==1.0", "==1.1"),
+        Difference("requirement", "b", "[x] <3,>=2", "[x, y] <3,>=2"),
         Difference("requirement", "c", '==1; python_version < "3.12"', ""),
         Difference("requirement", "d", "", "any"),
+        Difference("requirement", "e-f", "https://x/1", "https://x/2"),
     ]
+    assert not between(interface.REQUIREMENTS, old, "")[0].needs_attention
 
 
 def test_what_is_read_of_a_release() -> None:
@@ -118,5 +125,47 @@ def test_what_is_read_of_a_release() -> None:
     assert [path for path in paths if interface.selects(path)] == paths[:2]
 
 
-def test_files_that_are_no_python() -> None:
-    assert between(f"{ROOT}env.py", "os.getenv('X'", "\0os.getenv") == []
+@pytest.mark.parametrize(
+    "text",
+    [
+        "os.getenv('X'",
+        "\0os.getenv",
+        "os.getenv('X', " + "'a' + " * 20_000 + "'a')",
+        "os.getenv('X', " + "+".join(["'a'"] * 1500) + ")",
+        "getenv." + "a." * 5000 + "b()",
+    ],
+)
+def test_a_file_that_can_not_be_read_is_named(text: str) -> None:
+    (row,) = between(f"{ROOT}env.py", None, text)
+    assert row == Difference("unread file", f"{ROOT}env.py", "", "no Python that can be read")
+    assert row.needs_attention
+
+
+def test_a_name_that_is_no_text() -> None:
+    (row,) = between(f"{ROOT}env.py", None, r"os.getenv('\ud800\x1b[1mX', '\ud800')")
+    assert f"{row.name}{row.after}".encode()
+    assert "\x1b" not in row.name
+
+
+def test_a_setting_that_is_required_needs_attention_unless_it_is_looked_for_first() -> None:
+    (row,) = between(f"{ROOT}env.py", None, "X = os.environ['X']")
+    assert row.needs_attention
+    (row,) = between(f"{ROOT}env.py", None, "X = os.environ['X'] if os.getenv('X') else None")
+    assert (row.after, row.needs_attention) == ("None", False)
+
+
+def test_routers_within_routers() -> None:
+    new = {
+        f"{ROOT}main.py": b"app.include_router(audio.router, prefix='/api/v1/audio')",
+        f"{ROOT}routers/audio/__init__.py": b"router.include_router(live.router)\n@router.get('/say')\ndef f(): pass",
+        f"{ROOT}routers/audio/live.py": b"@router.api_route('/{path:path}', methods=['GET'])\ndef f(): pass",
+        f"{ROOT}routers/other.py": b"@router.get('/x')\ndef f(): pass",
+        f"{ROOT}routers/a.py": b"router.include_router(b.router, prefix='/b')\n@router.get('/x')\ndef f(): pass",
+        f"{ROOT}routers/b.py": b"router.include_router(a.router, prefix='/a')",
+    }
+    assert [row.name for row in interface.differences({}, new)] == [
+        "ANY /api/v1/audio/{path:path}",
+        "GET /api/v1/audio/say",
+        "GET …/b/a/b/a/x",  # a circle
+        "GET …/x",
+    ]
