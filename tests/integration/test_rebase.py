@@ -109,6 +109,10 @@ def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Bu
         ("endpoint", "GET /api/v1/files/user/count"),
         ("requirement", "httpx2"),
     } <= gone
+    listed = [row["name"] for row in report["differences"] if row["kind"] == "endpoint"]
+    assert len(listed) == 7
+    assert all(" /api/v1/" in name for name in listed)
+    assert ("wheel", "mcp-types") in gone  # of the new locks: one that upstream does not name
     code, out, err = user.run("rebase", "--to", PINNED, "--no-gate")
     assert code == 0, err
     bound = (f"Applies-To: >={PINNED}".encode(), f"Applies-To: >={BEFORE}".encode())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
+from webui_fork.config import debian_lock, requirements_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image.inputs import IMAGE
 from webui_fork.rebase import report as rebase_report
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
@@ -17,6 +20,7 @@ from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import changelog, interface
+from webui_fork.sources.interface import Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,26 @@ def report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> 
         times=tuple(ui.times.items()),
         differences=interface.differences(*(_interface(job, commit) for commit in (job.ends.old, job.ends.new))),
     )
+
+
+def packages(old: Settings, new: Settings) -> tuple[Difference, ...]:
+    """Return which packages two checkouts lock otherwise for the main image, of any flavour and architecture.
+
+    Raises:
+        LockError: a lock is odd.
+    """
+    return interface.compared(_packages(old.root / "images" / IMAGE), _packages(new.root / "images" / IMAGE))
+
+
+def _packages(folder: Path) -> interface.Rows:
+    rows: interface.Rows = {}
+    for file in folder.glob("*requirements.lock"):
+        for name, version in requirements_lock.packages(file.read_text(encoding="utf-8")):
+            rows.setdefault(("wheel", name), set()).add(version)
+    for file in folder.glob("*debian.lock"):
+        for deb in debian_lock.read(file).debs:
+            rows.setdefault(("Debian package", deb.name), set()).add(deb.version)
+    return rows
 
 
 def _interface(job: Job, commit: str) -> dict[str, bytes]:

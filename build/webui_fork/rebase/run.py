@@ -220,9 +220,10 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     if stopped:
         _stop(settings, ui, job, carried, stopped)
     report = results.report(job, carried, "not proved", ui)
-    results.write(settings, report)
     if not state.gate:
         rebase_candidate.relock(candidate, ui, job.new.version)
+    report = replace(report, differences=(*report.differences, *results.packages(settings, candidate)))
+    results.write(settings, report)
     with ui.step("commits"):
         commit = rebase_candidate.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
     state = replace(state, candidate=commit)

@@ -15,7 +15,8 @@ from packaging.utils import canonicalize_name
 
 from webui_fork.core.text import printable
 
-KINDS = ("unread file", "migration", "setting", "endpoint", "requirement")  # the order in a report
+# the order in a report; the last two are of this tool's own locks
+KINDS = ("unread file", "migration", "setting", "endpoint", "requirement", "wheel", "Debian package")
 REQUIREMENTS = "backend/requirements.txt"
 _ROOT = "backend/open_webui/"
 _MIGRATIONS = f"{_ROOT}migrations/versions/"
@@ -40,7 +41,8 @@ class Difference:
     @property
     def needs_attention(self) -> bool:
         """Whether it can change what runs: a migration, a required setting, and what was there before."""
-        return self.kind in KINDS[:2] or self.after == _REQUIRED or (self.kind != "requirement" and bool(self.before))
+        is_package = self.kind in ("requirement", "wheel", "Debian package")
+        return self.kind in KINDS[:2] or self.after == _REQUIRED or (bool(self.before) and not is_package)
 
 
 def selects(path: str) -> bool:
@@ -57,6 +59,11 @@ def differences(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Dif
     before, after = _read(old), _read(new)
     for key in [key for key in before.keys() & after.keys() if key[0] == "migration"]:
         before[key] = after[key]  # the words for one that has run are of no interest
+    return compared(before, after)
+
+
+def compared(before: Rows, after: Rows) -> tuple[Difference, ...]:
+    """Return the differences between two sets of rows, by kind and name."""
     names = sorted(before.keys() | after.keys(), key=lambda key: (KINDS.index(key[0]), key[1]))
     rows = (
         Difference(kind, printable(name), _words(before.get((kind, name))), _words(after.get((kind, name))))
