@@ -7,7 +7,7 @@ import json
 import os
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,9 +27,11 @@ from webui_fork.rebase import releases
 from webui_fork.rebase.backtest import Row
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release
-from webui_fork.series import apply, synthetic
+from webui_fork.series import apply, line_edits, synthetic
 
 FIRST = "0.5.20"  # with it begin the series of the data set
+BACK = ("backend/open_webui", (".py",))
+FRONT = ("src", (".svelte", ".ts", ".js", ".css"))
 _SCORES = {f"score at k = {k}": k for k in (1, 10, 100)}
 PROVED = "right, by the syntax tree (needs the proof)"
 KINDS = {
@@ -48,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
     parser.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
     parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="N edits by chance, instead of series")
+    parser.add_argument(
+        "--front-end", action="store_true", help="with --synthetic: of lines below src/, not of functions"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="which edits those are; default: 1")
     parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
@@ -133,10 +138,10 @@ class _Pair:
 
 
 def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
-    """Make edits by chance in functions that a bump changes, carry them, and write out/synthetic.{md,json}."""
+    """Make edits by chance in what a bump changes, carry them, and write out/synthetic.{md,json}."""
     chosen = releases.of_range(settings, ui, arguments.first or FIRST, arguments.last)
     repo, chance = git.repository(settings), random.Random(arguments.seed)  # noqa: S311 - no secret
-    pairs = _pairs(repo, chosen, chance, arguments.synthetic)
+    pairs = _pairs(repo, chosen, chance, arguments.synthetic, FRONT if arguments.front_end else BACK)
     with ui.step("edits", f"Carrying {len(pairs)} edits"), ProcessPoolExecutor(os.cpu_count()) as pool:
         tried = [row for row in pool.map(partial(_try, dict(settings.environ)), pairs, chunksize=8) if row]
     text = _synthetic_markdown(tried, arguments.seed)
@@ -146,11 +151,13 @@ def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) 
     print("Written: out/synthetic.md, out/synthetic.json")
 
 
-def _pairs(repo: Repo, chosen: Sequence[Release], chance: random.Random, count: int) -> list[_Pair]:
+def _pairs(
+    repo: Repo, chosen: Sequence[Release], chance: random.Random, count: int, kind: tuple[str, tuple[str, ...]]
+) -> list[_Pair]:
     """Return files of two releases, by chance: a bump first, so that a large one does not count for more."""
-    bumps = [(old, new, files) for old, new in pairwise(chosen) if (files := _changed(repo, old, new))]
+    bumps = [(old, new, files) for old, new in pairwise(chosen) if (files := _changed(repo, old, new, *kind))]
     if not bumps:
-        raise UsageError("No release of this range changes a Python file.", remedy="Try an older --from.")
+        raise UsageError(f"No release of this range changes a file below {kind[0]}/.", remedy="Try an older --from.")
     pairs: list[_Pair] = []
     for _ in range(count):
         old, new, files = chance.choice(bumps)
@@ -161,30 +168,36 @@ def _pairs(repo: Repo, chosen: Sequence[Release], chance: random.Random, count: 
     return pairs
 
 
-def _changed(repo: Repo, old: Release, new: Release) -> list[str]:
-    names = repo.git.diff("--name-only", "--diff-filter=M", old.commit, new.commit, "--", "backend/open_webui")
-    return [name for name in names.split("\n") if name.endswith(".py") and "/migrations/" not in name]
+def _changed(repo: Repo, old: Release, new: Release, folder: str, ends: tuple[str, ...]) -> list[str]:
+    names = repo.git.diff("--name-only", "--diff-filter=M", old.commit, new.commit, "--", folder)
+    return [name for name in names.split("\n") if name.endswith(ends) and "/migrations/" not in name]
 
 
 def _try(environ: dict[str, str], pair: _Pair) -> Tried | None:
     merge = Merger(environ, pair.style)
     chance = random.Random(pair.seed)  # noqa: S311 - no secret
-    change = synthetic.edit(chance, pair.base, pair.theirs, merge.formatted)
+    is_python = pair.path.endswith(".py")
+    change = (
+        synthetic.edit(chance, pair.base, pair.theirs, merge.formatted)
+        if is_python
+        else line_edits.edit(chance, pair.base, pair.theirs)
+    )
     if change is None:
         return None
     file = three_way.carry(merge, pair.path, pair.base, change.ours, pair.theirs)
     text = file.text if isinstance(file.text, str) else None
     lines, clean = merge.lines(pair.base, change.ours, pair.theirs)
-    verdict = _verdict(change, text)
+    is_right = partial((synthetic if is_python else line_edits).is_right, change)
+    verdict = _verdict(is_right, text)
     ours = f"needs proof, {verdict}" if text is not None and file.needs_proof else verdict
     place = (pair.old, pair.new, pair.path, change.function, change.line, change.kind)
-    return Tried(*place, file.method.word, file.why, ours, _verdict(change, lines if clean else None))
+    return Tried(*place, file.method.word, file.why, ours, _verdict(is_right, lines if clean else None))
 
 
-def _verdict(change: synthetic.Edit, text: str | None) -> str:
+def _verdict(is_right: Callable[[str], bool], text: str | None) -> str:
     if text is None:
         return "conflict"
-    return "right" if synthetic.is_right(change, text) else "wrong"
+    return "right" if is_right(text) else "wrong"
 
 
 def _synthetic_markdown(tried: Sequence[Tried], seed: int) -> str:
@@ -203,7 +216,7 @@ def _synthetic_markdown(tried: Sequence[Tried], seed: int) -> str:
 
 
 def _shown(row: Tried) -> str:
-    where = f"{row.path}:{row.line} {row.function}, {row.old} to {row.new}"
+    where = f"{row.path}:{row.line} {row.function}".rstrip() + f", {row.old} to {row.new}"
     return f"- {row.webui_fork}: {row.kind}, {where}, {row.method}. {row.why.partition(chr(10))[0]}"
 
 
