@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import ast
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -41,13 +41,22 @@ def test_what_a_git_hook_sets_does_not_reach_our_git(monkeypatch: pytest.MonkeyP
     assert not {"GIT_DIR", "GIT_INDEX_FILE", "GIT_DEFAULT_HASH", "COSIGN_PASSWORD"} & {*found.environ, *os.environ}
 
 
+def reads_the_environment(node: ast.AST) -> bool:
+    names = {"environ", "environb", "getenv", "getenvb"}
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "os" and bool(names & {alias.name for alias in node.names})
+    return isinstance(node, ast.Attribute) and ast.unparse(node) in {f"os.{name}" for name in names}
+
+
 def test_only_settings_reads_the_environment() -> None:
     readers = {
         path.name
         for path in (CHECKOUT / "build/webui_fork").rglob("*.py")
-        if re.search(r"os\.environ|os\.getenv|getenv\(", path.read_text())
+        if any(map(reads_the_environment, ast.walk(ast.parse(path.read_text()))))
     }
     assert readers == {"settings.py"}
+    for code in ("import os\nos.getenv('X')", "import os\nx = os.environ['X']", "from os import environ"):
+        assert any(map(reads_the_environment, ast.walk(ast.parse(code))))
 
 
 def configured(folder: Path, text: str, **env: str) -> settings.Settings:
