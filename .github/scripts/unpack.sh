@@ -20,10 +20,10 @@ if [ "$name" = refresh ]; then
     echo "::error::the refresh is more than one commit" >&2
     exit 1
   fi
-  # plain files, added or modified; a rename is a file that is gone. All of it is read: with -q a long list would end git
-  # by a signal, and the test would be false
+  # plain files, added or modified; diff-tree takes a rename for a file that is gone. All of it is read: with -q a long
+  # list would end git by a signal, and the test would be false
   locks='upstream\.lock|(images/[a-z-]+|requirements)/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md'
-  others=$(git diff --raw --no-renames --no-ext-diff HEAD "$commit" |
+  others=$(git diff-tree -r HEAD "$commit" |
     grep -vE "^:[0-9]+ 100644 [0-9a-f.]+ [0-9a-f.]+ [AM]"$'\t'"($locks)\$" || true)
   if [ -n "$others" ]; then
     echo "::error::the refresh changes files that are none of its own" >&2

@@ -16,7 +16,6 @@ import pytest
 
 from users import User
 from webui_fork.config import upstream_lock
-from webui_fork.core import process
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 
@@ -62,14 +61,9 @@ def test_the_nightly_rebase_runs_from_its_first_step_to_its_last(real: Settings,
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).write_text(text)
         (tmp_path / "bin" / name).chmod(0o755)
-    plain = {name: value for name, value in process.plain(os.environ).items() if not name.startswith("PYTHON")}
-    env = {
-        **plain,
-        "HOME": str(tmp_path / "home"),
-        "PATH": f"{tmp_path}/bin:{sys.base_prefix}/bin:{os.environ['PATH']}",
-    }
-    given = {"ARTIFACTS": str(tmp_path / "artifacts"), "WEBUI_FORK_CACHE": str(user.cache)}
-    given |= {name: value for name, value in plain.items() if name.startswith(("PIP_", "UV_", "WEBUI_FORK_DEBIAN"))}
+    env, given = user.on_a_runner(tmp_path / "home")
+    env["PATH"] = f"{tmp_path}/bin:{env['PATH']}"
+    given["ARTIFACTS"] = str(tmp_path / "artifacts")
     workflow = user.root / ".github/workflows/rebase.yml"
     pinned = upstream_lock.read(user.root / "upstream.lock").version
     words = [str(Path(sys.executable).with_name("act")), "workflow_dispatch", "--input", f"release={pinned}"]

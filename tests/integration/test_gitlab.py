@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,14 @@ from webui_fork.core.files import exclusive
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.frontend import node
+from webui_fork.rebase.candidate import AUTHOR
 
 pytestmark = [
     pytest.mark.minutes(1),
     pytest.mark.skipif(os.geteuid() != 0, reason="its steps install Debian packages, as root"),
 ]
 
-BOT = ["-c", "user.name=webui_fork", "-c", "user.email=webui_fork@fork.invalid"]
+BOT = [word for key, value in zip(("name", "email"), AUTHOR, strict=True) for word in ("-c", f"user.{key}={value}")]
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +63,12 @@ class Project:
 
     def run(self, *jobs: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run jobs of a schedule."""
-        plain = {name: value for name, value in process.plain(os.environ).items() if not name.startswith("PYTHON")}
-        plain |= {"HOME": str(self.folder / "home"), "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"}
-        given = {
-            "CI_PIPELINE_SOURCE": "schedule",
-            "CI_SERVER_URL": f"file://{self.folder}",
-            "CI_PROJECT_PATH": "me/fork",
-        }
-        given |= {"CI_DEFAULT_BRANCH": "main", "WEBUI_FORK_CACHE": str(self.user.cache), **variables}
-        given |= {name: value for name, value in plain.items() if name.startswith(("PIP_", "UV_", "WEBUI_FORK_DEBIAN"))}
+        env, given = self.user.on_a_runner(self.folder / "home")
+        given |= {"CI_PIPELINE_SOURCE": "schedule", "CI_DEFAULT_BRANCH": "main", **variables}
+        given |= {"CI_SERVER_URL": f"file://{self.folder}", "CI_PROJECT_PATH": "me/fork"}
         words = [word for name, value in given.items() for word in ("--variable", f"{name}={value}")]
         argv = [*self.gitlab, *jobs, *words]
-        return subprocess.run(argv, cwd=self.user.root, env=plain, capture_output=True, text=True, check=False)
+        return subprocess.run(argv, cwd=self.user.root, env=env, capture_output=True, text=True, check=False)
 
     def result(self, text: str) -> str:
         """Leave a result of a refresh, as pack.sh does; return its commit."""

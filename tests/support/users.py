@@ -15,7 +15,7 @@ from pathlib import Path
 from drift import copied
 from webui_fork.config import upstream_lock
 from webui_fork.config.image_toml import FRONT_END
-from webui_fork.core import settings
+from webui_fork.core import process, settings
 from webui_fork.core.settings import Settings
 from webui_fork.image import inputs
 from webui_fork.series import apply
@@ -82,6 +82,14 @@ class User:
         pinned = upstream_lock.read(own.lock_file)
         upstream_lock.write(own.lock_file, replace(pinned, inputs=inputs.lock_inputs(own)))
         return self
+
+    def on_a_runner(self, home: Path) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the environment of a machine of a CI service, and the variables that its jobs get."""
+        plain = {name: value for name, value in process.plain(os.environ).items() if not name.startswith("PYTHON")}
+        env = {**plain, "HOME": str(home), "PATH": f"{sys.base_prefix}/bin:{os.environ['PATH']}"}
+        mirrors = ("PIP_", "UV_", "WEBUI_FORK_DEBIAN")
+        given = {name: value for name, value in plain.items() if name.startswith(mirrors)}
+        return env, {**given, "WEBUI_FORK_CACHE": str(self.cache)}
 
     def git(self, *words: str) -> None:
         """Run git in the checkout, with an identity and without hooks."""

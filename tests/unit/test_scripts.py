@@ -88,6 +88,16 @@ def pack(runner: Runner, name: str, code: int) -> int:
     return runner.run(str(SCRIPTS / "pack.sh"), name, str(code))
 
 
+def is_refused(runner: Runner) -> None:
+    """Have what is committed proposed as a refresh, and hold that nothing comes of it."""
+    runner.report("refresh", "ready", "Title")
+    assert pack(runner, "refresh", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    before = runner.branches()
+    assert runner.propose("refresh") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
 def test_a_refresh_becomes_a_pull_request_whose_tests_start(runner: Runner) -> None:
     main = runner.branches()["main"]
     commit = runner.commit("locks")
@@ -198,12 +208,7 @@ def test_a_verdict_is_one_of_a_few_words(runner: Runner, verdict: str) -> None:
 )
 def test_a_refresh_that_changes_more_than_locks_is_not_proposed(runner: Runner, name: str) -> None:
     runner.commit("evil", name)
-    runner.report("refresh", "ready", "Title")
-    assert pack(runner, "refresh", 0) == 0
-    runner.git("reset", "--quiet", "--hard", "origin/main")
-    before = runner.branches()
-    assert runner.propose("refresh") == 1
-    assert (runner.branches(), runner.calls) == (before, [])
+    is_refused(runner)
 
 
 @pytest.mark.parametrize(
@@ -223,12 +228,7 @@ def test_nor_is_one_that_takes_a_file_away_or_makes_it_something_else(runner: Ru
     (runner.clone / "requirements").mkdir()
     runner.git("push", "--quiet", "origin", "main")
     assert runner.run("sh", "-c", f"{words} && git add upstream.lock 2> /dev/null; git commit --quiet -m evil") == 0
-    runner.report("refresh", "ready", "Title")
-    assert pack(runner, "refresh", 0) == 0
-    runner.git("reset", "--quiet", "--hard", "origin/main")
-    before = runner.branches()
-    assert runner.propose("refresh") == 1
-    assert (runner.branches(), runner.calls) == (before, [])
+    is_refused(runner)
 
 
 def test_nor_is_one_that_brings_a_history(runner: Runner) -> None:
@@ -236,12 +236,7 @@ def test_nor_is_one_that_brings_a_history(runner: Runner) -> None:
     side = runner.commit("side", "upstream.lock")
     tree = runner.git("rev-parse", "HEAD^{tree}")
     runner.git("reset", "--quiet", "--hard", runner.git("commit-tree", "-p", main, "-p", side, "-m", "x", tree))
-    runner.report("refresh", "ready", "Title")
-    assert pack(runner, "refresh", 0) == 0
-    runner.git("reset", "--quiet", "--hard", "origin/main")
-    before = runner.branches()
-    assert runner.propose("refresh") == 1
-    assert (runner.branches(), runner.calls) == (before, [])
+    is_refused(runner)
 
 
 def test_nor_is_one_whose_list_of_files_is_long(runner: Runner) -> None:
@@ -250,20 +245,10 @@ def test_nor_is_one_whose_list_of_files_is_long(runner: Runner) -> None:
         (runner.clone / f"{number:090}").write_text("")
     runner.git("add", "--all", ":!out")
     runner.commit("evil", ".ci/run")
-    runner.report("refresh", "ready", "Title")
-    assert pack(runner, "refresh", 0) == 0
-    runner.git("reset", "--quiet", "--hard", "origin/main")
-    before = runner.branches()
-    assert runner.propose("refresh") == 1
-    assert (runner.branches(), runner.calls) == (before, [])
+    is_refused(runner)
 
 
 def test_a_refresh_is_one_commit_on_the_branch_that_it_goes_to(runner: Runner) -> None:
     runner.commit("evil", "build/x.py")
     runner.commit("not any more", "upstream.lock")
-    runner.report("refresh", "ready", "Title")
-    assert pack(runner, "refresh", 0) == 0
-    runner.git("reset", "--quiet", "--hard", "origin/main")
-    before = runner.branches()
-    assert runner.propose("refresh") == 1
-    assert (runner.branches(), runner.calls) == (before, [])
+    is_refused(runner)

@@ -30,8 +30,8 @@ from webui_fork.rebase.releases import Release
 from webui_fork.series import apply, line_edits, synthetic
 
 FIRST = "0.5.20"  # with it begin the series of the data set
-BACK = ("backend/open_webui", (".py",))
-FRONT = ("src", (".svelte", ".ts", ".js", ".css"))
+_BACK_END = ("backend/open_webui", (".py",))
+_FRONT_END = ("src", three_way.FRONT_END)
 _SCORES = {f"score at k = {k}": k for k in (1, 10, 100)}
 PROVED = "right, by the syntax tree (needs the proof)"
 KINDS = {
@@ -141,7 +141,7 @@ def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) 
     """Make edits by chance in what a bump changes, carry them, and write out/synthetic.{md,json}."""
     chosen = releases.of_range(settings, ui, arguments.first or FIRST, arguments.last)
     repo, chance = git.repository(settings), random.Random(arguments.seed)  # noqa: S311 - no secret
-    pairs = _pairs(repo, chosen, chance, arguments.synthetic, FRONT if arguments.front_end else BACK)
+    pairs = _pairs(repo, chosen, chance, arguments.synthetic, _FRONT_END if arguments.front_end else _BACK_END)
     with ui.step("edits", f"Carrying {len(pairs)} edits"), ProcessPoolExecutor(os.cpu_count()) as pool:
         tried = [row for row in pool.map(partial(_try, dict(settings.environ)), pairs, chunksize=8) if row]
     text = _synthetic_markdown(tried, arguments.seed)

@@ -21,7 +21,8 @@ class Expect:
 
     In ``path``, exactly one statement without blocks (or head of one with blocks) has the text ``has``; it is in the
     function ``within``; the statement before it has the text ``after``, the one behind it ``before``; and no
-    statement of the function has the text ``gone``. Text is `ast.unparse`'s; an empty one is not looked at.
+    statement of the function has the text ``gone``. Text is `ast.unparse`'s; an empty one is not looked at. Of a file
+    that is not Python all of this is of lines, and ``within`` is in the head of a block around it.
     """
 
     path: str

@@ -41,7 +41,7 @@ class Deleted(enum.Enum):
     DELETED = "deleted"
 
 
-_CODE = (".svelte", ".ts", ".js", ".css", ".html")  # of the front end
+FRONT_END = (".svelte", ".ts", ".js", ".css", ".html")  # of the front end
 _WORDS = {
     Method.NONE: "nothing to do",
     Method.LINES: "3-way",
@@ -132,7 +132,7 @@ def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marke
         return File(path, Method.PERSON, None, "both change the same lines", marked)
     if not guards.same_change(base, ours, theirs, text, scoped=False):
         return File(path, Method.PERSON, None, "upstream has taken a part of it, or repeats its lines", marked)
-    if path.endswith(_CODE):
+    if path.endswith(FRONT_END):
         return File(path, Method.LINES, text, "no syntax tree of such a file gives a second opinion", needs_proof=True)
     return File(path, Method.LINES, text)
 

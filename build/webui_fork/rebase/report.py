@@ -124,7 +124,7 @@ def from_json(text: str) -> RebaseReport:
     notes = [Note(**row) for row in values.pop("notes")]
     checks = [Check(**row) for row in values.pop("checks")]
     times = tuple((name, seconds) for name, seconds in values.pop("times"))
-    differences = tuple(Difference(**row) for row in values.pop("differences"))
+    differences = tuple(Difference(**row) for row in values.pop("differences", ()))
     values |= {"rows": tuple(rows), "notes": tuple(notes), "checks": tuple(checks)}
     return RebaseReport(**values, times=times, differences=differences)
 
@@ -194,7 +194,7 @@ def _difference_lines(report: RebaseReport) -> list[str]:
     head = [f"| | name | {report.old} | {report.new} |", "|---|---|---|---|"]
     rows = [(f"| {d.kind} | {_code(d.name)} | {_code(d.before)} | {_code(d.after)} |", d) for d in report.differences]
     some, rest = ([row for row, one in rows if one.needs_attention is important] for important in (True, False))
-    lines = [f"## {_DIFFERENCES}", "", f"{_difference_counts(report)}, read off upstream's code.", ""]
+    lines = [f"## {_DIFFERENCES}", "", _difference_counts(report), ""]
     lines += [*head, *some, ""] if some else []
     summary = "The rest" if some else "All of it"
     return [*lines, f"<details><summary>{summary}</summary>", "", *head, *rest, "", "</details>", ""] if rest else lines
@@ -202,7 +202,8 @@ def _difference_lines(report: RebaseReport) -> list[str]:
 
 def _difference_counts(report: RebaseReport) -> str:
     counts = Counter(one.kind for one in report.differences)
-    return ", ".join(counted(count, kind) for kind, count in counts.items())
+    words = ", ".join(counted(count, kind) for kind, count in counts.items())
+    return f"{words}. Read off upstream's code, packages off the locks."
 
 
 def _code(text: str) -> str:
@@ -265,9 +266,10 @@ def page(report: RebaseReport) -> str:
 def _difference_table(report: RebaseReport) -> list[str]:
     if not report.differences:
         return []
-    cells = ((one.kind, one.name, one.before, one.after) for one in report.differences)
+    important_first = sorted(report.differences, key=lambda one: not one.needs_attention)
+    cells = ((one.kind, one.name, one.before, one.after) for one in important_first)
     rows = (f"<tr>{''.join(f'<td>{html.escape(cell)}' for cell in row)}</tr>" for row in cells)
-    head = f"<h2>{_DIFFERENCES}</h2><p>{_difference_counts(report)}, read off upstream's code.</p>"
+    head = f"<h2>{_DIFFERENCES}</h2><p>{_difference_counts(report)}</p>"
     return [head, f"<table><tr><th><th>name<th>{report.old}<th>{report.new}</tr>", *rows, "</table>"]
 
 

@@ -220,6 +220,7 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     if stopped:
         _stop(settings, ui, job, carried, stopped)
     report = results.report(job, carried, "not proved", ui)
+    results.write(settings, report)
     if not state.gate:
         rebase_candidate.relock(candidate, ui, job.new.version)
     report = replace(report, differences=(*report.differences, *results.packages(settings, candidate)))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from packageurl import PackageURL
+from packaging.utils import canonicalize_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,6 @@ def load(data: bytes) -> tuple[Package, ...]:
     return tuple(Package(**{**row, "licenses": tuple(row["licenses"]), "paths": tuple(row["paths"])}) for row in rows)
 
 
-def normal(name: str) -> str:
-    """Return the normal form of a Python distribution's name (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def of(package: Package, distribution: str) -> PackageURL:
     """Return the purl of a package, in the canonical form of its type.
 
@@ -63,4 +59,4 @@ def of(package: Package, distribution: str) -> PackageURL:
     if package.kind == "npm":
         group, _, name = package.name.rpartition("/")
         return PackageURL("npm", group or None, name, package.version or None)
-    return PackageURL("pypi", None, normal(package.name), package.version)
+    return PackageURL("pypi", None, canonicalize_name(package.name), package.version)

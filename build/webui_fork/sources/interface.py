@@ -23,6 +23,7 @@ _MIGRATIONS = f"{_ROOT}migrations/versions/"
 _MARKS = (b"environ", b"getenv", b"@router.", b"@app.", b"include_router")
 _METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "websocket", "api_route")
 _READS = ("os.getenv", "getenv", "os.environ.get", "environ.get", "os.environ.pop", "os.environ.setdefault")
+_MAPPINGS = ("os.environ", "environ")
 _LOGS = ("log.", "logger.", "logging.", "print")
 _REQUIRED = "required"
 
@@ -73,8 +74,8 @@ def compared(before: Rows, after: Rows) -> tuple[Difference, ...]:
 
 
 def _words(values: set[str] | None) -> str:
-    known = (values or set()) - {_REQUIRED}  # one that is looked for first is not required
-    return printable(", ".join(sorted(known or values or ())))
+    optional = (values or set()) - {_REQUIRED}  # one that is looked for first is not required
+    return printable(", ".join(sorted(optional or values or ())))
 
 
 def _read(files: Mapping[str, bytes]) -> Rows:
@@ -173,24 +174,27 @@ def _does_something(node: ast.stmt) -> bool:
 def _is_reader(function: ast.FunctionDef) -> bool:
     """Tell whether a function reads the variable that its first argument names."""
     calls = (node for node in ast.walk(function) if isinstance(node, ast.Call) and _dotted(node.func) in _READS)
-    first = function.args.args[:1]
-    return any(isinstance(arg, ast.Name) and arg.id == first[0].arg for call in calls for arg in call.args[:1] if first)
+    own = [argument.arg for argument in function.args.args[:1]]
+    return any(isinstance(name, ast.Name) and name.id in own for call in calls for name in call.args[:1])
 
 
 def _settings(node: ast.AST, readers: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield a variable of the environment that an expression reads, and its default as the code has it."""
-    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _dotted(node.value).endswith("environ"):
-        names, default = [node.slice], _REQUIRED
+    if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _dotted(node.value) in _MAPPINGS:
+        name, default = node.slice, _REQUIRED
     elif isinstance(node, ast.Call) and _dotted(node.func) in readers:
-        words = {word.arg: word.value for word in node.keywords}
-        names = [*node.args[:1], *(words[name] for name in ("key",) if name in words)]
-        defaults = [*node.args[1:2], *(words[name] for name in ("default",) if name in words)]
-        default = ast.unparse(defaults[0]).replace("os.environ.get(", "os.getenv(") if defaults else "None"
+        name = _argument(node, 0, "key")
+        default = ast.unparse(_argument(node, 1, "default")).replace("os.environ.get(", "os.getenv(")
     else:
         return
-    yield from (
-        (name.value, default) for name in names if isinstance(name, ast.Constant) and isinstance(name.value, str)
-    )
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        yield name.value, default
+
+
+def _argument(call: ast.Call, number: int, name: str) -> ast.expr:
+    """Return an argument by its place or name; None, as code, where a call has it not."""
+    by_name = {keyword.arg: keyword.value for keyword in call.keywords}
+    return call.args[number] if len(call.args) > number else by_name.get(name, ast.Constant(None))
 
 
 def _includes(node: ast.AST) -> Iterator[tuple[str, str, str]]:
@@ -199,9 +203,9 @@ def _includes(node: ast.AST) -> Iterator[tuple[str, str, str]]:
         return
     owner, _, method = _dotted(node.func).rpartition(".")
     if method == "include_router" and owner in ("app", "router"):
-        prefix = next((word.value for word in node.keywords if word.arg == "prefix"), ast.Constant(""))
+        prefixes = [keyword.value for keyword in node.keywords if keyword.arg == "prefix"]
         module = _dotted(node.args[0]).removesuffix(".router").rpartition(".")[2]
-        yield module, owner, _path(prefix)
+        yield module, owner, "".join(map(_path, prefixes))
 
 
 def _routes(node: ast.AST) -> Iterator[tuple[str, str, str]]:

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from packaging.utils import canonicalize_name
+
 import webui_fork
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
 from webui_fork.config.debian_lock import Deb
@@ -25,7 +27,7 @@ from webui_fork.frontend import npm_packages
 from webui_fork.image import layer_cache
 from webui_fork.oci import model
 from webui_fork.rootfs import package as image_package
-from webui_fork.rootfs.package import Package, normal
+from webui_fork.rootfs.package import Package
 from webui_fork.series.patch import Patch
 from webui_fork.sources import archive, uv
 from webui_fork.trust import inventory, provenance
@@ -256,7 +258,7 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
     """
     debs = {deb.name: deb.digest.hex for deb in built.debs}
     pins = requirements_lock.pins(inputs.packaged.requirements)
-    locked = {(normal(name), number): digest.hex for name, number, digest in pins}
+    locked = {(canonicalize_name(name), number): digest.hex for name, number, digest in pins}
     packages: list[Package] = []
     strangers: list[str] = []
     target = inputs.spec.python.target.strip("/")
@@ -264,7 +266,7 @@ def _packages(settings: Settings, inputs: Inputs, built: Built) -> tuple[Package
         for package in inventory.of_layer(settings.cache, named.layer):
             sha256 = debs.get(package.name, "") if package.kind == "deb" else package.sha256
             if package.kind == "pypi" and not sha256:
-                sha256 = locked.get((normal(package.name), package.version), "")
+                sha256 = locked.get((canonicalize_name(package.name), package.version), "")
             # what a wheel carries of another distribution is inside that wheel, and not installed by itself
             installed = package.kind == "deb" or any(path.count("/") == target.count("/") + 2 for path in package.paths)
             if not sha256 and installed and package.kind != "npm":

@@ -22,10 +22,11 @@ from webui_fork.core.files import ensure_folder, exclusive, sha256_file, temp_fo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
+from webui_fork.frontend import statement
 
 # cosign's words for predicate types, and the URI of one that it has no word for
 SBOM, PROVENANCE, VEX = "cyclonedx", "slsaprovenance1", "openvex"
-TESTS = "https://in-toto.io/attestation/test-result/v0.1"
+TESTS = statement.KIND
 
 _LIMIT = 600.0  # seconds for one call of cosign
 _WRONG = re.compile(r"decrypt|incorrect passphrase|invalid password|encrypted: ", re.IGNORECASE)
@@ -259,7 +260,7 @@ def attest_file(settings: Settings, signer: Signer, file: Path, name: str, kind:
         argv = ["attest-blob", *typed, "--predicate", str(folder / "predicate"), "--hash", digest]
         _signing(settings, signer, argv, name, "attest")
         checked: list[str | Path] = [verifier.cosign, "verify-blob-attestation", *typed, *verifier.options, file]
-        done = process.run(checked, env=_env(settings), check=False, timeout=_LIMIT, doing=f"verify {name}")
+        done = _answer(settings, checked, name)
         if done.code:
             raise SigningError(f"{name} was attested, but {verifier.who} does not verify it.", why=_output_of(done))
         return (folder / "bundle").read_bytes()
@@ -369,8 +370,16 @@ def attested(settings: Settings, verifier: Verifier, what: str, kind: str, diges
 def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: str) -> process.Completed:
     if not what.startswith(LAYOUT):
         _needs_digest(what)
+    return _answer(settings, [verifier.cosign, *arguments, *verifier.arguments(what)], what)
+
+
+def _answer(settings: Settings, argv: list[str | Path], what: str) -> process.Completed:
+    """Return what cosign says of a signature.
+
+    Raises:
+        SigningError: it says neither yes nor no.
+    """
     try:
-        argv: list[str | Path] = [verifier.cosign, *arguments, *verifier.arguments(what)]
         done = process.run(argv, env=_env(settings), check=False, timeout=_LIMIT)
     except ToolError as error:
         raise SigningError(f"cosign could not verify {what}.", why=error.why) from error

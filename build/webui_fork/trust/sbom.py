@@ -41,6 +41,7 @@ from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from webui_fork.oci.model import Image
 from webui_fork.rootfs import package as image_package
@@ -199,7 +200,7 @@ def _packages(packages: Iterable[Package], distribution: str, overrides: Iterabl
         package = max(merged_package, key=lambda item: (bool(item.sha256 or item.sha512), item.paths))
         places = {path for item in merged_package for path in item.paths}
         properties = [Property(name="webui_fork:path", value="/" + path) for path in sorted(places)]
-        one = raised.get(image_package.normal(package.name)) if package.kind == "pypi" else None
+        one = raised.get(canonicalize_name(package.name)) if package.kind == "pypi" else None
         if one and SpecifierSet(f"=={one.version}").contains(package.version, prereleases=True):
             words = f"{one.advisory}: {one.reason} Until {one.expires}."
             properties.append(Property(name="webui_fork:override", value=words))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -37,6 +38,8 @@ REPORT = RebaseReport(
 
 def test_json_gives_the_report_back() -> None:
     assert report.from_json(report.to_json(REPORT)) == REPORT
+    older = {name: value for name, value in json.loads(report.to_json(REPORT)).items() if name != "differences"}
+    assert report.from_json(json.dumps(older)) == replace(REPORT, differences=())  # of a rebase under way
 
 
 def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
@@ -52,7 +55,7 @@ def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
 def test_markdown_shows_first_what_needs_attention() -> None:
     text = report.markdown(REPORT)
     first, rest = text.partition("## What changes for whoever runs it")[2].split("<details>", 1)
-    assert "1 migration, 2 settings, read off upstream's code." in first
+    assert "1 migration, 2 settings. Read off upstream's code, packages off the locks." in first
     assert "| migration | `1_add_x.py` |  | `Add x` |" in first
     assert "| setting | `A` | `'<\u200ba>'` | `''b' \\| @\u200bc'` |" in first
     assert "| setting | `B` |  | `None` |" not in first
@@ -68,6 +71,8 @@ def test_the_page_has_all_of_it() -> None:
     page = report.page(REPORT)
     assert "<tr><td>setting<td>A<td>&#x27;&lt;a&gt;&#x27;<td>&#x27;`b` | @c&#x27;</tr>" in page
     assert "<td>B<td><td>None</tr>" in page
+    reverse = report.page(replace(REPORT, differences=REPORT.differences[::-1]))
+    assert reverse.index("<td>setting<td>A<") < reverse.index("<td>setting<td>B<")
     assert "What changes" not in report.page(replace(REPORT, differences=()))
 
 

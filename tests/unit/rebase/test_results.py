@@ -73,22 +73,11 @@ def deb(name: str, version: str) -> str:
 
 
 def test_packages_of_every_lock_of_the_main_image(private_settings: Settings, tmp_path: Path) -> None:
-    old = checkout(
-        private_settings,
-        tmp_path / "old",
-        requirements="a==1\nb==1\n",
-        full_requirements="a==1\nc==1\n",
-        debian=HEAD + deb("curl", "7"),
-        arm64_debian=HEAD + deb("curl", "7") + deb("jq", "1"),
-    )
-    new = checkout(
-        private_settings,
-        tmp_path / "new",
-        requirements="a==2\nb==1\n",
-        full_requirements="a==2\nd==1\n",
-        debian=HEAD + deb("curl", "8"),
-        arm64_debian=HEAD + deb("curl", "7") + deb("jq", "1"),
-    )
+    before = {"requirements": "a==1\nb==1\n", "full_requirements": "a==1\nc==1\n", "debian": HEAD + deb("curl", "7")}
+    after = {"requirements": "a==2\nb==1\n", "full_requirements": "a==2\nd==1\n", "debian": HEAD + deb("curl", "8")}
+    arm64 = HEAD + deb("curl", "7") + deb("jq", "1")
+    old = checkout(private_settings, tmp_path / "old", **before, arm64_debian=arm64)
+    new = checkout(private_settings, tmp_path / "new", **after, arm64_debian=arm64)
     assert results.packages(old, old) == ()
     assert results.packages(old, new) == (
         Difference("wheel", "a", "1", "2"),

@@ -36,7 +36,9 @@ def test_a_setting_and_its_default(code: str, default: str) -> None:
     assert between(f"{ROOT}env.py", f"import os\n{code}\n", f"import os\n\n\n{code}\n") == []
 
 
-@pytest.mark.parametrize("code", ["os.environ['X'] = '1'", "os.getenv(name)", "other.get('X')", "os.getenv()"])
+@pytest.mark.parametrize(
+    "code", ["os.environ['X'] = '1'", "os.getenv(name)", "other.get('X')", "os.getenv()", "settings.environ['X']"]
+)
 def test_what_reads_no_setting_by_its_name(code: str) -> None:
     assert between(f"{ROOT}env.py", None, code) == []
 

@@ -70,6 +70,11 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
     cosign.chmod(0o755)
     with pytest.raises(SigningError, match="terminated by signal 9"):
         trust_cosign.verify(private_settings, Verifier(cosign, 2, "key"), "oci:x", Digest.of_hex("1" * 64))
+    (tmp_path / "wheel").write_bytes(b"wheel")
+    killed = 'case "$1" in verify*) kill -KILL $$ ;; esac'
+    own = signer(private_settings, tmp_path, killed)
+    with pytest.raises(SigningError, match=r"terminated by signal 9 while it verified x\.whl"):
+        trust_cosign.attest_file(private_settings, own, tmp_path / "wheel", "x.whl", trust_cosign.TESTS, b"{}")
 
 
 def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:
