@@ -111,6 +111,12 @@ def rebase(session: nox.Session) -> None:
 
 
 @nox.session
+def backport(session: nox.Session) -> None:
+    """Carry a fix of a newer release back to an older one (-- FIX --onto VERSION --part FILE:FUNCTION --subject …)."""
+    _fork(session, "backport", *session.posargs, lock="dev")  # it runs the proof
+
+
+@nox.session
 def backtest(session: nox.Session) -> None:
     """Replay upstream's history with series of older releases; writes out/backtest.*."""
     _fork(session, "backtest", *session.posargs)
@@ -198,6 +204,8 @@ def lint(session: nox.Session) -> None:
     _run(session, "dev", "zizmor", "--offline", "--quiet", ".github", quiet=True)
     _run(session, "dev", "shellcheck", ".github/scripts/pack.sh", ".github/scripts/propose.sh", quiet=True)
     _fork(session, "patches", "lint", lock="dev")
+    for lock in sorted(ROOT.glob("lines/*/upstream.lock")):
+        _fork(session, "patches", "lint", "--line", lock.parent.name, lock="dev")
 
 
 @nox.session

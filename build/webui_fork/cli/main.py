@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 import webui_fork
 from webui_fork.core import settings as core_settings
-from webui_fork.core.errors import ForkError, from_os_error
+from webui_fork.core.errors import ForkError, UsageError, from_os_error
+from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable, without_credentials
 
@@ -27,6 +28,7 @@ VERBS = {
     "refresh": "move the locks on to packages with security fixes, and say which",
     "serve": "serve the embedded registry until Ctrl-C",
     "rebase": "carry the series to the newest release",
+    "backport": "carry a fix of a newer release back to an older one, and prove it there",
     "backtest": "replay upstream's history with series of older releases",
     "matrix": "draw which patches carry to which releases",
     "mutants": "make small faults in the lines of patches, and see whether their proofs notice",
@@ -41,6 +43,8 @@ VERBS = {
     "patches": "the maintainer's daily tool",
     "completion": "print the shell's completion of all this, or a man page",
 }
+# Those that work in a line (`lines/0.11`), too: what they do is of one release, and touches no other place.
+IN_LINES = ("build", "lock", "verify", "reproduce", "audit", "patches")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -68,7 +72,7 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
         one = verbs.add_parser(name, help=purpose)
         if verb in (name, None):
             _module(name).add_arguments(one)
-            _add_loudness(one)
+            _add_common(one, in_lines=name in IN_LINES)
     return whole
 
 
@@ -76,16 +80,18 @@ def _module(verb: str) -> Any:
     return importlib.import_module(f"webui_fork.cli.{verb}")
 
 
-def _add_loudness(one: argparse.ArgumentParser) -> None:
-    """Add the options to a verb, and to its actions; where an action is without them, it does not take them back."""
+def _add_common(one: argparse.ArgumentParser, *, in_lines: bool) -> None:
+    """Add what all verbs have, to a verb and its actions; where an action is without it, it does not take it back."""
     much, little = "tell each program, request to a registry or index, and missed cache", "no progress"
     loudness = one.add_mutually_exclusive_group()
     loudness.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=much)
     loudness.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help=little)
+    if in_lines:
+        one.add_argument("--line", metavar="NAME", default=argparse.SUPPRESS, help="an older line in lines/, as 0.11")
     for action in one._actions:
         if isinstance(action, argparse._SubParsersAction):
             for nested in action.choices.values():
-                _add_loudness(nested)
+                _add_common(nested, in_lines=in_lines)
 
 
 class _DebugLines(logging.Handler):
@@ -125,6 +131,21 @@ def _report(error: ForkError, terminal: bool) -> int:
     return error.exit_code
 
 
+def _on_line(settings: Settings, name: str) -> Settings:
+    """Return the settings of a line, those of the checkout for "".
+
+    Raises:
+        UsageError: there is no such line.
+    """
+    if not name:
+        return settings
+    present = sorted(file.parent.name for file in (settings.root / "lines").glob("*/upstream.lock"))
+    if name not in present:
+        why = f"The checkout has {', '.join(present)}." if present else "The checkout has none."
+        raise UsageError(f"There is no line {name!r}.", why=why, remedy="`nox -s backport -- FIX --onto VERSION`")
+    return settings.on_line(name)
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -139,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser("").print_help()
             return 0
         arguments = parser(words[0]).parse_args(words)
-        settings = core_settings.load()
+        settings = _on_line(core_settings.load(), getattr(arguments, "line", ""))
         terminal = settings.terminal
         ui = Terminal(rich=terminal, quiet=getattr(arguments, "quiet", False))
         with _debug_lines(ui, on=getattr(arguments, "verbose", False)):

@@ -10,7 +10,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from webui_fork.core.errors import UsageError
@@ -81,10 +81,20 @@ class Settings:
     invocation: str = ""
     cosign_password: Secret | None = None
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+    line: str = ""
+
+    @property
+    def checkout(self) -> Path:
+        """The checkout: where a line is built from, its folder `lines/0.11` is the root."""
+        return self.root.parents[1] if self.line else self.root
+
+    def on_line(self, name: str) -> Settings:
+        """Return the settings of one of the checkout's lines, such as 0.11; docs/backport.md."""
+        return replace(self, root=self.checkout / "lines" / name, line=name)
 
     @property
     def out(self) -> Path:
-        """Folder of the results, inside the checkout."""
+        """Folder of the results."""
         return self.root / "out"
 
     @property

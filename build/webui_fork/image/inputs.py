@@ -143,7 +143,7 @@ def check_series(
     """
     paths = set(repo.paths(commit))
     release = patch.Release(release_lock.version, paths.__contains__, placement.frontend is not None)
-    apply.refuse(patch.lint(patches, release, lambda path: (settings.root / path).is_file()))
+    apply.refuse(patch.lint(patches, release, lambda path: (settings.checkout / path).is_file()))
 
 
 def fetch_kept(settings: Settings, pinned: Iterable[Digest], ui: Terminal) -> int:

@@ -35,8 +35,8 @@ def breaks(
         if not path.endswith(".py"):
             continue
         was, now = _text(repo, parent, path), _text(repo, commit, path)
-        if now and not _compiles(now) and (not was or _compiles(was)):
-            problems.append(f"{path} does not compile any more")
+        if now and (error := _syntax_error(now)) and not (was and _syntax_error(was)):
+            problems.append(f"{path} does not compile any more: {error}")
             continue
         if now:
             problems += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
@@ -52,16 +52,19 @@ def breaks(
         ]
     names = {call.name for call in calls if call.name}
     if names:
-        problems += signatures.broken_calls(calls, _definitions(repo, after, names), _definitions(repo, commit, names))
+        problems += signatures.broken_calls(calls, definitions(repo, after, names), definitions(repo, commit, names))
     return tuple(problems)
 
 
-def _compiles(text: str) -> bool:
+def _syntax_error(text: str) -> str:
+    """Return why a file does not compile, "" where it does."""
     try:
         compile(text, "file", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return False
-    return True
+    except SyntaxError as error:
+        return f"{error.msg} (line {error.lineno})"
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:
@@ -98,8 +101,8 @@ def _uses(repo: Repo, commit: str, name: str) -> int:
     return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
 
 
-def _definitions(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
-    """Return how the release's own functions of these names are defined."""
+def definitions(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
+    """Return how a release's own functions of these names are defined; of a name that many files define, nothing."""
     pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
     definitions: signatures.Known = {}
     rows = repo.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")

@@ -96,8 +96,12 @@ def _step(candidate: Settings, step: Step, env: Mapping[str, str]) -> process.Co
 
 
 @contextmanager
-def _tree(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
-    """Lay out the candidate's release with some patches, for a while."""
+def laid_out(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
+    """Lay out the release that a checkout pins with some patches, for a while.
+
+    Raises:
+        ForkError: the image could not be built.
+    """
     inputs = image_inputs.read_inputs(candidate, ui, locked=False)
     built = pipeline.build(candidate, replace(inputs, patches=tuple(patches)), ui, locked=False)
     with temp_folder(candidate.cache / "trees", "proof-") as work:
@@ -115,7 +119,7 @@ def stock(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[s
     """
     outcomes: dict[str, tuple[str, str]] = {}
     with (
-        _tree(candidate, ui, ()) as tree,
+        laid_out(candidate, ui, ()) as tree,
         ui.step("stock", f"Running {len(patches)} proofs on the pristine release"),
         ThreadPoolExecutor(2) as pool,  # each has servers of its own, and mostly waits for them
     ):
@@ -128,7 +132,7 @@ def stock(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[s
 
 
 def _run(candidate: Settings, patch: Patch, tree: Path) -> ProofRun:
-    return proofs.run(candidate.root, patch.field("Proof"), tree, candidate.environ)
+    return proofs.run(candidate.checkout, patch.field("Proof"), tree, candidate.environ)
 
 
 _PROVED = "its proof is red on the pristine release and green with it"
@@ -166,7 +170,7 @@ def proved(
             return rows, proved_before
         patches = [one.patch for one in (*rows, row) if one.patch]
         with (
-            _tree(candidate, ui, patches) as tree,
+            laid_out(candidate, ui, patches) as tree,
             ui.step("proof", f"Proving {row.name}, which only the syntax tree could place"),
         ):
             done = _run(candidate, row.patch, tree)

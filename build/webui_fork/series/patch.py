@@ -32,6 +32,8 @@ _IMPERATIVES = ("alias", "bring", "embed", "feed", "need", "seed", "speed")  # n
 _ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
 _FORWARDED = re.compile(r"no|not-needed|yes|https?://\S+")
 _BUG = re.compile(r"none|https?://\S+")
+ADVISORY = r"CVE-\d{4}-\d{4,19}|GHSA(-[0-9a-z]{4}){3}"
+_ADVISORIES = re.compile(rf"({ADVISORY})(, ({ADVISORY}))*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Patch:
 def hook_lines(patches: Iterable[Patch], part: str = "") -> dict[str, int]:
     """Count, for each patch, the lines that it adds to upstream's own files, and those that it removes there.
 
-    A line that it changes counts as both. Each is a future conflict; files that the series itself adds can't conflict.
+    A line that it changes counts as both. Each is a future conflict; files that the series itself adds can't conflict,
+    and nor can a backport, which ends with the release that it is from.
 
     Args:
         patches: the series in order.
@@ -79,7 +82,8 @@ def hook_lines(patches: Iterable[Patch], part: str = "") -> dict[str, int]:
     for patch in patches:
         own |= {file.path for file in patch.files if file.is_added_file}
         files = [file for file in patch.files if file.path not in own and part in ("", _part(file.path))]
-        counts[patch.name] = sum(file.added + file.removed for file in files)
+        is_backport = patch.field("Origin").startswith("backport,")
+        counts[patch.name] = 0 if is_backport else sum(file.added + file.removed for file in files)
     return counts
 
 
@@ -246,7 +250,8 @@ def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str
     for name, value in (("Subject", patch.subject), ("From", patch.author), *patch.fields):
         if not value.replace("\n", "").isprintable():
             yield "dep3", f"{name} has characters that no terminal shows: {value!r}"
-    for name, pattern in (("Origin", _ORIGIN), ("Forwarded", _FORWARDED), ("Bug", _BUG)):
+    forms = (("Origin", _ORIGIN), ("Forwarded", _FORWARDED), ("Bug", _BUG), ("Advisory", _ADVISORIES))
+    for name, pattern in forms:
         if (value := patch.field(name)) and not pattern.fullmatch(value):
             yield "dep3", f"{name}: {value!r} is not of the form {pattern.pattern}"
     if applies := patch.field("Applies-To"):

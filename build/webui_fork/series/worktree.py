@@ -166,17 +166,35 @@ def new(
     }
     body = "\n".join(f"{key}: " + value.replace("\n", "\n ") for key, value in fields.items())
     _git(settings, folder, *_identity(settings), "commit", "--quiet", "-m", subject, "-m", body)
-    if not (settings.root / proof).exists():
-        write_atomic(settings.root / proof, _PROOF.format(name=slug.replace("-", "_")))
+    begin_proof(settings, proof)
     return f"{slug}.patch"
 
 
-def _identity(settings: Settings) -> tuple[str, ...]:
-    """Return git's options for its user's own name and address, which the patch will bear; ours where it has none."""
+def begin_proof(settings: Settings, proof: str) -> bool:
+    """Write what a proof begins as, where there is none; return whether there was none.
+
+    Args:
+        settings: of the checkout. proof: its path there.
+
+    Raises:
+        CacheError: it can't be written.
+    """
+    file = settings.checkout / proof
+    if file.exists():
+        return False
+    write_atomic(file, _PROOF.format(name=file.stem.removeprefix("test_")))
+    return True
+
+
+def author(settings: Settings) -> tuple[str, str]:
+    """Return git's user's own name and address, which a new patch will bear; ours where it has none."""
     answers = [git.in_checkout(settings, "config", key, check=False) for key in ("user.name", "user.email")]
     name, mail = (done.stdout.strip() for done in answers)
-    if not name or not mail:
-        name, mail = AUTHOR
+    return (name, mail) if name and mail else AUTHOR
+
+
+def _identity(settings: Settings) -> tuple[str, ...]:
+    name, mail = author(settings)
     return ("-c", f"user.name={name}", "-c", f"user.email={mail}")
 
 

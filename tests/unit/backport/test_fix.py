@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import pytest
+
+from helpers import Talk
+from remote_fix import CODE, FIXED, LATER, World
+from webui_fork.backport import fix
+from webui_fork.backport.fix import Fix, Part
+from webui_fork.core import git
+from webui_fork.core.errors import SeriesError, SourceError, UsageError
+
+MIGRATION = "backend/open_webui/migrations/versions/1_add.py"
+
+
+def _obtained(world: World, words: str) -> Fix:
+    return fix.obtain(world.settings, Talk(), words)
+
+
+def test_a_part_is_a_file_and_functions() -> None:
+    assert fix.part("a/b.py") == Part("a/b.py")
+    assert fix.part("a/b.py:one,Form.check") == Part("a/b.py", ("one", "Form.check"))
+
+
+NO_FIXES = [
+    "0.12.2",
+    "0.12.1...0.12.2",
+    "https://host/repo",
+    f"https://me:key@host/r#{'a' * 40}",
+    "https://host/repo#main",
+    f"--upload-pack=x#{'a' * 40}",
+]
+
+
+@pytest.mark.parametrize("words", NO_FIXES)
+def test_what_is_no_fix_is_refused_and_shows_no_secret(world: World, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        _obtained(world, words)
+    assert "key" not in caught.value.what
+
+
+def test_a_commit_of_a_remote_is_fetched_with_its_parent(world: World) -> None:
+    world.put(CODE, FIXED)
+    words = world.fix("fix")
+    obtained = _obtained(world, words)
+    repo = git.repository(world.settings)
+    assert repo.read_file(obtained.before, CODE) == LATER.encode()
+    assert repo.read_file(obtained.after, CODE) == FIXED.encode()
+    assert obtained.origin == f"backport, file://{world.remote}/commit/{obtained.after}"
+    assert not obtained.release
+
+
+def test_a_commit_that_the_remote_has_not_is_an_error_in_words(world: World) -> None:
+    with pytest.raises(SourceError, match="Could not fetch"):
+        _obtained(world, f"file://{world.remote}#{'1' * 40}")
+
+
+def test_a_commit_without_a_parent_is_refused(world: World) -> None:
+    with pytest.raises(UsageError, match="no parent"):
+        _obtained(world, world.last())
+
+
+def test_a_merge_is_refused(world: World) -> None:
+    world.git("switch", "--quiet", "-c", "side")
+    world.put("side.txt", "x")
+    world.fix("side")
+    world.git("switch", "--quiet", "-")
+    world.put(CODE, FIXED)
+    world.fix("fix")
+    world.git("merge", "--quiet", "--no-edit", "side")
+    with pytest.raises(UsageError, match="or several"):
+        _obtained(world, world.last())
+
+
+def _several(world: World) -> Fix:
+    world.put(CODE, FIXED)
+    world.put(MIGRATION, "x = 1\n")
+    world.put("backend/requirements.txt", "new==1\n")
+    world.put("CHANGELOG.md", "new\n")
+    return _obtained(world, world.fix("fix"))
+
+
+def test_of_a_commit_its_code_is_taken_and_what_stays_behind_is_named(world: World) -> None:
+    parts, left = fix.parts(git.repository(world.settings), _several(world), ())
+    assert parts == (Part(CODE),)
+    assert [words.partition(":")[0] for words in left] == ["CHANGELOG.md", MIGRATION, "backend/requirements.txt"]
+    assert "migration" in left[1]
+    assert "locks" in left[2]
+
+
+def test_a_migration_is_refused_where_it_is_named(world: World) -> None:
+    with pytest.raises(SeriesError) as caught:
+        fix.parts(git.repository(world.settings), _several(world), (Part(MIGRATION),))
+    assert MIGRATION in caught.value.why
+
+
+def test_what_is_named_has_to_differ(world: World) -> None:
+    several, repo = _several(world), git.repository(world.settings)
+    with pytest.raises(UsageError, match="is the same"):
+        fix.parts(repo, several, (Part("backend/open_webui/nothing.py"),))
+    with pytest.raises(UsageError, match="Nothing differs"):
+        fix.blocks(repo, several, (Part(CODE, ("create_user",)),))
+
+
+def test_of_two_releases_a_person_says_what_the_fix_is(world: World) -> None:
+    several = _several(world)
+    releases = Fix(several.before, several.after, "backport, x", "1.3.0")
+    with pytest.raises(UsageError, match="which are the fix"):
+        fix.parts(git.repository(world.settings), releases, ())
+    parts, left = fix.parts(git.repository(world.settings), releases, (Part(CODE),))
+    assert (parts, left) == ((Part(CODE),), ())
+
+
+def test_a_commit_without_code_is_refused(world: World) -> None:
+    world.put("docs.md", "x\n")
+    with pytest.raises(UsageError, match="no code"):
+        fix.parts(git.repository(world.settings), _obtained(world, world.fix("docs")), ())
+
+
+def test_a_file_that_goes_is_gone(world: World) -> None:
+    world.put(CODE, None)
+    gone, repo = _obtained(world, world.fix("gone")), git.repository(world.settings)
+    assert fix.narrowed(repo, gone, fix.blocks(repo, gone, (Part(CODE),))) == {CODE: None}
