@@ -117,6 +117,12 @@ def backport(session: nox.Session) -> None:
 
 
 @nox.session
+def adopt(session: nox.Session) -> None:
+    """Make a series of a fork: patches by topic, in out/adopt (-- REMOTE#BRANCH)."""
+    _fork(session, "adopt", *session.posargs)
+
+
+@nox.session
 def backtest(session: nox.Session) -> None:
     """Replay upstream's history with series of older releases; writes out/backtest.*."""
     _fork(session, "backtest", *session.posargs)

@@ -1,1 +1,1 @@
-"""Backports: a fix of a newer release, carried back to a line of an older one."""
+"""What was changed elsewhere, as patches: a newer release's fix on an older line, a fork as a series."""

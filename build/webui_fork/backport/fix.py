@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from webui_fork.backport import narrowing
-from webui_fork.backport.narrowing import Block
 from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import SeriesError, SourceError, UsageError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.series import narrowing
+from webui_fork.series.narrowing import Block
 from webui_fork.sources import package_index, release
 
 _RELEASES = re.compile(r"v?(\d+(?:\.\d+){1,3})\.\.v?(\d+(?:\.\d+){1,3})")
@@ -23,7 +23,7 @@ _COMPARE = "https://github.com/open-webui/open-webui/compare"
 _CODE = ("backend/open_webui/", "src/")
 _MIGRATIONS = "backend/open_webui/migrations/"
 # what decides what is installed: a line's own locks say that
-_PACKAGES = re.compile(r"backend/requirements[a-z-]*\.txt|package(-lock)?\.json|pyproject\.toml|uv\.lock")
+PACKAGES = re.compile(r"backend/requirements[a-z-]*\.txt|package(-lock)?\.json|pyproject\.toml|uv\.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _why_left(path: str) -> str:
     """Return why a path can't be carried back, "" where it can."""
     if path.startswith(_MIGRATIONS):
         return f"{path}: a database migration, of which an older release has another chain"
-    if _PACKAGES.fullmatch(path):
+    if PACKAGES.fullmatch(path):
         return f"{path}: packages are the line's own locks; raise one in images/open-webui/overrides.toml"
     return ""
 

@@ -16,7 +16,6 @@ from email.utils import format_datetime
 from webui_fork.backport import fix as backport_fix
 from webui_fork.backport import lines
 from webui_fork.backport.fix import Fix, Part
-from webui_fork.backport.narrowing import Block
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
@@ -33,6 +32,7 @@ from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply, proofs, worktree
 from webui_fork.series import patch as series_patch
+from webui_fork.series.narrowing import Block
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
 

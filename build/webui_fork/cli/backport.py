@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from webui_fork.backport import fix
 from webui_fork.backport import run as backport_run
-from webui_fork.backport.narrowing import Block
 from webui_fork.backport.run import Backport, Order
 from webui_fork.cli import result
 from webui_fork.core import text
@@ -17,6 +16,7 @@ from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.series import patch as series_patch
+from webui_fork.series.narrowing import Block
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -28,6 +28,7 @@ VERBS = {
     "refresh": "move the locks on to packages with security fixes, and say which",
     "serve": "serve the embedded registry until Ctrl-C",
     "rebase": "carry the series to the newest release",
+    "adopt": "make a series of a fork: patches by topic, to be filled in",
     "backport": "carry a fix of a newer release back to an older one, and prove it there",
     "backtest": "replay upstream's history with series of older releases",
     "matrix": "draw which patches carry to which releases",

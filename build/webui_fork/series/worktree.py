@@ -182,8 +182,17 @@ def begin_proof(settings: Settings, proof: str) -> bool:
     file = settings.checkout / proof
     if file.exists():
         return False
-    write_atomic(file, _PROOF.format(name=file.stem.removeprefix("test_")))
+    write_atomic(file, proof_to_fill_in(file.stem))
     return True
+
+
+def proof_to_fill_in(stem: str) -> str:
+    """Return what a proof begins as.
+
+    Args:
+        stem: of its file, as `test_trim_base_urls`.
+    """
+    return _PROOF.format(name=stem.removeprefix("test_"))
 
 
 def author(settings: Settings) -> tuple[str, str]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webui_fork.backport import narrowing
+from webui_fork.series import narrowing
 
 OLD = '''"""A router."""
 
@@ -126,3 +126,8 @@ def test_an_import_without_a_place_is_an_error() -> None:
     new = old.replace("    one,\n", "    one,\n    two,\n").replace("return one", "return two")
     with pytest.raises(ValueError, match="no place"):
         narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+
+
+def test_a_file_that_is_new_comes_with_its_imports_once() -> None:
+    assert narrowing.narrowed("", NEW, narrowing.blocks("x.py", "", NEW)) == NEW
+    assert narrowing.narrowed(OLD, "", narrowing.blocks("x.py", OLD, "")) == ""

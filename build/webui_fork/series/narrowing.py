@@ -86,7 +86,7 @@ def narrowed(old: str, new: str, chosen: Iterable[Block]) -> str:
         lines[block.start : block.end] = block.added
         names |= set(_words(block.added))
     text = "".join(lines)
-    needed = (_needed(change, names) for change in imports.without(old, new)[1])
+    needed = (_needed(change, names) for change in imports.without(text, new)[1])
     changes = [change for change in needed if change]
     changed = imports.put_back(text, changes) if changes else text
     if changed is None:

@@ -1,0 +1,242 @@
+"""Make a series of a fork: what its tree differs in from its release, by topic, as patches to be filled in.
+
+The patches reproduce the fork's files, byte for byte, but for what a series can't hold; that is named. Nothing outside
+`out/adopt/` is written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from webui_fork.backport import fix
+from webui_fork.config import image_toml
+from webui_fork.config.upstream_lock import GitPin, Lock
+from webui_fork.core import git, text
+from webui_fork.core.errors import SourceError, UsageError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.git import Repo
+from webui_fork.core.settings import Settings
+from webui_fork.core.terminal import Terminal
+from webui_fork.image import inputs as image_inputs
+from webui_fork.rebase import cherry_pick, releases
+from webui_fork.rebase.cherry_pick import Outcome
+from webui_fork.rebase.releases import Ends
+from webui_fork.series import apply, branding, narrowing, topics
+from webui_fork.series import patch as series_patch
+from webui_fork.series.narrowing import Block
+from webui_fork.series.patch import Patch
+from webui_fork.series.topics import Change, Topic
+from webui_fork.sources import package_index, release
+
+_REF = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
+_VERSION = re.compile(r"\d+(\.\d+){1,3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A path of a fork that no patch may hold, and why."""
+
+    path: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A fork as a series: its release, the patches, what is left out, and how far each goes.
+
+    ``reach`` has for each patch, by version, what a rebase would make of it.
+    """
+
+    version: str
+    patches: tuple[Patch, ...]
+    left: tuple[Left, ...]
+    reach: tuple[tuple[str, tuple[tuple[str, Outcome], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fork:
+    """A fork at hand, with its release: two commits of the local repository."""
+
+    repo: Repo
+    remote: str
+    commit: str
+    lock: Lock
+    release: str
+    is_newest: bool
+
+
+def adopt(settings: Settings, ui: Terminal, words: str, version: str | None) -> Adopted:
+    """Make a series of a fork.
+
+    Args:
+        settings: of the checkout. ui: says what is done.
+        words: `https://HOST/REPO#BRANCH`, or a tag or a commit.
+        version: the release that the fork is of; None: the one in its package.json.
+
+    Raises:
+        UsageError: that is no fork of a release. SourceError, LockError: it, or the release, can't be had.
+    """
+    fork = _obtain(settings, ui, words, version)
+    changes, left = _changes(settings, fork)
+    blocks = [block for change in changes for block in narrowing.blocks(change.path, change.old, change.new)]
+    marked = {block for block in blocks if any(map(branding.protected_line, (*block.added, *block.removed)))}
+    why = "a line about the product's name or logo"
+    left += [Left(f"{block.path}:{block.line}", why) for block in blocks if block in marked]
+    with ui.step("topics", f"Splitting {len(changes)} files by topic"):
+        split = topics.split(changes, [block for block in blocks if block not in marked])
+        patches, commits = _series(fork, changes, split, whole={block.path for block in marked})
+    reach = _reach(settings, ui, fork, patches, commits)
+    return Adopted(fork.lock.version, patches, tuple(left), reach)
+
+
+def _obtain(settings: Settings, ui: Terminal, words: str, version: str | None) -> _Fork:
+    remote, _, ref = words.partition("#")
+    try:
+        msgspec.convert({"remote": remote, "commit": "0" * 40}, GitPin)
+    except msgspec.ValidationError:
+        remote = ""
+    if not remote or not _REF.fullmatch(ref):
+        raise UsageError(
+            f"{text.without_secrets(words)!r} is not a git remote and a ref.",
+            remedy="As in https://HOST/REPO#BRANCH, or file:///FOLDER#BRANCH for a clone of this machine.",
+        )
+    repo = git.repository(settings)
+    kept = f"refs/adopted/{sha256_bytes(words.encode()).removeprefix('sha256:')[:16]}"
+    fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", remote, f"+{ref}:{kept}")
+    with ui.step("source", f"Fetching {ref} from {remote}"):
+        done = git.run(repo.folder, *fetch, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
+    commit = repo.resolve(kept)
+    if done.code or commit is None:
+        raise SourceError(f"Could not fetch {ref} from {remote}.", why=text.redact_text(done.tail(), remote))
+    version = version or _version(repo.read_file(commit, "package.json"))
+    where = package_index.configured(settings)
+    listed, _ = package_index.listing(where, package_index.session(where))
+    one = package_index.pick(listed, version)
+    lock = Lock(one.version, one.time, one.sdist, one.wheel, None, ())
+    is_newest = package_index.pick(listed, None).version == one.version
+    return _Fork(repo, remote, commit, lock, release.release_commit(settings, lock, ui), is_newest)
+
+
+def _version(package: bytes | None) -> str:
+    try:
+        version = json.loads(package or b"").get("version")
+    except (ValueError, AttributeError):
+        version = None
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise UsageError("The fork's package.json names no release.", remedy="Name it: --release 0.12.3")
+    return version
+
+
+def _changes(settings: Settings, fork: _Fork) -> tuple[list[Change], list[Left]]:
+    """Return the files that differ and that a series can hold, and the others."""
+    spec = image_toml.read(settings.root / "images" / image_inputs.IMAGE)
+    listed: str = fork.repo.git.diff_tree(
+        "-r", "-z", "--no-renames", fork.release, fork.commit, strip_newline_in_stdout=False
+    )
+    parts, changes, left = listed.split("\0"), list[Change](), list[Left]()
+    for head, path in zip(parts[0::2], parts[1::2], strict=False):
+        old_mode, new_mode, *_ = head.lstrip(":").split(" ")
+        if why := _why_left(spec, path, {old_mode, new_mode} - {"000000"}):
+            left.append(Left(path, why))
+            continue
+        try:
+            old, new = ((fork.repo.read_file(at, path) or b"").decode() for at in (fork.release, fork.commit))
+        except UnicodeDecodeError:
+            left.append(Left(path, "not text"))
+            continue
+        changes.append(Change(path, old, new))
+    return changes, left
+
+
+def _why_left(spec: image_toml.ImageSpec, path: str, modes: Iterable[str]) -> str:
+    refused = [words for _, words in series_patch.refused_path(path, front_end=spec.frontend is not None)]
+    if refused:
+        return refused[0].removeprefix(f"{path} ")
+    if fix.PACKAGES.fullmatch(path):
+        return "packages are the image's own locks: `with` in image.toml adds one"
+    if spec.place(path) is None and not spec.builds(path):
+        return "not in the image"
+    return "" if set(modes) <= {"100644", "100755"} else "a link or a submodule"
+
+
+def _series(
+    fork: _Fork, changes: Sequence[Change], split: Sequence[Topic], whole: set[str]
+) -> tuple[tuple[Patch, ...], tuple[str, ...]]:
+    """Commit the topics, one on another; return the patches, and the release's commit with theirs.
+
+    Args:
+        whole: paths of which a part is left out, so that they do not end as the fork has them.
+    """
+    by_path = {change.path: change for change in changes}
+    ends = Ends(fork.repo, fork.release, fork.release, fork.lock.epoch, fork.lock.version)
+    patches, commits = list[Patch](), [fork.release]
+    taken: dict[str, list[Block]] = {}
+    texts = {change.path: change.old for change in changes}
+    for topic in split:
+        contents: dict[str, str | None] = {}
+        for path in topic.paths:
+            taken.setdefault(path, []).extend(block for block in topic.blocks if block.path == path)
+            contents[path] = _text(by_path[path], taken[path])
+        _commit(fork, ends, topic.subject, contents, patches, commits)
+        texts |= {path: content or "" for path, content in contents.items()}
+    rest = [one for one in changes if texts[one.path] != one.new and one.path not in whole]
+    if rest:  # imports that moved, or that nothing uses
+        contents = {one.path: one.new or None for one in rest}
+        _commit(fork, ends, "Arrange imports", contents, patches, commits)
+    return tuple(patches), tuple(commits)
+
+
+def _text(change: Change, blocks: Sequence[Block]) -> str | None:
+    try:
+        done = narrowing.narrowed(change.old, change.new, blocks)
+    except ValueError:  # an import has no place: the last patch brings it
+        done = narrowing.narrowed(change.old, change.old, blocks)
+    return done or None if not change.new else done
+
+
+def _commit(
+    fork: _Fork, ends: Ends, subject: str, contents: dict[str, str | None], patches: list[Patch], commits: list[str]
+) -> None:
+    slug = series_patch.slug(subject)
+    fields = (
+        ("Description", "TODO"),
+        ("Origin", f"other, {fork.remote.removesuffix('.git')}"),
+        ("Forwarded", "no"),
+        ("Bug", "none"),
+        ("Applies-To", f">={fork.lock.version}"),
+        ("Proof", f"tests/proofs/test_{slug.replace('-', '_')}.py"),
+    )
+    body = "".join(f"{key}: {value}\n" for key, value in fields)
+    author, date = str(fork.repo.git.show("-s", "--format=%aN <%aE>%n%aD", fork.commit)).split("\n")
+    draft = Patch(f"{slug}.patch", b"", author, date, subject, body, fields, ())
+    modes = {path: _mode(fork.repo, fork.commit, path) for path in contents}
+    commit = cherry_pick.commit_files(ends, commits[-1], draft, contents, modes)
+    patches.append(series_patch.parse(draft.name, apply.export(fork.repo, commit)))
+    commits.append(commit)
+
+
+def _mode(repo: Repo, commit: str, path: str) -> str:
+    return "".join(repo.git.ls_tree(commit, "--", path).split()[:1])
+
+
+def _reach(
+    settings: Settings, ui: Terminal, fork: _Fork, patches: Sequence[Patch], commits: Sequence[str]
+) -> tuple[tuple[str, tuple[tuple[str, Outcome], ...]], ...]:
+    """Carry the series to each newer release, from the fork's own; one that does not go is left out there."""
+    chosen = [] if fork.is_newest else releases.of_range(settings, ui, fork.lock.version, None)[1:]
+    rows: dict[str, list[tuple[str, Outcome]]] = {patch.name: [] for patch in patches}
+    with ui.step("reach", f"Carrying {len(patches)} patches to {len(chosen)} newer releases"):
+        for one in chosen:
+            ends = Ends(fork.repo, fork.release, one.commit, one.epoch, one.version)
+            merge, parent = cherry_pick.merger(fork.repo, one.commit, settings.environ), one.commit
+            for number, patch in enumerate(patches):
+                done = cherry_pick.carry_patch(ends, patch, commits[number], commits[number + 1], parent, merge)
+                rows[patch.name].append((one.version, done.outcome))
+                parent = done.commit or parent
+            ui.say(f"{one.version}: done")
+    return tuple((name, tuple(cells)) for name, cells in rows.items())
