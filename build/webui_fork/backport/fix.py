@@ -14,6 +14,7 @@ from webui_fork.core.errors import SeriesError, SourceError, UsageError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.rebase import releases
 from webui_fork.series import narrowing
 from webui_fork.series.narrowing import Block
 from webui_fork.sources import package_index, release
@@ -21,7 +22,7 @@ from webui_fork.sources import package_index, release
 _RELEASES = re.compile(r"v?(\d+(?:\.\d+){1,3})\.\.v?(\d+(?:\.\d+){1,3})")
 _COMPARE = "https://github.com/open-webui/open-webui/compare"
 _CODE = ("backend/open_webui/", "src/")
-_MIGRATIONS = "backend/open_webui/migrations/"
+_MIGRATIONS = ("backend/open_webui/migrations/", "backend/open_webui/internal/migrations/")
 # what decides what is installed: a line's own locks say that
 PACKAGES = re.compile(r"backend/requirements[a-z-]*\.txt|package(-lock)?\.json|pyproject\.toml|uv\.lock")
 
@@ -45,9 +46,18 @@ class Part:
 
 
 def part(words: str) -> Part:
-    """Read a part: `backend/open_webui/routers/scim.py:delete_user,Form.check`."""
-    path, _, names = words.partition(":")
-    return Part(path, tuple(name for name in names.split(",") if name))
+    """Read a part: `backend/open_webui/routers/scim.py:delete_user,Form.check`.
+
+    Raises:
+        UsageError: a name in it is empty.
+    """
+    path, colon, names = words.partition(":")
+    functions = tuple(names.split(",")) if colon else ()
+    if not path or not all(functions):
+        raise UsageError(
+            f"{words!r} has an empty name in it.", remedy="As in --part backend/open_webui/FILE.py:FUNCTION"
+        )
+    return Part(path, functions)
 
 
 def obtain(settings: Settings, ui: Terminal, words: str) -> Fix:
@@ -62,6 +72,8 @@ def obtain(settings: Settings, ui: Terminal, words: str) -> Fix:
     """
     if match := _RELEASES.fullmatch(words):
         old, new = match.groups()
+        if releases.version(old) >= releases.version(new):
+            raise UsageError(f"{old} is not older than {new}.", remedy="The release without the fix comes first.")
         where = package_index.configured(settings)
         listed, _ = package_index.listing(where, package_index.session(where))
         picked = (package_index.pick(listed, version) for version in (old, new))
@@ -73,7 +85,7 @@ def obtain(settings: Settings, ui: Terminal, words: str) -> Fix:
         pin = msgspec.convert({"remote": remote, "commit": commit}, GitPin)
     except msgspec.ValidationError:
         raise UsageError(
-            f"{text.without_secrets(words)!r} is not a fix.",
+            f"{text.without_secrets(remote)!r} with {commit!r} is not a fix.",
             remedy="Name two releases, as 0.12.1..0.12.2, or a commit of a git remote, as https://HOST/REPO#COMMIT.",
         ) from None
     return _commit(settings, ui, pin)
@@ -124,11 +136,11 @@ def parts(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[tuple[Part, ...
     rest = [path for path in changed if not any(path == one.path for one in chosen)]
     if chosen:
         return tuple(chosen), () if fix.release else tuple(_why_left(path) or f"{path}: not named" for path in rest)
-    code = tuple(path for path in rest if path.startswith(_CODE) and not _why_left(path))
+    reasons = {path: _why_left(path) or _why_no_lines(repo, fix, path) for path in rest}
+    code = tuple(path for path in rest if not reasons[path])
     if not code:
         raise UsageError("The commit changes no code of Open WebUI.", why=", ".join(changed)[:500])
-    left = tuple(_why_left(path) or f"{path}: not code" for path in rest if path not in code)
-    return tuple(Part(path) for path in code), left
+    return tuple(Part(path) for path in code), tuple(filter(None, reasons.values()))
 
 
 def _why_left(path: str) -> str:
@@ -140,6 +152,17 @@ def _why_left(path: str) -> str:
     return ""
 
 
+def _why_no_lines(repo: Repo, fix: Fix, path: str) -> str:
+    """Return why a path has no lines that can be carried, "" where it has."""
+    if not path.startswith(_CODE):
+        return f"{path}: not code"
+    try:
+        old, new = _texts(repo, fix, path)
+    except SeriesError:
+        return f"{path}: not text"
+    return f"{path}: only its mode" if old == new else ""
+
+
 def blocks(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[Block, ...]:
     """Return the blocks of lines of a fix's parts, in the parts' order.
 
@@ -148,14 +171,15 @@ def blocks(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[Block, ...]:
     """
     rows: list[Block] = []
     for one in chosen:
-        picked = narrowing.blocks(one.path, *_texts(repo, fix, one.path), one.functions)
-        if not picked:
-            raise UsageError(
-                f"Nothing differs in {one.path}{':' if one.functions else ''}{','.join(one.functions)}.",
-                remedy="Name another function with --part, or leave the function out and look at --list.",
-            )
-        rows += picked
-    return tuple(rows)
+        texts = _texts(repo, fix, one.path)
+        for name in one.functions or ("",):
+            if not narrowing.blocks(one.path, *texts, (name,) if name else ()):
+                raise UsageError(
+                    f"Nothing differs in {one.path}{':' if name else ''}{name}.",
+                    remedy="Name another function with --part, or leave the function out and look at --list.",
+                )
+        rows += narrowing.blocks(one.path, *texts, one.functions)
+    return tuple(dict.fromkeys(rows))
 
 
 def narrowed(repo: Repo, fix: Fix, chosen: Sequence[Block]) -> dict[str, str | None]:
@@ -170,7 +194,7 @@ def narrowed(repo: Repo, fix: Fix, chosen: Sequence[Block]) -> dict[str, str | N
         try:
             contents[path] = narrowing.narrowed(old, new, [block for block in chosen if block.path == path])
         except ValueError as error:
-            raise SeriesError(f"{path} can't be narrowed to that: {error}.", remedy="Take more of it.") from None
+            raise SeriesError(f"{path} can't be narrowed to that.", why=str(error), remedy="Take more of it.") from None
         if not contents[path] and repo.read_file(fix.after, path) is None:
             contents[path] = None
     return contents

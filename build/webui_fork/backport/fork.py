@@ -83,7 +83,7 @@ def adopt(settings: Settings, ui: Terminal, words: str, version: str | None) -> 
     """
     fork = _obtain(settings, ui, words, version)
     changes, left = _changes(settings, fork)
-    blocks = [block for change in changes for block in narrowing.blocks(change.path, change.old, change.new)]
+    blocks = [block for change in changes for block in _blocks(change)]
     marked = {block for block in blocks if any(map(branding.protected_line, (*block.added, *block.removed)))}
     why = "a line about the product's name or logo"
     left += [Left(f"{block.path}:{block.line}", why) for block in blocks if block in marked]
@@ -92,6 +92,13 @@ def adopt(settings: Settings, ui: Terminal, words: str, version: str | None) -> 
         patches, commits = _series(fork, changes, split, whole={block.path for block in marked})
     reach = _reach(settings, ui, fork, patches, commits)
     return Adopted(fork.lock.version, patches, tuple(left), reach)
+
+
+def _blocks(change: Change) -> Iterable[Block]:
+    """Return what a file differs in; the imports of one that the release has follow what needs them."""
+    follow = bool(change.old and change.new)
+    rows = narrowing.blocks(change.path, change.old, change.new)
+    return (block for block in rows if not (follow and block.function == narrowing.IMPORTS))
 
 
 def _obtain(settings: Settings, ui: Terminal, words: str, version: str | None) -> _Fork:

@@ -7,8 +7,10 @@ Nothing is written to the line before the proof is red without the patch and gre
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -20,14 +22,14 @@ from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, GateError, ProofError, SeriesError, UsageError
-from webui_fork.core.files import write_atomic
+from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import refresh_locks, revision
 from webui_fork.merge import signatures, tree
-from webui_fork.rebase import api_breaks, cherry_pick, gate
+from webui_fork.rebase import api_breaks, cherry_pick, gate, releases
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply, proofs, worktree
@@ -35,6 +37,8 @@ from webui_fork.series import patch as series_patch
 from webui_fork.series.narrowing import Block
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
+
+_PROOF = re.compile(r"tests/proofs/test_[a-z0-9_]{1,80}\.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ class Backport:
     left: tuple[str, ...]
     red: int = 0
     green: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Picked:
+    """A fix, the blocks of it that are carried, and what stays behind, in words."""
+
+    fix: Fix
+    blocks: tuple[Block, ...]
+    left: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,26 +114,36 @@ def carry(settings: Settings, ui: Terminal, order: Order, *, proved: bool) -> Ba
     """
     if why := series_patch.subject_problem(order.subject):
         raise SeriesError(f"{order.subject!r} can't be a patch's subject.", why=why)
+    if order.proof and not _PROOF.fullmatch(order.proof):
+        raise UsageError(f"{order.proof!r} is no place for a proof.", remedy="As in tests/proofs/test_trim_urls.py")
     repo, fix = git.repository(settings), backport_fix.obtain(settings, ui, order.fix)
     chosen, left = backport_fix.parts(repo, fix, order.parts)
     blocks = _chosen(backport_fix.blocks(repo, fix, chosen), order.blocks)
     line = lines.at(settings, order.onto)
+    if fix.release and releases.version(order.onto) >= releases.version(fix.release):
+        raise UsageError(f"{order.onto} is not older than {fix.release}, which has the fix.", remedy="See --onto.")
     if proved and not line.lock_file.exists():
         lines.begin(settings, line, ui, order.onto)
+    with exclusive(line.out / ".lock", f"lines/{line.line}", ui.say) if line.lock_file.exists() else nullcontext():
+        return _onto(settings, ui, order, line, _Picked(fix, blocks, left), proved=proved)
+
+
+def _onto(settings: Settings, ui: Terminal, order: Order, line: Settings, picked: _Picked, *, proved: bool) -> Backport:
+    """Carry what was picked to a line, which nobody else changes meanwhile."""
     job = _job(line, ui, order.onto)
-    draft = _draft(settings, job, fix, order)
+    draft = _draft(settings, job, picked.fix, order)
     if any(patch.name == draft.name for patch in job.patches):
         raise UsageError(f"lines/{job.line.line}/patches/{draft.name} exists.", remedy="Name another --subject.")
-    contents = backport_fix.narrowed(repo, fix, blocks)
-    carried = _carried(settings, job, fix, draft, contents)
+    contents = backport_fix.narrowed(job.repo, picked.fix, picked.blocks)
+    carried = _carried(settings, job, picked.fix, draft, contents)
     if not proved:
-        return Backport(job.line.line, job.pinned.tag, carried, left)
+        return Backport(job.line.line, job.pinned.tag, carried, picked.left)
     assert carried.patch
     red, green = _prove(job, ui, carried.patch)
     write_atomic(job.line.patches / carried.patch.name, carried.patch.data)
     worktree.write_order(job.line, [*(patch.name for patch in job.patches), carried.patch.name])
     revision.record(job.line, job.pinned)
-    return Backport(job.line.line, upstream_lock.read(job.line.lock_file).tag, carried, left, red, green)
+    return Backport(job.line.line, upstream_lock.read(job.line.lock_file).tag, carried, picked.left, red, green)
 
 
 def _chosen(blocks: Sequence[Block], numbers: Sequence[int]) -> tuple[Block, ...]:
@@ -155,7 +178,11 @@ def _draft(settings: Settings, job: _Job, fix: Fix, order: Order) -> Patch:
     body = "".join(f"{key}: " + value.replace("\n", "\n ") + "\n" for key, value in fields)
     author = "{} <{}>".format(*worktree.author(settings))
     date = format_datetime(datetime.now(UTC))
-    return Patch(f"{slug}.patch", b"", author, date, order.subject, body, fields, ())
+    patch = Patch(f"{slug}.patch", b"", author, date, order.subject, body, fields, ())
+    target = series_patch.Release(job.pinned.version, lambda _: True, front_end=True)
+    problems = series_patch.header_problems(patch, target, lambda _: True)
+    apply.refuse([series_patch.Problem(patch.name, rule, message) for rule, message in problems])
+    return patch
 
 
 def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: dict[str, str | None]) -> Carried:
@@ -168,10 +195,15 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
     modes = {path: _mode(job.repo, fix.after, path) for path in contents}
     after = cherry_pick.commit_files(ends, fix.before, draft, contents, modes)
     patch = series_patch.parse(draft.name, apply.export(job.repo, after))
+    if missing := sorted(set(contents) - set(patch.paths)):
+        raise SeriesError(
+            f"{missing[0]!r} can't stand in a patch.", remedy="Leave it out: name the others with --part."
+        )
     merge = cherry_pick.merger(job.repo, job.tree.release, settings.environ)
     carried = cherry_pick.carry_patch(ends, patch, fix.before, after, job.tree.head, merge)
     if carried.outcome is Outcome.UPSTREAMED:
-        raise ConflictError(f"{job.pinned.version} has all of it already.", remedy="There is nothing to carry back.")
+        what = f"{job.pinned.version}{' with its patches' if job.patches else ''} has all of it already."
+        raise ConflictError(what, remedy="There is nothing to carry back.")
     reasons = [carried.why] if carried.commit is None else []
     if reasons := [*reasons, *_absences(job, fix, carried)]:
         place = settings.out / "backport" / patch.name
@@ -180,7 +212,8 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
             f"{patch.subject!r} does not go on {job.pinned.version} by itself.",
             why="\n".join(reasons),
             remedy="Take less of it with --part FILE:FUNCTION and --block N (--list shows the blocks), or carry "
-            f"{place.relative_to(settings.root)} by hand: nox -s patches -- apply --line {job.line.line}",
+            f"{place.relative_to(settings.root)} by hand: nox -s patches -- apply --line {job.line.line}"
+            + ("" if job.line.lock_file.exists() else " (the line begins without --dry-run)"),
         )
     return carried
 
@@ -201,7 +234,7 @@ def _absences(job: _Job, fix: Fix, carried: Carried) -> list[str]:
     for file in carried.files:
         text = file.proposal or file.text
         after = tree.parse(text) if isinstance(text, str) and file.path.endswith(".py") else None
-        before = tree.parse((job.repo.read_file(job.tree.head, file.path) or b"").decode())
+        before = tree.parse((job.repo.read_file(job.tree.head, file.path) or b"").decode("utf-8", "replace"))
         if before is None or after is None:
             continue
         calls |= dict.fromkeys(signatures.added_calls(before, after))
@@ -211,9 +244,10 @@ def _absences(job: _Job, fix: Fix, carried: Carried) -> list[str]:
             for name in sorted(_packages(after.tree) - _packages(before.tree))
             if not job.repo.grep("-l", "-E", rf"^ *(import|from) +{name}\b", job.tree.release, "--", "backend/*.py")
         ]
-    names = {call.name for call in calls} - own
+    # what does not go on has no commit to look its own functions up in
+    names = {call.name for call in calls} - (set() if carried.commit else own)
     if names:
-        known = (api_breaks.definitions(job.repo, at, names) for at in (fix.after, job.tree.head))
+        known = (api_breaks.definitions(job.repo, at, names) for at in (fix.after, carried.commit or job.tree.head))
         unfit = signatures.broken_calls((call for call in calls if call.name in names), *known)
         problems += [words.replace("is gone", f"is not in {job.pinned.version}") for words in unfit]
     return problems

@@ -132,13 +132,13 @@ def _report(error: ForkError, terminal: bool) -> int:
     return error.exit_code
 
 
-def _on_line(settings: Settings, name: str) -> Settings:
-    """Return the settings of a line, those of the checkout for "".
+def _on_line(settings: Settings, name: str | None) -> Settings:
+    """Return the settings of a line, those of the checkout for None.
 
     Raises:
         UsageError: there is no such line.
     """
-    if not name:
+    if name is None:
         return settings
     present = sorted(file.parent.name for file in (settings.root / "lines").glob("*/upstream.lock"))
     if name not in present:
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser("").print_help()
             return 0
         arguments = parser(words[0]).parse_args(words)
-        settings = _on_line(core_settings.load(), getattr(arguments, "line", ""))
+        settings = _on_line(core_settings.load(), getattr(arguments, "line", None))
         terminal = settings.terminal
         ui = Terminal(rich=terminal, quiet=getattr(arguments, "quiet", False))
         with _debug_lines(ui, on=getattr(arguments, "verbose", False)):

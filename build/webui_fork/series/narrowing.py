@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webui_fork.merge import imports, tree
-from webui_fork.merge.imports import Added
+from webui_fork.merge.imports import Added, Edited
+from webui_fork.merge.tree import Node
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Lines that a release has in place of others.
+    """Lines that a release has in place of others; of one function at most.
 
     ``start`` and ``end`` are the old file's lines [start, end) from 0, ``line`` the new file's first one, from 1.
-    ``function`` is the dotted name of what it is in, "" for the module.
+    ``function`` is the dotted name of what it is in, "" for the module, :data:`IMPORTS` for its imports.
     """
 
     path: str
@@ -28,47 +29,75 @@ class Block:
     added: tuple[str, ...]
 
 
+IMPORTS = "imports"
+_Segment = tuple[str, int, int]  # what it is of; its lines [start, end) from 0
+
+
 def blocks(path: str, old: str, new: str, functions: Sequence[str] = ()) -> tuple[Block, ...]:
-    """Return what differs between a file's two texts, without the imports at its top, which follow by themselves.
+    """Return what differs between a file's two texts.
+
+    Functions are held against their namesakes: lines of one never count as those of another.
 
     Args:
         path: of the file; only Python has functions.
         old, new: its texts.
-        functions: dotted names, to return what is in them alone; () for everything.
+        functions: dotted names, to return what is in them alone; () for everything, imports too.
     """
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    scopes = (_scopes(path, old), _scopes(path, new))
     rows = []
-    for kind, start, end, first, last in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        if kind == "equal":
+    for function, (start, end), (first, last) in _pairs(_segments(path, old), _segments(path, new)):
+        if functions and not any(function == name or function.startswith(f"{name}.") for name in functions):
             continue
-        names = {*scopes[1][first:last], *scopes[0][start:end]} or {""}
-        if functions and not any(_is_in(name, function) for name in names for function in functions):
-            continue
-        if names == {_IMPORT}:
-            continue
-        inner = max(names - {_IMPORT}, key=len, default="")
-        rows.append(Block(path, start, end, first + 1, inner, tuple(before[start:end]), tuple(after[first:last])))
+        matcher = difflib.SequenceMatcher(None, before[start:end], after[first:last], autojunk=False)
+        for kind, a, b, c, d in matcher.get_opcodes():
+            if kind != "equal":
+                removed, added = tuple(before[start + a : start + b]), tuple(after[first + c : first + d])
+                rows.append(Block(path, start + a, start + b, first + c + 1, function, removed, added))
     return tuple(rows)
 
 
-_IMPORT = " import"  # no name has a space
+def _pairs(old: list[_Segment], new: list[_Segment]) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
+    """Yield each segment with its counterpart: one that is new or gone with a place of no lines."""
+    was, is_now = ([segment[0] for segment in side] for side in (old, new))
+    for kind, a, b, c, d in difflib.SequenceMatcher(None, was, is_now, autojunk=False).get_opcodes():
+        if kind == "equal":
+            for one, other in zip(old[a:b], new[c:d], strict=True):
+                yield one[0], one[1:], other[1:]
+            continue
+        here, there = (side[at - 1][2] if at else 0 for side, at in ((old, b), (new, c)))
+        for name, start, end in old[a:b]:
+            yield name, (start, end), (there, there)
+        for name, start, end in new[c:d]:
+            yield name, (here, here), (start, end)
 
 
-def _is_in(name: str, function: str) -> bool:
-    return name == function or name.startswith(f"{function}.")
-
-
-def _scopes(path: str, text: str) -> tuple[str, ...]:
-    """Return for each line of a file the function or class it is in, or that it is one of the imports."""
+def _segments(path: str, text: str) -> list[_Segment]:
+    """Return the parts of a file in order; blank lines and comments belong to what is behind them."""
+    length = len(text.splitlines())
     module = tree.parse(text) if path.endswith(".py") else None
-    if module is None:
-        return ("",) * len(text.splitlines())
-    scopes = list(tree.scopes(module))
-    for node in module.blocks["body"]:
-        if imports.origin(node):
-            scopes[node.start : node.end] = [_IMPORT] * (node.end - node.start)
-    return tuple(scopes)
+    names = list(_names(module.blocks["body"], "")) if module is not None else []
+    segments: list[_Segment] = []
+    for name, end in names:
+        start = segments[-1][2] if segments else 0
+        if segments and segments[-1][0] == name:
+            segments[-1] = (name, segments[-1][1], end)
+        elif end > start:
+            segments.append((name, start, end))
+    if not segments:
+        return [("", 0, length)] if length else []
+    segments[-1] = (*segments[-1][:2], length)
+    return segments
+
+
+def _names(block: Sequence[Node], scope: str) -> Iterator[tuple[str, int]]:
+    """Yield what each statement is of, and where it ends; a class is its methods, and what is between them."""
+    for node in block:
+        inner = f"{scope}.{node.name}".lstrip(".") if node.name else scope
+        if isinstance(node.tree, ast.ClassDef) and node.blocks:
+            yield inner, node.blocks["body"][0].start
+            yield from _names(node.blocks["body"], inner)
+        else:
+            yield (IMPORTS if imports.origin(node) and not scope else inner), node.end
 
 
 def narrowed(old: str, new: str, chosen: Iterable[Block]) -> str:
@@ -76,36 +105,72 @@ def narrowed(old: str, new: str, chosen: Iterable[Block]) -> str:
 
     Args:
         old, new: the texts that the blocks are of.
-        chosen: what to take.
+        chosen: what to take; each once.
 
     Raises:
-        ValueError: what is taken needs an import for which the old text has no place.
+        ValueError: what is taken needs an import that the old text has no place for, or has another one of.
     """
-    lines, names = old.splitlines(keepends=True), set[str]()
-    for block in sorted(chosen, key=lambda block: block.start, reverse=True):
-        lines[block.start : block.end] = block.added
-        names |= set(_words(block.added))
+    lines, shift, taken = old.splitlines(keepends=True), 0, set[int]()
+    for block in sorted(set(chosen), key=lambda block: (block.start, block.end, block.line)):
+        start = block.start + shift
+        lines[start : block.end + shift] = block.added
+        taken |= set(range(start + 1, start + 1 + len(block.added)))
+        shift += len(block.added) - (block.end - block.start)
     text = "".join(lines)
-    needed = (_needed(change, names) for change in imports.without(text, new)[1])
-    changes = [change for change in needed if change]
+    module, newer = tree.parse(text), tree.parse(new)
+    if module is None or newer is None or text == new:
+        return text  # of what is no Python, nobody knows what it imports
+    bound, importing = _imports(module), _imports(newer)
+    stores = (node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    own = {node.name for node in module.blocks["body"]} | {node.id for node in stores}
+    changes: list[imports.Change] = []
+    for name in dict.fromkeys(_loaded(module.tree, taken)):
+        if name in importing and name in bound and bound[name].text != importing[name].text:
+            raise ValueError(f"the new file has `{importing[name].text}`, the old one `{bound[name].text}`")
+        if name in importing and name not in bound and name not in own:
+            changes.append(importing[name].into(module))
     changed = imports.put_back(text, changes) if changes else text
     if changed is None:
         raise ValueError("an import that it needs has no place in the old file")
     return changed
 
 
-def _needed(change: imports.Change, names: set[str]) -> imports.Change | None:
-    """Return what of an import is needed for names; None where nothing is. What the new text drops stays."""
-    if isinstance(change, Added):
-        statement = ast.parse(change.text.strip()).body[0]
-        assert isinstance(statement, ast.Import | ast.ImportFrom)
-        statement.names = [one for one in statement.names if (one.asname or one.name).partition(".")[0] in names]
-        return Added(f"{ast.unparse(statement)}\n", change.behind) if statement.names else None
-    added = tuple(pair for pair in change.added if pair[0].split(" as ")[-1] in names)
-    return imports.Edited(change.origin, added, ()) if added else None
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """How a file imports a name: the statement for it alone, and what the import before it imports from."""
+
+    text: str
+    origin: str
+    alias: str
+    behind: str
+
+    def into(self, module: tree.Module) -> imports.Change:
+        """Return it as a change of a file: into an import of one line that it has, else as a line of its own."""
+        alike = [node for node in module.blocks["body"] if imports.origin(node) == self.origin]
+        if self.origin.startswith("from ") and len(alike) == 1:
+            (node,) = alike
+            if node.end == node.start + 1 and "#" not in module.lines[node.start]:
+                last = ast.unparse(node.tree).rpartition(" import ")[2].rpartition(", ")[2]
+                return Edited(self.origin, ((self.alias, last),), ())
+        return Added(f"{self.text}\n", self.origin if alike else self.behind)
 
 
-def _words(lines: Iterable[str]) -> Iterable[str]:
-    for line in lines:
-        code = line.partition("#")[0]
-        yield from "".join(letter if letter.isalnum() or letter == "_" else " " for letter in code).split()
+def _imports(module: tree.Module) -> dict[str, _Import]:
+    """Return how each name is imported at the top of a file, by the name it has there."""
+    names, behind = dict[str, _Import](), ""
+    for node in module.blocks["body"]:
+        statement, origin = node.tree, imports.origin(node)
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                name = alias.asname or alias.name.partition(".")[0]
+                head = f"{origin} import" if isinstance(statement, ast.ImportFrom) else "import"
+                names[name] = _Import(f"{head} {ast.unparse(alias)}", origin, ast.unparse(alias), behind)
+            behind = origin
+    return names
+
+
+def _loaded(module: ast.AST, lines: set[int]) -> Iterator[str]:
+    """Yield the names that some lines of a file use."""
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.lineno in lines:
+            yield node.id

@@ -231,12 +231,13 @@ def lint(patches: Iterable[Patch], release: Release, proof_exists: Callable[[str
     problems: list[Problem] = []
     added: set[str] = set()
     for patch in patches:
-        problems_of_patch = [*_header_problems(patch, release, proof_exists), *_diff_problems(patch, release, added)]
+        problems_of_patch = [*header_problems(patch, release, proof_exists), *_diff_problems(patch, release, added)]
         problems += [Problem(f"patches/{patch.name}", rule, message) for rule, message in problems_of_patch]
     return problems
 
 
-def _header_problems(patch: Patch, release: Release, proof_exists: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
+def header_problems(patch: Patch, release: Release, proof_exists: Callable[[str], bool]) -> Iterable[tuple[str, str]]:
+    """Yield what is wrong with a patch's header, whatever it changes: the rule and the words."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     if patch.name != slug(patch.subject) + ".patch":

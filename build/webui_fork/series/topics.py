@@ -81,8 +81,11 @@ def split(changes: Sequence[Change], blocks: Sequence[Block]) -> tuple[Topic, ..
         for word in (own | (gone & set(_words(block.removed)))) & brought.keys():
             users.setdefault(word, []).append(number)
     places: dict[tuple[str, str], list[int]] = {}
+    whole = {change.path for change in changes if not change.old or not change.new}
     for number, block in enumerate(blocks):
-        if block.function or not any(number in numbers for numbers in brought.values()):
+        if block.path in whole:
+            places.setdefault((block.path, ""), []).append(number)
+        elif block.function or not any(number in numbers for numbers in brought.values()):
             places.setdefault((block.path, block.function.partition(".")[0]), []).append(number)
     for members in places.values():
         groups.join(members)

@@ -120,3 +120,86 @@ def test_a_file_that_goes_is_gone(world: World) -> None:
     world.put(CODE, None)
     gone, repo = _obtained(world, world.fix("gone")), git.repository(world.settings)
     assert fix.narrowed(repo, gone, fix.blocks(repo, gone, (Part(CODE),))) == {CODE: None}
+
+
+def test_a_misspelt_function_is_an_error_also_beside_a_right_one(world: World) -> None:
+    several, repo = _several(world), git.repository(world.settings)
+    with pytest.raises(UsageError, match="delete_usr"):
+        fix.blocks(repo, several, (Part(CODE, ("delete_user", "delete_usr")),))
+
+
+@pytest.mark.parametrize("words", [f"{CODE}:", f"{CODE}:,", f"{CODE}:a,", ":a", ""])
+def test_an_empty_name_is_no_part(words: str) -> None:
+    with pytest.raises(UsageError, match="empty name"):
+        fix.part(words)
+
+
+def test_a_block_that_two_parts_name_is_one_block(world: World) -> None:
+    several, repo = _several(world), git.repository(world.settings)
+    assert len(fix.blocks(repo, several, (Part(CODE), Part(CODE, ("delete_user",))))) == 1
+
+
+def test_the_older_release_comes_first(world: World) -> None:
+    for words in ("0.12.2..0.12.1", "v0.12.2..v0.12.2", "0.12.10..0.12.9"):
+        with pytest.raises(UsageError, match="is not older than"):
+            _obtained(world, words)
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        (MIGRATION, "migration"),
+        ("backend/open_webui/internal/migrations/001.py", "migration"),
+        ("backend/requirements-slim.txt", "locks"),
+        ("package.json", "locks"),
+        ("package-lock.json", "locks"),
+        ("pyproject.toml", "locks"),
+        ("uv.lock", "locks"),
+        ("backend/start.sh", "not code"),
+        ("srcs/x.ts", "not code"),
+    ],
+)
+def test_what_is_never_carried(world: World, path: str, why: str) -> None:
+    world.put(CODE, FIXED)
+    world.put("src/lib/x.ts", "export const x = 1;\n")
+    world.put(path, "new\n")
+    parts, left = fix.parts(git.repository(world.settings), _obtained(world, world.fix("fix")), ())
+    assert parts == (Part(CODE), Part("src/lib/x.ts"))
+    (words,) = left
+    assert words.startswith(f"{path}: ")
+    assert why in words
+
+
+def test_what_of_a_commit_has_no_lines_stays_behind(world: World) -> None:
+    world.put(CODE, FIXED)
+    world.put("backend/open_webui/empty/__init__.py", "")
+    (world.remote / "backend/open_webui/x.bin").write_bytes(b"\xff\xfe")
+    (world.remote / "backend/open_webui/grants.py").chmod(0o755)
+    obtained, repo = _obtained(world, world.fix("fix")), git.repository(world.settings)
+    parts, left = fix.parts(repo, obtained, ())
+    assert parts == (Part(CODE),)
+    assert sorted(words.partition(": ")[2] for words in left) == ["not text", "only its mode", "only its mode"]
+    with pytest.raises(SeriesError, match="not text"):
+        fix.blocks(repo, obtained, (Part("backend/open_webui/x.bin"),))
+
+
+def test_what_a_person_does_not_name_of_a_commit_is_said(world: World) -> None:
+    world.put("backend/open_webui/more.py", "x = 1\n")
+    parts, left = fix.parts(git.repository(world.settings), _several(world), (Part(CODE),))
+    assert parts == (Part(CODE),)
+    assert "backend/open_webui/more.py: not named" in left
+    assert len(left) == 4
+
+
+def test_a_file_that_is_emptied_stays(world: World) -> None:
+    world.put(CODE, "")
+    emptied, repo = _obtained(world, world.fix("emptied")), git.repository(world.settings)
+    assert fix.narrowed(repo, emptied, fix.blocks(repo, emptied, (Part(CODE),))) == {CODE: ""}
+
+
+def test_what_needs_another_import_is_refused(world: World) -> None:
+    world.put(CODE, FIXED.replace("from fastapi", "from starlette").replace("HTTPException(403)", "HTTPException(401)"))
+    changed, repo = _obtained(world, world.fix("import")), git.repository(world.settings)
+    with pytest.raises(SeriesError) as caught:
+        fix.narrowed(repo, changed, fix.blocks(repo, changed, (Part(CODE, ("delete_user",)),)))
+    assert "`from starlette import HTTPException`" in caught.value.why

@@ -9,9 +9,9 @@ from helpers import Talk
 from remote_fix import World
 from webui_fork.backport import lines
 from webui_fork.config import upstream_lock
-from webui_fork.core.errors import UsageError
+from webui_fork.core.errors import LockError, UsageError
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.image import inputs
+from webui_fork.image import inputs, refresh_locks
 from webui_fork.series import apply
 
 
@@ -52,3 +52,38 @@ def test_a_line_of_this_checkout_belongs_together(folder: Path, private_settings
     for patch in patches:
         assert patch.field("Origin").startswith("backport, ")
         assert (CHECKOUT / patch.field("Proof")).is_file()
+
+
+def _refreshes(monkeypatch: pytest.MonkeyPatch, settings: Settings, error: Exception | None = None) -> None:
+    (settings.root / "images" / inputs.IMAGE).mkdir(parents=True)
+    for name in ("image.toml", "entrypoint.sh", "debian.lock", "overrides.toml"):
+        (settings.root / "images" / inputs.IMAGE / name).write_text(name)
+    pinned = upstream_lock.read(CHECKOUT / "upstream.lock")
+
+    def refresh(line: Settings, _ui: object, version: str) -> None:
+        if error:
+            raise error
+        upstream_lock.write(line.lock_file, replace(pinned, version=pinned.version, revision=7))
+        assert version == "0.12.4"
+
+    monkeypatch.setattr(refresh_locks, "refresh", refresh)
+
+
+def test_a_line_begins_with_the_checkouts_images(private_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    _refreshes(monkeypatch, private_settings)
+    line = private_settings.on_line("0.12")
+    lines.begin(private_settings, line, Talk(), "0.12.4")
+    assert upstream_lock.read(line.lock_file).revision == 1
+    folder = line.root / "images" / inputs.IMAGE
+    assert sorted(file.name for file in folder.iterdir()) == ["debian.lock", "entrypoint.sh", "image.toml"]
+    assert apply.read_series(line.patches)[1] == ()
+
+
+def test_a_line_that_can_not_be_locked_does_not_begin(
+    private_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _refreshes(monkeypatch, private_settings, LockError("no such release"))
+    with pytest.raises(LockError):
+        lines.begin(private_settings, private_settings.on_line("0.12"), Talk(), "0.12.4")
+    assert not (private_settings.root / "lines").exists()
+    assert not list((private_settings.out / "tmp").iterdir())

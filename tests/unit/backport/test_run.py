@@ -10,11 +10,11 @@ import pytest
 
 from helpers import Talk
 from remote_fix import CODE, FIXED, GRANTS, LATER, OLDER, World
-from webui_fork.backport import run
+from webui_fork.backport import fix, lines, run
 from webui_fork.backport.fix import Part
 from webui_fork.backport.run import Order
 from webui_fork.config import image_toml, upstream_lock
-from webui_fork.core.errors import ConflictError, GateError, ProofError, SeriesError, UsageError
+from webui_fork.core.errors import ConflictError, ForkError, GateError, ProofError, SeriesError, UsageError
 from webui_fork.image import inputs as image_inputs
 from webui_fork.rebase import gate
 from webui_fork.rebase.cherry_pick import Outcome
@@ -95,16 +95,16 @@ def test_what_another_part_of_the_fix_brings_is_named(world: World) -> None:
 
 
 def test_blocks_are_taken_by_number(world: World) -> None:
-    two = FIXED.replace("import logging\n\n", "import logging\n\nLIMIT = 7\n")
-    fix = _fixed(world, two)
-    blocks = run.listed(world.settings, Talk(), fix, ())
+    two = FIXED.replace("ROLE = 1\n", "ROLE = 1\nLIMIT = 7\n")
+    words = _fixed(world, two)
+    blocks = run.listed(world.settings, Talk(), words, ())
     assert [block.function for block in blocks] == ["", "delete_user"]
-    patch = _rehearsed(world, _order(fix, blocks=(2,))).carried.patch
+    patch = _rehearsed(world, _order(words, blocks=(2,))).carried.patch
     assert patch
     assert b"LIMIT" not in patch.data
     with pytest.raises(UsageError, match="no block 3"):
-        _rehearsed(world, _order(fix, blocks=(3,)))
-    patch = _rehearsed(world, _order(fix, parts=(Part(CODE, ("delete_user",)),))).carried.patch
+        _rehearsed(world, _order(words, blocks=(3,)))
+    patch = _rehearsed(world, _order(words, parts=(Part(CODE, ("delete_user",)),))).carried.patch
     assert patch
     assert b"LIMIT" not in patch.data
 
@@ -115,10 +115,12 @@ def test_a_subject_that_is_no_order_is_refused_first(world: World) -> None:
 
 
 class Proofs:
-    """What the proof says, without and with the patch."""
+    """What the proofs say, without and with the patch, and what was asked of them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, without: ProofRun, with_patch: ProofRun) -> None:
         self.laid_out: list[tuple[str, ...]] = []
+        self.ran: list[tuple[Path, str]] = []
+        self.linted: list[str] = []
         outcomes = {0: without, 1: with_patch}
 
         @contextmanager
@@ -126,10 +128,14 @@ class Proofs:
             self.laid_out.append(tuple(patch.name for patch in patches))
             yield Path("tree")
 
+        def ran(root: Path, proof: str, *_: object) -> ProofRun:
+            self.ran.append((root, proof))
+            return outcomes[len(self.laid_out) - 1]
+
         monkeypatch.setattr(gate, "laid_out", laid_out)
-        monkeypatch.setattr(proofs, "run", lambda *_: outcomes[len(self.laid_out) - 1])
+        monkeypatch.setattr(proofs, "run", ran)
         monkeypatch.setattr(image_toml, "read", lambda _: None)
-        monkeypatch.setattr(image_inputs, "check_series", lambda *_: None)
+        monkeypatch.setattr(image_inputs, "check_series", lambda *_: self.linted.append("linted"))
 
 
 RED, GREEN, BROKEN = ProofRun(3, 1, 0, 1.0, ""), ProofRun(3, 0, 0, 1.0, "3 passed"), ProofRun(3, 0, 1, 1.0, "broke")
@@ -173,6 +179,100 @@ def test_what_the_proof_does_not_show_leaves_the_line_alone(
         _proved(world, monkeypatch, without, with_patch)
     assert world.settings.on_line("1.2").lock_file.read_bytes() == before
     assert not list((world.settings.root / "lines/1.2/patches").glob("*.patch"))
+
+
+def test_a_second_fix_stands_on_the_first_and_leaves_its_proof_green(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _proved(world, monkeypatch, RED, GREEN)
+    world.put(GRANTS, "class Grants:\n    limit = 1\n")
+    second = world.fix("limit")
+    other = "tests/proofs/test_limit_grants.py"
+    (world.settings.root / other).write_text("# a proof\n")
+    seen = Proofs(monkeypatch, RED, GREEN)
+    done = run.carry(world.settings, Talk(), _order(second, subject="Limit grants", proof=other), proved=True)
+    first, limit = "keep-administrators.patch", "limit-grants.patch"
+    assert seen.laid_out == [(first,), (first, limit)]
+    assert seen.ran == [(world.settings.root, other), (world.settings.root, PROOF), (world.settings.root, other)]
+    assert seen.linted
+    assert (done.red, done.green) == (1, 3)
+    _, patches = apply.read_series(world.settings.on_line("1.2").patches)
+    assert [patch.name for patch in patches] == [first, limit]
+    third = _order(_fixed(world, f"{FIXED}\n\ndef more():\n    return 1\n"), subject="Add more")
+    patch = _rehearsed(world, third).carried.patch
+    assert patch
+    assert sum(file.added for file in patch.files) == 4  # on the first fix, not beside it
+    with pytest.raises(ConflictError, match="with its patches has all"):
+        _rehearsed(world, _order(second, subject="Limit grants again"))
+
+
+@pytest.mark.parametrize("proof", ["../x.py", "/x/tests/proofs/test_x.py", "build/x.py", "tests/proofs/x.py",
+                                   "tests/proofs/test_x.py\n", "tests/proofs/../test_x.py"])  # fmt: skip
+def test_a_proof_has_its_place(world: World, proof: str) -> None:
+    with pytest.raises(UsageError, match="no place for a proof"):
+        _rehearsed(world, _order("x", proof=proof))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"description": "a\rAdvisory: CVE-2020-12345"},
+        {"description": "a\u2028b"},
+        {"description": "\udcff"},
+        {"bug": "x"},
+    ],
+)
+def test_a_header_that_lint_would_refuse_is_refused_first(world: World, changes: dict[str, str]) -> None:
+    with pytest.raises(SeriesError, match="breaks 1 rule"):
+        _rehearsed(world, _order(_fixed(world), **changes))
+
+
+def test_a_line_that_is_not_older_needs_no_fix(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    obtained = fix.obtain
+    monkeypatch.setattr(fix, "obtain", lambda *a: replace(obtained(*a), release="1.2.3"))
+    with pytest.raises(UsageError, match=r"is not older than 1\.2\.3"):
+        _rehearsed(world, _order(_fixed(world), parts=(Part(CODE),)))
+    monkeypatch.setattr(fix, "obtain", lambda *a: replace(obtained(*a), release="1.2.4"))
+    patch = _rehearsed(world, _order(_fixed(world, f"{FIXED}# more\n"), parts=(Part(CODE),))).carried.patch
+    assert patch
+    assert patch.field("Applies-To") == ">=1.2.3,<1.2.4"
+
+
+def test_a_name_that_no_patch_can_have_is_refused(world: World) -> None:
+    world.put("backend/open_webui/\u00e9.py", "x = 1\n")
+    with pytest.raises(SeriesError, match="can't stand in a patch"):
+        _rehearsed(world, _order(_fixed(world)))
+
+
+def test_an_argument_that_another_block_brings_is_missed(world: World) -> None:
+    helper = "def helper(user):\n    return user\n\n\n"
+    with_helper = LATER.replace("async def delete_user", f"{helper}async def delete_user")
+    world.put(CODE, with_helper)
+    world.fix("helper")
+    strict = with_helper.replace("def helper(user)", "def helper(user, strict=False)")
+    world.put(CODE, strict.replace("    success", "    helper(user, strict=True)\n    success"))
+    both = world.fix("fix")
+    with pytest.raises(ConflictError):
+        _rehearsed(world, _order(both, parts=(Part(CODE, ("delete_user",)),)))
+
+
+def test_an_executable_stays_one(world: World) -> None:
+    tool = "backend/open_webui/tool.py"
+    world.put(tool, "print(1)\n")
+    (world.remote / tool).chmod(0o755)
+    patch = _rehearsed(world, _order(world.fix("tool"))).carried.patch
+    assert patch
+    assert b"new file mode 100755" in patch.data
+
+
+def test_a_line_begins_where_there_is_none_but_not_for_a_dry_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    began: list[str] = []
+    monkeypatch.setattr(lines, "begin", lambda *a: began.append(a[3]))
+    words = _fixed(world)
+    for proved in (False, True):
+        with pytest.raises(ForkError):  # as far as the index, which has no such release
+            run.carry(world.settings, Talk(), _order(words, onto="1.1.0"), proved=proved)
+    assert began == ["1.1.0"]
 
 
 def test_without_a_proof_one_is_begun(world: World) -> None:

@@ -65,9 +65,21 @@ def _blocks(*functions: str) -> tuple[narrowing.Block, ...]:
     return narrowing.blocks("x.py", OLD, NEW, functions)
 
 
-def test_the_blocks_of_a_file_are_all_but_its_imports() -> None:
-    # the last is in two functions, one after the other, and has the name of one
-    assert [block.function for block in _blocks()] == ["", "one", "Form.check", "Form.other", "three"]
+def test_the_blocks_of_a_file_are_each_of_one_function() -> None:
+    functions = ["imports", "", "one", "Form.check", "Form.other", "two", "three"]
+    assert [block.function for block in _blocks()] == functions
+
+
+def test_lines_of_a_function_behind_it_are_not_its_own() -> None:
+    old = "def a(u):\n    return u\n\n\ndef c():\n    return 1\n"
+    new = (
+        "def a(u):\n    check(u)\n    return u\n\n\ndef evil(u):\n    b = 1\n    return u\n\n\ndef c():\n    return 1\n"
+    )
+    (block,) = narrowing.blocks("x.py", old, new, ("a",))
+    assert block.added == ("    check(u)\n",)
+    assert narrowing.narrowed(old, new, [block]) == old.replace("    return u\n", "    check(u)\n    return u\n")
+    (block,) = narrowing.blocks("x.py", old, new, ("evil",))
+    assert narrowing.narrowed(old, new, [block]) == new.replace("    check(u)\n", "")
 
 
 def test_a_function_is_its_own_blocks_and_a_class_is_those_of_its_methods() -> None:
@@ -106,8 +118,74 @@ def test_of_an_import_that_is_new_only_the_names_come_that_are_needed() -> None:
 def test_an_import_that_the_newer_file_lost_stays() -> None:
     old = "import os\nfrom a import one, two\n\n\ndef f():\n    return one\n"
     new = "import os\nfrom a import one, three\n\n\ndef f():\n    return three\n"
-    text = narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new))
-    assert "from a import one, three, two\n" in text
+    text = narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+    assert "from a import one, two, three\n" in text
+    assert narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new)) == new
+
+
+def test_a_name_that_is_another_import_now_is_no_silent_change() -> None:
+    old = "import ssl\nfrom xml.etree import ElementTree as ET\n\n\ndef f(a):\n    return ET.parse(a)\n"
+    new = old.replace("from xml.etree", "from defusedxml").replace("return ET.parse(a)", "return ET.parse(a, forbid=1)")
+    with pytest.raises(ValueError, match="from defusedxml import ElementTree as ET"):
+        narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+    assert narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new)) == new
+
+
+def test_what_both_files_import_is_not_imported_again() -> None:
+    old = "import json as codec\nfrom a import b as c\n\n\ndef f():\n    return 1\n"
+    new = old.replace("return 1", "return c(codec.dumps('# no comment'))")
+    assert narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",))) == new
+
+
+def test_a_name_in_a_text_or_a_comment_needs_no_import() -> None:
+    old = "import os\n\n\ndef f():\n    return 1\n"
+    new = "import os\nimport secrets\n\n\ndef f():\n    # secrets\n    return 'secrets'\n"
+    assert "import secrets" not in narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+
+
+def test_a_name_that_the_old_file_has_itself_is_its_own() -> None:
+    old = "import os\n\nLIMIT = 7\n\n\ndef f():\n    return 1\n"
+    new = "import os\nfrom config import LIMIT\n\n\ndef f():\n    return LIMIT\n"
+    assert "from config" not in narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+
+
+def test_an_import_goes_behind_the_one_that_it_stood_behind() -> None:
+    old = "import os\nimport sys\nfrom b import (\n    one,\n)\n\n\ndef f():\n    return 1\n"
+    new = old.replace("import os\n", "import os\nimport secrets as s\n").replace("    one,\n", "    one,\n    two,\n")
+    new = new.replace("return 1", "return s, two")
+    text = narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+    assert text.startswith(
+        "import os\nimport secrets as s\nimport sys\nfrom b import (\n    one,\n)\nfrom b import two\n"
+    )
+
+
+def test_a_block_is_taken_once_and_the_lines_behind_it_stay() -> None:
+    old, new = "def f():\n    x()\n    y()\n    z()\n", "def f():\n    x()\n    z()\n"
+    (block,) = narrowing.blocks("x.py", old, new)
+    assert narrowing.narrowed(old, new, [block, block]) == new
+
+
+def test_blocks_above_each_other_keep_their_places() -> None:
+    old = "".join(f"line_{number} = {number}\n" for number in range(12))
+    new = old.replace("line_1 = 1\n", "line_1 = 1\nmore = 1\n").replace("line_5 = 5\n", "").replace("_9 = 9", "_9 = 99")
+    rows = narrowing.blocks("x.py", old, new)
+    assert len(rows) == 3
+    assert narrowing.narrowed(old, new, rows) == new
+    assert narrowing.narrowed(old, new, rows[1:]) == new.replace("more = 1\n", "")
+
+
+def test_a_method_is_told_from_its_namesake_in_another_class() -> None:
+    old = "class A:\n    def get(self):\n        return 1\n\n\nclass B:\n    def get(self):\n        return 1\n"
+    new = old.replace("return 1", "return 2")
+    (block,) = narrowing.blocks("x.py", old, new, ("B.get",))
+    assert block.start == 7
+    assert len(narrowing.blocks("x.py", old, new, ("A",))) == 1
+
+
+def test_functions_that_changed_their_order_are_gone_and_new() -> None:
+    a, b = "def a():\n    return 1\n", "def b():\n    return 2\n"
+    rows = narrowing.blocks("x.py", f"{a}\n\n{b}", f"{b}\n\n{a}")
+    assert narrowing.narrowed(f"{a}\n\n{b}", f"{b}\n\n{a}", rows).split() == f"{b}{a}".split()
 
 
 def test_everything_is_the_newer_text() -> None:
@@ -122,8 +200,8 @@ def test_a_file_that_is_no_python_has_no_functions() -> None:
 
 
 def test_an_import_without_a_place_is_an_error() -> None:
-    old = "from a import (  # all of them\n    one,\n)\n\n\ndef f():\n    return one\n"
-    new = old.replace("    one,\n", "    one,\n    two,\n").replace("return one", "return two")
+    old = "def f():\n    return 1\n"
+    new = "from a import two\n\n\ndef f():\n    return two\n"
     with pytest.raises(ValueError, match="no place"):
         narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
 
