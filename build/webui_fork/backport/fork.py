@@ -221,14 +221,10 @@ def _commit(
     body = "".join(f"{key}: {value}\n" for key, value in fields)
     author, date = str(fork.repo.git.show("-s", "--format=%aN <%aE>%n%aD", fork.commit)).split("\n")
     draft = Patch(f"{slug}.patch", b"", author, date, subject, body, fields, ())
-    modes = {path: _mode(fork.repo, fork.commit, path) for path in contents}
+    modes = cherry_pick.modes_of(fork.repo, fork.commit, tuple(contents))
     commit = cherry_pick.commit_files(ends, commits[-1], draft, contents, modes)
     patches.append(series_patch.parse(draft.name, apply.export(fork.repo, commit)))
     commits.append(commit)
-
-
-def _mode(repo: Repo, commit: str, path: str) -> str:
-    return "".join(repo.git.ls_tree(commit, "--", path).split()[:1])
 
 
 def _reach(

@@ -192,7 +192,7 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
         ConflictError: it does not go there by itself.
     """
     ends = Ends(job.repo, fix.before, job.tree.release, job.pinned.epoch, job.pinned.version)
-    modes = {path: _mode(job.repo, fix.after, path) for path in contents}
+    modes = cherry_pick.modes_of(job.repo, fix.after, tuple(contents))
     after = cherry_pick.commit_files(ends, fix.before, draft, contents, modes)
     patch = series_patch.parse(draft.name, apply.export(job.repo, after))
     if missing := sorted(set(contents) - set(patch.paths)):
@@ -216,10 +216,6 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
             + ("" if job.line.lock_file.exists() else " (the line begins without --dry-run)"),
         )
     return carried
-
-
-def _mode(repo: Repo, commit: str, path: str) -> str:
-    return "".join(repo.git.ls_tree(commit, "--", path).split()[:1])
 
 
 def _absences(job: _Job, fix: Fix, carried: Carried) -> list[str]:

@@ -20,14 +20,14 @@ from webui_fork.core.files import write_atomic
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.merge import expectations, three_way
+from webui_fork.merge import three_way
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import backtest as rebase_backtest
 from webui_fork.rebase import releases
 from webui_fork.rebase.backtest import Row
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release
-from webui_fork.series import apply, line_edits, synthetic
+from webui_fork.series import apply, expectations, line_edits, synthetic
 
 FIRST = "0.5.20"  # with it begin the series of the data set
 _BACK_END = ("backend/open_webui", (".py",))

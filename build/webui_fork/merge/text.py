@@ -1,4 +1,4 @@
-"""Three-way merges of text: lines, the same after formatting, function by function, and token by token.
+"""Three-way merges of text: lines, the same after formatting, and function by function (tokens where lines conflict).
 
 Lines are merged by `git merge-file` (diff3; Khanna, Kunal and Pierce, "A Formal Investigation of Diff3", 2007).
 Nothing here ignores white space, and nothing takes a side.
@@ -88,11 +88,10 @@ class Merger:
         merged, clean = self.lines(*(self.formatted(text) for text in (base, ours, theirs)))
         return self._back(merged, theirs) if clean else None
 
-    def functions(self, base: str, ours: str, theirs: str, *, tokens: bool) -> str | None:
+    def functions(self, base: str, ours: str, theirs: str) -> str | None:
         """Merge function by function after laying all three out alike; None where that conflicts.
 
-        Args:
-            tokens: where the lines of a function conflict, merge its tokens.
+        Where the lines of a function conflict, its tokens are merged.
         """
         laid_out, changes = imports.without(*(self.formatted(text) for text in (base, ours)))
         trees = [merge_tree.parse(text) for text in (self.formatted(base), laid_out, self.formatted(theirs))]
@@ -114,14 +113,14 @@ class Merger:
                 merged.append(line)
                 continue
             name = line.strip().removeprefix(_HOLE)
-            text = self._function(*(side.parts.get(name) for side in present), tokens=tokens)
+            text = self._function(*(side.parts.get(name) for side in present))
             if text is None:
                 return None
             merged.append(text)
         whole = imports.put_back("".join(merged), changes)
         return None if whole is None else self._back(whole, theirs)
 
-    def _function(self, base: str | None, ours: str | None, theirs: str | None, *, tokens: bool) -> str | None:
+    def _function(self, base: str | None, ours: str | None, theirs: str | None) -> str | None:
         if base == theirs or ours == theirs:
             return ours
         if base == ours:
@@ -129,7 +128,7 @@ class Merger:
         if base is None or ours is None or theirs is None:
             return None
         merged, clean = self.lines(base, ours, theirs)
-        return merged if clean else merge_tokens(base, ours, theirs) if tokens else None
+        return merged if clean else merge_tokens(base, ours, theirs)
 
     def _back(self, merged: str, theirs: str) -> str | None:
         """Put what was merged in the formatter's layout into the layout that theirs really has."""

@@ -24,8 +24,7 @@ class Method(enum.IntEnum):
     NONE = 0  # the release did not change it
     LINES = 1  # three-way merge of lines
     FORMATTED = 2  # the same, after laying both out as the new release does
-    FUNCTIONS = 3  # the same, function by function
-    TOKENS = 4  # the same, token by token where lines conflict
+    FUNCTIONS = 3  # the same, function by function, and token by token where the lines of one conflict
     TRANSPLANT = 5  # the edit of the syntax tree, made again
     PERSON = 6
 
@@ -47,7 +46,6 @@ _WORDS = {
     Method.LINES: "3-way",
     Method.FORMATTED: "3-way, formatted",
     Method.FUNCTIONS: "3-way, by function",
-    Method.TOKENS: "3-way, by token",
     Method.TRANSPLANT: "syntax tree",
     Method.PERSON: "a person",
 }
@@ -116,9 +114,7 @@ def _doubts(base: Module, ours: Module, theirs: Module, text: str) -> tuple[str,
     if alike := guards.look_alikes(base, ours, theirs):
         places = "; ".join(alike[:3])
         return (f"the new release has added what looks like a place that the patch changes: {places}",)
-    try:
-        compile(text, "result", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError) as error:
+    if error := merge_tree.syntax_error(text):
         return (f"the result does not compile: {error}",)
     result = merge_tree.parse(text)
     if result is None or guards.dead_code(theirs, result):
@@ -141,10 +137,7 @@ def _finer(merger: Merger, base: str, ours: str, theirs: str) -> tuple[str | Non
     text = merger.formatted_lines(base, ours, theirs)
     if text is not None:
         return text, Method.FORMATTED
-    text = merger.functions(base, ours, theirs, tokens=False)
-    if text is not None:
-        return text, Method.FUNCTIONS
-    return merger.functions(base, ours, theirs, tokens=True), Method.TOKENS
+    return merger.functions(base, ours, theirs), Method.FUNCTIONS
 
 
 def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str | None, method: Method) -> File:
@@ -175,6 +168,6 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
             doubts = ("the merges of the lines and of the syntax tree have a line of a log in two places",)
         return File(path, method, text, "; ".join(doubts), needs_proof=bool(doubts))
     # tokens that no tree vouches for may have gone to another one of several equal places
-    if method is not Method.TOKENS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
+    if method is not Method.FUNCTIONS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
         return File(path, method, text)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

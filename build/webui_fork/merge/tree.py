@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property, lru_cache
@@ -34,12 +34,13 @@ class Node:
     blocks: dict[str, tuple[Node, ...]]
     tree: ast.AST
     chained: bool = False  # an `elif`, which is an `if` in the else block of another
+    source: str = ""  # its text; of one with blocks, up to the first line in them
 
     @cached_property
     def dump(self) -> str:
         """Everything about it, whatever its layout: a digest, made of those of the statements in it."""
         if not self.blocks:
-            return ast.dump(self.tree)
+            return _remembered(self.source, lambda: ast.dump(self.tree))
         parts = [self.kind, self.head]
         for key, block in self.blocks.items():
             parts += [key, *(node.dump for node in block)]
@@ -48,6 +49,9 @@ class Node:
     @cached_property
     def head(self) -> str:
         """Everything but what is in its blocks."""
+        return _remembered(f"{self.kind} {sorted(self.blocks)} {self.source}", self._head)
+
+    def _head(self) -> str:
         parts = [type(self.tree).__name__ if not self.name else "definition"]
         for key, value in ast.iter_fields(self.tree):
             if key not in self.blocks:
@@ -94,6 +98,18 @@ class Module(Node):
         return "".join(self.lines[start:end])
 
 
+_dumps: dict[str, str] = {}
+
+
+def _remembered(source: str, make: Callable[[], str]) -> str:
+    """Return what a text's tree is as a text: the same text is the same tree, wherever it stands."""
+    if len(_dumps) > 60_000:
+        _dumps.clear()
+    if source not in _dumps:
+        _dumps[source] = make()
+    return _dumps[source]
+
+
 def dump(value: object) -> str:
     """Return a field of a syntax tree as text, whatever its layout."""
     if isinstance(value, ast.AST):
@@ -113,23 +129,35 @@ def parse(text: str) -> Module | None:
     lines = tuple(text.splitlines(keepends=True))
     if "\f" in text or "\v" in text or len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
         return None  # where Python and str disagree on what a line is, no line number can be trusted
-    body = _block(tree.body)
+    body = _block(tree.body, lines)
     if body is None:
         return None
     return Module("Module", "", 0, len(lines), 0, {"body": body}, tree, lines=lines)
 
 
-def _block(statements: Sequence[ast.AST], *, chained: bool = False) -> tuple[Node, ...] | None:
+@lru_cache(maxsize=128)  # what stands after one patch stands before the next
+def syntax_error(text: str) -> str:
+    """Return why a file does not compile, "" where it does."""
+    try:
+        compile(text, "file", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return f"{error.msg} (line {error.lineno})"
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _block(statements: Sequence[ast.AST], lines: Sequence[str], *, chained: bool = False) -> tuple[Node, ...] | None:
     nodes: list[Node] = []
     for statement in statements:
-        node = _node(statement, chained=chained)
+        node = _node(statement, lines, chained=chained)
         if node is None or (nodes and node.start < nodes[-1].end):
             return None
         nodes.append(node)
     return tuple(nodes)
 
 
-def _node(tree: ast.AST, *, chained: bool) -> Node | None:
+def _node(tree: ast.AST, lines: Sequence[str], *, chained: bool) -> Node | None:
     start: int = getattr(tree, "lineno", 0)
     end: int = getattr(tree, "end_lineno", 0)
     if isinstance(tree, ast.match_case):
@@ -142,14 +170,17 @@ def _node(tree: ast.AST, *, chained: bool) -> Node | None:
         if getattr(inner[0], "lineno", 0) == start:
             blocks = {}  # `if x: y` on one line is taken as a whole
             break
-        block = _block(inner, chained=key == "orelse" and _elif(tree))
+        block = _block(inner, lines, chained=key == "orelse" and _elif(tree))
         if block is None:
             return None
         blocks[key] = block
     for decorator in getattr(tree, "decorator_list", []):
         start = min(start, decorator.lineno)
     name = getattr(tree, "name", "") if isinstance(tree, _DEFINITIONS) else ""
-    return Node(type(tree).__name__, name, start - 1, end, getattr(tree, "col_offset", 0), blocks, tree, chained)
+    last = min((block[0].start + 1 for block in blocks.values()), default=end)
+    source = "".join(lines[start - 1 : last]).lstrip()
+    kind, indent = type(tree).__name__, getattr(tree, "col_offset", 0)
+    return Node(kind, name, start - 1, end, indent, blocks, tree, chained, source)
 
 
 def _elif(tree: ast.AST) -> bool:

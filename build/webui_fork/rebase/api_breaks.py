@@ -35,7 +35,7 @@ def breaks(
         if not path.endswith(".py"):
             continue
         was, now = _text(repo, parent, path), _text(repo, commit, path)
-        if now and (error := _syntax_error(now)) and not (was and _syntax_error(was)):
+        if now and (error := tree.syntax_error(now)) and not (was and tree.syntax_error(was)):
             problems.append(f"{path} does not compile any more: {error}")
             continue
         if now:
@@ -54,17 +54,6 @@ def breaks(
     if names:
         problems += signatures.broken_calls(calls, definitions(repo, after, names), definitions(repo, commit, names))
     return tuple(problems)
-
-
-def _syntax_error(text: str) -> str:
-    """Return why a file does not compile, "" where it does."""
-    try:
-        compile(text, "file", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        return f"{error.msg} (line {error.lineno})"
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def _text(repo: Repo, commit: str, path: str) -> str:

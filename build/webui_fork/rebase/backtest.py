@@ -15,12 +15,12 @@ from pathlib import Path
 
 from webui_fork.core import git, process
 from webui_fork.core.git import Repo
-from webui_fork.merge.expectations import Expect
 from webui_fork.merge.three_way import Method
 from webui_fork.rebase import cherry_pick
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends, Release
 from webui_fork.series import apply
+from webui_fork.series.expectations import Expect
 from webui_fork.series.patch import Patch
 
 

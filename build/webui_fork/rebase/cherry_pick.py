@@ -68,12 +68,12 @@ def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, 
         why = "\n".join(f"{file.path}: {file.why}" for file in doubts)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, files, why)
     contents = {file.path: None if isinstance(file.text, Deleted) else file.text for file in files}
-    modes = {path: _mode(ends.repo, path, before, after, parent) for path in contents}
+    was, sets, now = (modes_of(ends.repo, commit, tuple(contents)) for commit in (before, after, parent))
+    modes = {
+        path: now[path] if was[path] == sets[path] else sets[path] for path in contents
+    }  # the patch's, if it sets one
     encoded = {path: None if text is None else text.encode() for path, text in contents.items()}
-    if all(
-        ends.repo.read_file(parent, path) == data and modes[path] == _listed(ends.repo, parent, path)
-        for path, data in encoded.items()
-    ):
+    if all(ends.repo.read_file(parent, path) == data and modes[path] == now[path] for path, data in encoded.items()):
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
     admitting = series_patch.admitting(patch, ends.version)
@@ -99,15 +99,14 @@ def _is_code(repo: Repo, old: str, new: str, paths: Sequence[str]) -> bool:
     )
 
 
-def _listed(repo: Repo, commit: str, path: str) -> str:
-    """Return git's mode of a path; "" where there is none."""
-    return "".join(repo.git.ls_tree(commit, "--", path).split()[:1])
-
-
-def _mode(repo: Repo, path: str, before: str, after: str, parent: str) -> str:
-    """Return the mode that a path has then: the patch's where it sets one, else the new release's."""
-    was, sets, now = (_listed(repo, commit, path) for commit in (before, after, parent))
-    return now if was == sets else sets
+def modes_of(repo: Repo, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """Return git's modes of some paths of a commit; "" where it has no such path."""
+    modes = dict.fromkeys(paths, "")
+    for row in repo.git.ls_tree("-z", commit, "--", *paths).split("\0") if paths else ():
+        head, _, path = row.partition("\t")
+        if path in modes:
+            modes[path] = head.partition(" ")[0]
+    return modes
 
 
 def _outcome(old: Patch, new: Patch, method: Method, *, moved: bool) -> Outcome:
@@ -157,14 +156,13 @@ def commit_files(
     repo = ends.repo
 
     def stage(folder: Path, env: Mapping[str, str]) -> None:
-        rows = []
-        for number, (path, text) in enumerate(contents.items()):
-            if text is None:
-                rows.append(f"0 {'0' * 40}\t{path}\n")
-                continue
-            blob = folder / str(number)
-            blob.write_text(text, encoding="utf-8", newline="")
-            name = repo.git.hash_object("-w", "--no-filters", str(blob))
+        rows = [f"0 {'0' * 40}\t{path}\n" for path, text in contents.items() if text is None]
+        kept = {path: text for path, text in contents.items() if text is not None}
+        for number, text in enumerate(kept.values()):
+            (folder / str(number)).write_text(text, encoding="utf-8", newline="")
+        blobs = [str(folder / str(number)) for number in range(len(kept))]
+        names = repo.git.hash_object("-w", "--no-filters", *blobs).split() if blobs else []
+        for path, name in zip(kept, names, strict=True):
             rows.append(f"{modes.get(path) or '100644'} {name}\t{path}\n")
         index = folder / "rows"
         index.write_text("".join(rows))

@@ -57,7 +57,10 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class RebaseReport:
-    """A whole rebase. ``verdict`` is a key of ``_VERDICTS``; ``blocker`` is why where it is blocked."""
+    """A whole rebase. ``verdict`` is a key of ``_VERDICTS``; ``blocker`` is why where it is blocked.
+
+    ``overdue`` are the patches that are for upstream and were not sent there, with their age in days.
+    """
 
     old: str
     new: str
@@ -71,6 +74,7 @@ class RebaseReport:
     conflict: str = ""
     blocker: str = ""
     differences: tuple[Difference, ...] = ()
+    overdue: tuple[tuple[str, int], ...] = ()
 
     @property
     def title(self) -> str:
@@ -125,10 +129,12 @@ def from_json(text: str) -> RebaseReport:
     checks = [Check(**row) for row in values.pop("checks")]
     times = tuple((name, seconds) for name, seconds in values.pop("times"))
     differences = tuple(Difference(**row) for row in values.pop("differences", ()))
+    values["overdue"] = tuple((name, days) for name, days in values.get("overdue", ()))
     values |= {"rows": tuple(rows), "notes": tuple(notes), "checks": tuple(checks)}
     return RebaseReport(**values, times=times, differences=differences)
 
 
+_OVERDUE = "For upstream, and not sent yet"
 _VERDICTS = {
     "ready": "Ready to merge: every patch was carried, and every check passed.",
     "not proved": "**Not proved.** Every patch was carried, but the proofs and tests did not run.",
@@ -152,7 +158,7 @@ def markdown(report: RebaseReport) -> str:
         words = inert("; ".join(part for part in (row.review, row.why.replace("\n", "; ")[:200]) if part))
         before = f"+{row.before[0]} −{row.before[1]}"
         lines.append(f"| `{row.name}` | {row.outcome} | {row.method} | {before} | {after} | {words} |")
-    lines += ["", *_note_lines(report), *_difference_lines(report)]
+    lines += ["", *_overdue_lines(report), *_note_lines(report), *_difference_lines(report)]
     if report.checks:
         lines += ["## Gate", "", "| check | result | seconds | |", "|---|---|---|---|"]
         lines += [f"| {c.name} | {_passed(c)} | {c.seconds:.0f} | {_last(c.detail)} |" for c in report.checks]
@@ -186,6 +192,16 @@ def _note_lines(report: RebaseReport) -> list[str]:
         return ["Upstream's changelog names no migration and no breaking change.", ""]
     notes = (f"- {note.version}: {inert(note.text)}" for note in report.notes[:40])
     return [f"## {report.notes_title}", "", *notes, ""]
+
+
+def _overdue_lines(report: RebaseReport) -> list[str]:
+    if not report.overdue:
+        return []
+    ways = (
+        "`Forwarded` takes the URL; `no, REASON` is for what upstream won't take, `not-needed` for what is ours alone"
+    )
+    names = ", ".join(f"`{name}` ({counted(days, 'day')})" for name, days in report.overdue)
+    return [f"## {_OVERDUE}", "", f"{names}. {ways}.", ""]
 
 
 def _difference_lines(report: RebaseReport) -> list[str]:
@@ -244,6 +260,9 @@ def page(report: RebaseReport) -> str:
         before = f"+{row.before[0]} −{row.before[1]}"
         out.append(f"<tr><td>{name}<td>{tag}<td>{row.method}<td>{before}<td>{after}<td>{words}</tr>")
     out.append("</table>")
+    if report.overdue:
+        names = ", ".join(f"{html.escape(name)} ({counted(days, 'day')})" for name, days in report.overdue)
+        out.append(f"<h2>{_OVERDUE}</h2><p>{names}</p>")
     if report.checks:
         out.append("<h2>Gate</h2><table><tr><th>check<th>result<th>seconds<th></tr>")
         out += [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from webui_fork.config import debian_lock, requirements_lock
@@ -21,6 +23,8 @@ from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import changelog, interface
 from webui_fork.sources.interface import Difference
+
+_OVERDUE = 30  # days
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ def report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> 
     newer = job.ends.new if job.new.time >= job.old.time else job.ends.old
     text = (job.ends.repo.read_file(newer, "CHANGELOG.md") or b"").decode("utf-8", errors="replace")
     rows = {row.name: row for row in carried}
+    carried_on = [patch for patch in job.patches if patch.name not in rows or rows[patch.name].patch]
     return RebaseReport(
         old=job.old.version,
         new=job.new.version,
@@ -55,7 +60,15 @@ def report(job: Job, carried: Iterable[Carried], verdict: str, ui: Terminal) -> 
         checks=(),
         times=tuple(ui.times.items()),
         differences=interface.differences(*(_interface(job, commit) for commit in (job.ends.old, job.ends.new))),
+        overdue=tuple((patch.name, days) for patch in carried_on if (days := _days_unsent(patch, job.new)) >= _OVERDUE),
     )
+
+
+def _days_unsent(patch: Patch, new: Lock) -> int:
+    """Return how old a patch that is for upstream was when a release came out; 0 for one that is not, or was sent."""
+    if patch.field("Forwarded") != "no":
+        return 0
+    return (new.time - parsedate_to_datetime(patch.date).astimezone(UTC)).days
 
 
 def packages(old: Settings, new: Settings) -> tuple[Difference, ...]:

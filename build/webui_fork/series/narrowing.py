@@ -64,11 +64,11 @@ def _pairs(old: list[_Segment], new: list[_Segment]) -> Iterator[tuple[str, tupl
             for one, other in zip(old[a:b], new[c:d], strict=True):
                 yield one[0], one[1:], other[1:]
             continue
-        here, there = (side[at - 1][2] if at else 0 for side, at in ((old, b), (new, c)))
+        place, other_place = (side[at - 1][2] if at else 0 for side, at in ((old, b), (new, c)))
         for name, start, end in old[a:b]:
-            yield name, (start, end), (there, there)
+            yield name, (start, end), (other_place, other_place)
         for name, start, end in new[c:d]:
-            yield name, (here, here), (start, end)
+            yield name, (place, place), (start, end)
 
 
 def _segments(path: str, text: str) -> list[_Segment]:

@@ -30,7 +30,7 @@ _FRONT_END_BUILD = re.compile(
 )
 _IMPERATIVES = ("alias", "bring", "embed", "feed", "need", "seed", "speed")  # not what their endings say
 _ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
-_FORWARDED = re.compile(r"no|not-needed|yes|https?://\S+")
+_FORWARDED = re.compile(r"no(, .+)?|not-needed|yes|https?://\S+")
 _BUG = re.compile(r"none|https?://\S+")
 ADVISORY = r"CVE-\d{4}-\d{4,19}|GHSA(-[0-9a-z]{4}){3}"
 _ADVISORIES = re.compile(rf"({ADVISORY})(, ({ADVISORY}))*")

@@ -70,3 +70,43 @@ def test_what_is_imported_from_the_release_must_be_there() -> None:
     ):
         assert signatures.defines(text, "load"), text
     assert not signatures.defines("def loader(): ...\n", "load")
+
+
+HEADS = """
+class A:
+    async def get(
+        self,
+        key: dict[str, int] = {"a": 1},  # a colon: here
+        *,
+        form=lambda x: x,
+    ) -> dict[str, int]:  # and here
+        return {}
+
+    @staticmethod
+    def get_all(a, /, b=2, *rest: int, c, **more): return a
+
+def get(self, x):
+    def get(cls): ...
+
+text = "def get"
+def get_all(
+"""
+
+
+def test_the_head_of_a_function_is_read_however_it_is_laid_out() -> None:
+    rows = list(signatures.signatures(HEADS, ["get", "get_all"]))
+    assert [(name, s.asynchronous, s.positional, s.required, s.keyword_only) for name, s in rows] == [
+        ("get", True, ("key",), (), ("form",)),
+        ("get_all", False, ("a", "b"), ("a", "c"), ("c",)),
+        ("get", False, ("self", "x"), ("self", "x"), ()),
+        ("get", False, (), (), ()),
+    ]
+    assert (rows[1][1].any_positional, rows[1][1].any_keyword) == (True, True)
+
+
+def test_a_name_that_is_a_part_of_another_is_not_it() -> None:
+    assert not list(signatures.signatures("def getter(a): ...\ndef target(b): ...\n", ["get"]))
+
+
+def test_a_head_without_an_end_is_left_out() -> None:
+    assert not list(signatures.signatures("def get(" + "a, " * 5000 + "b): ...\n", ["get"]))

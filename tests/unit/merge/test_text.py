@@ -54,20 +54,18 @@ def test_functions_that_changed_their_order_are_merged_one_by_one() -> None:
     ours = TWO.replace("def b(x):\n    step()", "def b(x):\n    step(1)")
     first, second = TWO.rstrip("\n").split("\n\n\n")
     theirs = f"{second}\n\n\n{first}\n"
-    assert MERGER.functions(TWO, ours, theirs, tokens=False) == theirs.replace(
-        "def b(x):\n    step()", "def b(x):\n    step(1)"
-    )
+    assert MERGER.functions(TWO, ours, theirs) == theirs.replace("def b(x):\n    step()", "def b(x):\n    step(1)")
 
 
 def test_a_function_that_is_gone_is_not_merged() -> None:
     ours = TWO.replace("def b(x):\n    step()", "def b(x):\n    step(1)")
-    assert MERGER.functions(TWO, ours, TWO.split("\n\n\n")[0] + "\n", tokens=True) is None
+    assert MERGER.functions(TWO, ours, TWO.split("\n\n\n")[0] + "\n") is None
 
 
 def test_an_added_import_goes_behind_its_neighbour() -> None:
     base = "import a\nimport b\n\nx = 1\n"
     ours = "import a\nimport c\nimport b\n\nx = 1\n"
     theirs = "import z\nimport a\nfrom y import q\n\nx = 1\n"
-    merged = MERGER.functions(base, ours, theirs, tokens=False)
+    merged = MERGER.functions(base, ours, theirs)
     assert merged is not None
     assert merged.splitlines()[:3] == ["import z", "import a", "import c"]

@@ -51,7 +51,7 @@ def test_lines_alone_are_one_opinion_of_code(path: str, proof: bool) -> None:
 def test_another_layout_of_the_release() -> None:
     theirs = BASE.replace("    data = fetch(url)\n", "    data = fetch(\n        url,\n    )\n")
     file = carry(MERGER, PATH, BASE, OURS, theirs)
-    assert file.method in (Method.FORMATTED, Method.FUNCTIONS, Method.TOKENS)
+    assert file.method in (Method.FORMATTED, Method.FUNCTIONS)
     assert isinstance(file.text, str)
     assert file.text.replace("fetch(\n        url,\n    )", "fetch(url)") == OURS.replace("'{}'", '"{}"')
 

@@ -108,3 +108,30 @@ def test_an_if_is_no_elif() -> None:
     plain = "if a:\n    one(1)\nelse:\n    b = two(2)\n    if b == 3:\n        four(5, b)\n    end()\n"
     chain = "if a:\n    one(1)\nelif b == 4:\n    four(5, b)\n    end()\n"
     assert "if b == 3:" not in counterparts(plain, chain)
+
+
+def test_the_same_text_is_the_same_tree_and_another_one_is_not() -> None:
+    inline = "if (a and\n    b): x()\nelse:\n    y()\n"
+    module = tree.parse(inline + inline.replace("b)", "c)"))
+    assert module is not None
+    one, other = module.blocks["body"]
+    assert one.head != other.head
+    assert one.dump != other.dump
+    locked, inside = "with lock:\n    x = 1\n", "def f():\n    with lock:\n        return 1\n"
+    deeper = tree.parse(inside + locked + locked.replace("lock", "locks"))
+    assert deeper is not None
+    function, two, three = deeper.blocks["body"]
+    (inner,) = function.blocks["body"]
+    assert inner.head == two.head != three.head
+    assert inner.dump != two.dump
+
+
+def test_statements_at_other_depths_are_equal() -> None:
+    lists = ("x = [1,\n    2]\n", "x = [1,\n        2]\n")
+    texts = ("y = '''a\n  b'''\n", "y = '''a\n    b'''\n")
+    module = tree.parse(f"{lists[0]}if a:\n    {lists[1]}    {texts[0]}{texts[0]}{texts[1]}")
+    assert module is not None
+    first, condition, text, other_text = module.blocks["body"]
+    again, inner_text = condition.blocks["body"]
+    assert first.dump == again.dump
+    assert text.dump == inner_text.dump != other_text.dump

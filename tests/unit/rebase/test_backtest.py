@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 from helpers import RELEASE, make_patch, release_repo
-from webui_fork.merge.expectations import Expect
 from webui_fork.rebase import backtest
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Release
 from webui_fork.series import patch as series_patch
+from webui_fork.series.expectations import Expect
 from webui_fork.sources import archive, release
 
 CODE = "backend/open_webui/utils/code.py"

@@ -33,7 +33,16 @@ REPORT = RebaseReport(
         Difference("setting", "A", "'<a>'", "'`b` | @c'"),
         Difference("setting", "B", "", "None"),
     ),
+    overdue=(("one.patch", 31), ("two.patch", 90)),
 )
+
+
+def test_what_should_have_been_sent_upstream_is_asked_for() -> None:
+    text = report.markdown(REPORT)
+    assert "## For upstream, and not sent yet\n\n`one.patch` (31 days), `two.patch` (90 days). " in text
+    assert "one.patch (31 days), two.patch (90 days)" in report.page(REPORT)
+    for shown in (report.markdown, report.page):
+        assert "not sent yet" not in shown(replace(REPORT, overdue=()))
 
 
 def test_json_gives_the_report_back() -> None:

@@ -57,6 +57,24 @@ def test_each_patch_has_a_row_and_what_a_person_should_look_at(
     assert "</html>" in (folder / "report.html").read_text()
 
 
+def test_a_patch_for_upstream_is_overdue_after_a_month(tmp_path: Path, talk: Talk) -> None:
+    repo, release = release_repo(tmp_path / "repo", RELEASE)
+    data, commit = make_patch(repo, release, {"backend/open_webui/new.py": b"x = 1\n"})
+    date = next(line for line in data.splitlines() if line.startswith(b"Date: "))
+    forwards = ["no", "no", "no, they refused it", "not-needed", "https://example.org/1", "no"]
+    dates = [b"9", b"10", b"9", b"9", b"9", b"1"]  # of December; the release is of January 9
+    patches = []
+    for number, (forwarded, day) in enumerate(zip(forwards, dates, strict=True)):
+        text = data.replace(date, b"Date: Tue, %s Dec 2025 23:00:00 -0100" % day)
+        text = text.replace(b"Forwarded: no\n", f"Forwarded: {forwarded}\n".encode())
+        patches.append(series_patch.parse(f"p{number}.patch", text))
+    ends = Ends(repo, release, release, 0, "1.3.0")
+    tree = apply.PatchedTree(release, (commit,) * len(patches))
+    job = Job(State("a" * 40, "", gate=False), OLD, NEW, ends, tuple(patches), tree)
+    gone = Carried("p5.patch", Outcome.UPSTREAMED, Method.NONE, None, None, ())
+    assert results.report(job, [gone], "ready", talk).overdue == (("p0.patch", 30),)
+
+
 HEAD = "# suite=bookworm architecture=amd64 input=sha256:" + "1" * 64 + " snapshot=20260101T000000Z\n"
 
 

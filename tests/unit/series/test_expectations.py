@@ -6,9 +6,8 @@ import pytest
 
 from webui_fork.core.errors import SeriesError
 from webui_fork.core.settings import CHECKOUT
-from webui_fork.merge import expectations
-from webui_fork.merge.expectations import Expect
-from webui_fork.series import apply
+from webui_fork.series import apply, expectations
+from webui_fork.series.expectations import Expect
 
 CODE = "backend/open_webui/utils/code.py"
 BASE = "def f(items):\n    for item in items:\n        use(item)\n    return items\n"
