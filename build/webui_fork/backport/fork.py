@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -26,7 +26,7 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.rebase import cherry_pick, releases
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.rebase.releases import Ends
-from webui_fork.series import apply, branding, narrowing, topics
+from webui_fork.series import apply, branding, narrowing, topics, worktree
 from webui_fork.series import patch as series_patch
 from webui_fork.series.narrowing import Block
 from webui_fork.series.patch import Patch
@@ -34,6 +34,7 @@ from webui_fork.series.topics import Change, Topic
 from webui_fork.sources import package_index, release
 
 _REF = re.compile(r"(?!-)(?!.*\.\.)[A-Za-z0-9._/-]{1,200}")
+_PLAIN = re.compile(r"[ !#-\[\]-~]+")  # no quote, no backslash, nothing that is not ASCII
 _VERSION = re.compile(r"\d+(\.\d+){1,3}")
 
 
@@ -83,22 +84,32 @@ def adopt(settings: Settings, ui: Terminal, words: str, version: str | None) -> 
     """
     fork = _obtain(settings, ui, words, version)
     changes, left = _changes(settings, fork)
-    blocks = [block for change in changes for block in _blocks(change)]
-    marked = {block for block in blocks if any(map(branding.protected_line, (*block.added, *block.removed)))}
-    why = "a line about the product's name or logo"
-    left += [Left(f"{block.path}:{block.line}", why) for block in blocks if block in marked]
+    rows = [block for change in changes for block in narrowing.blocks(change.path, change.old, change.new)]
+    marked = {block for block in rows if any(map(branding.protected_line, (*block.added, *block.removed)))}
+    for block in (block for block in rows if block in marked):
+        why = f"{text.counted(len(block.added) + len(block.removed), 'line')} with one about the product's name or logo"
+        left.append(Left(f"{block.path}:{block.line}", why))
+    kept = [block for block in rows if block not in marked]
     with ui.step("topics", f"Splitting {len(changes)} files by topic"):
-        split = topics.split(changes, [block for block in blocks if block not in marked])
-        patches, commits = _series(fork, changes, split, whole={block.path for block in marked})
+        split = topics.split(changes, [block for block in kept if not _follows(changes, block)])
+        ends = {one.path: _text(one, [block for block in kept if block.path == one.path]) for one in changes}
+        patches, commits = _series(fork, changes, split, ends)
+    for patch in patches:
+        if any(map(branding.protected_line, _changed_lines(patch))):
+            left.append(Left(f"patches/{patch.name}", "it changes a line about the product's name, which lint refuses"))
     reach = _reach(settings, ui, fork, patches, commits)
     return Adopted(fork.lock.version, patches, tuple(left), reach)
 
 
-def _blocks(change: Change) -> Iterable[Block]:
-    """Return what a file differs in; the imports of one that the release has follow what needs them."""
-    follow = bool(change.old and change.new)
-    rows = narrowing.blocks(change.path, change.old, change.new)
-    return (block for block in rows if not (follow and block.function == narrowing.IMPORTS))
+def _follows(changes: Sequence[Change], block: Block) -> bool:
+    """Tell whether a block is of the imports of a file that the release has, too: they follow what needs them."""
+    return block.function == narrowing.IMPORTS and any(
+        change.path == block.path and change.old and change.new for change in changes
+    )
+
+
+def _changed_lines(patch: Patch) -> Iterable[str]:
+    return (line.value for file in patch.files for hunk in file for line in hunk if line.is_added or line.is_removed)
 
 
 def _obtain(settings: Settings, ui: Terminal, words: str, version: str | None) -> _Fork:
@@ -132,7 +143,7 @@ def _obtain(settings: Settings, ui: Terminal, words: str, version: str | None) -
 def _version(package: bytes | None) -> str:
     try:
         version = json.loads(package or b"").get("version")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         version = None
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise UsageError("The fork's package.json names no release.", remedy="Name it: --release 0.12.3")
@@ -146,24 +157,39 @@ def _changes(settings: Settings, fork: _Fork) -> tuple[list[Change], list[Left]]
         "-r", "-z", "--no-renames", fork.release, fork.commit, strip_newline_in_stdout=False
     )
     parts, changes, left = listed.split("\0"), list[Change](), list[Left]()
-    for head, path in zip(parts[0::2], parts[1::2], strict=False):
-        old_mode, new_mode, *_ = head.lstrip(":").split(" ")
-        if why := _why_left(spec, path, {old_mode, new_mode} - {"000000"}):
-            left.append(Left(path, why))
-            continue
-        try:
-            old, new = ((fork.repo.read_file(at, path) or b"").decode() for at in (fork.release, fork.commit))
-        except UnicodeDecodeError:
-            left.append(Left(path, "not text"))
-            continue
-        changes.append(Change(path, old, new))
+    heads = dict(zip(parts[1::2], parts[0::2], strict=False))
+    for path, head in heads.items():
+        modes = {mode for mode in head.lstrip(":").split(" ")[:2] if mode != "000000"}
+        why = _why_left(spec, path, modes)
+        if any(other.startswith(f"{path}/") for other in heads):
+            why = why or "a file in place of a folder, or the other way around"
+        old, new = (fork.repo.read_file(at, path) for at in (fork.release, fork.commit))
+        if why := why or _why_no_text(old, new):
+            left.append(Left(text.printable(path), why))
+        else:
+            changes.append(Change(path, (old or b"").decode(), (new or b"").decode()))
     return changes, left
+
+
+def _why_no_text(old: bytes | None, new: bytes | None) -> str:
+    """Return why no patch has lines of a change, "" where one has."""
+    try:
+        texts = [one.decode() for one in (old, new) if one is not None]
+    except UnicodeDecodeError:
+        return "not text"
+    if any("\0" in one for one in texts):
+        return "not text"
+    if "" in texts:
+        return "an empty file, of which a patch has no line: put a comment into it"
+    return "only its mode" if old == new else ""
 
 
 def _why_left(spec: image_toml.ImageSpec, path: str, modes: Iterable[str]) -> str:
     refused = [words for _, words in series_patch.refused_path(path, front_end=spec.frontend is not None)]
     if refused:
         return refused[0].removeprefix(f"{path} ")
+    if not _PLAIN.fullmatch(path):
+        return "a name that git quotes in a patch"
     if fix.PACKAGES.fullmatch(path):
         return "packages are the image's own locks: `with` in image.toml adds one"
     if spec.place(path) is None and not spec.builds(path):
@@ -172,42 +198,37 @@ def _why_left(spec: image_toml.ImageSpec, path: str, modes: Iterable[str]) -> st
 
 
 def _series(
-    fork: _Fork, changes: Sequence[Change], split: Sequence[Topic], whole: set[str]
+    fork: _Fork, changes: Sequence[Change], split: Sequence[Topic], ends: Mapping[str, str | None]
 ) -> tuple[tuple[Patch, ...], tuple[str, ...]]:
     """Commit the topics, one on another; return the patches, and the release's commit with theirs.
 
     Args:
-        whole: paths of which a part is left out, so that they do not end as the fork has them.
+        ends: for each path the text that it ends with, None for a file that goes.
     """
     by_path = {change.path: change for change in changes}
-    ends = Ends(fork.repo, fork.release, fork.release, fork.lock.epoch, fork.lock.version)
     patches, commits = list[Patch](), [fork.release]
     taken: dict[str, list[Block]] = {}
-    texts = {change.path: change.old for change in changes}
+    texts: dict[str, str | None] = {change.path: change.old or None for change in changes}
     for topic in split:
         contents: dict[str, str | None] = {}
         for path in topic.paths:
             taken.setdefault(path, []).extend(block for block in topic.blocks if block.path == path)
             contents[path] = _text(by_path[path], taken[path])
-        _commit(fork, ends, topic.subject, contents, patches, commits)
-        texts |= {path: content or "" for path, content in contents.items()}
-    rest = [one for one in changes if texts[one.path] != one.new and one.path not in whole]
+        _commit(fork, topic.subject, contents, patches, commits)
+        texts |= contents
+    rest = {path: end for path, end in ends.items() if texts[path] != end}
     if rest:  # imports that moved, or that nothing uses
-        contents = {one.path: one.new or None for one in rest}
-        _commit(fork, ends, "Arrange imports", contents, patches, commits)
+        _commit(fork, "Arrange imports", rest, patches, commits)
     return tuple(patches), tuple(commits)
 
 
 def _text(change: Change, blocks: Sequence[Block]) -> str | None:
-    try:
-        done = narrowing.narrowed(change.old, change.new, blocks)
-    except ValueError:  # an import has no place: the last patch brings it
-        done = narrowing.narrowed(change.old, change.old, blocks)
-    return done or None if not change.new else done
+    """Return a file with some blocks; an import that has no place yet comes with the last patch."""
+    return narrowing.narrowed(change.old, change.new, blocks, strict=False) or None
 
 
 def _commit(
-    fork: _Fork, ends: Ends, subject: str, contents: dict[str, str | None], patches: list[Patch], commits: list[str]
+    fork: _Fork, subject: str, contents: dict[str, str | None], patches: list[Patch], commits: list[str]
 ) -> None:
     slug = series_patch.slug(subject)
     fields = (
@@ -219,7 +240,9 @@ def _commit(
         ("Proof", f"tests/proofs/test_{slug.replace('-', '_')}.py"),
     )
     body = "".join(f"{key}: {value}\n" for key, value in fields)
-    author, date = str(fork.repo.git.show("-s", "--format=%aN <%aE>%n%aD", fork.commit)).split("\n")
+    name, mail, date = str(fork.repo.git.show("-s", "--format=%aN%n%aE%n%aD", fork.commit)).split("\n")
+    author = apply.address(name.strip() or worktree.AUTHOR[0], mail.strip() or worktree.AUTHOR[1])
+    ends = Ends(fork.repo, fork.release, fork.release, fork.lock.epoch, fork.lock.version)
     draft = Patch(f"{slug}.patch", b"", author, date, subject, body, fields, ())
     modes = cherry_pick.modes_of(fork.repo, fork.commit, tuple(contents))
     commit = cherry_pick.commit_files(ends, commits[-1], draft, contents, modes)

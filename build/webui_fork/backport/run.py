@@ -121,7 +121,9 @@ def carry(settings: Settings, ui: Terminal, order: Order, *, proved: bool) -> Ba
     blocks = _chosen(backport_fix.blocks(repo, fix, chosen), order.blocks)
     line = lines.at(settings, order.onto)
     if fix.release and releases.version(order.onto) >= releases.version(fix.release):
-        raise UsageError(f"{order.onto} is not older than {fix.release}, which has the fix.", remedy="See --onto.")
+        raise UsageError(
+            f"{order.onto} is not older than {fix.release}, which has the fix.", remedy="Name an older one with --onto."
+        )
     if proved and not line.lock_file.exists():
         lines.begin(settings, line, ui, order.onto)
     with exclusive(line.out / ".lock", f"lines/{line.line}", ui.say) if line.lock_file.exists() else nullcontext():
@@ -176,7 +178,7 @@ def _draft(settings: Settings, job: _Job, fix: Fix, order: Order) -> Patch:
         ("Proof", order.proof or f"tests/proofs/test_{slug.replace('-', '_')}.py"),
     )
     body = "".join(f"{key}: " + value.replace("\n", "\n ") + "\n" for key, value in fields)
-    author = "{} <{}>".format(*worktree.author(settings))
+    author = apply.address(*worktree.author(settings))
     date = format_datetime(datetime.now(UTC))
     patch = Patch(f"{slug}.patch", b"", author, date, order.subject, body, fields, ())
     target = series_patch.Release(job.pinned.version, lambda _: True, front_end=True)

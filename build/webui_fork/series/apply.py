@@ -145,6 +145,12 @@ def _check(repo: Repo, commit: str, patch: Patch) -> list[Problem]:
     return problems
 
 
+def address(name: str, mail: str) -> str:
+    """Return a name and an address as a header has them: quoted, so that a comma or a bracket means nothing."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}" <{mail}>'
+
+
 def identity(patch: Patch, epoch: int) -> dict[str, str]:
     """Return git's variables for a patch's author, and for a committer that is the same everywhere."""
     name, mail = parseaddr(patch.author)

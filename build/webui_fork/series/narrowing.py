@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from webui_fork.merge import imports, tree
+from webui_fork.merge.dataflow import assigns
 from webui_fork.merge.imports import Added, Edited
 from webui_fork.merge.tree import Node
 
@@ -45,7 +46,9 @@ def blocks(path: str, old: str, new: str, functions: Sequence[str] = ()) -> tupl
     """
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     rows = []
-    for function, (start, end), (first, last) in _pairs(_segments(path, old), _segments(path, new)):
+    # where one side is no Python, its functions have no counterparts on the other
+    alike = path.endswith(".py") and not (tree.parse(old) is None or tree.parse(new) is None)
+    for function, (start, end), (first, last) in _pairs(*(_segments(text, parsed=alike) for text in (old, new))):
         if functions and not any(function == name or function.startswith(f"{name}.") for name in functions):
             continue
         matcher = difflib.SequenceMatcher(None, before[start:end], after[first:last], autojunk=False)
@@ -71,10 +74,10 @@ def _pairs(old: list[_Segment], new: list[_Segment]) -> Iterator[tuple[str, tupl
             yield name, (place, place), (start, end)
 
 
-def _segments(path: str, text: str) -> list[_Segment]:
+def _segments(text: str, *, parsed: bool) -> list[_Segment]:
     """Return the parts of a file in order; blank lines and comments belong to what is behind them."""
     length = len(text.splitlines())
-    module = tree.parse(text) if path.endswith(".py") else None
+    module = tree.parse(text) if parsed else None
     names = list(_names(module.blocks["body"], "")) if module is not None else []
     segments: list[_Segment] = []
     for name, end in names:
@@ -100,12 +103,13 @@ def _names(block: Sequence[Node], scope: str) -> Iterator[tuple[str, int]]:
             yield (IMPORTS if imports.origin(node) and not scope else inner), node.end
 
 
-def narrowed(old: str, new: str, chosen: Iterable[Block]) -> str:
+def narrowed(old: str, new: str, chosen: Iterable[Block], *, strict: bool = True) -> str:
     """Return a file's old text with the chosen blocks of the new one, and with the imports that these need.
 
     Args:
         old, new: the texts that the blocks are of.
         chosen: what to take; each once.
+        strict: an import that can't be had is an error; else it is left out.
 
     Raises:
         ValueError: what is taken needs an import that the old text has no place for, or has another one of.
@@ -116,23 +120,37 @@ def narrowed(old: str, new: str, chosen: Iterable[Block]) -> str:
         lines[start : block.end + shift] = block.added
         taken |= set(range(start + 1, start + 1 + len(block.added)))
         shift += len(block.added) - (block.end - block.start)
-    text = "".join(lines)
+    # the last line of either text may have no end, and may not be the last one now
+    text = "".join(line if line.endswith("\n") else f"{line}\n" for line in lines[:-1]) + "".join(lines[-1:])
     module, newer = tree.parse(text), tree.parse(new)
     if module is None or newer is None or text == new:
         return text  # of what is no Python, nobody knows what it imports
+    for change in _missing(module, newer, taken, strict=strict):
+        changed = imports.put_back(text, [change])
+        if changed is None and strict:
+            raise ValueError("an import that it needs has no place in the old file")
+        text = changed or text
+    return text
+
+
+def _missing(module: tree.Module, newer: tree.Module, taken: set[int], *, strict: bool) -> Iterator[imports.Change]:
+    """Yield the imports of a newer file that some lines of a file need.
+
+    Raises:
+        ValueError: the file imports the name from elsewhere.
+    """
     bound, importing = _imports(module), _imports(newer)
-    stores = (node for node in ast.walk(module.tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-    own = {node.name for node in module.blocks["body"]} | {node.id for node in stores}
-    changes: list[imports.Change] = []
-    for name in dict.fromkeys(_loaded(module.tree, taken)):
-        if name in importing and name in bound and bound[name].text != importing[name].text:
-            raise ValueError(f"the new file has `{importing[name].text}`, the old one `{bound[name].text}`")
-        if name in importing and name not in bound and name not in own:
-            changes.append(importing[name].into(module))
-    changed = imports.put_back(text, changes) if changes else text
-    if changed is None:
-        raise ValueError("an import that it needs has no place in the old file")
-    return changed
+    own = {name for node in tree.own(module) if not imports.origin(node) for name in (node.name, *assigns(node.tree))}
+    chains = _chains(module.tree, taken)
+    for name in dict.fromkeys(chain.partition(".")[0] for chain in chains):
+        present = {one.text for one in bound.get(name, ())}
+        for one in importing.get(name, ()):
+            if one.text in present or name in own or not one.is_used(chains):
+                continue
+            if not present or (one.is_dotted and all(other.is_dotted for other in bound[name])):
+                yield one.into(module)
+            elif strict:
+                raise ValueError(f"the new file has `{one.text}`, the old one `{min(present)}`")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +161,15 @@ class _Import:
     origin: str
     alias: str
     behind: str
+
+    @property
+    def is_dotted(self) -> bool:
+        """Whether it is one as `import a.b`, of which a file can have several for one name."""
+        return self.text == f"import {self.alias}" and " as " not in self.alias
+
+    def is_used(self, chains: Iterable[str]) -> bool:
+        """Tell whether it is needed for some of the names, dotted as they are used."""
+        return not self.is_dotted or any(f"{chain}.".startswith(f"{self.alias}.") for chain in chains)
 
     def into(self, module: tree.Module) -> imports.Change:
         """Return it as a change of a file: into an import of one line that it has, else as a line of its own."""
@@ -155,22 +182,30 @@ class _Import:
         return Added(f"{self.text}\n", self.origin if alike else self.behind)
 
 
-def _imports(module: tree.Module) -> dict[str, _Import]:
+def _imports(module: tree.Module) -> dict[str, list[_Import]]:
     """Return how each name is imported at the top of a file, by the name it has there."""
-    names, behind = dict[str, _Import](), ""
+    names, behind = dict[str, list[_Import]](), ""
     for node in module.blocks["body"]:
         statement, origin = node.tree, imports.origin(node)
         if isinstance(statement, ast.Import | ast.ImportFrom):
             for alias in statement.names:
                 name = alias.asname or alias.name.partition(".")[0]
                 head = f"{origin} import" if isinstance(statement, ast.ImportFrom) else "import"
-                names[name] = _Import(f"{head} {ast.unparse(alias)}", origin, ast.unparse(alias), behind)
+                one = _Import(f"{head} {ast.unparse(alias)}", origin, ast.unparse(alias), behind)
+                names.setdefault(name, []).append(one)
             behind = origin
     return names
 
 
-def _loaded(module: ast.AST, lines: set[int]) -> Iterator[str]:
-    """Yield the names that some lines of a file use."""
+def _chains(module: ast.AST, lines: set[int]) -> tuple[str, ...]:
+    """Return the names that some lines of a file use, each with the attributes behind it, as `os.path.join`."""
+    chains = []
     for node in ast.walk(module):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.lineno in lines:
-            yield node.id
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load) and node.lineno in lines:
+            words, inner = list[str](), node
+            while isinstance(inner, ast.Attribute):
+                words.append(inner.attr)
+                inner = inner.value  # type: ignore[assignment]  # until it is a name, or none
+            if isinstance(inner, ast.Name):
+                chains.append(".".join([inner.id, *reversed(words)]))
+    return tuple(chains)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -140,15 +139,15 @@ def _defined(path: str, text: str) -> dict[str, int]:
 
 def _named(topics: Sequence[tuple[Block, ...]], changes: Sequence[Change]) -> tuple[Topic, ...]:
     """Give each topic a subject of its own."""
-    subjects: Counter[str] = Counter()
-    named = []
+    named: dict[str, Topic] = {}
     for blocks in topics:
-        subject = _subject(blocks, changes)
-        subjects[slug(subject)] += 1
-        if (count := subjects[slug(subject)]) > 1:
-            subject = f"{subject[:50].rstrip()}, part {count}"
-        named.append(Topic(subject, blocks))
-    return tuple(named)
+        base = subject = _subject(blocks, changes)
+        count = 1
+        while slug(subject) in named:
+            count += 1
+            subject = f"{base[:48].rstrip()}, part {count}"
+        named[slug(subject)] = Topic(subject, blocks)
+    return tuple(named.values())
 
 
 def _subject(blocks: Sequence[Block], changes: Sequence[Change]) -> str:

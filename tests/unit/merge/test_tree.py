@@ -135,3 +135,17 @@ def test_statements_at_other_depths_are_equal() -> None:
     again, inner_text = condition.blocks["body"]
     assert first.dump == again.dump
     assert text.dump == inner_text.dump != other_text.dump
+
+
+def test_a_head_knows_the_blocks_that_it_has() -> None:
+    condition, attempt = "if a:\n    x()\n", "try:\n    x()\n"
+    caught, ended = f"{attempt}except A:\n    y()\n", f"{attempt}finally:\n    y()\n"
+    module = tree.parse(f"{condition}{condition}else:\n    y()\n{caught}{ended}")
+    assert module is not None
+    heads = [node.head for node in module.blocks["body"]]
+    dumps = [node.dump for node in module.blocks["body"]]
+    assert len(set(dumps)) == 4
+    assert heads[0] != heads[2]
+    star = (tree.parse(caught), tree.parse(caught.replace("except", "except*")))
+    one, other = (module.blocks["body"][0] for module in star if module)
+    assert one.head != other.head

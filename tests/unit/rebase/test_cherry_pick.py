@@ -267,3 +267,9 @@ def test_a_key_that_both_add_to_a_dictionary(tmp_path: Path) -> None:
     carried = world.carry({CODE: keys.replace("    'b'", "    't': 3,\n    'b'").encode()})
     assert carried.outcome is Outcome.CONFLICT
     assert "'t'" in carried.why
+
+
+def test_modes_are_gits_and_nothing_where_there_is_no_file(tmp_path: Path) -> None:
+    world = World(tmp_path, {})
+    assert cherry_pick.modes_of(world.repo, world.old, (CODE, "nothing.py")) == {CODE: "100644", "nothing.py": ""}
+    assert cherry_pick.modes_of(world.repo, world.old, ()) == {}

@@ -209,3 +209,47 @@ def test_an_import_without_a_place_is_an_error() -> None:
 def test_a_file_that_is_new_comes_with_its_imports_once() -> None:
     assert narrowing.narrowed("", NEW, narrowing.blocks("x.py", "", NEW)) == NEW
     assert narrowing.narrowed(OLD, "", narrowing.blocks("x.py", OLD, "")) == ""
+
+
+def test_dotted_imports_of_one_name_come_each_where_it_is_used() -> None:
+    old = "import google.auth\n\n\ndef f():\n    return google.auth.x\n"
+    new = old.replace("import google.auth\n", "import google.auth\nimport google.cloud\nimport google.ads\n")
+    new = new.replace("google.auth.x", "google.auth.x, google.cloud.y()")
+    text = narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",)))
+    assert text.startswith("import google.auth\nimport google.cloud\n\n")
+    two = "import os\n\n\ndef f():\n    return 1\n"
+    both = "import os\nimport xml.dom\nimport xml.sax\n\n\ndef f():\n    return xml.sax.a, xml.dom\n"
+    text = narrowing.narrowed(two, both, narrowing.blocks("x.py", two, both, ("f",)))
+    assert "import xml.dom\n" in text
+    assert "import xml.sax\n" in text
+
+
+def test_a_local_name_of_another_function_hides_no_import() -> None:
+    old = "import os\n\n\ndef f():\n    return 1\n\n\ndef g(x):\n    token = x\n    return token\n"
+    new = old.replace("import os\n", "import os\nfrom sec import token\n").replace("return 1", "return token()")
+    assert narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f",))) == new
+
+
+def test_what_can_not_be_imported_is_left_out_where_that_is_enough() -> None:
+    old = "from xml import ET\n\n\ndef f():\n    return ET\n\n\ndef g():\n    return 1\n"
+    new = "from defused import ET\nimport secrets\n\n\ndef f():\n    return ET()\n\n\ndef g():\n    return secrets\n"
+    text = narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("f", "g")), strict=False)
+    assert text == new.replace("from defused", "from xml")
+    none = old.replace("from xml import ET\n\n\n", "")
+    text = narrowing.narrowed(none, new, narrowing.blocks("x.py", none, new, ("g",)), strict=False)
+    assert "secrets" in text
+    assert "import" not in text
+
+
+def test_where_one_side_is_no_python_there_are_no_functions() -> None:
+    old, new = (
+        "def f():\n    return 1\n\n\ndef g():\n    return 1\n",
+        "def f():\n    return 1\n\n\ndef g()\n    return 2\n",
+    )
+    assert {block.function for block in narrowing.blocks("x.py", old, new)} == {""}
+    assert {block.function for block in narrowing.blocks("x.py", new, old)} == {""}
+
+
+def test_a_last_line_without_an_end_gets_one_when_it_is_not_the_last() -> None:
+    old, new = "x = 1", "x = 1\n\n\ndef g():\n    return 1"
+    assert narrowing.narrowed(old, new, narrowing.blocks("x.py", old, new, ("g",))) == new

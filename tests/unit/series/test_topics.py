@@ -86,3 +86,41 @@ def test_scripts_of_the_front_end_have_names_too() -> None:
     )
     (topic,) = _split(Change("src/a/Chat.svelte", old, new))
     assert topic.subject == "Add banner_text to Chat"
+
+
+def test_a_name_that_is_taken_is_counted_up() -> None:
+    changed = ROUTER.replace("def one(user):\n    return user", "def one(user):\n    return None")
+    plain = Change("q/x_part_2.svelte", "a\n", "b\n")
+    rows = [Change("p/x.svelte", "a\n", "b\n"), Change("q/x.svelte", "a\n", "b\n"), plain]
+    assert [topic.subject for topic in _split(*rows)] == ["Change x", "Change x, part 2", "Change x_part_2, part 2"]
+    long = "very_long_name_of_a_function_that_goes_on_and_on_for_ever"
+    subjects = [topic.subject for topic in _split(
+        *(Change(f"a/{long}{end}.svelte", "a\n", "b\n") for end in ("1", "2")), Change("b/router.py", ROUTER, changed)
+    )]  # fmt: skip
+    assert len(set(subjects)) == 3
+    assert all(len(subject) <= 60 for subject in subjects)
+
+
+def test_a_word_that_everything_uses_joins_nothing() -> None:
+    many = [
+        Change(f"a/m{number}.py", ROUTER, ROUTER.replace("return user", "return shared_word(user)", 1))
+        for number in range(13)
+    ]
+    new = Change("a/words.py", "", "def shared_word(a):\n    return a\n")
+    assert len(_split(new, *many)) == 14
+    assert len(_split(new, *many[:11])) == 1
+
+
+def test_a_known_word_is_the_forks_where_the_file_imports_it_now() -> None:
+    new = Change("a/lists.py", "", "def shown(models):\n    return models\n")
+    old = ROUTER.replace("def three", "shown = 1\n\n\ndef three")
+    uses = old.replace("def two(user):\n", "def two(user):\n    shown(user)\n")
+    assert len(_split(new, Change("a/router.py", old, uses))) == 2
+    imports = uses.replace("from config import load\n", "from config import load\nfrom lists import shown\n")
+    joined = [topic for topic in _split(new, Change("a/router.py", old, imports)) if len(topic.paths) == 2]
+    assert joined
+
+
+def test_methods_of_a_class_go_together() -> None:
+    old = "class A:\n    def one(self):\n        return 1\n\n    def two(self):\n        return 1\n"
+    assert len(_split(Change("a/x.py", old, old.replace("return 1", "return 2")))) == 1
