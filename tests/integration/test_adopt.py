@@ -11,14 +11,12 @@ import made_fork
 from helpers import Talk
 from webui_fork.backport import fork
 from webui_fork.backport.fork import Adopted
-from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.rebase import releases
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.series import apply
-from webui_fork.sources import package_index, release
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +27,8 @@ def repo(real: Settings) -> Repo:
 @pytest.fixture(scope="module")
 def base(real: Settings) -> str:
     """The commit of the fork's release."""
-    where = package_index.configured(real)
-    one = package_index.pick(package_index.listing(where, package_index.session(where))[0], made_fork.RELEASE)
-    return release.release_commit(real, Lock(one.version, one.time, one.sdist, one.wheel, None, ()), Talk())
+    (one,) = releases.named(real, Talk(), [made_fork.RELEASE])
+    return one.commit
 
 
 @pytest.fixture(scope="module")

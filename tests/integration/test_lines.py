@@ -24,6 +24,9 @@ from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
 
 LINES = sorted(file.parent.name for file in (CHECKOUT / "lines").glob("*/upstream.lock"))
+OWN = {patch.field("Proof") for patch in apply.read_series(CHECKOUT / "patches")[1]}
+OTHERS = sorted(f"tests/proofs/{file.name}" for file in (CHECKOUT / "tests/proofs").glob("test_*.py"))
+OTHERS = [proof for proof in OTHERS if proof not in OWN]
 PATCHES = [(name, patch) for name in LINES for patch in apply.read_series(CHECKOUT / "lines" / name / "patches")[1]]
 Trees = Callable[[str, bool], Path]
 P = "backend/open_webui"
@@ -72,6 +75,22 @@ def test_a_backport_is_red_on_its_release_and_green_on_its_line(
     assert red.failed, red.output
     green = proofs.run(CHECKOUT, patch.field("Proof"), trees(name, True), real.environ)
     assert green.green, green.output
+
+
+@pytest.fixture(scope="module")
+def newest(real: Settings, inputs: image_inputs.Inputs, forks: str) -> Iterator[Path]:
+    """Lay the release out that the checkout pins, as upstream has it."""
+    built = pipeline.build(real, replace(inputs, patches=()), Terminal(), locked=True)
+    with temp_folder(real.cache / "trees", "lines-") as work:
+        yield unpack.tree(built.image, real.cache, work / "tree")
+
+
+@pytest.mark.parametrize("proof", OTHERS)
+def test_the_proof_of_a_backport_is_green_on_the_release_that_has_the_fix(
+    real: Settings, newest: Path, proof: str
+) -> None:
+    done = proofs.run(CHECKOUT, proof, newest, real.environ)
+    assert done.green, done.output
 
 
 def _order(fix: str, onto: str, part: Part, *blocks: int) -> Order:

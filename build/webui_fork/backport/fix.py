@@ -8,16 +8,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from webui_fork.config.upstream_lock import GitPin, Lock
+from webui_fork.config.upstream_lock import GitPin
 from webui_fork.core import git, text
-from webui_fork.core.errors import SeriesError, SourceError, UsageError
+from webui_fork.core.errors import SeriesError, UsageError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.rebase import releases
 from webui_fork.series import narrowing
 from webui_fork.series.narrowing import Block
-from webui_fork.sources import package_index, release
+from webui_fork.sources import release
 
 _RELEASES = re.compile(r"v?(\d+(?:\.\d+){1,3})\.\.v?(\d+(?:\.\d+){1,3})")
 _COMPARE = "https://github.com/open-webui/open-webui/compare"
@@ -74,11 +74,7 @@ def obtain(settings: Settings, ui: Terminal, words: str) -> Fix:
         old, new = match.groups()
         if releases.version(old) >= releases.version(new):
             raise UsageError(f"{old} is not older than {new}.", remedy="The release without the fix comes first.")
-        where = package_index.configured(settings)
-        listed, _ = package_index.listing(where, package_index.session(where))
-        picked = (package_index.pick(listed, version) for version in (old, new))
-        locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in picked]
-        before, after = (release.release_commit(settings, lock, ui) for lock in locks)
+        before, after = (one.commit for one in releases.named(settings, ui, (old, new)))
         return Fix(before, after, f"backport, {_COMPARE}/v{old}...v{new}", new)
     remote, _, commit = words.partition("#")
     try:
@@ -94,21 +90,14 @@ def obtain(settings: Settings, ui: Terminal, words: str) -> Fix:
 def _commit(settings: Settings, ui: Terminal, pin: GitPin) -> Fix:
     repo = git.repository(settings)
     if repo.resolve(f"{pin.commit}^1") is None:
-        # the user's own git configuration, not ours: it has the credentials and the proxies
-        fetch = ("fetch", "--quiet", "--no-tags", "--depth=2", pin.remote, pin.commit)
-        with ui.step("source", f"Fetching {pin.commit[:12]} from {pin.remote}"):
-            done = git.run(repo.folder, *fetch, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
-        if done.code:
-            why = text.redact_text(done.tail(), pin.remote)
-            raise SourceError(f"Could not fetch {pin.commit} from {pin.remote}.", why=why)
+        release.fetch(settings, repo, pin.remote, pin.commit, ui, depth=2)
     before = repo.resolve(f"{pin.commit}^1")
     if before is None or repo.resolve(f"{pin.commit}^2") is not None:
         raise UsageError(f"{pin.commit[:12]} has no parent, or several.", remedy="Name a commit with one parent.")
     return Fix(before, pin.commit, f"backport, {pin.remote.removesuffix('.git')}/commit/{pin.commit}", "")
 
 
-def changed_paths(repo: Repo, fix: Fix) -> tuple[str, ...]:
-    """Return the paths that differ between a fix's two commits."""
+def _changed_paths(repo: Repo, fix: Fix) -> tuple[str, ...]:
     listed: str = repo.git.diff_tree("-r", "-z", "--no-renames", "--name-only", fix.before, fix.after)
     return tuple(path for path in listed.split("\0") if path)
 
@@ -123,7 +112,7 @@ def parts(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[tuple[Part, ...
         UsageError: releases differ in far more than a fix, and nothing was named; or what was named does not differ.
         SeriesError: what was named can't be carried.
     """
-    changed = changed_paths(repo, fix)
+    changed = _changed_paths(repo, fix)
     if not chosen and fix.release:
         raise UsageError(
             f"Two releases differ in {len(changed)} files: which are the fix?",
@@ -156,11 +145,8 @@ def _why_no_lines(repo: Repo, fix: Fix, path: str) -> str:
     """Return why a path has no lines that can be carried, "" where it has."""
     if not path.startswith(_CODE):
         return f"{path}: not code"
-    try:
-        old, new = _texts(repo, fix, path)
-    except SeriesError:
-        return f"{path}: not text"
-    return f"{path}: only its mode" if old == new else ""
+    why = narrowing.why_no_lines(*(repo.read_file(commit, path) for commit in (fix.before, fix.after)))
+    return f"{path}: {why}" if why else ""
 
 
 def blocks(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[Block, ...]:

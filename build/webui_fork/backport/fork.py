@@ -17,7 +17,7 @@ from webui_fork.backport import fix
 from webui_fork.config import image_toml
 from webui_fork.config.upstream_lock import GitPin, Lock
 from webui_fork.core import git, text
-from webui_fork.core.errors import SourceError, UsageError
+from webui_fork.core.errors import UsageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
@@ -125,19 +125,14 @@ def _obtain(settings: Settings, ui: Terminal, words: str, version: str | None) -
         )
     repo = git.repository(settings)
     kept = f"refs/adopted/{sha256_bytes(words.encode()).removeprefix('sha256:')[:16]}"
-    fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", remote, f"+{ref}:{kept}")
-    with ui.step("source", f"Fetching {ref} from {remote}"):
-        done = git.run(repo.folder, *fetch, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
-    commit = repo.resolve(kept)
-    if done.code or commit is None:
-        raise SourceError(f"Could not fetch {ref} from {remote}.", why=text.redact_text(done.tail(), remote))
+    release.fetch(settings, repo, remote, f"+{ref}:{kept}", ui)
+    commit = str(repo.resolve(kept))
     version = version or _version(repo.read_file(commit, "package.json"))
     where = package_index.configured(settings)
     listed, _ = package_index.listing(where, package_index.session(where))
     one = package_index.pick(listed, version)
-    lock = Lock(one.version, one.time, one.sdist, one.wheel, None, ())
     is_newest = package_index.pick(listed, None).version == one.version
-    return _Fork(repo, remote, commit, lock, release.release_commit(settings, lock, ui), is_newest)
+    return _Fork(repo, remote, commit, one.lock, release.release_commit(settings, one.lock, ui), is_newest)
 
 
 def _version(package: bytes | None) -> str:
@@ -164,24 +159,11 @@ def _changes(settings: Settings, fork: _Fork) -> tuple[list[Change], list[Left]]
         if any(other.startswith(f"{path}/") for other in heads):
             why = why or "a file in place of a folder, or the other way around"
         old, new = (fork.repo.read_file(at, path) for at in (fork.release, fork.commit))
-        if why := why or _why_no_text(old, new):
+        if why := why or narrowing.why_no_lines(old, new):
             left.append(Left(text.printable(path), why))
         else:
             changes.append(Change(path, (old or b"").decode(), (new or b"").decode()))
     return changes, left
-
-
-def _why_no_text(old: bytes | None, new: bytes | None) -> str:
-    """Return why no patch has lines of a change, "" where one has."""
-    try:
-        texts = [one.decode() for one in (old, new) if one is not None]
-    except UnicodeDecodeError:
-        return "not text"
-    if any("\0" in one for one in texts):
-        return "not text"
-    if "" in texts:
-        return "an empty file, of which a patch has no line: put a comment into it"
-    return "only its mode" if old == new else ""
 
 
 def _why_left(spec: image_toml.ImageSpec, path: str, modes: Iterable[str]) -> str:
@@ -230,23 +212,21 @@ def _text(change: Change, blocks: Sequence[Block]) -> str | None:
 def _commit(
     fork: _Fork, subject: str, contents: dict[str, str | None], patches: list[Patch], commits: list[str]
 ) -> None:
-    slug = series_patch.slug(subject)
-    fields = (
-        ("Description", "TODO"),
-        ("Origin", f"other, {fork.remote.removesuffix('.git')}"),
-        ("Forwarded", "no"),
-        ("Bug", "none"),
-        ("Applies-To", f">={fork.lock.version}"),
-        ("Proof", f"tests/proofs/test_{slug.replace('-', '_')}.py"),
-    )
-    body = "".join(f"{key}: {value}\n" for key, value in fields)
+    fields = {
+        "Description": "TODO",
+        "Origin": f"other, {fork.remote.removesuffix('.git')}",
+        "Forwarded": "no",
+        "Bug": "none",
+        "Applies-To": f">={fork.lock.version}",
+        "Proof": series_patch.proof_of(subject),
+    }
     name, mail, date = str(fork.repo.git.show("-s", "--format=%aN%n%aE%n%aD", fork.commit)).split("\n")
     author = apply.address(name.strip() or worktree.AUTHOR[0], mail.strip() or worktree.AUTHOR[1])
     ends = Ends(fork.repo, fork.release, fork.release, fork.lock.epoch, fork.lock.version)
-    draft = Patch(f"{slug}.patch", b"", author, date, subject, body, fields, ())
+    draft = series_patch.draft(subject, fields, author, date)
     modes = cherry_pick.modes_of(fork.repo, fork.commit, tuple(contents))
-    commit = cherry_pick.commit_files(ends, commits[-1], draft, contents, modes)
-    patches.append(series_patch.parse(draft.name, apply.export(fork.repo, commit)))
+    patch, commit = cherry_pick.committed(ends, commits[-1], draft, contents, modes)
+    patches.append(patch)
     commits.append(commit)
 
 

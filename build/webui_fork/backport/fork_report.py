@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from webui_fork.backport.fork import Adopted
@@ -39,7 +38,8 @@ def write(folder: Path, adopted: Adopted) -> None:
             title = f"A fork of {adopted.version} on the releases after it"
             rows = [name for name, _ in adopted.reach]
             write_atomic(part / "reach.svg", charts.heat_map(title, rows, versions, cells, report.COLORS))
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(work / "before")
         part.rename(folder)
 
 

@@ -166,21 +166,17 @@ def _job(line: Settings, ui: Terminal, version: str) -> _Job:
 
 def _draft(settings: Settings, job: _Job, fix: Fix, order: Order) -> Patch:
     """Return the patch's header."""
-    slug = series_patch.slug(order.subject)
-    below = f",<{fix.release}" if fix.release else ""
-    fields = (
-        ("Description", order.description),
-        ("Origin", fix.origin),
-        ("Forwarded", "not-needed"),
-        ("Bug", order.bug),
-        *((("Advisory", ", ".join(order.advisories)),) if order.advisories else ()),
-        ("Applies-To", f">={job.pinned.version}{below}"),
-        ("Proof", order.proof or f"tests/proofs/test_{slug.replace('-', '_')}.py"),
-    )
-    body = "".join(f"{key}: " + value.replace("\n", "\n ") + "\n" for key, value in fields)
+    fields = {
+        "Description": order.description,
+        "Origin": fix.origin,
+        "Forwarded": "not-needed",
+        "Bug": order.bug,
+        **({"Advisory": ", ".join(order.advisories)} if order.advisories else {}),
+        "Applies-To": f">={job.pinned.version}" + (f",<{fix.release}" if fix.release else ""),
+        "Proof": order.proof or series_patch.proof_of(order.subject),
+    }
     author = apply.address(*worktree.author(settings))
-    date = format_datetime(datetime.now(UTC))
-    patch = Patch(f"{slug}.patch", b"", author, date, order.subject, body, fields, ())
+    patch = series_patch.draft(order.subject, fields, author, format_datetime(datetime.now(UTC)))
     target = series_patch.Release(job.pinned.version, lambda _: True, front_end=True)
     problems = series_patch.header_problems(patch, target, lambda _: True)
     apply.refuse([series_patch.Problem(patch.name, rule, message) for rule, message in problems])
@@ -195,8 +191,7 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
     """
     ends = Ends(job.repo, fix.before, job.tree.release, job.pinned.epoch, job.pinned.version)
     modes = cherry_pick.modes_of(job.repo, fix.after, tuple(contents))
-    after = cherry_pick.commit_files(ends, fix.before, draft, contents, modes)
-    patch = series_patch.parse(draft.name, apply.export(job.repo, after))
+    patch, after = cherry_pick.committed(ends, fix.before, draft, contents, modes)
     if missing := sorted(set(contents) - set(patch.paths)):
         raise SeriesError(
             f"{missing[0]!r} can't stand in a patch.", remedy="Leave it out: name the others with --part."
@@ -245,8 +240,9 @@ def _absences(job: _Job, fix: Fix, carried: Carried) -> list[str]:
     # what does not go on has no commit to look its own functions up in
     names = {call.name for call in calls} - (set() if carried.commit else own)
     if names:
-        known = (api_breaks.definitions(job.repo, at, names) for at in (fix.after, carried.commit or job.tree.head))
-        unfit = signatures.broken_calls((call for call in calls if call.name in names), *known)
+        commits = (fix.after, carried.commit or job.tree.head)
+        newer, older = (api_breaks.definitions(job.repo, commit, names) for commit in commits)
+        unfit = signatures.broken_calls((call for call in calls if call.name in names), newer, older)
         problems += [words.replace("is gone", f"is not in {job.pinned.version}") for words in unfit]
     return problems
 

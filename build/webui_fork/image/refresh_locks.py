@@ -38,7 +38,7 @@ def pin(settings: Settings, version: str | None) -> Lock:
     where = package_index.configured(settings)
     releases, _ = package_index.listing(where, package_index.session(where))
     picked = package_index.pick(releases, None if version in (None, "latest") else version)
-    return Lock(picked.version, picked.time, picked.sdist, picked.wheel, None, ())
+    return picked.lock
 
 
 def revise(settings: Settings) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import starmap
 
-from webui_fork.merge import imports, transplant, tree
+from webui_fork.merge import imports, matching, transplant, tree
 from webui_fork.merge.dataflow import assigns, commute, is_log
 from webui_fork.merge.tokens import token_keys
 from webui_fork.merge.tree import Module, Node
@@ -49,7 +49,7 @@ def _heads(base: str, ours: str, theirs: str, result: str) -> dict[str, str]:
     heads: dict[str, str] = {}
     for old, new in ((base, ours), (base, theirs), (theirs, result)):
         left, right = tree.parse(old), tree.parse(new)
-        for one, other in tree.match(left, right).of.items() if left and right else ():
+        for one, other in matching.match(left, right).of.items() if left and right else ():
             if one.blocks and one.head != other.head:
                 heads.setdefault(other.head, heads.get(one.head, one.head))
     return heads
@@ -169,7 +169,7 @@ def _homes(module: Module) -> dict[Node, str]:
 def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
     """Name the places upstream added that look like one the patch changes: they may need the same change."""
     edits = transplant.edits(base, ours)
-    matched = set(tree.match(base, theirs).of.values())
+    matched = set(matching.match(base, theirs).of.values())
     homes = _homes(theirs)
     fresh = [node for node in theirs.walk() if node not in matched]
     before, now = (Counter(node.dump for node in side.walk()) for side in (base, theirs))
@@ -267,7 +267,7 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
 
     A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none.
     """
-    mapping = tree.match(base, theirs)
+    mapping = matching.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
         around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
@@ -348,7 +348,7 @@ def _share(site: Node, node: Node) -> float:
         return 0.0
     if site.kind.removeprefix("Async") != node.kind.removeprefix("Async"):
         return 0.0
-    return min(tree.ratio(site.tokens, node.tokens), tree.ratio(site.values, node.values))
+    return min(matching.ratio(site.tokens, node.tokens), matching.ratio(site.values, node.values))
 
 
 def _same_head(site: Node, node: Node) -> bool:

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from webui_fork.merge import matching
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.dataflow import assigns, commute, uses
 from webui_fork.merge.expressions import ContestedError, UncertainError, merge_trees
-from webui_fork.merge.tree import Mapping, Module, Node
+from webui_fork.merge.matching import Mapping
+from webui_fork.merge.tree import Module, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def _edits(base: Node, ours: Node, edits: list[Edit]) -> None:
         before: Node | None = None
         removed: list[Node] = []
         added: list[Node] = []
-        for i, j in [*merge_tree.align(left, right), (-1, -1)]:
+        for i, j in [*matching.align(left, right), (-1, -1)]:
             if i is None and j is not None:
                 added.append(right[j])
             elif j is None and i is not None:
@@ -137,7 +139,7 @@ def transplant(base: str, ours: str, theirs: str, form: Callable[[str], str] = s
     if None in trees:
         raise UncertainError("one of the three versions is not Python that can be read")
     b, o, t = (tree for tree in trees if tree)
-    mapping = merge_tree.match(b, t)
+    mapping = matching.match(b, t)
     added = _added_lines(b, o)
     splices = _Splices(t)
     doubts: set[str] = set()
@@ -355,7 +357,7 @@ def _check_source(edit: Gap, before: Node | None) -> None:
     Text merges are clean there and wrong: the added lines land where the value is no longer made.
     """
     if edit.before is None or (
-        before is not None and merge_tree.ratio(edit.before.values, before.values) >= _SAME_SOURCE
+        before is not None and matching.ratio(edit.before.values, before.values) >= _SAME_SOURCE
     ):
         return
     if given := assigns(edit.before.tree) & uses(node.tree for node in edit.added):

@@ -77,8 +77,7 @@ def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, 
         why = f"all of it is in {ends.new[:12]} already"
         return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
     admitting = series_patch.admitting(patch, ends.version)
-    commit = commit_files(ends, parent, admitting, contents, modes)
-    carried = series_patch.parse(patch.name, apply.export(ends.repo, commit))
+    carried, commit = committed(ends, parent, admitting, contents, modes)
     gone = api_breaks.breaks(ends, before, after, parent, commit, patch.paths, merge.environ)
     if _is_code(ends.repo, before, after, patch.paths) and not _is_code(ends.repo, parent, commit, patch.paths):
         gone = ("the release has all of its code, and comments or layout are left: drop it with --skip",)
@@ -170,6 +169,14 @@ def commit_files(
             repo.git.update_index("--add", "--index-info", istream=stream, env=env)
 
     return repo.commit(parent, patch.message, apply.identity(patch, ends.epoch), stage)
+
+
+def committed(
+    ends: Ends, parent: str, patch: Patch, contents: Mapping[str, str | None], modes: Mapping[str, str]
+) -> tuple[Patch, str]:
+    """Commit files as :func:`commit_files` does; return the commit as a patch, and its name."""
+    commit = commit_files(ends, parent, patch, contents, modes)
+    return series_patch.parse(patch.name, apply.export(ends.repo, commit)), commit
 
 
 def upstreamed(patch: Patch, why: str) -> Carried:

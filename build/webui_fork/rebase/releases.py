@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.errors import UsageError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
@@ -46,9 +46,21 @@ def of_range(settings: Settings, ui: Terminal, first: str, last: str | None) -> 
         raise UsageError(
             f"The index has fewer than two stable releases from {first} on.", remedy="Try an older --from."
         )
-    locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in in_range]
+    locks = [one.lock for one in in_range]
     with ui.step("releases", f"Having {len(locks)} releases at hand"):
         return [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
+
+
+def named(settings: Settings, ui: Terminal, versions: Sequence[str]) -> list[Release]:
+    """Have releases in the local repository, in the order in which they are named.
+
+    Raises:
+        LockError: the index has no such release. SourceError: it can't be had.
+    """
+    where = package_index.configured(settings)
+    listed, _ = package_index.listing(where, package_index.session(where))
+    locks = [package_index.pick(listed, one).lock for one in versions]
+    return [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
 
 
 def version(text: str) -> Version:

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from webui_fork.config import upstream_lock
-from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ConflictError, GateError, LockError, SourceError, UsageError
 from webui_fork.core.files import write_atomic
@@ -367,7 +366,7 @@ def _between(settings: Settings, job: Job, ui: Terminal) -> list[Release]:
         inner = [one for one in listed if low < Version(one.version) < high]
         if len(inner) > _MANY:
             return ends
-        locks = [Lock(one.version, one.time, one.sdist, one.wheel, None, ()) for one in inner]
+        locks = [one.lock for one in inner]
         releases = [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
     except SourceError:
         return ends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from webui_fork.config import debian_lock, image_toml, policy
@@ -40,7 +41,7 @@ def target(settings: Settings, old: Lock, version: str | None, ui: Terminal) -> 
     pin = None
     if old.git:
         pin = GitPin(old.git.remote, _tag(settings, old.git.remote, picked.version))
-    return Lock(picked.version, picked.time, picked.sdist, picked.wheel, pin, ())
+    return replace(picked.lock, git=pin)
 
 
 def _newest(settings: Settings, releases: Sequence[Release], pinned: str, ui: Terminal) -> Release | None:
@@ -63,8 +64,7 @@ def _newest(settings: Settings, releases: Sequence[Release], pinned: str, ui: Te
 
 def _is_urgent(settings: Settings, one: Release, ui: Terminal) -> bool:
     """Tell whether a release says of itself that it fixes a vulnerability."""
-    lock = Lock(one.version, one.time, one.sdist, one.wheel, None, ())
-    text = git.repository(settings).read_file(release.release_commit(settings, lock, ui), "CHANGELOG.md") or b""
+    text = git.repository(settings).read_file(release.release_commit(settings, one.lock, ui), "CHANGELOG.md") or b""
     return changelog.fixes_a_vulnerability(text.decode("utf-8", "replace"), one.version)
 
 

@@ -59,6 +59,23 @@ def blocks(path: str, old: str, new: str, functions: Sequence[str] = ()) -> tupl
     return tuple(rows)
 
 
+def why_no_lines(old: bytes | None, new: bytes | None) -> str:
+    """Return why a patch can have no lines of a changed file, "" where it has.
+
+    Args:
+        old, new: its content; None where it does not exist.
+    """
+    try:
+        texts = [data.decode() for data in (old, new) if data is not None]
+    except UnicodeDecodeError:
+        return "not text"
+    if any("\0" in text for text in texts):
+        return "not text"
+    if "" in texts:
+        return "an empty file, of which a patch has no line: put a comment into it"
+    return "only its mode" if old == new else ""
+
+
 def _pairs(old: list[_Segment], new: list[_Segment]) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
     """Yield each segment with its counterpart: one that is new or gone with a place of no lines."""
     was, is_now = ([segment[0] for segment in side] for side in (old, new))

@@ -7,7 +7,7 @@ A patch is a git commit in `git format-patch` form whose message body is a set o
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.header import decode_header, make_header
 from pathlib import PurePosixPath
@@ -106,6 +106,22 @@ class Problem:
 def slug(subject: str) -> str:
     """Return the file name (without `.patch`) that belongs to a subject."""
     return re.sub(r"[^a-z0-9]+", "-", subject.lower()).strip("-")[:60].rstrip("-")
+
+
+def proof_of(subject: str) -> str:
+    """Return the path of the proof that belongs to a subject."""
+    return f"tests/proofs/test_{slug(subject).replace('-', '_')}.py"
+
+
+def draft(subject: str, fields: Mapping[str, str], author: str, date: str) -> Patch:
+    """Return a patch that changes nothing yet: its header, to be committed with files.
+
+    Args:
+        subject: in the imperative. fields: of DEP-3, in order.
+        author: as a header has it. date: in the form of RFC 5322.
+    """
+    body = "".join(f"{key}: " + value.replace("\n", "\n ") + "\n" for key, value in fields.items())
+    return Patch(f"{slug(subject)}.patch", b"", author, date, subject, body, tuple(fields.items()), ())
 
 
 def order(text: str, present: Iterable[str]) -> tuple[tuple[str, ...], list[Problem]]:

@@ -106,7 +106,7 @@ def _newly_imported(change: Change) -> set[str]:
     """Return the names that a Python file imports now, and did not before."""
     added = imports.without(change.old, change.new)[1] if change.path.endswith(".py") and change.old else []
     lines = (one.text if isinstance(one, Added) else "\n".join(name for name, _ in one.added) for one in added)
-    return set(_words(lines)) if change.old else set()
+    return set(_words(lines))
 
 
 def _brought(changes: Sequence[Change], blocks: Sequence[Block]) -> dict[str, list[int]]:

@@ -154,8 +154,7 @@ def new(
     if problems := [words for path in paths for _, words in series_patch.refused_path(path, front_end=front_end)]:
         remedy = f"Take them back (`git -C {folder} checkout HEAD -- FILE`), then run this again."
         raise SeriesError("No patch may change that.", why="\n".join(problems), remedy=remedy)
-    slug = series_patch.slug(subject)
-    proof = f"tests/proofs/test_{slug.replace('-', '_')}.py"
+    proof = series_patch.proof_of(subject)
     fields = {
         "Description": description,
         "Origin": "vendor",
@@ -164,10 +163,10 @@ def new(
         "Applies-To": f">={version}",
         "Proof": proof,
     }
-    body = "\n".join(f"{key}: " + value.replace("\n", "\n ") for key, value in fields.items())
-    _git(settings, folder, *_identity(settings), "commit", "--quiet", "-m", subject, "-m", body)
+    draft = series_patch.draft(subject, fields, "", "")
+    _git(settings, folder, *_identity(settings), "commit", "--quiet", "-m", subject, "-m", draft.body)
     begin_proof(settings, proof)
-    return f"{slug}.patch"
+    return draft.name
 
 
 def begin_proof(settings: Settings, proof: str) -> bool:

@@ -19,7 +19,7 @@ from urllib.parse import urljoin
 import msgspec
 
 from webui_fork.config.image_tables import Sdist
-from webui_fork.config.upstream_lock import PinnedFile
+from webui_fork.config.upstream_lock import Lock, PinnedFile
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
@@ -76,6 +76,11 @@ class Release:
     time: datetime
     sdist: PinnedFile
     wheel: PinnedFile
+
+    @property
+    def lock(self) -> Lock:
+        """It as a lock, with none of the other files that a checkout locks."""
+        return Lock(self.version, self.time, self.sdist, self.wheel, None, ())
 
 
 def _uv_file(environ: Mapping[str, str]) -> dict[str, object]:

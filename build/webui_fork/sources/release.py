@@ -124,24 +124,37 @@ def _import(repo: Repo, members: Iterable[archive.Member], ref: str, message: st
     return str(repo.git.rev_parse("--verify", f"{ref}^{{commit}}"))
 
 
+def fetch(settings: Settings, repo: Repo, remote: str, refspec: str, ui: Terminal, *, depth: int = 1) -> None:
+    """Fetch from somebody's git remote into the local repository.
+
+    Args:
+        settings: whose git configuration has the credentials and the proxies.
+        repo: the local repository. remote: its URL, checked. refspec: what to fetch. ui: says so.
+        depth: how many commits of its history.
+
+    Raises:
+        SourceError: it can't be had.
+    """
+    what, where = refspec.removeprefix("+").partition(":")[0], text.without_secrets(remote)
+    argv = ("fetch", "--quiet", "--no-tags", f"--depth={depth}", remote, refspec)
+    with ui.step("source", f"Fetching {what[:40]} from {where}"):
+        done = git.run(repo.folder, *argv, env={**settings.environ, "GIT_TERMINAL_PROMPT": "0"}, check=False)
+    if done.code:
+        raise SourceError(
+            f"Could not fetch {what} from {where}.",
+            why=text.redact_text(done.tail(), remote),
+            remedy="Is the remote right? Its server must serve single commits (uploadpack.allowAnySHA1InWant), or have "
+            "a branch or tag that holds this one.",
+        )
+
+
 def _from_git(repo: Repo, settings: Settings, lock: Lock, ref: str, message: str, ui: Terminal) -> str:
     """Fetch the pinned commit and commit its tree with the release's own author and date."""
     assert lock.git is not None
     pin = lock.git
     where = text.without_secrets(pin.remote)
     if repo.resolve(pin.commit) is None:
-        # the user's own git configuration, not ours: it has the credentials and the proxies
-        fetch = ("fetch", "--quiet", "--no-tags", "--depth=1", pin.remote, pin.commit)
-        env = {**settings.environ, "GIT_TERMINAL_PROMPT": "0"}
-        with ui.step("source", f"Fetching {pin.commit[:12]} from {where}"):
-            done = git.run(repo.folder, *fetch, env=env, check=False)
-        if done.code:
-            raise SourceError(
-                f"Could not fetch {pin.commit} from {where}.",
-                why=text.redact_text(done.tail(), pin.remote),
-                remedy="Check [release.git] in upstream.lock; the server must serve single commits "
-                "(uploadpack.allowAnySHA1InWant) or have a branch or tag that holds it.",
-            )
+        fetch(settings, repo, pin.remote, pin.commit, ui)
     if repo.resolve(pin.commit) != pin.commit:
         raise SourceError(f"{where} has no commit {pin.commit}.", remedy="Check [release.git] in upstream.lock.")
     who = {"NAME": AUTHOR, "EMAIL": EMAIL, "DATE": f"{lock.epoch} +0000"}

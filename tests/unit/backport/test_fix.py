@@ -9,6 +9,7 @@ from webui_fork.backport.fix import Fix, Part
 from webui_fork.core import git
 from webui_fork.core.errors import SeriesError, SourceError, UsageError
 
+EMPTY = "an empty file, of which a patch has no line: put a comment into it"
 MIGRATION = "backend/open_webui/migrations/versions/1_add.py"
 
 
@@ -178,7 +179,7 @@ def test_what_of_a_commit_has_no_lines_stays_behind(world: World) -> None:
     obtained, repo = _obtained(world, world.fix("fix")), git.repository(world.settings)
     parts, left = fix.parts(repo, obtained, ())
     assert parts == (Part(CODE),)
-    assert sorted(words.partition(": ")[2] for words in left) == ["not text", "only its mode", "only its mode"]
+    assert sorted(words.partition(": ")[2] for words in left) == [EMPTY, "not text", "only its mode"]
     with pytest.raises(SeriesError, match="not text"):
         fix.blocks(repo, obtained, (Part("backend/open_webui/x.bin"),))
 
