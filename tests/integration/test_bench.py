@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
+from bench import bump
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.sources import interface
+from webui_fork.sources.interface import Difference
 
 pytestmark = pytest.mark.minutes(1)
 
 
-def run(real: Settings, name: str) -> list[str]:
+def run(real: Settings, name: str, *arguments: str) -> list[str]:
     paths = ":".join(str(CHECKOUT / name) for name in ("build", "tests", "tests/support"))
     env = {**real.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(real.root)}
-    argv = [sys.executable, f"tests/bench/{name}.py", "--short"]
+    argv = [sys.executable, f"tests/bench/{name}.py", *(arguments or ("--short",))]
     done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=600)
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()
@@ -42,3 +46,38 @@ def test_the_bench_of_pages_runs(real: Settings) -> None:
     *_, ready, scripts = run(real, "pages")
     assert float(ready.split("|")[-2]) > 0.1
     assert 1 < float(scripts.split("|")[-2]) < 1.01  # ours has something more, and hardly anything
+
+
+@pytest.mark.usefixtures("forks")
+def test_the_images_of_two_releases_are_held_against_each_other(real: Settings) -> None:
+    """0.12 brought boto3 to slim, and three.js to the front end."""
+    (line,) = run(real, "bump", "0.11", "--line", "--flavour", "slim", "--rounds", "1")
+    rows = {(kind, name): (before, after) for kind, name, before, after in json.loads(line)}
+    assert rows["licence", "wheel boto3"] == ("", "Apache-2.0")
+    assert rows["licence", "npm package three"] == ("", "MIT")
+    assert ("licence", "wheel fastapi") not in rows
+    measures = {name: values for (kind, name), values in rows.items() if kind == "measure"}
+    assert measures.keys() == {"first start, s", "list, p50, ms", "memory at rest, MiB", "slim, compressed"}
+    assert all(float(value.split()[0]) > 0.1 for values in measures.values() for value in values)
+
+
+def test_what_packages_bring_along() -> None:
+    def sbom(**components: str) -> bytes:
+        """Each by its purl's type and name, as `pypi__name`, with the identifier of its licence."""
+        rows = [
+            {
+                "purl": f"pkg:{kind}/{name}@1",
+                "name": name,
+                "licenses": [{"license": {"id": licence}}] if licence else [],
+            }
+            for (kind, _, name), licence in ((key.partition("__"), value) for key, value in components.items())
+        ]
+        return json.dumps({"components": rows}).encode()
+
+    old = sbom(pypi__Changed="MIT", pypi__gone="MIT", pypi__same="MIT", deb__same="GPL-2.0"), {"same", "gone"}
+    new = sbom(pypi__changed="SSPL-1.0", pypi__same="MIT", deb__same="GPL-2.0", npm__new=""), {"same", "changed"}
+    assert list(interface.compared(*bump.contents(old, new))) == [
+        Difference("licence", "npm package new", "", "none named"),
+        Difference("licence", "wheel changed", "MIT", "SSPL-1.0"),
+        Difference("native wheel", "changed", "no", "yes"),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from webui_fork.rebase.report import Check
 from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
 from webui_fork.series.proofs import ProofRun
+from webui_fork.sources.interface import Difference
 
 _LIMIT = 5400.0  # seconds for one step
 
@@ -79,6 +81,20 @@ def run(candidate: Settings, ui: Terminal) -> tuple[tuple[Check, ...], str]:
         checks.append(Check(step.name, done.code == 0, time.monotonic() - start, failed or "".join(last_line)[:120]))
     built = any(check.name == "build" and check.passed for check in checks)
     return tuple(checks), layout.read_layout(candidate.out / "image").image.digest if built else ""
+
+
+def differences(old: Settings, candidate: Settings, ui: Terminal) -> tuple[Difference, ...]:
+    """Return how the candidate's images differ from those of the checkout; what can't be measured is no failure.
+
+    Raises:
+        ToolError: Python itself could not be started.
+    """
+    step = Step("old and new", ("tests/bench/bump.py", str(old.root)))
+    with ui.step(step.name, "Holding the new images against the old"):
+        done = _step(candidate, step, proofs.environment(candidate.root, candidate.environ))
+    if done.code:
+        return (Difference("measure", "images, old and new", "", f"not compared: {done.tail(1)}"),)
+    return tuple(Difference(*row) for row in json.loads(done.stdout))
 
 
 def _builds_front_end(candidate: Settings) -> bool:

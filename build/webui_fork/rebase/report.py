@@ -14,7 +14,7 @@ from packaging.version import Version
 
 from webui_fork.core.text import counted, fenced, inert
 from webui_fork.sources.changelog import Note
-from webui_fork.sources.interface import Difference
+from webui_fork.sources.interface import OF_IMAGES, Difference
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
 _DIFFERENCES = "What changes for whoever runs it"
@@ -219,7 +219,8 @@ def _difference_lines(report: RebaseReport) -> list[str]:
 def _difference_counts(report: RebaseReport) -> str:
     counts = Counter(one.kind for one in report.differences)
     words = ", ".join(counted(count, kind) for kind, count in counts.items())
-    return f"{words}. Read off upstream's code, packages off the locks."
+    images = " Licences, native wheels and measures: of the images." if counts.keys() & set(OF_IMAGES) else ""
+    return f"{words}. Read off upstream's code, packages off the locks.{images}"
 
 
 def _code(text: str) -> str:

@@ -6,14 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
-from webui_fork.config import debian_lock, requirements_lock
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.image.inputs import IMAGE
 from webui_fork.rebase import report as rebase_report
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
@@ -22,7 +19,6 @@ from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.sources import changelog, interface
-from webui_fork.sources.interface import Difference
 
 _OVERDUE = 30  # days
 
@@ -69,26 +65,6 @@ def _days_unsent(patch: Patch, new: Lock) -> int:
     if patch.field("Forwarded") != "no":
         return 0
     return (new.time - parsedate_to_datetime(patch.date).astimezone(UTC)).days
-
-
-def packages(old: Settings, new: Settings) -> tuple[Difference, ...]:
-    """Return which packages two checkouts lock otherwise for the main image, of any flavour and architecture.
-
-    Raises:
-        LockError: a lock is odd.
-    """
-    return interface.compared(_packages(old.root / "images" / IMAGE), _packages(new.root / "images" / IMAGE))
-
-
-def _packages(folder: Path) -> interface.Rows:
-    rows: interface.Rows = {}
-    for file in folder.glob("*requirements.lock"):
-        for name, version in requirements_lock.packages(file.read_text(encoding="utf-8")):
-            rows.setdefault(("wheel", name), set()).add(version)
-    for file in folder.glob("*debian.lock"):
-        for deb in debian_lock.read(file).debs:
-            rows.setdefault(("Debian package", deb.name), set()).add(deb.version)
-    return rows
 
 
 def _interface(job: Job, commit: str) -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from webui_fork.core.errors import ConflictError, GateError, LockError, SourceEr
 from webui_fork.core.files import write_atomic
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
+from webui_fork.image import locked_packages
 from webui_fork.rebase import candidate as rebase_candidate
 from webui_fork.rebase import cherry_pick, gate, results, target
 from webui_fork.rebase import conflict as rebase_conflict
@@ -28,7 +29,7 @@ from webui_fork.rebase.report import RebaseReport
 from webui_fork.rebase.results import Job
 from webui_fork.rebase.state import State
 from webui_fork.series import apply
-from webui_fork.sources import package_index, release
+from webui_fork.sources import interface, package_index, release
 
 _MANY = 12  # releases in between that are fetched to find the one that brought a conflict
 
@@ -222,7 +223,7 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
     results.write(settings, report)
     if not state.gate:
         rebase_candidate.relock(candidate, ui, job.new.version)
-    report = replace(report, differences=(*report.differences, *results.packages(settings, candidate)))
+    report = replace(report, differences=(*report.differences, *locked_packages.differences(settings, candidate)))
     results.write(settings, report)
     with ui.step("commits"):
         commit = rebase_candidate.commit(candidate, job.old, job.new, job.patches, carried, state.skipped)
@@ -254,10 +255,14 @@ def _finish(settings: Settings, ui: Terminal, state: State, report: RebaseReport
     """Run the gate on the candidate, and move the checkout to it."""
     rebase_candidate.prepare(settings, state.candidate)
     if state.gate:
-        checks, digest = gate.run(rebase_candidate.candidate(settings), ui)
+        candidate = rebase_candidate.candidate(settings)
+        checks, digest = gate.run(candidate, ui)
         failed = [check for check in checks if check.passed is False]
         verdict = "gate failed" if failed else "ready"
+        images = () if failed else gate.differences(settings, candidate, ui)
         report = replace(report, verdict=verdict, checks=checks, digest=digest, times=tuple(ui.times.items()))
+        kept = (row for row in report.differences if row.kind not in interface.OF_IMAGES)  # of a gate before
+        report = replace(report, differences=(*kept, *images))
         results.write(settings, report)
         if failed:
             raise GateError(

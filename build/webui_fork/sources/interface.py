@@ -6,6 +6,7 @@ Nothing of the release is run, so what it puts together at run time (a setting's
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,9 +16,12 @@ from packaging.utils import canonicalize_name
 
 from webui_fork.core.text import printable
 
-# the order in a report; the last two are of this tool's own locks
-KINDS = ("unread file", "migration", "setting", "endpoint", "requirement", "wheel", "Debian package")
+# the order in a report: of a release, of this tool's own locks, of the images that were built
+_OF_LOCKS = ("wheel", "Debian package")
+OF_IMAGES = ("licence", "native wheel", "measure")
+KINDS = ("unread file", "migration", "setting", "endpoint", "requirement", *_OF_LOCKS, *OF_IMAGES)
 REQUIREMENTS = "backend/requirements.txt"
+_START = "backend/start.sh"
 _ROOT = "backend/open_webui/"
 _MIGRATIONS = f"{_ROOT}migrations/versions/"
 _MARKS = (b"environ", b"getenv", b"@router.", b"@app.", b"include_router")
@@ -26,6 +30,7 @@ _READS = ("os.getenv", "getenv", "os.environ.get", "environ.get", "os.environ.po
 _MAPPINGS = ("os.environ", "environ")
 _LOGS = ("log.", "logger.", "logging.", "print")
 _REQUIRED = "required"
+_DEFAULTS = re.compile(r"\$\{([A-Z][A-Z0-9_]+):[-=]([^{}]*)\}")  # of a shell's parameter expansion
 
 Rows = dict[tuple[str, str], set[str]]  # by kind and name
 
@@ -42,13 +47,13 @@ class Difference:
     @property
     def needs_attention(self) -> bool:
         """Whether it can change what runs: a migration, a required setting, and what was there before."""
-        is_package = self.kind in ("requirement", "wheel", "Debian package")
+        is_package = self.kind in ("requirement", *_OF_LOCKS)
         return self.kind in KINDS[:2] or self.after == _REQUIRED or (bool(self.before) and not is_package)
 
 
 def selects(path: str) -> bool:
     """Tell whether a file of a release says something of its interface."""
-    return path == REQUIREMENTS or (path.startswith(_ROOT) and path.endswith(".py"))
+    return path in (REQUIREMENTS, _START) or (path.startswith(_ROOT) and path.endswith(".py"))
 
 
 def differences(old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Difference, ...]:
@@ -131,6 +136,9 @@ def _file(path: str, data: bytes) -> _File:
     try:
         if path == REQUIREMENTS:
             return _File(tuple(("requirement", name, version) for name, version in _requirements(data)))
+        if path == _START:
+            defaults = _DEFAULTS.findall(data.decode("utf-8", "replace"))
+            return _File(tuple(("setting", name, repr(default)) for name, default in defaults))
         if path.startswith(_MIGRATIONS):
             return _File((("migration", path.removeprefix(_MIGRATIONS), _migration(ast.parse(data))),))
         if not any(mark in data for mark in _MARKS):

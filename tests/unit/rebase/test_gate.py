@@ -12,6 +12,7 @@ from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.oci import layout
 from webui_fork.rebase import gate
 from webui_fork.rebase.gate import Step
+from webui_fork.sources.interface import Difference
 
 FINE, FAILS = ("-c", "print('fine')"), ("-c", "raise SystemExit('no')")
 
@@ -61,3 +62,25 @@ def test_upstream_s_front_end_is_built_where_the_series_changes_it(
     monkeypatch.setattr(gate, "STEPS", (Step("lint", FINE), Step(gate.FRONT_END, FINE)))
     checks, _ = gate.run(private_settings, Talk())
     assert [check.name for check in checks] == names
+
+
+@pytest.mark.parametrize(
+    ("code", "row"),
+    [
+        (
+            "import json, sys\nprint(json.dumps([['measure', 'list', '1', sys.argv[1]]]))",
+            Difference("measure", "list", "1", "/old"),
+        ),
+        (
+            "import os\nraise SystemExit('no mirror ' + os.environ.get('GITHUB_TOKEN', '-'))",
+            Difference("measure", "images, old and new", "", "not compared: no mirror -"),
+        ),
+    ],
+)
+def test_the_new_images_are_held_against_the_old(private_settings: Settings, code: str, row: Difference) -> None:
+    script = private_settings.root / "tests/bench/bump.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(code)
+    old = replace(private_settings, root=Path("/old"))
+    own = replace(private_settings, environ={**private_settings.environ, "GITHUB_TOKEN": "t"})
+    assert gate.differences(old, own, Talk()) == (row,)

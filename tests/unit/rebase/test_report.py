@@ -74,6 +74,10 @@ def test_markdown_shows_first_what_needs_attention() -> None:
     assert "<summary>All of it</summary>" in only_new
     assert "<summary>" not in report.markdown(replace(REPORT, differences=REPORT.differences[:1])).partition("Gate")[0]
     assert "What changes" not in report.markdown(replace(REPORT, differences=()))
+    measured = replace(REPORT, differences=(Difference("measure", "list, p50, ms", "3.0", "4.0"),))
+    first = report.markdown(measured).partition("## What changes for whoever runs it")[2].partition("## ")[0]
+    assert "1 measure. Read off upstream's code, packages off the locks. Licences, native wheels and measures" in first
+    assert "| measure | `list, p50, ms` | `3.0` | `4.0` |" in first
 
 
 def test_the_page_has_all_of_it() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from webui_fork.rebase.results import Job
 from webui_fork.rebase.state import State
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
-from webui_fork.sources.interface import Difference
 
 FILE = PinnedFile(name="x.tar.gz", size=1, sha256="0" * 64)
 OLD = Lock("1.2.3", datetime(2026, 1, 2, tzinfo=UTC), FILE, FILE, None, ())
@@ -73,34 +71,3 @@ def test_a_patch_for_upstream_is_overdue_after_a_month(tmp_path: Path, talk: Tal
     job = Job(State("a" * 40, "", gate=False), OLD, NEW, ends, tuple(patches), tree)
     gone = Carried("p5.patch", Outcome.UPSTREAMED, Method.NONE, None, None, ())
     assert results.report(job, [gone], "ready", talk).overdue == (("p0.patch", 30),)
-
-
-HEAD = "# suite=bookworm architecture=amd64 input=sha256:" + "1" * 64 + " snapshot=20260101T000000Z\n"
-
-
-def checkout(settings: Settings, root: Path, **locks: str) -> Settings:
-    folder = root / "images/open-webui"
-    folder.mkdir(parents=True)
-    for name, text in locks.items():
-        (folder / f"{name.replace('_', '.')}.lock").write_text(text)
-    return replace(settings, root=root)
-
-
-def deb(name: str, version: str) -> str:
-    return f"{name} {version} sha256:{'2' * 64} 10 main pool/{name}.deb\n"
-
-
-def test_packages_of_every_lock_of_the_main_image(private_settings: Settings, tmp_path: Path) -> None:
-    before = {"requirements": "a==1\nb==1\n", "full_requirements": "a==1\nc==1\n", "debian": HEAD + deb("curl", "7")}
-    after = {"requirements": "a==2\nb==1\n", "full_requirements": "a==2\nd==1\n", "debian": HEAD + deb("curl", "8")}
-    arm64 = HEAD + deb("curl", "7") + deb("jq", "1")
-    old = checkout(private_settings, tmp_path / "old", **before, arm64_debian=arm64)
-    new = checkout(private_settings, tmp_path / "new", **after, arm64_debian=arm64)
-    assert results.packages(old, old) == ()
-    assert results.packages(old, new) == (
-        Difference("wheel", "a", "1", "2"),
-        Difference("wheel", "c", "1", ""),
-        Difference("wheel", "d", "", "1"),
-        Difference("Debian package", "curl", "7", "7, 8"),
-    )
-    assert not any(row.needs_attention for row in results.packages(old, new))

@@ -51,6 +51,20 @@ def test_a_default_that_changes_needs_attention_and_a_new_setting_does_not() -> 
     assert [row.needs_attention for row in (changed, gone, new)] == [True, True, False]
 
 
+def test_a_setting_of_the_start_script() -> None:
+    old = 'PORT="${PORT:-8080}"\n: "${SLIM:=}"\necho "$PORT ${SLIM,,} ${PORT}" "${a:-b}" "${OTHER-x}"\n'
+    assert between("backend/start.sh", None, old) == [
+        Difference("setting", "PORT", "", "'8080'"),
+        Difference("setting", "SLIM", "", "''"),
+    ]
+    new = old.replace("8080", "8081")
+    assert between("backend/start.sh", old, new) == [Difference("setting", "PORT", "'8080'", "'8081'")]
+    both = {"backend/start.sh": old.encode(), f"{ROOT}env.py": b"os.getenv('PORT', '8080')"}
+    assert interface.differences(both, {**both, "backend/start.sh": b""}) == (
+        Difference("setting", "SLIM", "''", ""),
+    )  # fmt: skip
+
+
 def test_a_setting_that_moves_to_another_file_is_the_same() -> None:
     old, new = {f"{ROOT}config.py": b"os.getenv('X')"}, {f"{ROOT}env.py": b"os.getenv('X')"}
     assert interface.differences(old, new) == ()
