@@ -36,6 +36,7 @@ from webui_fork.publish import kept_inputs
 from webui_fork.series import apply
 from webui_fork.sources import programs, release
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 
 RUNS = 5
 TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
@@ -119,7 +120,7 @@ def build_context(base: str, content: bytes) -> io.BytesIO:
     return out
 
 
-def peer(real: Settings, client: DockerClient, url: str, signer: trust_cosign.Signer, base: str, number: int) -> float:
+def peer(real: Settings, client: DockerClient, url: str, signer: trust_keys.Signer, base: str, number: int) -> float:
     """Time what people do instead: docker build, docker push, cosign sign and verify."""
     name = f"{url.removeprefix('http://')}/peer"
     context = build_context(base, f"EDITED = {number} {time.time()}\n".encode())
@@ -194,7 +195,7 @@ def against_docker(real: Settings, ui: Terminal, folder: Path) -> tuple[list[flo
     inputs = replace(image_inputs.read_inputs(real, ui, locked=False), patches=())
     stock = pipeline.build(real, inputs, ui, locked=False)
     program, cosign = programs.find(real, "registry", ui), programs.find(real, "cosign", ui)
-    signer = trust_cosign.signer(real, cosign, ui)
+    signer = trust_keys.signer(real, cosign, ui)
     distant = []
     with (
         engine.private(real, ui) as docker,  # every image on it is removed, so never the user's own

@@ -21,6 +21,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.frontend import statement
 from webui_fork.publish import promote, second_builder, vex
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust import suite_result
 from webui_fork.trust.verify import Verdict
 
@@ -118,7 +119,7 @@ def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign:
     """It has a key and a name of its own; nothing is sent before its signature verifies."""
     what = small.candidate(shop.settings)
     stranger = replace(shop.settings, config=tmp_path / "second")
-    second = replace(shop, settings=stranger, signer=trust_cosign.signer(stranger, cosign, Talk()), name="second/x")
+    second = replace(shop, settings=stranger, signer=trust_keys.signer(stranger, cosign, Talk()), name="second/x")
     witness = second_builder.Witness(
         str(tmp_path / "second/cosign.pub"), promote.target_of(f"{shop.host}/{second.name}")
     )
@@ -150,7 +151,7 @@ def test_a_statement_about_a_file_is_checked_with_the_command_of_the_docs(
     real: Settings, cosign: Path, tmp_path: Path
 ) -> None:
     own = replace(real, config=tmp_path / "config")
-    signer = trust_cosign.signer(own, cosign, Talk())
+    signer = trust_keys.signer(own, cosign, Talk())
     wheel, bundle = tmp_path / "x.whl", tmp_path / "bundle"
     wheel.write_bytes(b"wheel")
     bundle.write_bytes(trust_cosign.attest_file(own, signer, wheel, "x.whl", statement.KIND, b'{"result": "PASSED"}'))

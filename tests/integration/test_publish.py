@@ -35,7 +35,7 @@ from webui_fork.oci.registry import Registry
 from webui_fork.publish import promote, tested
 from webui_fork.publish.tested import OtherImage, PassedImage
 from webui_fork.trust import attestations as trust_attestations
-from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust import sign, verify
 from webui_fork.trust.verify import Verdict
 
@@ -123,7 +123,7 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
 def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     stranger = replace(shop.settings, config=tmp_path / "stranger")
-    other = trust_cosign.signer(stranger, cosign, Talk())
+    other = trust_keys.signer(stranger, cosign, Talk())
     with Registry(f"http://{shop.host}", "build") as built:
         transfer.push(built, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
         sign.seal(stranger, other, f"{shop.host}/build@{what.image.digest}", what.statements, tmp_path, "x")

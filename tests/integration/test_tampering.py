@@ -24,6 +24,7 @@ from webui_fork.publish import promote
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust import sign, verify
 from webui_fork.trust.verify import Verdict
 
@@ -194,7 +195,7 @@ def test_a_true_statement_about_another_image(shop: Shop, tmp_path: Path) -> Non
 
 def test_a_wrong_key(shop: Shop, published: promote.Published, cosign: Path, tmp_path: Path) -> None:
     stranger = replace(shop.settings, config=tmp_path / "stranger")
-    other = trust_cosign.signer(stranger, cosign, Talk()).verifier(stranger)
+    other = trust_keys.signer(stranger, cosign, Talk()).verifier(stranger)
     bad = shop.bad(TAG, verifier=other)
     assert other.who in bad["signature"]
     assert {"signature", "provenance", "sbom", "contents"} == set(bad)

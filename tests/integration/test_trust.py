@@ -23,7 +23,7 @@ from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.oci import layout
 from webui_fork.trust import attestations
-from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust.attestations import Statements
 
 pytestmark = pytest.mark.minutes(2)
@@ -194,7 +194,7 @@ def other_key(user: User, tmp_path: Path) -> str:
 
 def test_an_image_that_nobody_signed(real: Settings, cosign: Path, built: pipeline.Built, tmp_path: Path) -> None:
     own = replace(real, config=tmp_path / "config")
-    trust_cosign.signer(own, cosign, Talk())  # a key, with which nothing was signed
+    trust_keys.signer(own, cosign, Talk())  # a key, with which nothing was signed
     layout.write_layout(tmp_path / "image", "v1", built.image, real.cache)
-    image = doctor.verified(own, f"oci:{tmp_path / 'image'}", partial(trust_cosign.verifier, own, cosign))
+    image = doctor.verified(own, f"oci:{tmp_path / 'image'}", partial(trust_keys.verifier, own, cosign))
     assert any("signature" in line for line in image.bad)

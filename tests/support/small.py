@@ -21,9 +21,10 @@ from webui_fork.rootfs import layers
 from webui_fork.series import apply
 from webui_fork.series.patch import Patch
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust import provenance, sbom, suite_result, verify
 from webui_fork.trust.attestations import Part, Statements
-from webui_fork.trust.cosign import Signer, Verifier
+from webui_fork.trust.keys import Signer, Verifier
 from webui_fork.trust.suite_result import SuiteResult
 
 HOME = "https://fork.invalid/webui_fork"
@@ -176,4 +177,4 @@ def shop(settings: Settings, folder: Path, host: str, cosign: Path) -> Shop:
     from helpers import Talk
 
     own = checkout(settings, folder)
-    return Shop(own, trust_cosign.signer(own, cosign, Talk()), host)
+    return Shop(own, trust_keys.signer(own, cosign, Talk()), host)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from webui_fork.core import process
+from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.sources import programs
+from webui_fork.sources import apt, programs
 from webui_fork.sources.programs import Tool
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -26,3 +28,19 @@ TOOLS = {
 def find(settings: Settings, name: str, ui: Terminal) -> Path:
     """Return the path of a program, getting it from the distribution if need be."""
     return programs.find(settings, name, ui, TOOLS)
+
+
+def cosign_3(settings: Settings) -> Path:
+    """Return the path of cosign 3, from Debian testing: no released Debian has it."""
+    kept = settings.cache / "tools/cosign-3"
+    with exclusive(settings.cache / "tools/.cosign-3.lock", "the cached cosign 3", print):
+        if not kept.exists():
+            arch = process.run(["dpkg", "--print-architecture"], env=settings.environ).stdout.strip()
+            with (
+                apt.private(settings, "testing", arch, updates=False, expired=True) as private,
+                temp_folder(kept.parent, "cosign-3") as folder,
+            ):
+                deb = private.download("cosign", folder)
+                process.run(["dpkg-deb", "-x", deb, folder / "tree"], env=settings.environ)
+                (folder / "tree").rename(kept)
+    return kept / "usr/bin/cosign"

@@ -23,7 +23,7 @@ from webui_fork.doctor.facts import Facts, Image
 from webui_fork.doctor.findings import Severity
 from webui_fork.oci import reader
 from webui_fork.trust import verify
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 
 _EXIT = {Severity.CRITICAL: EXIT_DOCTOR_CRITICAL, Severity.WARNING: EXIT_DOCTOR_WARNING, Severity.INFO: 0}
 

@@ -19,7 +19,7 @@ from webui_fork.image import refresh_locks
 from webui_fork.image.inputs import IMAGE
 from webui_fork.oci import reader
 from webui_fork.sources import programs, release
-from webui_fork.trust import cosign
+from webui_fork.trust import cosign, keys
 from webui_fork.trust import reproduce as reproducing
 
 
@@ -122,7 +122,7 @@ def _sign(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> No
     file, bundle = settings.out / statement.FILE, settings.out / statement.BUNDLE
     predicate = statement.predicate(file.read_bytes() if file.exists() else b"", lock, _description(settings))
     wheel = release.obtain(settings, lock, ui).wheel
-    signer = cosign.signer(settings, programs.find(settings, "cosign", ui), ui)
+    signer = keys.signer(settings, programs.find(settings, "cosign", ui), ui)
     write_atomic(bundle, cosign.attest_file(settings, signer, wheel, lock.wheel.name, statement.KIND, predicate))
     rows = [
         ("statement", file.relative_to(settings.root).as_posix()),

@@ -9,8 +9,8 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.sources import programs
-from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust import keys as trust_keys
+from webui_fork.trust.keys import Verifier
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
         UsageError: the arguments contradict each other. SigningError: the key is missing.
     """
     cosign = programs.find(settings, "cosign", ui)
-    number = trust_cosign.major(settings, cosign)
+    number = trust_keys.major(settings, cosign)
     if bool(arguments.identity) != bool(arguments.issuer):
         raise UsageError("--identity and --issuer are only valid together.")
     if arguments.key and arguments.identity:
@@ -36,7 +36,7 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
         return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
     if arguments.key:
         return Verifier(cosign, number, existing_key(arguments.key))
-    return trust_cosign.verifier(settings, cosign)
+    return trust_keys.verifier(settings, cosign)
 
 
 def existing_key(key: str) -> str:

@@ -17,7 +17,7 @@ from webui_fork.oci.model import Descriptor, Image, Index
 from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.publish.kept_inputs import KIND
 from webui_fork.trust import cosign
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 
 IMAGE, INPUTS = "image", "inputs"  # folders of the bundle, each an OCI layout
 _BESIDE = ("deploy", "docs", "README.md", "LICENSE")

@@ -35,8 +35,9 @@ from webui_fork.publish.tested import PassedImage
 from webui_fork.sources import programs
 from webui_fork.trust import attestations, sign, suite_result, verify
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust.attestations import Statements
-from webui_fork.trust.cosign import Signer
+from webui_fork.trust.keys import Signer
 from webui_fork.trust.suite_result import SuiteResult
 
 
@@ -216,7 +217,7 @@ def run(
         AuditError: what we judge of vulnerabilities can't be read.
     """
     cosign = programs.find(settings, "cosign", ui)
-    signer = trust_cosign.signer(settings, cosign, ui)
+    signer = trust_keys.signer(settings, cosign, ui)
     statements = _judged(settings, signer, what, target)
     if witness:
         with ui.step("witness", f"Asking {witness.place} for the second builder's signature"):
@@ -344,7 +345,7 @@ def plan(
     """
     vex.read(settings)
     if witness:
-        signer = trust_cosign.signer(settings, programs.find(settings, "cosign", ui), ui)
+        signer = trust_keys.signer(settings, programs.find(settings, "cosign", ui), ui)
         second_builder.require(settings, signer, witness, what.image.digest)
     with connect.connect(settings, target) as registry:
         _refuse_moving(registry, what, target)

@@ -12,7 +12,7 @@ from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import connect
 from webui_fork.trust import cosign
-from webui_fork.trust.cosign import Signer, Verifier
+from webui_fork.trust.keys import Signer, Verifier
 
 
 @dataclass(frozen=True, slots=True)

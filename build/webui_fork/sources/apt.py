@@ -117,12 +117,15 @@ class Apt:
 
 
 @contextmanager
-def private(settings: Settings, suite: str, architecture: str, updates: bool = True) -> Iterator[Apt]:
+def private(
+    settings: Settings, suite: str, architecture: str, updates: bool = True, *, expired: bool = False
+) -> Iterator[Apt]:
     """Set up a private apt for one suite and read its package lists.
 
     Args:
         suite: as bookworm. architecture: Debian's word, as amd64.
         updates: also read the suite's security and point-release updates.
+        expired: take lists that are past their date, such as testing's on a mirror that stands still.
 
     Raises:
         ToolError: apt or the keyring is missing, or the archive can't be read.
@@ -142,7 +145,7 @@ def private(settings: Settings, suite: str, architecture: str, updates: bool = T
         for name in ("lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d", "log"):
             ensure_folder(folder / name)
         write_atomic(folder / "status", "")
-        option = f"[arch={architecture} signed-by={KEYRING}]"
+        option = f"[arch={architecture} signed-by={KEYRING}{' check-valid-until=no' if expired else ''}]"
         sources = [f"deb {option} {where.main} {suite} main"]
         if updates:
             sources.append(f"deb {option} {where.main} {suite}-updates main")

@@ -18,186 +18,26 @@ from webui_fork.config.reference import LAYOUT
 from webui_fork.core import process
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PassphraseError, SigningError, ToolError
-from webui_fork.core.files import ensure_folder, exclusive, sha256_file, temp_folder, write_atomic
+from webui_fork.core.files import sha256_file, temp_folder
 from webui_fork.core.settings import Settings
-from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable
 from webui_fork.frontend import statement
+from webui_fork.trust import keys
+from webui_fork.trust.keys import Signer, Verifier
 
 # cosign's words for predicate types, and the URI of one that it has no word for
 SBOM, PROVENANCE, VEX = "cyclonedx", "slsaprovenance1", "openvex"
 TESTS = statement.KIND
 
+# of a signature that is a tag, and of one that is a bundle
+_SIGNATURES = ("cosign container image signature", "https://sigstore.dev/cosign/sign/v1")
 _LIMIT = 600.0  # seconds for one call of cosign
 _WRONG = re.compile(r"decrypt|incorrect passphrase|invalid password|encrypted: ", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Signer:
-    """How to sign: the program, its major version, and the key (a path or KMS URI; None: keyless)."""
-
-    cosign: Path
-    major: int
-    key: str | None
-
-    def verifier(self, settings: Settings) -> Verifier:
-        """Return what verifies its signatures.
-
-        Raises:
-            SigningError: keyless, and whose signature to expect is not set.
-        """
-        if self.key:
-            return Verifier(self.cosign, self.major, self.public_key)
-        identity, issuer = _identity(settings)
-        return Verifier(self.cosign, self.major, None, identity, issuer)
-
-    @property
-    def public_key(self) -> str | None:
-        """What verifies: the public half beside a key file, or the KMS key itself."""
-        if self.key and self.key.startswith("/"):
-            return str(Path(self.key).with_suffix(".pub"))
-        return self.key
-
-
-@dataclass(frozen=True, slots=True)
-class Verifier:
-    """How to verify: the program, its major version, and a public key or a keyless identity with its issuer.
-
-    ``ca`` is a file of certificates for the registry.
-    """
-
-    cosign: Path
-    major: int
-    key: str | None
-    identity: str = ""
-    issuer: str = ""
-    ca: str | None = None
-
-    @property
-    def who(self) -> str:
-        """Whose signature is accepted, in words."""
-        return self.key or f"{self.identity} (by {self.issuer})"
-
-    @property
-    def options(self) -> list[str]:
-        """Cosign's options for whose signature is accepted."""
-        if self.key:
-            options = ["--key", self.key, "--insecure-ignore-tlog=true"]
-        else:
-            options = ["--certificate-identity", self.identity, "--certificate-oidc-issuer", self.issuer]
-        return [*options, "--new-bundle-format=false"] if self.major >= 3 else options
-
-    def arguments(self, what: str) -> list[str]:
-        """Return cosign's arguments for verifying a reference or a layout (`oci:FOLDER`)."""
-        if what.startswith(LAYOUT):
-            return [*self.options, "--local-image", what.removeprefix(LAYOUT)]
-        return [*self.options, *_registry_arguments(what, self.ca), what]
-
-
-def major(settings: Settings, cosign: Path) -> int:
-    """Return cosign's major version, remembered by the file's time and size."""
-    stamp = settings.cache / "tools" / f"cosign-{cosign.stat().st_mtime_ns}-{cosign.stat().st_size}"
-    if stamp.exists():
-        return int(stamp.read_text())
-    version = _version(settings, cosign)
-    write_atomic(stamp, str(version))
-    return version
-
-
-def _version(settings: Settings, cosign: Path) -> int:
-    """Return cosign's major version; Debian's 2.5 says `devel`, which counts as 2."""
-    output = process.run([cosign, "version"], env=settings.environ, check=False)
-    match = re.search(r"GitVersion:\s*v?(\d+)\.", output.stdout + output.stderr)
-    if match:
-        return int(match.group(1))
-    helped = process.run([cosign, "sign", "--help"], env=settings.environ, check=False)
-    return 3 if "--use-signing-config" in helped.stdout + helped.stderr else 2
-
-
-def signer(settings: Settings, cosign: Path, ui: Terminal) -> Signer:
-    """Choose the key from the settings; the default key pair is made on first use.
-
-    Raises:
-        SigningError: the key is missing or can't be made. PassphraseError: see :func:`sign`.
-    """
-    number = major(settings, cosign)
-    if settings.sign == "keyless":
-        _identity(settings)  # before anything is signed: a public log does not forget
-        return Signer(cosign, number, None)
-    if settings.sign != "key":
-        if settings.sign.startswith("/") and not Path(settings.sign).exists():
-            raise SigningError(f"The key {settings.sign} does not exist.", remedy="Check WEBUI_FORK_SIGN.")
-        return Signer(cosign, number, settings.sign)
-    key = settings.config / "cosign.key"
-    if not key.exists():
-        ensure_folder(key.parent, mode=0o700)
-        with exclusive(key.parent / ".lock", "the signing key", ui.say):
-            if not key.exists():
-                _make_key(settings, cosign, key, ui)
-    return Signer(cosign, number, str(key))
-
-
-def verifier(settings: Settings, cosign: Path) -> Verifier:
-    """Return what verifies our own signer's work; needs the public half only, and makes nothing.
-
-    Raises:
-        SigningError: it is not there, or a keyless identity is not set.
-    """
-    number = major(settings, cosign)
-    if settings.sign == "keyless":
-        return Signer(cosign, number, None).verifier(settings)
-    chosen = str(settings.config / "cosign.key") if settings.sign == "key" else settings.sign
-    public = Signer(cosign, number, chosen).public_key
-    if public and public.startswith("/") and not Path(public).is_file():
-        raise SigningError(
-            f"There is no public key at {public}.",
-            remedy="Name whose signature should count: --key FILE, or --identity and --issuer.",
-        )
-    return Verifier(cosign, number, public)
-
-
-def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None:
-    if key.with_suffix(".pub").exists():
-        raise SigningError(
-            f"{key} is missing, and its public half is there.",
-            why="A new pair would replace the key that you trust.",
-            remedy="Bring the private key back, or move the public one away.",
-        )
-    protected = "with the passphrase in COSIGN_PASSWORD" if settings.cosign_password else "without a passphrase"
-    ui.say(f"Making a signing key on first use, {protected}: {key}")
-    with temp_folder(key.parent, "key") as folder:
-        process.run(
-            [cosign, "generate-key-pair", "--output-key-prefix", "cosign"],
-            env=_signing_env(settings),
-            cwd=folder,
-            doing="make a key pair",
-        )
-        (folder / "cosign.key").chmod(0o600)
-        (folder / "cosign.pub").rename(key.with_suffix(".pub"))
-        (folder / "cosign.key").rename(key)  # last: a key without its public half never exists
-
-
-def _signing_env(settings: Settings) -> dict[str, str]:
-    password = settings.cosign_password
-    return {**_env(settings), "COSIGN_PASSWORD": password.reveal() if password else ""}
-
-
-def _env(settings: Settings) -> dict[str, str]:
-    env = dict(settings.environ)
-    # the embedded registry is on loopback
-    env["NO_PROXY"] = ",".join(filter(None, (env.get("NO_PROXY") or env.get("no_proxy"), "127.0.0.1")))
-    env["no_proxy"] = env["NO_PROXY"]
-    return env
 
 
 def _needs_digest(ref: str) -> None:
     if reference.parse(ref).digest is None:
         raise SigningError(f"{ref} is a tag; only a reference by digest is signed or verified.")
-
-
-def _registry_arguments(ref: str, ca: str | None = None) -> list[str]:
-    plain = reference.parse(ref).loopback
-    return [*(["--allow-http-registry"] if plain else []), *(["--registry-cacert", ca] if ca else [])]
 
 
 def sign(settings: Settings, signer: Signer, ref: str, name: str = "", ca: str | None = None) -> None:
@@ -215,7 +55,7 @@ def sign(settings: Settings, signer: Signer, ref: str, name: str = "", ca: str |
     """
     _needs_digest(ref)
     named = ["--sign-container-identity", name] if name else []
-    _signing(settings, signer, ["sign", *named, *_registry_arguments(ref, ca)], ref, "sign")
+    _signing(settings, signer, ["sign", *named, *keys.registry_arguments(ref, ca)], ref, "sign")
 
 
 def attest(
@@ -239,7 +79,7 @@ def attest(
     """
     _needs_digest(ref)
     replace = [] if beside else ["--replace"]
-    argv = ["attest", *replace, "--type", kind, "--predicate", str(predicate), *_registry_arguments(ref, ca)]
+    argv = ["attest", *replace, "--type", kind, "--predicate", str(predicate), *keys.registry_arguments(ref, ca)]
     _signing(settings, signer, argv, ref, "attest")
 
 
@@ -271,8 +111,8 @@ def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str,
     if signer.key:
         argv += ["--key", signer.key, "--tlog-upload=false"]
     if signer.major >= 3:
-        argv += ["--use-signing-config=false", "--new-bundle-format=false"]
-    env = _signing_env(settings)
+        argv += ["--use-signing-config=false", keys.OLD_FORMAT]
+    env = keys.signing_environment(settings)
     done = process.run([*argv, ref], env=env, check=False, timeout=_LIMIT, doing=f"{doing} {ref}")
     if done.code == 0:
         return
@@ -288,16 +128,6 @@ def _signing(settings: Settings, signer: Signer, arguments: list[str], ref: str,
     )
 
 
-def _identity(settings: Settings) -> tuple[str, str]:
-    identity, issuer = (settings.environ.get(f"WEBUI_FORK_{name}") for name in ("IDENTITY", "ISSUER"))
-    if not identity or not issuer:
-        raise SigningError(
-            "A keyless signature can only be checked against an identity.",
-            remedy="Set WEBUI_FORK_IDENTITY and WEBUI_FORK_ISSUER to the signer's identity and OIDC issuer.",
-        )
-    return identity, issuer
-
-
 @dataclass(frozen=True, slots=True)
 class Verification:
     """Whether a signature verifies; where none does, why not, in cosign's words."""
@@ -308,6 +138,8 @@ class Verification:
 
 def verify(settings: Settings, verifier: Verifier, what: str, digest: Digest | None = None) -> Verification:
     """Verify the signature of a reference by digest, or of a layout (`oci:FOLDER`).
+
+    cosign 3 lists attestations, too, where signatures are bundles: they say something of an image, and vouch for none.
 
     Args:
         digest: what must have been signed; by default the reference's own. cosign and we might look at two things.
@@ -320,9 +152,12 @@ def verify(settings: Settings, verifier: Verifier, what: str, digest: Digest | N
     if done.code:
         return Verification(False, _output_of(done))
     try:
-        signed = {row["critical"]["image"]["docker-manifest-digest"] for row in json.loads(done.stdout)}
+        rows = [row["critical"] for row in json.loads(done.stdout)]
+        signed = {row["image"]["docker-manifest-digest"] for row in rows if row["type"] in _SIGNATURES}
     except (ValueError, KeyError, TypeError):
         return Verification(False, "cosign verified something that is no signature of an image")
+    if not signed:
+        return Verification(False, "it has attestations, and no signature")
     if expected not in signed:
         return Verification(False, f"the signature is of {', '.join(sorted(map(str, signed)))}")
     return Verification(True)
@@ -370,7 +205,13 @@ def attested(settings: Settings, verifier: Verifier, what: str, kind: str, diges
 def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: str) -> process.Completed:
     if not what.startswith(LAYOUT):
         _needs_digest(what)
-    return _answer(settings, [verifier.cosign, *arguments, *verifier.arguments(what)], what)
+    options = verifier.arguments(what)
+    done = _answer(settings, [verifier.cosign, *arguments, *options], what)
+    if done.code and keys.OLD_FORMAT in options and not what.startswith(LAYOUT):
+        options.remove(keys.OLD_FORMAT)  # cosign 3 may have signed it in the form that is its own
+        bundled = _answer(settings, [verifier.cosign, *arguments, *options], what)
+        return done if bundled.code else bundled
+    return done
 
 
 def _answer(settings: Settings, argv: list[str | Path], what: str) -> process.Completed:
@@ -380,7 +221,7 @@ def _answer(settings: Settings, argv: list[str | Path], what: str) -> process.Co
         SigningError: it says neither yes nor no.
     """
     try:
-        done = process.run(argv, env=_env(settings), check=False, timeout=_LIMIT)
+        done = process.run(argv, env=keys.environment(settings), check=False, timeout=_LIMIT)
     except ToolError as error:
         raise SigningError(f"cosign could not verify {what}.", why=error.why) from error
     if done.code < 0:  # neither yes nor no: nothing is signed anew, and nothing is called bad

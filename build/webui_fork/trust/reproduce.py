@@ -19,7 +19,7 @@ from webui_fork.oci import reader
 from webui_fork.oci.model import Image, Index
 from webui_fork.oci.reader import Reader
 from webui_fork.trust import compare, cosign, provenance, verify
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 from webui_fork.trust.provenance import Claim
 
 _PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout

@@ -21,8 +21,9 @@ from webui_fork.oci.registry import Registry
 from webui_fork.sources import programs
 from webui_fork.trust import attestations
 from webui_fork.trust import cosign as trust_cosign
+from webui_fork.trust import keys as trust_keys
 from webui_fork.trust.attestations import Part, Statements
-from webui_fork.trust.cosign import Signer
+from webui_fork.trust.keys import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def push_and_seal(settings: Settings, assembly: Assembly, ui: Terminal) -> Seale
         RegistryError, SigningError, PassphraseError: what was built is kept in every case.
     """
     cosign, program = programs.find(settings, "cosign", ui), programs.find(settings, "registry", ui)
-    signer = trust_cosign.signer(settings, cosign, ui)
+    signer = trust_keys.signer(settings, cosign, ui)
     statements = attestations.of_build(settings, assembly, ui)
     image, inputs = assembly.image, assembly.inputs
 
@@ -136,7 +137,7 @@ def _predicates(statements: Statements) -> list[tuple[str, tuple[bytes, ...]]]:
     return [*own, *((kind, (predicate,)) for kind, predicate in statements.others)]
 
 
-def same(settings: Settings, verifier: trust_cosign.Verifier, what: str, kind: str, predicate: bytes) -> bool:
+def same(settings: Settings, verifier: trust_keys.Verifier, what: str, kind: str, predicate: bytes) -> bool:
     """Tell whether a verified attestation says just this."""
     predicates = trust_cosign.attested(settings, verifier, what, kind).predicates
     expected = _comparable(json.loads(predicate))

@@ -29,7 +29,7 @@ from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign, provenance, suite_result
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 from webui_fork.trust.provenance import Claim
 
 _TITLE = "org.opencontainers.image."

@@ -19,7 +19,8 @@ from webui_fork.oci.auth import Credentials
 from webui_fork.oci.model import Blob
 from webui_fork.oci.registry import Registry
 from webui_fork.trust import cosign, provenance, verify
-from webui_fork.trust.cosign import Attested, Verifier
+from webui_fork.trust.cosign import Attested
+from webui_fork.trust.keys import Verifier
 
 ME = Credentials("me", Secret("pw"))
 

@@ -12,7 +12,7 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import layout, reader
 from webui_fork.publish import bundle
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 
 
 def test_only_what_a_registry_has_is_bundled(private_settings: Settings, tmp_path: Path, talk: Talk) -> None:

@@ -10,7 +10,7 @@ from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
 from webui_fork.publish import second_builder
 from webui_fork.publish.second_builder import Witness
-from webui_fork.trust.cosign import Signer
+from webui_fork.trust.keys import Signer
 
 PEM = "-----BEGIN PUBLIC KEY-----\nMFkw\nEwYH\n-----END PUBLIC KEY-----\n"
 

@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from helpers import Talk
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import PassphraseError, SigningError
 from webui_fork.core.settings import Secret, Settings
 from webui_fork.trust import cosign
 from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust import keys as trust_keys
+from webui_fork.trust.keys import Verifier
 
 
 def fake_cosign(folder: Path, body: str) -> Path:
@@ -21,8 +22,8 @@ def fake_cosign(folder: Path, body: str) -> Path:
     return path
 
 
-def signer(private_settings: Settings, tmp_path: Path, body: str, major: int = 2) -> cosign.Signer:
-    return cosign.Signer(fake_cosign(tmp_path, body), major, str(tmp_path / "cosign.key"))
+def signer(private_settings: Settings, tmp_path: Path, body: str, major: int = 2) -> trust_keys.Signer:
+    return trust_keys.Signer(fake_cosign(tmp_path, body), major, str(tmp_path / "cosign.key"))
 
 
 REF = "127.0.0.1:5000/x@sha256:" + "0" * 64
@@ -77,20 +78,6 @@ def test_cosign_ended_by_a_signal_has_said_nothing(private_settings: Settings, t
         trust_cosign.attest_file(private_settings, own, tmp_path / "wheel", "x.whl", trust_cosign.TESTS, b"{}")
 
 
-def test_the_public_key_that_is_trusted_is_never_replaced(private_settings: Settings, talk: object) -> None:
-
-    private_settings.config.mkdir(parents=True)
-    (private_settings.config / "cosign.pub").write_text("trusted")
-    with pytest.raises(SigningError, match="its public half is there"):
-        trust_cosign.signer(private_settings, Path("/bin/true"), Talk())
-    assert (private_settings.config / "cosign.pub").read_text() == "trusted"
-    found = trust_cosign.verifier(private_settings, Path("/bin/true"))
-    assert found.key == str(private_settings.config / "cosign.pub")
-    (private_settings.config / "cosign.pub").unlink()
-    with pytest.raises(SigningError, match="no public key"):
-        trust_cosign.verifier(private_settings, Path("/bin/true"))
-
-
 # signs what it is given; verifies what has the digest that was signed
 BLOB = """
 case "$1" in
@@ -120,3 +107,46 @@ def test_a_file_whose_attestation_does_not_verify(private_settings: Settings, tm
     with pytest.raises(SigningError, match=r"x\.whl was attested, but .* does not verify it") as raised:
         cosign.attest_file(private_settings, own, tmp_path / "wheel", "x.whl", cosign.TESTS, b"{}")
     assert raised.value.why == "no"
+
+
+SIGNATURE, STATEMENT = "https://sigstore.dev/cosign/sign/v1", "https://openvex.dev/ns"
+# finds nothing in the old format
+BUNDLES = """
+case "$*" in *--new-bundle-format=false*) echo "Error: no signatures found" >&2; exit 1 ;; esac
+echo '{rows}'
+"""
+
+
+def bundles(*types: str) -> str:
+    digest = REF.partition("@")[2]
+    rows = [{"critical": {"image": {"docker-manifest-digest": digest}, "type": one}} for one in types]
+    return BUNDLES.format(rows=json.dumps(rows))
+
+
+@pytest.mark.parametrize(
+    ("major", "types", "why"),
+    [
+        (3, (STATEMENT, SIGNATURE), ""),
+        (3, (STATEMENT,), "it has attestations, and no signature"),
+        (2, (SIGNATURE,), "no signatures found"),
+    ],
+)
+def test_a_signature_that_is_a_bundle(
+    private_settings: Settings, tmp_path: Path, major: int, types: tuple[str, ...], why: str
+) -> None:
+    """cosign 3 lists attestations beside the signatures: they vouch for nothing."""
+    program = fake_cosign(tmp_path, bundles(*types) if major == 3 else "echo 'Error: no signatures found' >&2; exit 1")
+    verification = cosign.verify(private_settings, Verifier(program, major, "/key.pub"), REF)
+    assert verification == cosign.Verification(not why, why)
+    assert len((tmp_path / "argv").read_text().splitlines()) == (2 if major == 3 else 1)
+
+
+def test_what_neither_format_verifies_is_told_in_the_words_of_the_old(
+    private_settings: Settings, tmp_path: Path
+) -> None:
+    words = 'case "$*" in *--new-bundle-format=false*) echo Error: old >&2 ;; *) echo Error: new >&2 ;; esac; exit 1'
+    who = Verifier(fake_cosign(tmp_path, words), 3, "/key.pub")
+    assert cosign.verify(private_settings, who, REF).why == "old"
+    assert cosign.attested(private_settings, who, REF, cosign.VEX).why == "old"
+    assert cosign.verify(private_settings, who, "oci:x", Digest.of_hex("0" * 64)).why == "old"
+    assert len((tmp_path / "argv").read_text().splitlines()) == 2 + 2 + 1  # a layout has no referrers

@@ -10,14 +10,15 @@ from webui_fork.core.errors import SigningError
 from webui_fork.core.settings import Settings
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import provenance
-from webui_fork.trust.cosign import Verifier
+from webui_fork.trust.keys import Verifier
 
 OTHER = Digest.of_hex("2" * 64)
 
 
 def test_a_signature_of_something_else_in_the_layout_does_not_count(private_settings: Settings, tmp_path: Path) -> None:
     cosign = tmp_path / "cosign"
-    cosign.write_text(f'#!/bin/sh\necho \'[{{"critical": {{"image": {{"docker-manifest-digest": "{OTHER}"}}}}}}]\'\n')
+    row = {"type": "cosign container image signature", "image": {"docker-manifest-digest": str(OTHER)}}
+    cosign.write_text(f"#!/bin/sh\necho '{json.dumps([{'critical': row}])}'\n")
     cosign.chmod(0o755)
     who = Verifier(cosign, 2, "key")
     another = trust_cosign.verify(private_settings, who, "oci:x", Digest.of_hex("1" * 64))
