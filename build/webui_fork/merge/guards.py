@@ -262,14 +262,26 @@ def _dead(module: Module) -> int:
     )
 
 
-def another_context(base: Module, ours: Module, theirs: Module) -> str:
-    """Name a statement at a change that runs under other conditions in the new release; "" where all are the same.
+def moved_away(base: Module, ours: Module, theirs: Module) -> str:
+    """Name a statement that the patch removes and the new release has in another place; "" where there is none."""
+    mapping = matching.match(base, theirs)
+    removed = (edit.removed for edit in transplant.edits(base, ours) if isinstance(edit, transplant.Gap))
+    return next((base.lines[node.start].strip() for nodes in removed for node in nodes if mapping.get(node)), "")
 
-    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none.
+
+def another_context(base: Module, ours: Module, theirs: Module) -> str:
+    """Name a statement beside new code that runs under other conditions in the new release; "" where all are the same.
+
+    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none. When a statement
+    runs that is there in both releases, and that the patch changes, wraps or removes, is for the release to say.
     """
     mapping = matching.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
+        if isinstance(edit, transplant.Rewrite) or (
+            isinstance(edit, transplant.Gap) and len(edit.added) <= len(edit.removed)
+        ):
+            continue
         around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
         site = next((node for node in around if node and mapping.get(node)), None)
         key, counterpart = "", mapping.get(site) if site else None
@@ -310,14 +322,17 @@ def _extends(new: _Condition, old: _Condition) -> bool:
         return False
     if isinstance(node.tree, ast.ExceptHandler | ast.match_case):
         return node.head == was.head
+    if key in ("body", "orelse") and isinstance(node.tree, ast.If) and isinstance(was.tree, ast.If):
+        return _terms(was.tree.test) <= _terms(node.tree.test)
     if key != "body":
         return _bare_head(node) == _bare_head(was)
-    if isinstance(node.tree, ast.If | ast.While) and isinstance(was.tree, ast.If | ast.While):
+    if isinstance(node.tree, ast.While) and isinstance(was.tree, ast.While):
         return _terms(was.tree.test) <= _terms(node.tree.test)
     if isinstance(node.tree, ast.For | ast.AsyncFor) and isinstance(was.tree, ast.For | ast.AsyncFor):
         return tree.dump(was.tree.iter) in {ast.dump(part) for part in ast.walk(node.tree.iter)}
     if isinstance(node.tree, ast.With | ast.AsyncWith) and isinstance(was.tree, ast.With | ast.AsyncWith):
-        return _held(was.tree) <= _held(node.tree)
+        names = _names(node.tree) if node.kind == was.kind else set()
+        return all(item in _held(node.tree) or item.rpartition(" as ")[2] in names for item in _held(was.tree))
     return _bare_head(node) == _bare_head(was)
 
 
@@ -325,6 +340,10 @@ def _held(block: ast.With | ast.AsyncWith) -> set[str]:
     """Return what a `with` holds, whatever arguments it is called with."""
     parts = ((item.context_expr, item.optional_vars) for item in block.items)
     return {f"{tree.dump(getattr(part, 'func', part))} as {tree.dump(name)}" for part, name in parts}
+
+
+def _names(block: ast.With | ast.AsyncWith) -> set[str]:
+    return {tree.dump(item.optional_vars) for item in block.items if item.optional_vars}
 
 
 def _bare_head(node: Node) -> str:

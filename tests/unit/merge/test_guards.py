@@ -94,13 +94,23 @@ def test_what_commutes_has_no_order(one: str, other: str, same: bool, with_logs:
         ("with one(u):", "with two(z):", False),
         ("with one(u):", "with one(u, 1), two(z):", True),
         ("with u.lock:", "with u.timer:", False),
+        ("with one(u) as s:", "with two(z) as s:", True),
+        ("with one(u) as s:", "with two(z) as t:", False),
+        ("with one(u) as s, u.lock:", "with two(z) as s:", False),
+        ("with one(u) as s:", "async with two(z) as s:", False),
+        ("while u.a:", "while u.a and u.b:", True),
+        ("while u.a:", "while u.a or u.b:", False),
     ],
 )
 def test_a_condition_is_the_same_if_it_only_has_more_to_it(before: str, now: str, same: bool) -> None:
-    base = f"def f(u):\n    {before}\n        one(1, 2)\n        two(3, 4)\n        three(5, 6)\n"
+    base = f"async def f(u):\n    {before}\n        one(1, 2)\n        two(3, 4)\n        three(5, 6)\n"
     ours = base.replace("        two", "        added()\n        two")
     context = guards.another_context(module(base), module(ours), module(base.replace(before, now)))
     assert (context == "") is same
+
+
+BODY = "    one(1, 2)\n    two(3, 4)\n    three(5, 6)\n"
+DEEPER = "".join(f"    {line}\n" for line in BODY.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -114,17 +124,44 @@ def test_a_condition_is_the_same_if_it_only_has_more_to_it(before: str, now: str
     ],
 )
 def test_another_block_around_it(wrapped: str, same: bool) -> None:
-    body = "    one(1, 2)\n    two(3, 4)\n    three(5, 6)\n"
-    base, deeper = f"def f(u):\n{body}", "".join(f"    {line}\n" for line in body.splitlines())
-    ours = base.replace("    two(3", "    two(2, 3")
-    context = guards.another_context(module(base), module(ours), module("def f(u):\n" + wrapped.format(deeper)))
+    base = f"def f(u):\n{BODY}"
+    ours = base.replace("    two(3", "    added()\n    two(3")
+    context = guards.another_context(module(base), module(ours), module("def f(u):\n" + wrapped.format(DEEPER)))
     assert (context == "") is same
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ("    two(2, 3, 4)\n", True),
+        ("", True),
+        ("    if u:\n        two(3, 4)\n", True),
+        ("    other()\n", True),
+        ("    check(u)\n    two(2, 3, 4)\n", False),
+        ("    check(u)\n    two(3, 4)\n", False),
+        ("    two(3, 4)\n    check(u)\n", False),
+    ],
+)
+def test_new_code_is_what_a_condition_counts_for(change: str, same: bool) -> None:
+    """When a statement runs that is there in both releases is for the release to say."""
+    base = f"def f(u):\n{BODY}"
+    ours, theirs = base.replace("    two(3, 4)\n", change), f"def f(u):\n    if one():\n{DEEPER}"
+    assert (guards.another_context(module(base), module(ours), module(theirs)) == "") is same
+
+
+@pytest.mark.parametrize(
+    ("now", "same"), [("if u and v:", True), ("if v:", False), ("if u or v:", False), ("if not u:", False)]
+)
+def test_an_else_of_a_condition_that_has_more_to_it(now: str, same: bool) -> None:
+    base = "def f(u, v):\n    if u:\n        one(1, 2)\n    else:\n        two(3, 4)\n        three(5, 6)\n"
+    ours, theirs = base.replace("        three", "        added()\n        three"), base.replace("if u:", now)
+    assert (guards.another_context(module(base), module(ours), module(theirs)) == "") is same
 
 
 def test_a_new_elif_before_it_is_another_condition_and_one_behind_it_is_not() -> None:
     base = "def f(u):\n    if u == 1:\n        one(1, 2)\n    elif u == 2:\n        two(3, 4)\n"
     theirs = base.replace("    elif", "    elif u == 3:\n        three(5, 6)\n    elif")
-    ours = module(base.replace("(3", "(2, 3"))
+    ours = module(base.replace("two(3, 4)", "two(3, 4)\n        added()"))
     assert guards.another_context(module(base), ours, module(theirs))
     assert not guards.another_context(module(base), ours, module(f"{base}    elif u == 3:\n        three(5, 6)\n"))
     wider = base.replace("u == 1", "u in (1, 2)")

@@ -88,6 +88,36 @@ def test_a_change_that_the_release_has() -> None:
     assert carry(MERGER, PATH, BASE, OURS, theirs).text == theirs
 
 
+MOVES = """\
+def update(prompt, form):
+    prompt.name = form.name
+    prompt.command = form.command
+    prompt.text = form.text
+    return save(prompt)
+"""
+AWAY = MOVES.replace("    prompt.name = form.name\n", "")
+
+
+def test_what_the_release_moves_and_the_patch_removes_is_not_removed_by_the_release() -> None:
+    """Upstream 0.11.4 moved it into a new `if`: the merge of lines is the release, with what the patch removes."""
+    guarded = "    if form.final:\n        prompt.name = form.name\n    return"
+    file = carry(MERGER, PATH, MOVES, AWAY, AWAY.replace("    return", guarded))
+    assert (file.text, file.method) == (None, Method.PERSON)
+    assert file.why == "the new release has moved 'prompt.name = form.name', which the patch removes"
+    beside = guarded.replace("    return", "        log(form)\n    return")
+    file = carry(MERGER, PATH, MOVES, AWAY, AWAY.replace("    return", beside))
+    assert file.text == AWAY.replace("    return", "    if form.final:\n        log(form)\n    return")
+    assert (file.method, file.needs_proof) == (Method.TRANSPLANT, True)
+
+
+def test_what_both_remove_is_in_the_release() -> None:
+    elsewhere = MOVES.replace("update", "create")
+    file = carry(MERGER, PATH, f"{MOVES}\n\n{elsewhere}", f"{AWAY}\n\n{elsewhere}", f"{AWAY}\n\n{elsewhere}")
+    assert (file.text, file.method) == (f"{AWAY}\n\n{elsewhere}", Method.LINES)
+    other = AWAY.replace("form.text", "form.content")
+    assert carry(MERGER, PATH, MOVES, AWAY, other).text == other
+
+
 def test_a_new_place_like_the_one_that_the_patch_changes() -> None:
     base = "def f(urls):\n    for url in urls:\n        collect(url, 1, wait=True)\n    return urls\n"
     ours = base.replace("        collect", "        if not url:\n            continue\n        collect")
