@@ -158,14 +158,17 @@ def proved(
     candidate: Settings,
     ui: Terminal,
     carried: Sequence[Carried],
+    patches: Mapping[str, Patch],
     unclear: Mapping[str, tuple[str, str]],
     proved_before: tuple[str, ...],
 ) -> tuple[list[Carried], tuple[str, ...]]:
-    """Prove what only the syntax tree could place: red on the pristine release (already seen), green with it.
+    """Prove what only the syntax tree could place, and what is dropped because the release has its text.
 
-    What fails its proof becomes a conflict, and the patches after it are not looked at.
+    What fails its proof becomes a conflict, and the patches after it are not looked at. The first has been seen red on
+    the pristine release and is green with it, the second is green without it.
 
     Args:
+        patches: those of before, by name.
         unclear: the patches whose proof is not red on the pristine release.
         proved_before: digests of the patches that were proved before, up to and with each.
 
@@ -174,34 +177,36 @@ def proved(
     """
     rows: list[Carried] = []
     for row in carried:
-        if not row.needs_proof or row.patch is None:
+        dropped = row.outcome is Outcome.UPSTREAMED and bool(row.files)
+        if not dropped and (not row.needs_proof or row.patch is None):
             rows.append(row)
             continue
-        digest = sha256_bytes(b"".join(one.patch.data for one in (*rows, row) if one.patch))
+        patch, stack = row.patch or patches[row.name], [one.patch for one in (*rows, row) if one.patch]
+        digest = sha256_bytes(b"".join(one.data for one in (*stack, patch)))
+        right = row if dropped else replace(row, why=_PROVED)
         if digest in proved_before:
-            rows.append(replace(row, why=_PROVED))
+            rows.append(right)
             continue
         if row.name in unclear:
             rows.append(refused(row, f"only its proof could say whether it is right, and {unclear[row.name][1]}"))
             return rows, proved_before
-        patches = [one.patch for one in (*rows, row) if one.patch]
-        with (
-            laid_out(candidate, ui, patches) as tree,
-            ui.step("proof", f"Proving {row.name}, which only the syntax tree could place"),
-        ):
-            done = _run(candidate, row.patch, tree)
-        if done.green:
-            rows.append(replace(row, why=_PROVED))
-            proved_before = (*proved_before, digest)
-            continue
-        rows.append(refused(row, f"its proof fails with it: {''.join(done.output.strip().splitlines()[-1:])}"))
-        return rows, proved_before
+        doubt = "which the release seems to have" if dropped else "which only the syntax tree could place"
+        with laid_out(candidate, ui, stack) as tree, ui.step("proof", f"Proving {row.name}, {doubt}"):
+            done = _run(candidate, patch, tree)
+        if not done.green:
+            last = "".join(done.output.strip().splitlines()[-1:])
+            rows.append(refused(row, f"its proof fails {'without' if dropped else 'with'} it: {last}"))
+            return rows, proved_before
+        rows.append(right)
+        proved_before = (*proved_before, digest)
     return rows, proved_before
 
 
 def refused(row: Carried, why: str) -> Carried:
-    """Turn what was carried into a conflict; what was found stays as a proposal."""
+    """Turn what was carried, or dropped, into a conflict; what was found stays as a proposal."""
+    dropped = row.outcome is Outcome.UPSTREAMED
     files = tuple(
-        replace(file, text=None, proposal=file.text, why=why) if file.needs_proof else file for file in row.files
+        replace(file, text=None, proposal=file.text, why=why) if file.needs_proof or dropped else file
+        for file in row.files
     )
     return replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why)

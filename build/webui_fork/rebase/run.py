@@ -210,7 +210,8 @@ def proceed(settings: Settings, ui: Terminal, state: State) -> RebaseReport:
         job = replace(job, state=state)
     carried = _carry(settings, job, ui)
     if state.gate:
-        carried, seen = gate.proved(candidate, ui, carried, dict(state.stock or ()), state.proved)
+        patches = {patch.name: patch for patch in job.patches}
+        carried, seen = gate.proved(candidate, ui, carried, patches, dict(state.stock or ()), state.proved)
         state = replace(state, proved=seen)
         rebase_state.write(settings, state)
         job = replace(job, state=state)
