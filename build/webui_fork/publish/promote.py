@@ -233,7 +233,7 @@ def run(
         ref, ca = target.at(what.image.digest).pinned, connect.certificates(settings, target.registry)
         with ui.step("cosign", "Signing and attesting, where that is not there yet"):
             _take_along(settings, signer, registry, what)
-            sign.seal(settings, signer, ref, statements, work, target.name, ca)
+            sign.seal(settings, signer, ref, statements, work, target.name, ca, registry)
         with ui.step("inputs"):
             more = _inputs(settings, signer, registry, what, target, ui)
         with ui.step("verify", "Verifying what stands there, before it gets a name"):

@@ -15,7 +15,7 @@ from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Advance, Terminal
 from webui_fork.image.pipeline import Assembly
-from webui_fork.oci import local_registry, transfer
+from webui_fork.oci import layout, local_registry, transfer
 from webui_fork.oci.model import Attached
 from webui_fork.oci.registry import Registry
 from webui_fork.sources import programs
@@ -65,7 +65,7 @@ def push_and_seal(settings: Settings, assembly: Assembly, ui: Terminal) -> Seale
         with ui.step("push"):
             pushed = transfer.push(registry, image, inputs.tag, settings.cache, sending)
         with ui.step("cosign", "Signing and attesting"):
-            changed = seal(settings, signer, pushed.ref, statements, work, inputs.spec.name)
+            changed = seal(settings, signer, pushed.ref, statements, work, inputs.spec.name, registry=registry)
         attached = transfer.attached(registry, image.digest)
     verifier = signer.verifier(settings)
     ref = f"{inputs.spec.name}@{image.digest}"
@@ -80,6 +80,7 @@ def seal(
     work: Path,
     name: str,
     ca: str | None = None,
+    registry: Registry | None = None,
 ) -> bool:
     """Have a reference signed and attested, and each image of an index; what is there and verifies is left alone.
 
@@ -87,6 +88,7 @@ def seal(
         ref: by digest. statements: the predicates about it. work: a folder for their files.
         name: what the signature calls the image.
         ca: certificates for the registry.
+        registry: where it is; asking it what is there takes less than asking cosign, which is asked of that alone.
 
     Returns:
         Whether anything was made.
@@ -97,14 +99,17 @@ def seal(
     named = reference.parse(ref)
 
     def part(one: Part) -> bool:
-        return seal(settings, signer, named.at(one.digest).pinned, one.statements, work, name, ca)
+        return seal(settings, signer, named.at(one.digest).pinned, one.statements, work, name, ca, registry)
+
+    def has(kind: str) -> bool:
+        return not registry or registry.has("manifests", layout.attached_tag(named.pinned_digest, kind))
 
     with ThreadPoolExecutor(2) as pool:  # the images first: whoever sees the index sealed may trust all of it
         changed = any(list(pool.map(part, statements.parts)))
     verifier = replace(signer.verifier(settings), ca=ca)
 
     def signed() -> bool:
-        if trust_cosign.verify(settings, verifier, ref).verified:
+        if has("sig") and trust_cosign.verify(settings, verifier, ref).verified:
             return False
         trust_cosign.sign(settings, signer, ref, name, ca)
         signature = trust_cosign.verify(settings, verifier, ref)
@@ -112,20 +117,23 @@ def seal(
             raise _refuted(ref, verifier.who, signature.why)
         return True
 
+    def verifies(kind: str, predicates: tuple[bytes, ...]) -> bool:
+        return all(same(settings, verifier, ref, kind, predicate) for predicate in predicates)
+
     def attested() -> bool:  # one after the other: both are kept in one manifest
-        changed = False
-        for kind, predicates in _predicates(statements):
-            if all(same(settings, verifier, ref, kind, predicate) for predicate in predicates):
-                continue
+        kept = has("att")
+        missing = [row for row in _predicates(statements) if not (kept and verifies(*row))]
+        for kind, predicates in missing:
             for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
                 file = work / f"{named.pinned_digest.hex[:16]}.{kind.replace('/', '-')}.json"
                 file.write_bytes(predicate)
                 trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
-                if not same(settings, verifier, ref, kind, predicate):
+        with ThreadPoolExecutor(2) as pool:
+            for (kind, _), right in zip(missing, pool.map(lambda row: verifies(*row), missing), strict=True):
+                if not right:
                     why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
                     raise _refuted(ref, verifier.who, why)
-            changed = True
-        return changed
+        return bool(missing)
 
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.submit(signed), pool.submit(attested)
