@@ -115,6 +115,15 @@ def test_a_plan_says_what_would_be_named_and_sends_nothing(shop: Shop, server: S
         promote.plan(shop.settings, Talk(), what, target)
 
 
+def test_a_line_of_an_older_release_is_never_the_latest(shop: Shop) -> None:
+    what = replace(small.candidate(shop.settings), line=True)
+    refs, _ = promote.plan(shop.settings, Talk(), what, promote.target_of(f"{shop.host}/{shop.name}"))
+    assert {ref.rpartition(":")[2] for ref in refs} == NAMES - {"latest"}
+    shop.publish(what)
+    assert not NAMES - {"latest"} - tags_of(shop.host, shop.name).keys()
+    assert "latest" not in tags_of(shop.host, shop.name)
+
+
 def test_a_second_builder_has_to_have_signed_the_same_digest(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     """It has a key and a name of its own; nothing is sent before its signature verifies."""
     what = small.candidate(shop.settings)

@@ -118,7 +118,8 @@ def _run_packages(
             with engine.connect(settings, ui) as docker, ui.step("load", "Loading the image into the Docker engine"):
                 loaded = engine.load(docker.client, built.image, settings.cache, f"{inputs.spec.name}:{inputs.tag}")
     write_atomic(settings.out / "times.json", json.dumps(ui.times))
-    again = (f"--flavour {flavour} " if flavour else "") + (f"--arch {arguments.arch} " if arguments.arch else "")
+    chosen = (("line", settings.line), ("flavour", flavour), ("arch", arguments.arch))
+    again = "".join(f"--{name} {value} " for name, value in chosen if value)
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
     value: dict[str, Any] = {
         "image": f"{inputs.spec.name}:{inputs.tag}",
@@ -167,17 +168,15 @@ def _run_variant(settings: Settings, ui: Terminal, arguments: argparse.Namespace
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         name = arguments.image
         variant_image = variants.make(settings, variants.request(settings, ui, name, arguments.variant), ui)
-        request, image = variant_image.request, variant_image.image
+        request, image, layer = variant_image.request, variant_image.image, variant_image.layer.layer
         folder = f"{name}-{request.variant.name}"
-        layout.write_root(settings.out / folder, image, [variant_image.layer.layer], settings.cache)
+        layout.write_root(settings.out / folder, image, [layer], settings.cache)
         write_atomic(
             settings.out / folder / "provenance.json", attestations.of_variant(settings, variant_image).provenance
         )
     rows = [("tag", str(request.fixed)), ("base", str(request.base)), ("digest", image.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in image.images]
-    rows += [
-        ("layer", f"patches, {text.human_size(variant_image.layer.layer.size)}  {variant_image.layer.layer.digest}")
-    ]
+    rows.append(("layer", f"patches, {text.human_size(layer.size)}  {layer.digest}"))
     rows += [
         ("read", f"{text.human_size(variant_image.received)} of the base"),
         ("layout", f"out/{folder} (without the base's layers)"),

@@ -46,7 +46,7 @@ VERBS = {
     "completion": "print the shell's completion of all this, or a man page",
 }
 # Those that work in a line (`lines/0.11`), too: what they do is of one release, and touches no other place.
-IN_LINES = ("build", "lock", "verify", "reproduce", "audit", "patches")
+IN_LINES = ("build", "lock", "verify", "reproduce", "publish", "audit", "patches")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s publish -- ghcr.io/me/open-webui"
     parser.add_argument("target", metavar="REGISTRY/NAME", help="where to; the tags follow from upstream.lock")
-    parser.add_argument(
-        "--image", metavar="NAME", help="images/NAME with a base in a registry instead, such as upstream"
-    )
+    parser.add_argument("--image", metavar="NAME", help="images/NAME with a base in a registry, such as upstream")
     parser.add_argument(
         "--no-inputs", action="store_true", help="do not send along what the image was built from (packages, sources)"
     )
@@ -73,7 +71,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
     value = {"digest": done.digest, "refs": done.refs, "left": dict(done.left), "bytes": done.bytes, "dry_run": False}
-    words = f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: nox -s verify -- {done.refs[0]}"
+    again = f"nox -s verify -- {done.refs[0]}" + (f" --line {settings.line}" if settings.line else "")
+    words = f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: {again}"
     result.show(arguments, value, words)
 
 

@@ -46,7 +46,8 @@ class Candidate:
     """What would be published: its tag and image, where its layers are, what is said about it.
 
     ``attached`` are signatures and attestations that exist already; ``layout`` is where they can be verified.
-    ``mount_from`` is a repository of the same registry that has its layers. ``inputs`` go along.
+    ``mount_from`` is a repository of the same registry that has its layers. ``inputs`` go along. ``line``: it is of an
+    older release on purpose.
     """
 
     fixed: Fixed
@@ -57,6 +58,12 @@ class Candidate:
     layout: str = ""
     mount_from: Reference | None = None
     inputs: tuple[InputFile, ...] = ()
+    line: bool = False
+
+    @property
+    def moving(self) -> tuple[str, ...]:
+        """The tags that move to it, if nothing newer has them; a line is never the latest."""
+        return tuple(tag for tag in tags.moving(self.fixed) if not (self.line and tag.startswith("latest")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
         PublishError: nothing was built, it is not what was tested, or it was built of other inputs than are here.
         ImageError: the layout is damaged.
     """
-    own = f" --flavour {flavour}" if flavour else ""
+    own = (f" --flavour {flavour}" if flavour else "") + (f" --line {settings.line}" if settings.line else "")
     remedy = f"Run `nox -s build -- --locked --arch all{own}`, then `nox -s tests`."
     folder = settings.root / "images" / inputs.IMAGE
     spec = image_toml.read(folder, flavour)
@@ -124,6 +131,7 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
         replace(statements, others=((trust_cosign.TESTS, suite_result.write(result)),)),
         layout.attached,
         f"{reference.LAYOUT}{layout.root}",
+        line=bool(settings.line),
     )
 
 
@@ -134,7 +142,7 @@ def _result(settings: Settings, record: PassedImage, image: Image) -> SuiteResul
         PublishError: it names other ones, or says nothing of this image.
     """
     own = record.of(image.digest)
-    if own is None or (strangers := [suite for suite in own.suites if not (settings.root / suite).is_file()]):
+    if own is None or (strangers := [suite for suite in own.suites if not (settings.checkout / suite).is_file()]):
         raise PublishError(
             "out/tested.json names tests that are not here.", why="\n".join(strangers[:8]) if own else ""
         )
@@ -353,8 +361,8 @@ def plan(
             present = (*registry.tags(), str(what.fixed))
         except RegistryError:  # not everybody who may push may list
             words = "the registry does not list its tags, so whether it is the newest is unknown"
-            return (f"{target.name}:{what.fixed}",), tuple((tag, words) for tag in tags.moving(what.fixed))
-    later = {tag: tags.newer(what.fixed, tag, present) for tag in tags.moving(what.fixed)}
+            return (f"{target.name}:{what.fixed}",), tuple((tag, words) for tag in what.moving)
+    later = {tag: tags.newer(what.fixed, tag, present) for tag in what.moving}
     refs = [str(what.fixed), *(tag for tag, newer in later.items() if not newer)]
     left = tuple((tag, f"{newer} is newer") for tag, newer in later.items() if newer)
     return tuple(f"{target.name}:{tag}" for tag in refs), left
@@ -372,7 +380,7 @@ def _name(
     except RegistryError:
         published_tags = ()  # not everybody who may push may list
     refs, left = [f"{target.name}:{fixed}"], []
-    for tag in tags.moving(what.fixed):
+    for tag in what.moving:
         if fixed not in published_tags:
             left.append((tag, "the registry does not list its tags, so whether it is the newest is unknown"))
         elif later := tags.newer(what.fixed, tag, published_tags):

@@ -54,7 +54,7 @@ class PassedImage:
 
 
 def _file(settings: Settings) -> Path:
-    return settings.out / "tested.json"
+    return settings.checkout / "out/tested.json"  # the tests of the checkout run on the images of its lines, too
 
 
 def write(settings: Settings, record: PassedImage) -> None:

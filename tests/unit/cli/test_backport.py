@@ -80,7 +80,7 @@ def test_a_line_that_does_not_exist_is_named(
 
 
 def test_what_is_of_the_whole_checkout_has_no_line(capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ("rebase", "publish", "pin"):
+    for verb in ("rebase", "refresh", "pin"):
         with pytest.raises(SystemExit):
             main.main([verb, "--line", "0.11"])
     assert "--line" in capsys.readouterr().err

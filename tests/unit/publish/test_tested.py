@@ -67,3 +67,12 @@ def test_what_was_tested_on_other_packages_is_not_published(private_settings: Se
     with pytest.raises(PublishError, match="did not run on the locked Debian packages") as caught:
         tested.check(private_settings, digest=IT.digest)
     assert caught.value.why == "libc6: 1 -> 2"
+
+
+def test_the_tests_of_the_checkout_are_those_of_its_lines(private_settings: Settings) -> None:
+    other = OtherImage(Digest.of_hex("2" * 64), 6, ("tests/integration/test_lines.py",))
+    tested.write(private_settings, PassedImage(Digest.of_hex("1" * 64), "a" * 40, 12, others=(other,)))
+    line = private_settings.on_line("0.11")
+    assert tested.check(line, digest=other.digest).of(other.digest) == other
+    with pytest.raises(PublishError, match="not the one that passed"):
+        tested.check(line, digest=Digest.of_hex("3" * 64))
