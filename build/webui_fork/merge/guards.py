@@ -263,24 +263,23 @@ def _dead(module: Module) -> int:
 
 
 def moved_away(base: Module, ours: Module, theirs: Module) -> str:
-    """Name a statement that the patch removes and the new release has in another place; "" where there is none."""
-    mapping = matching.match(base, theirs)
-    removed = (edit.removed for edit in transplant.edits(base, ours) if isinstance(edit, transplant.Gap))
-    return next((base.lines[node.start].strip() for nodes in removed for node in nodes if mapping.get(node)), "")
+    """Name a statement that the patch removes or changes and the new release has all the same; "" where none is."""
+    counts = [Counter(node.dump for node in module.walk() if not node.blocks) for module in (base, ours, theirs)]
+    kept = {dump for dump in counts[0] - counts[1] if counts[2][dump] > counts[1][dump]}
+    return next((base.lines[node.start].strip() for node in base.walk() if not node.blocks and node.dump in kept), "")
 
 
 def another_context(base: Module, ours: Module, theirs: Module) -> str:
-    """Name a statement beside new code that runs under other conditions in the new release; "" where all are the same.
+    """Name a statement at a change that runs under other conditions in the new release; "" where all are the same.
 
-    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none. When a statement
-    runs that is there in both releases, and that the patch changes, wraps or removes, is for the release to say.
+    A condition that only has more to it (`if a and b:` for `if a:`) is the same, and `try` is none. What the patch
+    removes is gone under any. Where nothing of what it writes is new but a constant, only the number of conditions and
+    their kinds count: when the statement runs is for the release to say.
     """
     mapping = matching.match(base, theirs)
     before, now = _parents(base), _parents(theirs)
     for edit in transplant.edits(base, ours):
-        if isinstance(edit, transplant.Rewrite) or (
-            isinstance(edit, transplant.Gap) and len(edit.added) <= len(edit.removed)
-        ):
+        if isinstance(edit, transplant.Gap) and not edit.added:
             continue
         around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
         site = next((node for node in around if node and mapping.get(node)), None)
@@ -290,9 +289,24 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
         if site is None or counterpart is None or (key and key not in counterpart.blocks):
             continue
         chain, other = _conditions(site, key, before), _conditions(counterpart, key, now)
-        if len(chain) != len(other) or not all(starmap(_extends, zip(other, chain, strict=True))):
+        extends = _same_kind if _changes_constants(edit) else _extends
+        if len(chain) != len(other) or not all(starmap(extends, zip(other, chain, strict=True))):
             return base.lines[site.start].strip()
     return ""
+
+
+def _changes_constants(edit: transplant.Edit) -> bool:
+    """Tell whether a statement without blocks reads, calls and sets nothing that it did not before."""
+    if not isinstance(edit, transplant.Rewrite) or edit.old.blocks or edit.new.blocks:
+        return False
+    return _used(edit.new.tree) <= _used(edit.old.tree)
+
+
+def _used(statement: ast.AST) -> Counter[tuple[str, str]]:
+    parts = (
+        part for part in ast.walk(statement) if not isinstance(part, ast.Constant | ast.keyword | ast.expr_context)
+    )
+    return Counter((type(part).__name__, getattr(part, "id", getattr(part, "attr", ""))) for part in parts)
 
 
 def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
@@ -315,6 +329,11 @@ def _conditions(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> 
     return chain
 
 
+def _same_kind(new: _Condition, old: _Condition) -> bool:
+    """Tell whether two conditions are the same branch of the same kind of block."""
+    return new[1] == old[1] and new[0].kind == old[0].kind
+
+
 def _extends(new: _Condition, old: _Condition) -> bool:
     """Tell whether a condition is the old one, or that and more."""
     (node, key), (was, old_key) = new, old
@@ -322,17 +341,14 @@ def _extends(new: _Condition, old: _Condition) -> bool:
         return False
     if isinstance(node.tree, ast.ExceptHandler | ast.match_case):
         return node.head == was.head
-    if key in ("body", "orelse") and isinstance(node.tree, ast.If) and isinstance(was.tree, ast.If):
-        return _terms(was.tree.test) <= _terms(node.tree.test)
     if key != "body":
         return _bare_head(node) == _bare_head(was)
-    if isinstance(node.tree, ast.While) and isinstance(was.tree, ast.While):
+    if isinstance(node.tree, ast.If | ast.While) and isinstance(was.tree, ast.If | ast.While):
         return _terms(was.tree.test) <= _terms(node.tree.test)
     if isinstance(node.tree, ast.For | ast.AsyncFor) and isinstance(was.tree, ast.For | ast.AsyncFor):
         return tree.dump(was.tree.iter) in {ast.dump(part) for part in ast.walk(node.tree.iter)}
     if isinstance(node.tree, ast.With | ast.AsyncWith) and isinstance(was.tree, ast.With | ast.AsyncWith):
-        names = _names(node.tree) if node.kind == was.kind else set()
-        return all(item in _held(node.tree) or item.rpartition(" as ")[2] in names for item in _held(was.tree))
+        return _held(was.tree) <= _held(node.tree)
     return _bare_head(node) == _bare_head(was)
 
 
@@ -340,10 +356,6 @@ def _held(block: ast.With | ast.AsyncWith) -> set[str]:
     """Return what a `with` holds, whatever arguments it is called with."""
     parts = ((item.context_expr, item.optional_vars) for item in block.items)
     return {f"{tree.dump(getattr(part, 'func', part))} as {tree.dump(name)}" for part, name in parts}
-
-
-def _names(block: ast.With | ast.AsyncWith) -> set[str]:
-    return {tree.dump(item.optional_vars) for item in block.items if item.optional_vars}
 
 
 def _bare_head(node: Node) -> str:

@@ -79,13 +79,13 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     if ours == theirs:
         return File(path, Method.LINES, theirs)
     marked, clean = merger.lines(base, ours, theirs)
-    parsed = (merge_tree.parse(text) for text in (base, ours, theirs)) if path.endswith(".py") else ()
-    trees = [tree for tree in parsed if tree]
-    if clean and marked == theirs and (len(trees) < 3 or not guards.moved_away(*trees)):  # the release has all of it
-        return File(path, Method.LINES, theirs)
-    if len(trees) < 3:
-        return _plain(path, base, ours, theirs, marked if clean else None, marked)
     try:
+        parsed = (merge_tree.parse(text) for text in (base, ours, theirs)) if path.endswith(".py") else ()
+        trees = [tree for tree in parsed if tree]
+        if clean and marked == theirs and (len(trees) < 3 or not guards.moved_away(*trees)):
+            return File(path, Method.LINES, theirs)  # the release has all of it
+        if len(trees) < 3:
+            return _plain(path, base, ours, theirs, marked if clean else None, marked)
         file = _python(merger, path, (base, ours, theirs), trees, marked if clean else None)
         return file if file.text is not None else replace(file, marked=marked)
     except RecursionError:
@@ -97,11 +97,11 @@ def _python(
 ) -> File:
     """Carry the change of a Python file; ``lines`` is the merge of lines where it is clean."""
     text, method = (lines, Method.LINES) if lines is not None else _finer(merger, *versions)
-    # both take it away at one place, and the release has it at another
+    # both take it away at one place, and the release has it at another, too
     moved = guards.moved_away(*trees) if text == versions[2] else ""
     file = _decide(merger, path, versions, None if moved else text, method)
     if not isinstance(file.text, str):
-        why = f"the new release has moved {moved!r}, which the patch removes" if moved else file.why
+        why = f"the new release still has {moved!r}, which the patch removes" if moved else file.why
         return replace(file, why=why)
     base, ours, theirs = trees
     if doubts := _doubts(base, ours, theirs, file.text):

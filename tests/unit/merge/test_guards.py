@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import textwrap
+
 import pytest
 
 from webui_fork.merge import guards, tree
@@ -94,10 +96,7 @@ def test_what_commutes_has_no_order(one: str, other: str, same: bool, with_logs:
         ("with one(u):", "with two(z):", False),
         ("with one(u):", "with one(u, 1), two(z):", True),
         ("with u.lock:", "with u.timer:", False),
-        ("with one(u) as s:", "with two(z) as s:", True),
-        ("with one(u) as s:", "with two(z) as t:", False),
-        ("with one(u) as s, u.lock:", "with two(z) as s:", False),
-        ("with one(u) as s:", "async with two(z) as s:", False),
+        ("with one(u) as s:", "with two(z) as s:", False),
         ("while u.a:", "while u.a and u.b:", True),
         ("while u.a:", "while u.a or u.b:", False),
     ],
@@ -133,29 +132,60 @@ def test_another_block_around_it(wrapped: str, same: bool) -> None:
 @pytest.mark.parametrize(
     ("change", "same"),
     [
-        ("    two(2, 3, 4)\n", True),
         ("", True),
-        ("    if u:\n        two(3, 4)\n", True),
-        ("    other()\n", True),
-        ("    check(u)\n    two(2, 3, 4)\n", False),
+        ("    two(2, 4)\n", True),
+        ("    two(3, 4, more=5)\n", True),
+        ("    two(u, 4)\n", False),
+        ("    two(3, 4)()\n", False),
+        ("    two(-3, 4)\n", False),
+        ("    await two(3, 4)\n", False),
+        ("    other()\n", False),
         ("    check(u)\n    two(3, 4)\n", False),
-        ("    two(3, 4)\n    check(u)\n", False),
+        ("    if u:\n        two(3, 4)\n", False),
+        ("    for x in u:\n        two(3, 4)\n", False),
     ],
 )
 def test_new_code_is_what_a_condition_counts_for(change: str, same: bool) -> None:
     """When a statement runs that is there in both releases is for the release to say."""
-    base = f"def f(u):\n{BODY}"
-    ours, theirs = base.replace("    two(3, 4)\n", change), f"def f(u):\n    if one():\n{DEEPER}"
+    base = f"async def f(u):\n    if one():\n{DEEPER}"
+    ours = base.replace("        two(3, 4)\n", textwrap.indent(change, "    "))
+    theirs = base.replace("if one", "if not one")
     assert (guards.another_context(module(base), module(ours), module(theirs)) == "") is same
+
+
+def test_a_constant_does_not_go_under_a_condition_more() -> None:
+    base = f"def f(u):\n{BODY}"
+    theirs = f"def f(u):\n    if u:\n{DEEPER}    else:\n        three(5, 6)\n"
+    ours = base.replace("two(3", "two(2")
+    assert guards.another_context(module(base), module(ours), module(theirs))
+    assert not guards.another_context(module(base), module(base.replace("    two(3, 4)\n", "")), module(theirs))
+    head = "def f(u):\n    if u:\n        if u == 1:\n            one(1, 2)\n            two(3, 4)\n"
+    ours, theirs = head.replace("u == 1", "u == 2"), head.replace("if u:", "if not u:")
+    assert guards.another_context(module(head), module(ours), module(theirs))
+
+
+@pytest.mark.parametrize("now", ["if u and v:", "if v:", "if u or v:", "if not u:"])
+def test_an_else_runs_where_the_condition_does_not_hold(now: str) -> None:
+    base = "def f(u, v):\n    if u:\n        one(1, 2)\n    else:\n        two(3, 4)\n        three(5, 6)\n"
+    ours, theirs = base.replace("        three", "        added()\n        three"), base.replace("if u:", now)
+    assert guards.another_context(module(base), module(ours), module(theirs))
+
+
+MOVED = "def f(u):\n    one(u, 1)\n    if u:\n        leak(u, 2)\n    two(u, 3)\n\n\ndef g(u):\n    three(u)\n"
 
 
 @pytest.mark.parametrize(
-    ("now", "same"), [("if u and v:", True), ("if v:", False), ("if u or v:", False), ("if not u:", False)]
+    ("theirs", "kept"),
+    [
+        (MOVED.replace("    if u:\n        leak(u, 2)\n", ""), ""),
+        (MOVED.replace("    if u:\n        leak(u, 2)\n", "").replace("u, 3)", "u, 3)\n    leak(u, 2)"), "leak(u, 2)"),
+        (MOVED.replace("    if u:\n        leak(u, 2)\n", "").replace("three(u)", "leak(u, 2)"), "leak(u, 2)"),
+    ],
 )
-def test_an_else_of_a_condition_that_has_more_to_it(now: str, same: bool) -> None:
-    base = "def f(u, v):\n    if u:\n        one(1, 2)\n    else:\n        two(3, 4)\n        three(5, 6)\n"
-    ours, theirs = base.replace("        three", "        added()\n        three"), base.replace("if u:", now)
-    assert (guards.another_context(module(base), module(ours), module(theirs)) == "") is same
+def test_what_the_patch_removes_and_the_release_has(theirs: str, kept: str) -> None:
+    """In another place, another function, or out of its block."""
+    ours = MOVED.replace("    if u:\n        leak(u, 2)\n", "")
+    assert guards.moved_away(module(MOVED), module(ours), module(theirs)) == kept
 
 
 def test_a_new_elif_before_it_is_another_condition_and_one_behind_it_is_not() -> None:

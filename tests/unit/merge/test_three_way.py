@@ -103,7 +103,7 @@ def test_what_the_release_moves_and_the_patch_removes_is_not_removed_by_the_rele
     guarded = "    if form.final:\n        prompt.name = form.name\n    return"
     file = carry(MERGER, PATH, MOVES, AWAY, AWAY.replace("    return", guarded))
     assert (file.text, file.method) == (None, Method.PERSON)
-    assert file.why == "the new release has moved 'prompt.name = form.name', which the patch removes"
+    assert file.why == "the new release still has 'prompt.name = form.name', which the patch removes"
     beside = guarded.replace("    return", "        log(form)\n    return")
     file = carry(MERGER, PATH, MOVES, AWAY, AWAY.replace("    return", beside))
     assert file.text == AWAY.replace("    return", "    if form.final:\n        log(form)\n    return")
@@ -327,3 +327,7 @@ def test_what_is_nested_too_deep_is_for_a_person() -> None:
     file = carry(MERGER, PATH, base, ours, "import os\n\n\n" + base.replace("note(x)", "note(x, 1)"))
     assert file.text is None
     assert "nested too deep" in file.why
+    chain = "def f(a):\n    if a == 0:\n        x()\n" + "".join(
+        f"    elif a == {n}:\n        x()\n" for n in range(600)
+    )
+    assert carry(MERGER, PATH, chain, chain + "y = 1\n", chain + "y = 1\nz = 2\n").method is Method.PERSON
