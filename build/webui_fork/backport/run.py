@@ -27,9 +27,9 @@ from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
-from webui_fork.image import refresh_locks, revision
+from webui_fork.image import pipeline, refresh_locks, revision
 from webui_fork.merge import signatures, tree
-from webui_fork.rebase import api_breaks, cherry_pick, gate, releases
+from webui_fork.rebase import api_breaks, cherry_pick, releases
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply, proofs, worktree
@@ -270,7 +270,7 @@ def _prove(job: _Job, ui: Terminal, patch: Patch) -> tuple[int, int]:
     spec = image_toml.read(job.line.root / "images" / image_inputs.IMAGE)
     image_inputs.check_series(job.line, job.repo, job.pinned, patches, job.tree.release, spec)
     with (
-        gate.laid_out(job.line, ui, job.patches) as folder,
+        pipeline.laid_out(job.line, ui, job.patches) as folder,
         ui.step("red", f"Running {proof} on {job.pinned.version} without the patch"),
     ):
         without = proofs.run(job.line.checkout, proof, folder, job.line.environ)
@@ -279,7 +279,7 @@ def _prove(job: _Job, ui: Terminal, patch: Patch) -> tuple[int, int]:
         what = f"{proof} does not fail on {job.pinned.version} without the patch."
         raise GateError(what, why=why, remedy="The release may not have the fault; or the proof does not show it.")
     green = 0
-    with gate.laid_out(job.line, ui, patches) as folder:
+    with pipeline.laid_out(job.line, ui, patches) as folder:
         for one in patches:
             with ui.step("green", f"Running {one.field('Proof')} with the patch"):
                 done = proofs.run(job.line.checkout, one.field("Proof"), folder, job.line.environ)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -25,9 +25,9 @@ from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import application as image_application
 from webui_fork.image import base as image_base
 from webui_fork.image import python as image_python
-from webui_fork.image.inputs import Inputs, check_series, fetch_kept
+from webui_fork.image.inputs import Inputs, check_series, fetch_kept, read_inputs
 from webui_fork.image.layer_cache import LayerCache, Made
-from webui_fork.oci import model
+from webui_fork.oci import model, unpack
 from webui_fork.oci.model import Image, Index, NamedLayer
 from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
@@ -140,6 +140,19 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         assembled = assemble(inputs, [item.layer for item in layers_made], tree)
     fresh = any(item.fresh for item in layers_made)
     return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh, built)
+
+
+@contextmanager
+def laid_out(settings: Settings, ui: Terminal, patches: Sequence[series_patch.Patch]) -> Iterator[Path]:
+    """Lay out the release that a checkout pins with some patches, for a while, so that it runs without a container.
+
+    Raises:
+        ForkError: the image could not be built.
+    """
+    own = replace(read_inputs(settings, ui, locked=False), patches=tuple(patches))
+    built = build(settings, own, ui, locked=False)
+    with files.temp_folder(settings.cache / "trees", "proof-") as work:
+        yield unpack.tree(built.image, settings.cache, work / "tree")
 
 
 def _application(inputs: Inputs, cache: LayerCache, repo: Repo, source: Source) -> Made:

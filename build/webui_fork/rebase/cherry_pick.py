@@ -51,6 +51,11 @@ class Carried:
     why: str = ""
     needs_proof: bool = False
 
+    @property
+    def has_text(self) -> bool:
+        """Whether the release has all of its text; what the text does there, only its proof can say."""
+        return self.outcome is Outcome.UPSTREAMED and bool(self.files)
+
 
 def merger(repo: Repo, release: str, environ: Mapping[str, str]) -> Merger:
     """Return what merges files in the layout of a release."""
@@ -75,7 +80,8 @@ def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, 
     encoded = {path: None if text is None else text.encode() for path, text in contents.items()}
     if all(ends.repo.read_file(parent, path) == data and modes[path] == now[path] for path, data in encoded.items()):
         why = f"all of it is in {ends.new[:12]} already"
-        return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why)
+        needs = any(file.needs_proof for file in files)  # only the syntax tree says so
+        return Carried(patch.name, Outcome.UPSTREAMED, max(f.method for f in files), None, None, files, why, needs)
     admitting = series_patch.admitting(patch, ends.version)
     carried, commit = committed(ends, parent, admitting, contents, modes)
     gone = api_breaks.breaks(ends, before, after, parent, commit, patch.paths, merge.environ)

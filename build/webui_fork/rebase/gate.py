@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from webui_fork.config import image_toml
 from webui_fork.core import process
 from webui_fork.core.errors import ToolError
-from webui_fork.core.files import sha256_bytes, temp_folder
+from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
-from webui_fork.oci import layout, unpack
+from webui_fork.oci import layout
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.report import Check
 from webui_fork.series import apply, proofs
@@ -92,9 +91,12 @@ def differences(old: Settings, candidate: Settings, ui: Terminal) -> tuple[Diffe
     step = Step("old and new", ("tests/bench/bump.py", str(old.root)))
     with ui.step(step.name, "Holding the new images against the old"):
         done = _step(candidate, step, proofs.environment(candidate.root, candidate.environ))
-    if done.code:
-        return (Difference("measure", "images, old and new", "", f"not compared: {done.tail(1)}"),)
-    return tuple(Difference(*row) for row in json.loads(done.stdout))
+    try:
+        rows = json.loads(done.stdout) if not done.code else []
+        why = done.tail(1)
+    except ValueError as error:
+        rows, why = [], str(error)
+    return tuple(Difference(*row) for row in rows or [("measure", "old and new images", "not compared", why)])
 
 
 def _builds_front_end(candidate: Settings) -> bool:
@@ -111,19 +113,6 @@ def _step(candidate: Settings, step: Step, env: Mapping[str, str]) -> process.Co
         return process.Completed(1, "", str(error))
 
 
-@contextmanager
-def laid_out(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> Iterator[Path]:
-    """Lay out the release that a checkout pins with some patches, for a while.
-
-    Raises:
-        ForkError: the image could not be built.
-    """
-    inputs = image_inputs.read_inputs(candidate, ui, locked=False)
-    built = pipeline.build(candidate, replace(inputs, patches=tuple(patches)), ui, locked=False)
-    with temp_folder(candidate.cache / "trees", "proof-") as work:
-        yield unpack.tree(built.image, candidate.cache, work / "tree")
-
-
 GREEN, UNCLEAR = "green", "unclear"
 
 
@@ -135,7 +124,7 @@ def stock(candidate: Settings, ui: Terminal, patches: Sequence[Patch]) -> dict[s
     """
     outcomes: dict[str, tuple[str, str]] = {}
     with (
-        laid_out(candidate, ui, ()) as tree,
+        pipeline.laid_out(candidate, ui, ()) as tree,
         ui.step("stock", f"Running {len(patches)} proofs on the pristine release"),
         ThreadPoolExecutor(2) as pool,  # each has servers of its own, and mostly waits for them
     ):
@@ -152,6 +141,7 @@ def _run(candidate: Settings, patch: Patch, tree: Path) -> ProofRun:
 
 
 _PROVED = "its proof is red on the pristine release and green with it"
+_DROPPED = "its proof is green without it, with the patches before it"
 
 
 def proved(
@@ -177,21 +167,24 @@ def proved(
     """
     rows: list[Carried] = []
     for row in carried:
-        dropped = row.outcome is Outcome.UPSTREAMED and bool(row.files)
+        dropped = row.has_text
         if not dropped and (not row.needs_proof or row.patch is None):
             rows.append(row)
             continue
         patch, stack = row.patch or patches[row.name], [one.patch for one in (*rows, row) if one.patch]
         digest = sha256_bytes(b"".join(one.data for one in (*stack, patch)))
-        right = row if dropped else replace(row, why=_PROVED)
+        right = replace(row, why=f"{row.why}; {_DROPPED}" if dropped else _PROVED)
         if digest in proved_before:
             rows.append(right)
             continue
         if row.name in unclear:
             rows.append(refused(row, f"only its proof could say whether it is right, and {unclear[row.name][1]}"))
             return rows, proved_before
+        if not stack:  # the pristine release: its proof was red there
+            rows.append(refused(row, "the release has its text, and its proof fails there"))
+            return rows, proved_before
         doubt = "which the release seems to have" if dropped else "which only the syntax tree could place"
-        with laid_out(candidate, ui, stack) as tree, ui.step("proof", f"Proving {row.name}, {doubt}"):
+        with pipeline.laid_out(candidate, ui, stack) as tree, ui.step("proof", f"Proving {row.name}, {doubt}"):
             done = _run(candidate, patch, tree)
         if not done.green:
             last = "".join(done.output.strip().splitlines()[-1:])
@@ -203,10 +196,12 @@ def proved(
 
 
 def refused(row: Carried, why: str) -> Carried:
-    """Turn what was carried, or dropped, into a conflict; what was found stays as a proposal."""
-    dropped = row.outcome is Outcome.UPSTREAMED
+    """Turn what was carried, or dropped, into a conflict; what was carried stays as a proposal."""
+    dropped = row.has_text
     files = tuple(
-        replace(file, text=None, proposal=file.text, why=why) if file.needs_proof or dropped else file
+        replace(file, text=None, proposal=None if dropped else file.text, why=why)
+        if file.needs_proof or dropped
+        else file
         for file in row.files
     )
     return replace(row, outcome=Outcome.CONFLICT, patch=None, commit=None, files=files, why=why)

@@ -66,7 +66,7 @@ def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseRep
     job = _job(settings, ui, state)
     _refuse_blocked(settings, ui, job, name="dry-run")
     carried = _carry(settings, job, ui)
-    reviews = {row.name: "its proof would decide" for row in carried if row.needs_proof}
+    reviews = {row.name: "its proof would decide" for row in carried if row.needs_proof or row.has_text}
     # a patch whose proof is green on the new release is dropped before anybody tries to carry it
     reviews |= {row.name: "if its proof is red without it" for row in carried if row.outcome is Outcome.CONFLICT}
     report = results.report(job, carried, "rehearsed", ui)

@@ -16,7 +16,7 @@ from webui_fork.backport.run import Order
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core.errors import ConflictError, ForkError, GateError, ProofError, SeriesError, UsageError
 from webui_fork.image import inputs as image_inputs
-from webui_fork.rebase import gate
+from webui_fork.image import pipeline
 from webui_fork.rebase.cherry_pick import Outcome
 from webui_fork.series import apply, proofs
 from webui_fork.series.patch import Patch
@@ -132,7 +132,7 @@ class Proofs:
             self.ran.append((root, proof))
             return outcomes[len(self.laid_out) - 1]
 
-        monkeypatch.setattr(gate, "laid_out", laid_out)
+        monkeypatch.setattr(pipeline, "laid_out", laid_out)
         monkeypatch.setattr(proofs, "run", ran)
         monkeypatch.setattr(image_toml, "read", lambda _: None)
         monkeypatch.setattr(image_inputs, "check_series", lambda *_: self.linted.append("linted"))

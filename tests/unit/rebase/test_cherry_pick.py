@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from helpers import HEADER, RELEASE, make_patch, release_repo
 from webui_fork.core.git import Repo
 from webui_fork.merge.text import Merger
 from webui_fork.rebase import cherry_pick
+from webui_fork.rebase import run as rebase_run
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
 from webui_fork.series import apply
@@ -40,11 +42,14 @@ FILES = {**RELEASE, CODE: BASE.encode(), OTHER: b"def helper(a):\n    return a\n
 class World:
     """Two releases and a patch."""
 
-    def __init__(self, folder: Path, new: dict[str, bytes | None], version: str = "1.3.0") -> None:
+    def __init__(
+        self, folder: Path, new: dict[str, bytes | None], version: str = "1.3.0", old: Mapping[str, bytes] | None = None
+    ) -> None:
         from webui_fork.sources import archive
 
-        self.repo, self.old = release_repo(folder, FILES)
-        files = {path: data for path, data in {**FILES, **new}.items() if data is not None}
+        before = {**FILES, **(old or {})}
+        self.repo, self.old = release_repo(folder, before)
+        files = {path: data for path, data in {**before, **new}.items() if data is not None}
         members = [archive.Member(path, data) for path, data in sorted(files.items())]
         self.new = release._import(self.repo, members, "refs/releases/1.3.0/x", "Open WebUI 1.3.0\n", EPOCH)
         self.ends = Ends(self.repo, self.old, self.new, EPOCH, version)
@@ -125,6 +130,23 @@ def test_upstreamed_when_nothing_of_it_is_left(tmp_path: Path) -> None:
     carried = world.carry({CODE: GUARD})
     assert carried.outcome is Outcome.UPSTREAMED
     assert carried.patch is None
+    assert carried.has_text
+    assert not carried.needs_proof
+    assert not cherry_pick.upstreamed(series_patch.parse("a.patch", world.data), "its proof is green").has_text
+
+
+def test_what_only_the_tree_says_is_in_the_release_needs_the_proof(tmp_path: Path) -> None:
+    """The release has the patch's order of two statements, and one of them under a condition."""
+    one, two, three = (f"    {name}(user, chat)\n" for name in ("one_step", "two_step", "three_step"))
+    head, end = "def f(user, chat):\n", "    return chat\n"
+    world = World(
+        tmp_path,
+        {OTHER: f"{head}{one}{three}    if chat.ok:\n    {two}{end}".encode()},
+        old={OTHER: f"{head}{one}{two}{three}{end}".encode()},
+    )
+    carried = world.carry({OTHER: f"{head}{one}{three}{two}{end}".encode()})
+    assert (carried.outcome, carried.needs_proof) == (Outcome.UPSTREAMED, True)
+    assert rebase_run._unproved(carried).outcome is Outcome.CONFLICT
 
 
 def test_a_conflict_keeps_the_merge_with_markers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from helpers import Talk, make_patch, release_repo
 from registries import image_of
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
+from webui_fork.image import pipeline
 from webui_fork.merge.three_way import File, Method
 from webui_fork.oci import layout
 from webui_fork.rebase import gate
@@ -80,7 +81,11 @@ def test_upstream_s_front_end_is_built_where_the_series_changes_it(
         ),
         (
             "import os\nraise SystemExit('no mirror ' + os.environ.get('GITHUB_TOKEN', '-'))",
-            Difference("measure", "images, old and new", "", "not compared: no mirror -"),
+            Difference("measure", "old and new images", "not compared", "no mirror -"),
+        ),
+        (
+            "print('odd')",
+            Difference("measure", "old and new images", "not compared", "Expecting value: line 1 column 1 (char 0)"),
         ),
     ],
 )
@@ -133,7 +138,7 @@ def bench(private_settings: Settings, tmp_path: Path, monkeypatch: pytest.Monkey
         own.trees.append((patch.name, tree))
         return own.verdicts.get(patch.name, ProofRun(1, 0, 0, 0.0, ""))
 
-    monkeypatch.setattr(gate, "laid_out", laid_out)
+    monkeypatch.setattr(pipeline, "laid_out", laid_out)
     monkeypatch.setattr(gate, "_run", run)
     return own
 
@@ -160,9 +165,11 @@ def test_what_the_release_seems_to_have_is_proved_without_it(bench: Bench) -> No
     """Its text may be there and its effect not: the patch, and its proof, would be gone for good."""
     rows = [bench.row("a.patch", Outcome.MERGED), bench.row("b.patch", Outcome.UPSTREAMED)]
     proved, seen = bench.proved(*rows)
-    assert [row[1] for row in proved] == [Outcome.MERGED, Outcome.UPSTREAMED]
+    assert proved[1] == (
+        "b.patch", Outcome.UPSTREAMED, "; its proof is green without it, with the patches before it",
+    )  # fmt: skip
     assert bench.trees == [("b.patch", ("a.patch",))]
-    bench.proved(*rows, before=seen)
+    assert bench.proved(*rows, before=seen)[0] == proved
     assert bench.trees == []
     bench.verdicts["b.patch"] = RED
     proved, _ = bench.proved(*rows)
@@ -172,9 +179,17 @@ def test_what_the_release_seems_to_have_is_proved_without_it(bench: Bench) -> No
     assert bench.proved(by_proof)[0][0][1] is Outcome.UPSTREAMED
 
 
+def test_what_the_pristine_release_seems_to_have_was_red_there(bench: Bench) -> None:
+    proved, _ = bench.proved(bench.row("a.patch", Outcome.UPSTREAMED))
+    assert proved == [("a.patch", Outcome.CONFLICT, "the release has its text, and its proof fails there")]
+    assert bench.trees == []
+
+
 def test_what_is_refused_stays_as_a_proposal(bench: Bench) -> None:
-    for outcome, needs_proof in ((Outcome.RELOCATED, True), (Outcome.UPSTREAMED, False)):
-        (file,) = gate.refused(bench.row("a.patch", outcome, needs_proof=needs_proof), "no").files
-        assert (file.text, file.proposal, file.why) == (None, "text", "no")
+    """Of what is not the release's own."""
+    (file,) = gate.refused(bench.row("a.patch", Outcome.RELOCATED, needs_proof=True), "no").files
+    assert (file.text, file.proposal, file.why) == (None, "text", "no")
+    (file,) = gate.refused(bench.row("a.patch", Outcome.UPSTREAMED), "no").files
+    assert (file.text, file.proposal, file.why) == (None, None, "no")
     (file,) = gate.refused(bench.row("a.patch", Outcome.RELOCATED), "no").files
     assert file.text == "text"  # another file of it needs the proof
