@@ -18,8 +18,9 @@ from webui_fork.core.settings import Settings
 from webui_fork.publish import promote
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import keys as trust_keys
+from webui_fork.trust import sign
 from webui_fork.trust.cosign import Verification
-from webui_fork.trust.keys import Verifier
+from webui_fork.trust.keys import Signer, Verifier
 from webui_fork.trust.verify import Verdict
 
 TAG = "v0.12.4-p1"
@@ -86,7 +87,7 @@ def by_hand(shop: Shop, cosign_3: Path, tmp_path: Path) -> tuple[Run, Verifier]:
         subprocess.run(argv, cwd=tmp_path, env=env, check=True, capture_output=True)
 
     subprocess.run([cosign_3, "generate-key-pair"], cwd=tmp_path, env=env, check=True, capture_output=True)
-    return run, Verifier(cosign_3, 3, str(tmp_path / "cosign.pub"))
+    return run, Verifier(cosign_3, 3, str(tmp_path / "cosign.pub"), bundles=True)
 
 
 def test_bundles_of_cosign_3(
@@ -111,3 +112,10 @@ def test_bundles_of_cosign_3(
     assert shop.bad(TAG) == {}  # of whoever published it nothing has changed
     other = replace(who, cosign=cosign, major=2)
     assert not trust_cosign.verify(shop.settings, other, ref).verified  # which is why we sign in the old form
+    assert not trust_cosign.verify(shop.settings, replace(who, bundles=False), ref).verified
+    # who seals goes by that form alone, whatever bundles of the same key are there
+    env = {**shop.settings.environ, "COSIGN_PASSWORD": ""}
+    author = replace(shop.settings, environ=env, cosign_password=None)
+    key = Signer(who.cosign, 3, str(tmp_path / "cosign.key"))
+    assert sign.seal(author, key, ref, small.candidate(shop.settings).statements, tmp_path, "x")
+    assert trust_cosign.verify(shop.settings, other, ref).verified

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from webui_fork.cli import checks as cli_checks
 from webui_fork.cli import signer
@@ -30,7 +30,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         VerifyError: a check failed, or there is no such image. ForkError: see :mod:`webui_fork.trust.verify`.
     """
-    verifier = signer.verifier(settings, arguments, ui)
+    verifier = replace(signer.verifier(settings, arguments, ui), bundles=True)
     with reader.opened(settings, arguments.ref) as image:
         checks = verifying.run(settings, image, verifier, layers=not arguments.no_layers)
         digest = image.root.digest

@@ -40,7 +40,7 @@ def require(settings: Settings, signer: Signer, witness: Witness, digest: Digest
     if own == witness.key or (own and _same_key(own, witness.key)):
         raise PublishError(f"{witness.key} is this builder's own key.", remedy="Name the public key of the second one.")
     ca = connect.certificates(settings, place.registry)
-    verifier = Verifier(signer.cosign, signer.major, witness.key, ca=ca)
+    verifier = Verifier(signer.cosign, signer.major, witness.key, ca=ca, bundles=True)
     signature = cosign.verify(settings, verifier, place.at(digest).pinned)
     if not signature.verified:
         raise PublishError(

@@ -207,7 +207,7 @@ def _verify(settings: Settings, verifier: Verifier, arguments: list[str], what: 
         _needs_digest(what)
     options = verifier.arguments(what)
     done = _answer(settings, [verifier.cosign, *arguments, *options], what)
-    if done.code and keys.OLD_FORMAT in options and not what.startswith(LAYOUT):
+    if done.code and verifier.bundles and keys.OLD_FORMAT in options and not what.startswith(LAYOUT):
         options.remove(keys.OLD_FORMAT)  # cosign 3 may have signed it in the form that is its own
         bundled = _answer(settings, [verifier.cosign, *arguments, *options], what)
         return done if bundled.code else bundled

@@ -51,7 +51,7 @@ class Signer:
 class Verifier:
     """How to verify: the program, its major version, and a public key or a keyless identity with its issuer.
 
-    ``ca`` is a file of certificates for the registry.
+    ``ca`` is a file of certificates for the registry. ``bundles``: a signature that is a bundle counts, too.
     """
 
     cosign: Path
@@ -60,6 +60,7 @@ class Verifier:
     identity: str = ""
     issuer: str = ""
     ca: str | None = None
+    bundles: bool = False
 
     @property
     def who(self) -> str:

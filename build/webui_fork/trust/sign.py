@@ -102,7 +102,9 @@ def seal(
         return seal(settings, signer, named.at(one.digest).pinned, one.statements, work, name, ca, registry)
 
     def has(kind: str) -> bool:
-        return not registry or registry.has("manifests", layout.attached_tag(named.pinned_digest, kind))
+        if registry is None or "COSIGN_REPOSITORY" in settings.environ:  # cosign's word for another place
+            return True
+        return registry.has("manifests", layout.attached_tag(named.pinned_digest, kind))
 
     with ThreadPoolExecutor(2) as pool:  # the images first: whoever sees the index sealed may trust all of it
         changed = any(list(pool.map(part, statements.parts)))

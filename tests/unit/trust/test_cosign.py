@@ -136,16 +136,18 @@ def test_a_signature_that_is_a_bundle(
 ) -> None:
     """cosign 3 lists attestations beside the signatures: they vouch for nothing."""
     program = fake_cosign(tmp_path, bundles(*types) if major == 3 else "echo 'Error: no signatures found' >&2; exit 1")
-    verification = cosign.verify(private_settings, Verifier(program, major, "/key.pub"), REF)
-    assert verification == cosign.Verification(not why, why)
+    who = Verifier(program, major, "/key.pub", bundles=True)
+    assert cosign.verify(private_settings, who, REF) == cosign.Verification(not why, why)
     assert len((tmp_path / "argv").read_text().splitlines()) == (2 if major == 3 else 1)
+    tags_alone = cosign.verify(private_settings, replace(who, bundles=False), REF)
+    assert tags_alone == cosign.Verification(False, "no signatures found")
 
 
 def test_what_neither_format_verifies_is_told_in_the_words_of_the_old(
     private_settings: Settings, tmp_path: Path
 ) -> None:
     words = 'case "$*" in *--new-bundle-format=false*) echo Error: old >&2 ;; *) echo Error: new >&2 ;; esac; exit 1'
-    who = Verifier(fake_cosign(tmp_path, words), 3, "/key.pub")
+    who = Verifier(fake_cosign(tmp_path, words), 3, "/key.pub", bundles=True)
     assert cosign.verify(private_settings, who, REF).why == "old"
     assert cosign.attested(private_settings, who, REF, cosign.VEX).why == "old"
     assert cosign.verify(private_settings, who, "oci:x", Digest.of_hex("0" * 64)).why == "old"
