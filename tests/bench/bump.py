@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 import statistics
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -41,7 +42,8 @@ _LISTS = 100  # in each round
 
 
 def build(own: Settings, flavour: str, ui: Terminal) -> Assembly:
-    inputs = image_inputs.read_inputs(own, ui, locked=False, flavour=flavour)
+    own_architecture = (image_toml.architecture_of(platform.machine()),)
+    (inputs,) = image_inputs.read_every(own, ui, own_architecture, locked=False, flavour=flavour)
     built = pipeline.build(own, inputs, ui, locked=False)
     return Assembly(built.image, ((inputs, built),))
 
@@ -56,7 +58,7 @@ def licences(sbom: bytes) -> dict[str, set[str]]:
         name = canonicalize_name(component["name"]) if kind == "wheel" else component["name"]
         words = rows.setdefault(f"{kind} {name}", set())
         for row in component.get("licenses", ()):
-            licence = row.get("license", {})
+            licence = row.get("license") or {}
             words.add(row.get("expression") or licence.get("id") or licence.get("name") or "unnamed")
     return {name: words or {"none named"} for name, words in rows.items()}
 
@@ -123,27 +125,27 @@ def measured(trees: dict[str, Path], rounds: int) -> tuple[Rows, Rows]:
 
 
 def differences(old: Settings, new: Settings, flavours: Sequence[str], rounds: int) -> list[Difference]:
-    """Return how the images of a checkout differ from those of another."""
-    ui = Terminal()
-    trees: dict[str, Path] = {}
-    before: Rows = {}
-    after: Rows = {}
+    """Return how the images of a checkout differ from those of another; what not all flavours have names which do."""
+    ui, trees = Terminal(), dict[str, Path]()
+    rows: dict[Difference, list[str]] = {}
     with temp_folder(new.cache / "trees", "bump-") as work:
-        for number, flavour in enumerate(flavours):
-            packaged = []
-            for rows, own, side in ((before, old, "old"), (after, new, "new")):
+        for flavour in flavours:
+            packages, sizes = [], list[Rows]()
+            for own, side in ((old, "old"), (new, "new")):
                 assembly = build(own, flavour, ui)
                 image = assembly.parts[0][1].image
-                rows["measure", f"{flavour or 'image'}, compressed"] = {size(image)}
-                packaged.append((attestations.of_build(own, assembly, ui).sboms[0], native(own, image)))
-                if not number:
+                sizes.append({("measure", f"{flavour or 'image'}, compressed"): {size(image)}})
+                packages.append((attestations.of_build(own, assembly, ui).sboms[0], native(own, image)))
+                if flavour == flavours[0]:
                     trees[side] = unpack.tree(image, own.cache, work / side)
-            for rows, more in zip((before, after), contents(*packaged), strict=True):
-                for key, words in more.items():
-                    rows[key] = rows.get(key, set()) | words
-        for rows, more in zip((before, after), measured(trees, rounds), strict=True):
-            rows |= more
-    return list(interface.compared(before, after))
+            for row in interface.compared(*contents(*packages)):
+                rows.setdefault(row, []).append(flavour)
+            rows |= {row: list(flavours) for row in interface.compared(*sizes)}
+        rows |= {row: list(flavours) for row in interface.compared(*measured(trees, rounds))}
+    return [
+        row if len(own) == len(flavours) else replace(row, name=f"{row.name} ({', '.join(own)})")
+        for row, own in sorted(rows.items(), key=lambda item: (interface.KINDS.index(item[0].kind), item[0].name))
+    ]
 
 
 def main() -> None:
@@ -152,7 +154,7 @@ def main() -> None:
     parser.add_argument("old", type=Path, help="another checkout")
     parser.add_argument("--line", action="store_true", help="it is the name of a line of this one, such as 0.11")
     parser.add_argument("--flavour", action="append", help="all by default")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, choices=range(1, 21), metavar="N")
     chosen = parser.parse_args()
     new = settings_module.load()
     old = new.on_line(chosen.old.name) if chosen.line else replace(new, root=chosen.old.resolve())
