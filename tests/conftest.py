@@ -17,7 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 import drift
 import shared
 from helpers import Server, Talk
-from shared import PACKAGES, Shared, needs
+from shared import BUILT, OTHERS, PACKAGES, Shared, needs
 from webui_fork.core import settings as settings_module
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError
@@ -66,8 +66,6 @@ def server() -> Iterator[Server]:
         yield running
 
 
-BUILT = pytest.StashKey[tuple[str, str]]()
-OTHERS = pytest.StashKey[list[tuple[str, str]]]()  # digests of other flavours
 CHOSEN = pytest.StashKey[bool]()
 SHARED = pytest.StashKey[Shared]()
 

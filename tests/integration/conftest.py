@@ -20,7 +20,6 @@ import processes
 import shared
 import small
 import throwaway
-from conftest import BUILT
 from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
 from registries import registry
 from sites import Connection
@@ -83,7 +82,7 @@ def inputs(real: Settings) -> image_inputs.Inputs:
 @pytest.fixture(scope="session")
 def built(real: Settings, inputs: image_inputs.Inputs, request: pytest.FixtureRequest) -> pipeline.Built:
     made = pipeline.build(real, inputs, Terminal(), locked=True)
-    request.config.stash[BUILT] = (str(made.image.digest), made.tree.head)
+    request.config.stash[shared.BUILT] = (str(made.image.digest), made.tree.head)
     return made
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import OTHERS as TESTED
+from shared import OTHERS
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
@@ -40,7 +40,7 @@ def trees(real: Settings, request: pytest.FixtureRequest) -> Iterator[Trees]:
                 unpack.tree(built.image, real.cache, folder)
                 if patched and not built.drift:
                     digest = str(built.image.digest)
-                    request.config.stash.setdefault(TESTED, []).append((digest, request.node.nodeid))
+                    request.config.stash.setdefault(OTHERS, []).append((digest, request.node.nodeid))
             return folder
 
         yield laid_out

@@ -21,7 +21,6 @@ from docker.models.networks import Network
 
 import shared
 import throwaway
-from conftest import OTHERS
 from containers import Site, wait_for_model, webui
 from helpers import Talk
 from integration.conftest import vllm_options
@@ -74,7 +73,7 @@ def full_inputs(real: Settings) -> image_inputs.Inputs:
 @pytest.fixture(scope="module")
 def full(real: Settings, full_inputs: image_inputs.Inputs, client: DockerClient, request: pytest.FixtureRequest) -> str:
     built = pipeline.build(real, full_inputs, Terminal(), locked=True)
-    request.config.stash.setdefault(OTHERS, []).append((str(built.image.digest), request.node.nodeid))
+    request.config.stash.setdefault(shared.OTHERS, []).append((str(built.image.digest), request.node.nodeid))
     return loaded(real, full_inputs, client)
 
 

@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from docker import DockerClient
 from docker.errors import DockerException
 
@@ -25,6 +26,10 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.oci import engine
 from webui_fork.sources import programs
 
+# what fixtures tell the end of the run, which records it. Here, for pytest knows a conftest.py by another name than
+# `import conftest` does: keys that stood there were two, and no run was ever recorded
+BUILT = pytest.StashKey[tuple[str, str]]()  # the image's digest, and the patched tree's commit
+OTHERS = pytest.StashKey[list[tuple[str, str]]]()  # digests of other images, and the file of tests they passed
 RUN = "WEBUI_TEST_RUN"
 IMAGES = "webui-fork-test"  # the name of every image that tests load
 LABEL = "webui-fork-test-run"

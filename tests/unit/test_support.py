@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 import faults
 import seconds
 import shared
 from faults import Case, Outcome
+
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +22,18 @@ def calm(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     monkeypatch.setattr(seconds, "busy", lambda: steps.pop(0) if steps else 1.0)
     monkeypatch.setattr("time.sleep", lambda _: None)
     return steps
+
+
+def test_nothing_imports_the_conftest_of_all() -> None:
+    """pytest has it by another name, so there would be two: no run was recorded while its keys stood there."""
+    words = re.compile(r"^\s*(from|import) (tests\.)?conftest\b", re.MULTILINE)
+    assert not [file.name for file in TESTS.rglob("*.py") if words.search(file.read_text())]
+
+
+def test_what_fixtures_record_comes_to_the_end_of_the_run(request: pytest.FixtureRequest) -> None:
+    plugins = request.config.pluginmanager.get_plugins()
+    (own,) = (one for one in plugins if getattr(one, "__file__", None) == str(TESTS / "conftest.py"))
+    assert (own.BUILT, own.OTHERS) == (shared.BUILT, shared.OTHERS)
 
 
 def test_a_try_waits_for_a_calm_moment(calm: list[float]) -> None:
