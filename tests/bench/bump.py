@@ -12,7 +12,7 @@ import argparse
 import json
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from pathlib import Path
@@ -125,7 +125,7 @@ def measured(trees: dict[str, Path], rounds: int) -> tuple[Rows, Rows]:
 
 
 def differences(old: Settings, new: Settings, flavours: Sequence[str], rounds: int) -> list[Difference]:
-    """Return how the images of a checkout differ from those of another; what not all flavours have names which do."""
+    """Return how the images of a checkout differ from those of another."""
     ui, trees = Terminal(), dict[str, Path]()
     rows: dict[Difference, list[str]] = {}
     with temp_folder(new.cache / "trees", "bump-") as work:
@@ -142,6 +142,11 @@ def differences(old: Settings, new: Settings, flavours: Sequence[str], rounds: i
                 rows.setdefault(row, []).append(flavour)
             rows |= {row: list(flavours) for row in interface.compared(*sizes)}
         rows |= {row: list(flavours) for row in interface.compared(*measured(trees, rounds))}
+    return named(rows, flavours)
+
+
+def named(rows: Mapping[Difference, Sequence[str]], flavours: Sequence[str]) -> list[Difference]:
+    """Return the differences in a report's order; what some flavours have, and not all, has their names."""
     return [
         row if len(own) == len(flavours) else replace(row, name=f"{row.name} ({', '.join(own)})")
         for row, own in sorted(rows.items(), key=lambda item: (interface.KINDS.index(item[0].kind), item[0].name))

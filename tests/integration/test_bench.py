@@ -9,10 +9,7 @@ import sys
 import pytest
 
 import shared
-from bench import bump
 from webui_fork.core.settings import CHECKOUT, Settings
-from webui_fork.sources import interface
-from webui_fork.sources.interface import Difference
 
 pytestmark = pytest.mark.minutes(1)
 
@@ -61,25 +58,3 @@ def test_the_images_of_two_releases_are_held_against_each_other(real: Settings) 
     measures = {name: values for (kind, name), values in rows.items() if kind == "measure"}
     assert measures.keys() == {"first start, s", "list, p50, ms", "memory at rest, MiB", "slim, compressed"}
     assert all(float(value.split()[0]) > 0.1 for values in measures.values() for value in values)
-
-
-def test_what_packages_bring_along() -> None:
-    def sbom(**components: str) -> bytes:
-        """Each by its purl's type and name, as `pypi__name`, with the identifier of its licence."""
-        rows = [
-            {
-                "purl": f"pkg:{kind}/{name}@1",
-                "name": name,
-                "licenses": [{"license": {"id": licence}}] if licence else [],
-            }
-            for (kind, _, name), licence in ((key.partition("__"), value) for key, value in components.items())
-        ]
-        return json.dumps({"components": rows}).encode()
-
-    old = sbom(pypi__Changed="MIT", pypi__gone="MIT", pypi__same="MIT", deb__same="GPL-2.0"), {"same", "gone"}
-    new = sbom(pypi__changed="SSPL-1.0", pypi__same="MIT", deb__same="GPL-2.0", npm__new=""), {"same", "changed"}
-    assert list(interface.compared(*bump.contents(old, new))) == [
-        Difference("licence", "npm package new", "", "none named"),
-        Difference("licence", "wheel changed", "MIT", "SSPL-1.0"),
-        Difference("native wheel", "changed", "no", "yes"),
-    ]

@@ -14,8 +14,9 @@ import small
 import tools
 from helpers import Talk
 from small import Shop
+from webui_fork.core.errors import PublishError
 from webui_fork.core.settings import Settings
-from webui_fork.publish import promote
+from webui_fork.publish import promote, second_builder
 from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import keys as trust_keys
 from webui_fork.trust import sign
@@ -104,8 +105,13 @@ def test_bundles_of_cosign_3(
     (tmp_path / "predicate").write_text('{"judgement": 1}')
     run("attest", "--type", trust_cosign.VEX, "--predicate", "predicate", ref)
     assert verified() == Verification(False, "it has attestations, and no signature")
+    by_3 = replace(shop.signer, cosign=who.cosign, major=3)
+    witness = second_builder.Witness(str(tmp_path / "cosign.pub"), promote.target_of(f"{shop.host}/{shop.name}"))
+    with pytest.raises(PublishError, match="No second builder signed"):
+        second_builder.require(shop.settings, by_3, witness, published.digest)
     run("sign", ref)
     assert verified() == Verification(True)
+    second_builder.require(shop.settings, by_3, witness, published.digest)
     seen = trust_cosign.attested(shop.settings, who, ref, trust_cosign.VEX)
     assert seen.predicates == ({"judgement": 1},)
     assert not trust_cosign.attested(shop.settings, who, ref, trust_cosign.SBOM).predicates

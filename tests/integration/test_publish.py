@@ -120,6 +120,20 @@ def test_the_signature_that_the_build_made_is_promoted(shop: Shop, tmp_path: Pat
         assert transfer.attached(there, what.image.digest) == kept
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_what_is_sealed_is_not_sealed_again_wherever_cosign_keeps_it(
+    shop: Shop, tmp_path: Path, elsewhere: bool
+) -> None:
+    more = {"COSIGN_REPOSITORY": f"{shop.host}/signatures/all"} if elsewhere else {}
+    own, what = replace(shop.settings, environ={**shop.settings.environ, **more}), small.candidate(shop.settings)
+    with Registry(f"http://{shop.host}", "build") as built:
+        transfer.push(built, what.image.images[0], TAG, shop.settings.cache, transfer.quiet)
+        ref = f"{shop.host}/build@{what.image.digest}"
+        seals = [sign.seal(own, shop.signer, ref, what.statements, tmp_path, "x", registry=built) for _ in range(2)]
+        assert seals == [True, False]
+        assert bool(transfer.attached(built, what.image.digest)) is not elsewhere
+
+
 def test_a_signature_of_another_key_is_not_promoted(shop: Shop, cosign: Path, tmp_path: Path) -> None:
     what = small.candidate(shop.settings)
     stranger = replace(shop.settings, config=tmp_path / "stranger")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from webui_fork.core import process
-from webui_fork.core.files import exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.sources import apt, programs
+from webui_fork.sources import programs
 from webui_fork.sources.programs import Tool
 
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -32,15 +30,5 @@ def find(settings: Settings, name: str, ui: Terminal) -> Path:
 
 def cosign_3(settings: Settings) -> Path:
     """Return the path of cosign 3, from Debian testing: no released Debian has it."""
-    kept = settings.cache / "tools/cosign-3"
-    with exclusive(settings.cache / "tools/.cosign-3.lock", "the cached cosign 3", print):
-        if not kept.exists():
-            arch = process.run(["dpkg", "--print-architecture"], env=settings.environ).stdout.strip()
-            with (
-                apt.private(settings, "testing", arch, updates=False, expired=True) as private,
-                temp_folder(kept.parent, "cosign-3") as folder,
-            ):
-                deb = private.download("cosign", folder)
-                process.run(["dpkg-deb", "-x", deb, folder / "tree"], env=settings.environ)
-                (folder / "tree").rename(kept)
-    return kept / "usr/bin/cosign"
+    tool = Tool(("cosign",), "cosign", "testing", "apt (Debian 14): cosign", expired=True)  # a mirror may stand still
+    return programs.fetch(settings, "cosign-3", tool, Terminal())

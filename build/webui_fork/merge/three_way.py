@@ -82,8 +82,6 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
     try:
         parsed = (merge_tree.parse(text) for text in (base, ours, theirs)) if path.endswith(".py") else ()
         trees = [tree for tree in parsed if tree]
-        if clean and marked == theirs and (len(trees) < 3 or not guards.moved_away(*trees)):
-            return File(path, Method.LINES, theirs)  # the release has all of it
         if len(trees) < 3:
             return _plain(path, base, ours, theirs, marked if clean else None, marked)
         file = _python(merger, path, (base, ours, theirs), trees, marked if clean else None)
@@ -99,6 +97,8 @@ def _python(
     text, method = (lines, Method.LINES) if lines is not None else _finer(merger, *versions)
     # both take it away at one place, and the release has it at another, too
     moved = guards.moved_away(*trees) if text == versions[2] else ""
+    if lines == versions[2] and not moved:  # the release has all of it
+        return File(path, Method.LINES, lines)
     file = _decide(merger, path, versions, None if moved else text, method)
     if not isinstance(file.text, str):
         why = f"the new release still has {moved!r}, which the patch removes" if moved else file.why
@@ -129,6 +129,8 @@ def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marke
     """Decide on a file that is not Python: only lines to go by."""
     if text is None:
         return File(path, Method.PERSON, None, "both change the same lines", marked)
+    if text == theirs:  # the release has all of it
+        return File(path, Method.LINES, theirs)
     if not guards.same_change(base, ours, theirs, text, scoped=False):
         return File(path, Method.PERSON, None, "upstream has taken a part of it, or repeats its lines", marked)
     if path.endswith(FRONT_END):

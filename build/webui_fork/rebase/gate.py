@@ -92,11 +92,10 @@ def differences(old: Settings, candidate: Settings, ui: Terminal) -> tuple[Diffe
     with ui.step(step.name, "Holding the new images against the old"):
         done = _step(candidate, step, proofs.environment(candidate.root, candidate.environ))
     try:
-        rows = json.loads(done.stdout) if not done.code else []
-        why = done.tail(1)
-    except ValueError as error:
-        rows, why = [], str(error)
-    return tuple(Difference(*row) for row in rows or [("measure", "old and new images", "not compared", why)])
+        return tuple(Difference(*row) for row in json.loads("" if done.code else done.stdout))
+    except (ValueError, TypeError) as error:
+        why = done.tail(1) if done.code else str(error)
+    return (Difference("measure", "old and new images", "not compared", why),)
 
 
 def _builds_front_end(candidate: Settings) -> bool:

@@ -22,13 +22,14 @@ class Tool:
 
     ``programs`` are its names on PATH, best first. With a ``suite`` its Debian package is unpacked
     into the cache and nothing is installed; without, it is installed on the host as root.
-    ``install`` says what it is called for apt, dnf and brew.
+    ``install`` says what it is called for apt, dnf and brew; ``expired``: its suite's lists may be past their date.
     """
 
     programs: tuple[str, ...]
     package: str
     suite: str | None
     install: str
+    expired: bool = False
 
 
 TOOLS = {
@@ -60,16 +61,31 @@ def find(settings: Settings, name: str, ui: Terminal, tools: Mapping[str, Tool] 
     tool = tools[name]
     if on_path := _on_path(settings, tool):
         return on_path
-    kept = settings.cache / "tools" / tool.package
     if tool.suite:
-        if not (ready := _unpacked(kept, tool)):
-            ensure_folder(kept.parent)
-            with exclusive(kept.parent / f".{name}.lock", f"the cached {name}", ui.say):
-                ready = _unpacked(kept, tool) or _unpack(settings, name, tool, kept, ui)
-        return ready
+        return fetch(settings, name, tool, ui)
     if os.geteuid() == 0 and shutil.which("apt-get"):
         return _install(settings, name, tool, ui)
     raise _missing(name, tool, "this is not root on a Debian-like machine")
+
+
+def fetch(settings: Settings, name: str, tool: Tool, ui: Terminal) -> Path:
+    """Return the path of a program whose Debian package is unpacked into the cache, whatever is on PATH.
+
+    Args:
+        settings: the cache.
+        name: of the program, and of its folder there.
+        tool: has a suite.
+        ui: says what is fetched.
+
+    Raises:
+        ToolError: it can't be got here; the remedy says what to install.
+    """
+    kept = settings.cache / "tools" / name
+    if not (ready := _unpacked(kept, tool)):
+        ensure_folder(kept.parent)
+        with exclusive(kept.parent / f".{name}.lock", f"the cached {name}", ui.say):
+            ready = _unpacked(kept, tool) or _unpack(settings, name, tool, kept, ui)
+    return ready
 
 
 def _missing(name: str, tool: Tool, why: str) -> ToolError:
@@ -104,7 +120,7 @@ def _unpack(settings: Settings, name: str, tool: Tool, kept: Path, ui: Terminal)
         ):
             arch = process.run(["dpkg", "--print-architecture"], env=settings.environ).stdout.strip()
             with (
-                apt.private(settings, tool.suite, arch, updates=False) as private,
+                apt.private(settings, tool.suite, arch, updates=False, expired=tool.expired) as private,
                 temp_folder(kept.parent, name) as folder,
             ):
                 deb = private.download(tool.package, folder)

@@ -94,52 +94,68 @@ def seal(
         Whether anything was made.
 
     Raises:
-        SigningError, PassphraseError: cosign failed, or its work does not verify.
+        SigningError, PassphraseError: cosign failed, or its work does not verify. RegistryError: it can't be asked.
     """
     named = reference.parse(ref)
 
     def part(one: Part) -> bool:
         return seal(settings, signer, named.at(one.digest).pinned, one.statements, work, name, ca, registry)
 
-    def has(kind: str) -> bool:
-        if registry is None or "COSIGN_REPOSITORY" in settings.environ:  # cosign's word for another place
-            return True
-        return registry.has("manifests", layout.attached_tag(named.pinned_digest, kind))
-
     with ThreadPoolExecutor(2) as pool:  # the images first: whoever sees the index sealed may trust all of it
         changed = any(list(pool.map(part, statements.parts)))
     verifier = replace(signer.verifier(settings), ca=ca)
+    place = _Place(settings, signer, verifier, ref, registry)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(place.sign, name), pool.submit(place.attest, statements, work)
+        return changed | first.result() | second.result()
 
-    def signed() -> bool:
-        if has("sig") and trust_cosign.verify(settings, verifier, ref).verified:
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A reference by digest, who signs it, and the registry that may be asked what stands there."""
+
+    settings: Settings
+    signer: Signer
+    verifier: trust_keys.Verifier
+    ref: str
+    registry: Registry | None
+
+    def sign(self, name: str) -> bool:
+        if self._has("sig") and trust_cosign.verify(self.settings, self.verifier, self.ref).verified:
             return False
-        trust_cosign.sign(settings, signer, ref, name, ca)
-        signature = trust_cosign.verify(settings, verifier, ref)
+        trust_cosign.sign(self.settings, self.signer, self.ref, name, self.verifier.ca)
+        signature = trust_cosign.verify(self.settings, self.verifier, self.ref)
         if not signature.verified:
-            raise _refuted(ref, verifier.who, signature.why)
+            raise _refuted(self.ref, self.verifier.who, signature.why)
         return True
 
-    def verifies(kind: str, predicates: tuple[bytes, ...]) -> bool:
-        return all(same(settings, verifier, ref, kind, predicate) for predicate in predicates)
-
-    def attested() -> bool:  # one after the other: both are kept in one manifest
-        kept = has("att")
-        missing = [row for row in _predicates(statements) if not (kept and verifies(*row))]
+    def attest(self, statements: Statements, work: Path) -> bool:
+        """Attest one after the other: all are kept in one manifest."""
+        kept, digest = self._has("att"), reference.parse(self.ref).pinned_digest
+        missing = [row for row in _predicates(statements) if not (kept and self._verifies(row))]
         for kind, predicates in missing:
             for number, predicate in enumerate(predicates):  # all of a kind anew: none stays that was superseded
-                file = work / f"{named.pinned_digest.hex[:16]}.{kind.replace('/', '-')}.json"
+                file = work / f"{digest.hex[:16]}.{kind.replace('/', '-')}.json"
                 file.write_bytes(predicate)
-                trust_cosign.attest(settings, signer, ref, kind, file, ca, beside=number > 0)
+                ca, beside = self.verifier.ca, number > 0
+                trust_cosign.attest(self.settings, self.signer, self.ref, kind, file, ca, beside=beside)
         with ThreadPoolExecutor(2) as pool:
-            for (kind, _), right in zip(missing, pool.map(lambda row: verifies(*row), missing), strict=True):
+            for (kind, _), right in zip(missing, pool.map(self._verifies, missing), strict=True):
                 if not right:
-                    why = trust_cosign.attested(settings, verifier, ref, kind).why or "another predicate"
-                    raise _refuted(ref, verifier.who, why)
+                    why = trust_cosign.attested(self.settings, self.verifier, self.ref, kind).why
+                    raise _refuted(self.ref, self.verifier.who, why or "another predicate")
         return bool(missing)
 
-    with ThreadPoolExecutor(2) as pool:
-        first, second = pool.submit(signed), pool.submit(attested)
-        return changed | first.result() | second.result()
+    def _has(self, kind: str) -> bool:
+        """Tell whether there may be something of a kind for cosign to look at."""
+        if self.registry is None or "COSIGN_REPOSITORY" in self.settings.environ:  # cosign's word for another place
+            return True
+        digest = reference.parse(self.ref).pinned_digest
+        return self.registry.has("manifests", layout.attached_tag(digest, kind))
+
+    def _verifies(self, row: tuple[str, tuple[bytes, ...]]) -> bool:
+        kind, predicates = row
+        return all(same(self.settings, self.verifier, self.ref, kind, predicate) for predicate in predicates)
 
 
 def _predicates(statements: Statements) -> list[tuple[str, tuple[bytes, ...]]]:
