@@ -164,6 +164,21 @@ def test_a_constant_does_not_go_under_a_condition_more() -> None:
     assert guards.another_context(module(head), module(ours), module(theirs))
 
 
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "def f(u):\n    if u:\n        zero(7, 8)\n    else:\n" + DEEPER,
+        f"def f(u):\n    while u:\n{DEEPER}",
+        f"def f(u):\n    for u in u:\n{DEEPER}",
+    ],
+)
+def test_a_constant_does_not_go_under_a_condition_of_another_kind(theirs: str) -> None:
+    base = f"def f(u):\n    if u:\n{DEEPER}"
+    ours = module(base.replace("two(3", "two(2"))
+    assert guards.another_context(module(base), ours, module(theirs))
+    assert not guards.another_context(module(base), ours, module(base.replace("if u", "if not u")))
+
+
 @pytest.mark.parametrize("now", ["if u and v:", "if v:", "if u or v:", "if not u:"])
 def test_an_else_runs_where_the_condition_does_not_hold(now: str) -> None:
     base = "def f(u, v):\n    if u:\n        one(1, 2)\n    else:\n        two(3, 4)\n        three(5, 6)\n"

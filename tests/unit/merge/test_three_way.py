@@ -86,6 +86,8 @@ def test_a_change_that_the_release_has() -> None:
     assert file.text == OURS
     theirs = OURS.replace("import json\n", "import json\nimport os\n")
     assert carry(MERGER, PATH, BASE, OURS, theirs).text == theirs
+    file = carry(MERGER, "src/a.ts", BASE, OURS, theirs)
+    assert (file.text, file.method, file.needs_proof) == (theirs, Method.LINES, False)
 
 
 MOVES = """\
