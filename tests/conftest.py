@@ -193,7 +193,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     run = config.stash[SHARED]
     own = run.settings
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen
-    ignored = any(config.getoption(name) for name in ("ignore", "ignore_glob", "collectonly"))
+    ignored = any(config.getoption(name) for name in ("ignore", "ignore_glob", "collectonly", "override_ini"))
     if exitstatus:
         tested.forget(own)
     elif whole and not ignored and built:

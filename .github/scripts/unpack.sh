@@ -22,7 +22,8 @@ if [ "$name" = refresh ]; then
   fi
   # plain files, added or modified; diff-tree takes a rename for a file that is gone. All of it is read: with -q a long
   # list would end git by a signal, and the test would be false
-  locks='upstream\.lock|(images/[a-z-]+|requirements)/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md'
+  place='(lines/[0-9]+(\.[0-9]+)*/)?' # the checkout, or one of its lines
+  locks="$place(upstream|images/[a-z-]+/[a-z0-9.]+)\.lock|requirements/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md"
   others=$(git diff-tree -r HEAD "$commit" |
     grep -vE "^:[0-9]+ 100644 [0-9a-f.]+ [0-9a-f.]+ [AM]"$'\t'"($locks)\$" || true)
   if [ -n "$others" ]; then

@@ -13,7 +13,7 @@ import pytest
 
 import osv
 from helpers import Server, reply
-from users import User
+from users import User, only_default
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import AuditError, LockError
@@ -23,6 +23,7 @@ from webui_fork.image import pipeline
 from webui_fork.sources import uv
 
 FOLDER = "images/open-webui"
+LINE = "0.11"
 BEHIND = "curl"  # is built into a library, too: both are of one source package
 RANGED, PINNED = "anyio", "openai"  # the release asks for one version of the second
 
@@ -58,21 +59,25 @@ def versions(real: Settings, tmp_path_factory: pytest.TempPathFactory) -> Versio
 def user(tmp_path_factory: pytest.TempPathFactory, real: Settings, built: pipeline.Built, versions: Versions) -> User:
     """A user whose locks are what they may have been a month ago."""
     user = User(tmp_path_factory.mktemp("refresh"), real, warm=True).with_one_image(real, whole=True)
-    file = user.root / FOLDER / "debian.lock"
-    lock, path = debian_lock.read(file), f"pool/main/c/{BEHIND}/gone.deb"
-    debs = [
-        replace(deb, version="7.0-1", digest=Digest.of_hex("0" * 64), path=path) if deb.source == BEHIND else deb
-        for deb in lock.debs
-    ]
-    file.write_text(debian_lock.dump(replace(lock, debs=tuple(debs))))
+    own = replace(real, root=user.root)
+    line = own.on_line(LINE)
+    only_default(line.root / FOLDER)
+    for place in (own, line):
+        file = place.root / FOLDER / "debian.lock"
+        lock, path = debian_lock.read(file), f"pool/main/c/{BEHIND}/gone.deb"
+        debs = [
+            replace(deb, version="7.0-1", digest=Digest.of_hex("0" * 64), path=path) if deb.source == BEHIND else deb
+            for deb in lock.debs
+        ]
+        file.write_text(debian_lock.dump(replace(lock, debs=tuple(debs))))
     file = user.root / FOLDER / "requirements.lock"
     pin = rf"^{RANGED}==\S+ (\\\n    --hash=sha256:)[0-9a-f]+$"
     text, count = re.subn(pin, rf"{RANGED}=={versions.older} \g<1>{'0' * 64}", file.read_text(), flags=re.MULTILINE)
     assert count == 1
     file.write_text(text)
-    own = replace(real, root=user.root)
-    pinned = upstream_lock.read(own.lock_file)
-    upstream_lock.write(own.lock_file, replace(pinned, inputs=image_inputs.lock_inputs(own)))
+    for place in (own, line):
+        pinned = upstream_lock.read(place.lock_file)
+        upstream_lock.write(place.lock_file, replace(pinned, inputs=image_inputs.lock_inputs(place)))
     user.commit()
     return user
 
@@ -111,10 +116,12 @@ def test_a_database_that_stops_answering_leaves_all_as_it_was(user: User, databa
 
 def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server, built: pipeline.Built) -> None:
     tag = upstream_lock.read(user.root / "upstream.lock").tag
+    of_line = upstream_lock.read(user.root / "lines" / LINE / "upstream.lock")
     code, out, err = refresh(user, database)
     assert code == 0, err
     report = json.loads((user.root / "out/refresh/report.json").read_text())
-    rows = {row["name"]: row for row in report["changes"] if row["advisories"]}
+    fixes = [row for row in report["changes"] if row["advisories"]]
+    rows = {row["name"]: row for row in fixes if not row["lock"].startswith("lines/")}
     assert {name: row["advisories"] for name, row in rows.items()} == {
         RANGED: ["GHSA-r"],
         "curl": ["DSA-1-1", "DSA-2-1"],
@@ -137,6 +144,16 @@ def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server,
     assert f"{FOLDER}/debian.lock: curl 7.0-1 -> {rows['curl']['after']} DSA-1-1 DSA-2-1" in body
     assert f"digest: could not be built any more -> {report['after']['digest']}" in body
     assert "DSA-1-1" in (user.root / "CHANGELOG.md").read_text()
+    # the line's packages move in the same commit, and its image takes its own next revision
+    (before, after), place = report["lines"][0], f"lines/{LINE}/{FOLDER}/debian.lock"
+    assert {(row["name"], row["before"]) for row in fixes if row["lock"] == place} == {
+        ("curl", "7.0-1"),
+        ("libcurl4", "7.0-1"),
+    }
+    assert (before["tag"], before["digest"]) == (f"{of_line.tag}-slim", "")
+    assert after["tag"] == f"{replace(of_line, revision=of_line.revision + 1).tag}-slim"
+    assert after["digest"] in out
+    assert after["tag"] in body
     assert tag not in (user.root / "README.md").read_text()
     assert last.tag in (user.root / "README.md").read_text()
 

@@ -26,6 +26,19 @@ def checkout(folder: Path) -> Path:
     return copied(settings.load().root, folder)
 
 
+def only_default(folder: Path) -> None:
+    """Leave of an image its default flavour, for amd64: locking takes a fifth.
+
+    Args:
+        folder: `images/open-webui` of a checkout, or of one of its lines.
+    """
+    text = (folder / "image.toml").read_text()
+    start, end = text.index("# Upstream's standard image."), text.index("# The places of upstream's")
+    (folder / "image.toml").write_text((text[:start] + text[end:]).replace('["amd64", "arm64"]', '["amd64"]'))
+    for lock in {*folder.glob("full.*.lock"), *folder.glob("*arm64.*.lock")}:
+        lock.unlink()
+
+
 class User:
     """A checkout, a cache and a key of one's own; ``run`` types a command."""
 
@@ -50,21 +63,15 @@ class User:
         self.env.pop("COSIGN_PASSWORD", None)
 
     def with_one_image(self, real: Settings, *, whole: bool = False) -> User:
-        """Leave the images beside the main one out, and what that one has beside its default: locking takes a fifth.
+        """Leave the images beside the main one out, and what that one has beside its default.
 
         Args:
             whole: leave the main one every flavour and architecture.
         """
         for beside in ("backing", "vllm-cpu"):
             shutil.rmtree(self.root / "images" / beside)
-        folder = self.root / "images/open-webui"
-        text = (folder / "image.toml").read_text()
         if not whole:
-            start, end = text.index("# Upstream's standard image."), text.index("# The places of upstream's")
-            text = (text[:start] + text[end:]).replace('["amd64", "arm64"]', '["amd64"]')
-            (folder / "image.toml").write_text(text)
-            for lock in {*folder.glob("full.*.lock"), *folder.glob("*arm64.*.lock")}:
-                lock.unlink()
+            only_default(self.root / "images/open-webui")
         return self._locked(real)
 
     def without_front_end(self, real: Settings) -> User:

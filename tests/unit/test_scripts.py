@@ -170,8 +170,11 @@ def test_what_broke_half_way_is_not_proposed(runner: Runner) -> None:
     assert pack(runner, "rebase", 1) == 1
 
 
-def test_a_refresh_moves_locks_of_every_flavour_and_architecture(runner: Runner) -> None:
-    for lock in sorted((CHECKOUT / "images").glob("*/*.lock")):
+LOCKS = ("images/*/*.lock", "lines/*/upstream.lock", "lines/*/images/*/*.lock")
+
+
+def test_a_refresh_moves_locks_of_every_flavour_architecture_and_line(runner: Runner) -> None:
+    for lock in sorted(path for form in LOCKS for path in CHECKOUT.glob(form)):
         commit = runner.commit(f"locks {lock.name}", lock.relative_to(CHECKOUT).as_posix())
         runner.git("reset", "--quiet", "--soft", "origin/main")
         commit = runner.commit("locks", lock.relative_to(CHECKOUT).as_posix())
@@ -204,7 +207,19 @@ def test_a_verdict_is_one_of_a_few_words(runner: Runner, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".ci/run", "build/x.py", "docs/hooks.py", "images/a/b/c.lock", "images/a/image.toml", "a/README.md"]
+    "name",
+    [
+        ".ci/run",
+        "build/x.py",
+        "docs/hooks.py",
+        "images/a/b/c.lock",
+        "images/a/image.toml",
+        "a/README.md",
+        "lines/0.11/images/a/image.toml",
+        "lines/0.11/requirements/a.lock",
+        "lines/a/upstream.lock",
+        "lines/0.11/0.12/upstream.lock",
+    ],
 )
 def test_a_refresh_that_changes_more_than_locks_is_not_proposed(runner: Runner, name: str) -> None:
     runner.commit("evil", name)

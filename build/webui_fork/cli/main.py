@@ -141,7 +141,7 @@ def _on_line(settings: Settings, name: str | None) -> Settings:
     """
     if name is None:
         return settings
-    present = sorted(file.parent.name for file in (settings.root / "lines").glob("*/upstream.lock"))
+    present = settings.lines
     if name not in present:
         why = f"The checkout has {', '.join(present)}." if present else "The checkout has none."
         raise UsageError(f"There is no line {name!r}.", why=why, remedy="`nox -s backport -- FIX --onto VERSION`")

@@ -39,9 +39,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         for row in report.changes
     ]
     print(f"{text.table(rows)}\n")
-    print(
-        text.table([("image", report.after.tag), ("digest", report.after.digest), ("report", "out/refresh/report.md")])
-    )
+    images = [report.after, *(after for _, after in report.lines)]
+    facts = [row for image in images for row in (("image", image.tag), ("digest", image.digest))]
+    print(text.table([*facts, ("report", "out/refresh/report.md")]))
     for row in report.not_moved:
         print(f"Not moved: {row.words}")
     print("\nCommitted. Next: nox -s tests")

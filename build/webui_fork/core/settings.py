@@ -93,6 +93,11 @@ class Settings:
         return replace(self, root=self.checkout / "lines" / name, line=name)
 
     @property
+    def lines(self) -> tuple[str, ...]:
+        """Names of the checkout's lines: those folders of `lines/` that have a lock."""
+        return tuple(sorted(file.parent.name for file in (self.checkout / "lines").glob("*/upstream.lock")))
+
+    @property
     def out(self) -> Path:
         """Folder of the results."""
         return self.root / "out"

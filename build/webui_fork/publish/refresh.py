@@ -1,14 +1,14 @@
 """Move the locks on to today's Debian packages, and to Python packages with security fixes; say why; commit it.
 
 Debian's packages move whenever the mirror has others, for it keeps no old ones. A Python package of an image moves when
-a fixed version is admitted. The tools' own move when they are a week old, or fix something. All of it happens in a
-worktree beside the checkout, which moves in one step at the end.
+a fixed version is admitted. The tools' own move when they are a week old, or fix something. The locks of older lines
+move, too. All of it happens in a worktree beside the checkout, which moves in one step at the end.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,6 +43,10 @@ class _Database:
     http: requests.Session
     url: str
     vex: vex.Document
+
+    def at(self, place: Settings) -> _Database:
+        """Return it with what is judged of the images of another place: a line has a document of its own."""
+        return replace(self, vex=vex.read(place))
 
     def ids(self, packages: Iterable[Locked]) -> Ids:
         """Return the ids of the vulnerabilities of each package."""
@@ -130,9 +134,48 @@ def _remove(settings: Settings, folder: Path) -> None:
 
 
 def _refresh(own: Settings, ui: Terminal, database: _Database) -> RefreshReport | None:
-    """Refresh the locks of a worktree, and commit them there."""
-    old, before = upstream_lock.read(own.lock_file), packages(own)
-    with ui.step("osv", f"Asking about {counted(len(before), 'package')}"):
+    """Refresh the locks of a worktree and of its lines, and commit them there."""
+    places = (own, *(own.on_line(name) for name in own.lines))
+    old = [upstream_lock.read(place.lock_file) for place in places]
+    results = [_refresh_place(place, ui, database.at(place)) for place in places]
+    report = RefreshReport(
+        refresh_report.changes(
+            (item for one in results for item in one.before),
+            (item for one in results for item in one.after),
+            {item: ids for one in results for item, ids in one.ids.items()},
+        ),
+        tuple(row for one in results for row in refresh_report.not_moved(one.fixable)),
+        *results[0].images,
+        tuple(one.images for one in results[1:] if one.before != one.after),
+    )
+    if not report.changes:
+        return None
+    entry = f"- {report.title}" + (f" ({', '.join(report.advisories[:10])})." if report.advisories else ".")
+    if not any(_IMAGE in change.lock for change in report.changes):
+        entry = ""  # users see no difference
+    for place, pinned in zip(places, old, strict=True):
+        candidate.name_in_documents(own, pinned, upstream_lock.read(place.lock_file), entry)
+        entry = ""  # it is of all of them
+    candidate.commit_all(own, f"locks: {report.title[0].lower()}{report.title[1:]}", refresh_report.plain(report))
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Refreshed:
+    """What a refresh did in one place: its packages, what is known of them all, which have fixes still, its images."""
+
+    before: tuple[Locked, ...]
+    after: tuple[Locked, ...]
+    ids: Ids
+    fixable: Mapping[Locked, tuple[Finding, ...]]
+    images: tuple[ImageSummary, ImageSummary]
+
+
+def _refresh_place(own: Settings, ui: Terminal, database: _Database) -> _Refreshed:
+    """Refresh the locks of the worktree itself, or of a line in it."""
+    before = packages(own)
+    of_line = f" of the line {own.line}" if own.line else ""
+    with ui.step("osv", f"Asking about {counted(len(before), 'package')}{of_line}"):
         ids = database.ids(before)
         fixable = database.fixable(ids)
     image_before = _image_of_before(own, ui)
@@ -141,20 +184,14 @@ def _refresh(own: Settings, ui: Terminal, database: _Database) -> RefreshReport 
         if not item.lock.startswith(_TOOLS):
             upgrade.setdefault(Path(item.lock).parent.name, []).append(item.name)
     refresh_locks.refresh(own, ui, None, upgrade, strict=False)
-    refresh_locks.refresh_tools(own, ui)
+    if not own.line:
+        refresh_locks.refresh_tools(own, ui)
     after, ids, fixable = _asked_again(own, ui, database, ids)
     if urgent := sorted({item.name for item in fixable if item.lock.startswith(_TOOLS)}):
         refresh_locks.refresh_tools(own, ui, urgent)
         after, ids, fixable = _asked_again(own, ui, database, ids)
-    moved = refresh_report.changes(before, after, ids)
-    if not moved:
-        return None
-    report = RefreshReport(moved, refresh_report.not_moved(fixable), image_before, _image(own, ui))
-    line = f"- {report.title}" + (f" ({', '.join(report.advisories[:10])})." if report.advisories else ".")
-    ours = any(change.lock.startswith(_IMAGE) for change in moved)
-    candidate.name_in_documents(own, old, upstream_lock.read(own.lock_file), line if ours else "")
-    candidate.commit_all(own, f"locks: {report.title[0].lower()}{report.title[1:]}", refresh_report.plain(report))
-    return report
+    image_after = image_before if before == after else _image(own, ui)
+    return _Refreshed(before, after, ids, fixable, (image_before, image_after))
 
 
 def _asked_again(
@@ -183,7 +220,7 @@ def _image(own: Settings, ui: Terminal) -> ImageSummary:
 
 
 def packages(settings: Settings) -> tuple[Locked, ...]:
-    """Return the packages of every lock of a checkout: those of images, and those of the tools.
+    """Return the packages of every lock of a checkout: those of images, and those of the tools; or those of a line.
 
     Raises:
         LockError: one is odd.
@@ -196,7 +233,7 @@ def packages(settings: Settings) -> tuple[Locked, ...]:
         *root.glob(f"{_TOOLS}*.lock"),
     ]
     for file in sorted(files):
-        lock, text = file.relative_to(root).as_posix(), file.read_text(encoding="utf-8")
+        lock, text = file.relative_to(settings.checkout).as_posix(), file.read_text(encoding="utf-8")
         if file.name.endswith("debian.lock"):
             parsed = debian_lock.parse(text, file)
             ecosystem = f"Debian:{debian_lock.release(parsed.suite)}"

@@ -70,12 +70,16 @@ class ImageSummary:
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """A whole refresh: what moved, what did not although it should, and the image before and after."""
+    """A whole refresh: what moved, what did not although it should, and the image before and after.
+
+    ``lines``: the images of older lines whose packages moved, before and after.
+    """
 
     changes: tuple[Moved, ...]
     not_moved: tuple[NotMoved, ...]
     before: ImageSummary
     after: ImageSummary
+    lines: tuple[tuple[ImageSummary, ImageSummary], ...] = ()
 
     @property
     def advisories(self) -> tuple[str, ...]:
@@ -176,9 +180,11 @@ def markdown(report: RefreshReport) -> str:
 
 
 def _image(report: RefreshReport) -> list[tuple[str, str, str]]:
-    """Return what is said of the image, before and after."""
+    """Return what is said of the images, before and after."""
     gone = "could not be built any more"
-    one, other = report.before, report.after
-    sizes = [human_size(image.size) if image.size else "–" for image in (one, other)]
-    digests = (one.digest or gone, other.digest or gone)
-    return [("tag", one.tag, other.tag), ("digest", *digests), ("size", sizes[0], sizes[1])]
+    rows: list[tuple[str, str, str]] = []
+    for one, other in ((report.before, report.after), *report.lines):
+        sizes = [human_size(image.size) if image.size else "–" for image in (one, other)]
+        digests = (one.digest or gone, other.digest or gone)
+        rows += [("tag", one.tag, other.tag), ("digest", *digests), ("size", sizes[0], sizes[1])]
+    return rows

@@ -8,7 +8,7 @@ import pytest
 
 from webui_fork.core import process, settings
 from webui_fork.core.errors import UsageError
-from webui_fork.core.settings import CHECKOUT
+from webui_fork.core.settings import CHECKOUT, Settings
 
 
 def test_folders_follow_the_xdg_base_directories() -> None:
@@ -126,3 +126,11 @@ def test_an_empty_variable_sets_nothing_and_a_byte_order_mark_is_no_setting(tmp_
 )
 def test_a_sandbox_is_required_unless_somebody_says_otherwise(given: dict[str, str], confined: bool) -> None:
     assert settings.load({"HOME": "/h", **given}).sandbox is confined
+
+
+def test_a_line_is_a_folder_with_a_lock(private_settings: Settings) -> None:
+    for name in ("0.9", "0.11", "notes"):
+        (private_settings.root / "lines" / name).mkdir(parents=True)
+    for name in ("0.9", "0.11"):
+        (private_settings.root / "lines" / name / "upstream.lock").touch()
+    assert private_settings.lines == private_settings.on_line("0.9").lines == ("0.11", "0.9")

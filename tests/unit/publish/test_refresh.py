@@ -157,6 +157,9 @@ class Asked:
     def __init__(self, calls: list[Any], fixable: dict[Locked, tuple[Finding, ...]]) -> None:
         self.calls, self.answer = calls, fixable
 
+    def at(self, place: Settings) -> Asked:
+        return self
+
     def ids(self, packages: Iterable[Locked]) -> dict[Locked, frozenset[str]]:
         return {item: frozenset() for item in packages}
 

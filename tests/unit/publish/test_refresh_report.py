@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from webui_fork.publish import refresh_report
 from webui_fork.publish.audit import Finding, Queried
@@ -96,3 +97,11 @@ def test_the_commit_says_it_all() -> None:
         "tag: v1-p1 -> v1-p2", "digest: sha256:aa -> sha256:bb", "size: 1.5 MB -> 1.6 MB", "",
         "a.lock: x new -> 2 DSA-1 DSA-2",
     ]  # fmt: skip
+
+
+def test_the_image_of_a_line_stands_beside_the_checkout_s() -> None:
+    whole = replace(report(), lines=((ImageSummary("v0-p1"), ImageSummary("v0-p2", "sha256:cc", 2_000_000)),))
+    rows = ["tag: v1-p1 -> v1-p2", "digest: sha256:aa -> sha256:bb", "size: 1.5 MB -> 1.6 MB"]
+    rows += ["tag: v0-p1 -> v0-p2", "digest: could not be built any more -> sha256:cc", "size: – -> 2.0 MB"]
+    assert refresh_report.plain(whole).splitlines() == rows
+    assert json.loads(refresh_report.to_json(whole))["lines"][0][1]["digest"] == "sha256:cc"
