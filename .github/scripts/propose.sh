@@ -5,6 +5,11 @@
 # Ends with 0 when the result is ready or there is none; else with 1, so that the run is red until a person came.
 set -euo pipefail
 result=$1 branch=$2/next base=$3
+# plain files alone: a link would put a file of this machine's into the pull request
+if [ -L "$result" ] || [ -n "$(find "$result" -mindepth 1 ! -type f | head -n 1)" ]; then
+  echo "::error::the result has something else than plain files"
+  exit 1
+fi
 bot="webui_fork@fork.invalid"
 verdict=$(cat "$result/verdict")
 case $verdict in
@@ -18,7 +23,7 @@ esac
 title=$(head -n 1 "$result/title")
 git config user.name webui_fork
 git config user.email "$bot"
-if [ -f "$result/commits.bundle" ] && [ ! -L "$result/commits.bundle" ]; then
+if [ -f "$result/commits.bundle" ]; then
   commit=$("$(dirname "$0")/unpack.sh" "$result" "$2" "$base")
 else # a conflict, or a release that can't be built: the branch has nothing yet but a place to work in
   commit=$(git commit-tree -p HEAD -m "$title waits for a person" "HEAD^{tree}")

@@ -4,12 +4,15 @@
 # upstream's code, so what a refresh may change is checked here.
 set -euo pipefail
 result=$1 name=$2 base=$3
-if [ -L "$result/commits.bundle" ]; then
-  echo "::error::the result is a link to another file" >&2
+if [ -L "$result/commits.bundle" ] || [ ! -f "$result/commits.bundle" ]; then
+  echo "::error::the result is no plain file" >&2
   exit 1
 fi
 git fetch --quiet "$result/commits.bundle" proposal
 commit=$(git rev-parse FETCH_HEAD)
+place='(lines/[0-9]+(\.[0-9]+)*/)?' # the checkout, or one of its lines
+locks="$place(upstream|images/[a-z-]+/[a-z0-9.]+)\.lock|requirements/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md"
+kinds=AM
 # a refresh is one commit that writes locks and words, whatever the job that made it was talked into
 if [ "$name" = refresh ]; then
   if [ "$(git rev-parse "$commit^")" != "$(git rev-parse HEAD)" ]; then
@@ -20,15 +23,15 @@ if [ "$name" = refresh ]; then
     echo "::error::the refresh is more than one commit" >&2
     exit 1
   fi
-  # plain files, added or modified; diff-tree takes a rename for a file that is gone. All of it is read: with -q a long
-  # list would end git by a signal, and the test would be false
-  place='(lines/[0-9]+(\.[0-9]+)*/)?' # the checkout, or one of its lines
-  locks="$place(upstream|images/[a-z-]+/[a-z0-9.]+)\.lock|requirements/[a-z0-9.]+\.lock|(docs/)?[A-Za-z.-]+\.md"
-  others=$(git diff-tree -r HEAD "$commit" |
-    grep -vE "^:[0-9]+ 100644 [0-9a-f.]+ [0-9a-f.]+ [AM]"$'\t'"($locks)\$" || true)
-  if [ -n "$others" ]; then
-    echo "::error::the refresh changes files that are none of its own" >&2
-    exit 1
-  fi
+else # a rebase writes the series, too, and drops patches with their proofs
+  locks="$locks|patches/(series|[a-z0-9-]+\.patch)|tests/proofs/test_[a-z0-9_]+\.py" kinds=AMD
+fi
+# plain files; diff-tree takes a rename for a file that is gone. All of it is read: with -q a long list would end git by
+# a signal, and the test would be false
+others=$(git diff-tree -r HEAD "$commit" |
+  grep -vE "^:[0-9]+ (100644|000000) [0-9a-f.]+ [0-9a-f.]+ [$kinds]"$'\t'"($locks)\$" || true)
+if [ -n "$others" ]; then
+  echo "::error::the $name changes files that are none of its own" >&2
+  exit 1
 fi
 echo "$commit"

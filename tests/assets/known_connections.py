@@ -31,6 +31,7 @@ from open_webui.utils import typed_connections  # noqa: E402
 m._relist = lambda state: asyncio.sleep(0)  # which needs the routers
 REQUEST = types.SimpleNamespace(app=types.SimpleNamespace(state=types.SimpleNamespace()))
 ANSWER = {"data": [{"id": "a", "name": "a"}]}
+NEW = {"data": [{"id": "b", "name": "b"}]}
 
 
 async def after(seconds, answer=ANSWER):
@@ -74,7 +75,7 @@ async def test_one_that_answers_in_time_drops_no_list():
 async def test_a_late_answer_is_to_be_listed():
     one = connection("late")
     await hurried(listed(one, after(m.FIRST_DEADLINE + 0.2)))
-    assert one.failing_since  # nothing is known of it, and it is silent
+    assert (one.late, one.failing_since) == (True, None)
     await asyncio.sleep(0.4)
     assert one in m._late
     assert one.failing_since is None
@@ -82,17 +83,97 @@ async def test_a_late_answer_is_to_be_listed():
     assert not m._late
 
 
-async def test_one_is_slow_up_to_twice_what_it_took():
+async def test_one_that_is_late_does_not_fail():
     one = connection("slow")
     await listed(one, after(0.3))
     assert 0.3 <= one.took < 0.35
-    models, _ = await listed(one, after(1))
-    assert models["data"][0]["stale"]
-    other = connection("slower")
-    await listed(other, after(0.5))
-    models, seconds = await listed(other, after(0.95))
+    models, seconds = await listed(one, after(1))
     assert "stale" not in models["data"][0]
     assert 0.7 < seconds < 0.9
+    assert one.is_overdue  # what was loaded then says nothing of now
+    await one.task
+    assert not one.is_overdue
+    await listed(one, after(1))
+    assert not one.is_overdue  # it takes as long
+
+
+async def test_one_that_hangs_is_asked_again_beside():
+    one = connection("hangs")
+    await listed(one, after(0))
+    hung = asyncio.ensure_future(listed(one, asyncio.sleep(600)))
+    await hung
+    first = one.task
+    await listed(one, after(0, NEW))
+    assert one.task is first  # not before three seconds are over
+    one.started -= m.AGAIN
+    for _ in range(2):
+        models, seconds = await listed(one, after(0, NEW))
+        assert (models["data"][0]["id"], seconds < 0.5) == ("b", True)
+        assert (one.older, one.task) == (first, None)
+    first.cancel()
+    await asyncio.wait({first})
+    assert (one.older, one.failing_since, one.answer) == (None, None, m.packed("OpenAI", NEW))  # that is over
+
+
+async def test_an_answer_that_was_asked_for_before_another_is_not_taken():
+    one = connection("overtaken")
+    await listed(one, after(m.DEADLINE + 0.4))
+    slow = asyncio.ensure_future(listed(one, after(m.DEADLINE + 0.4)))
+    await slow
+    one.started -= m.AGAIN
+    older = one.task
+    await listed(one, after(0, NEW))
+    await older
+    assert one.answer == m.packed("OpenAI", NEW)
+
+
+async def test_an_old_answer_is_waited_for_as_long_as_a_first_one():
+    one = connection("old")
+    await listed(one, after(0))
+    one.good -= m.SETTLED
+    models, seconds = await listed(one, after(m.DEADLINE + 0.2, NEW))
+    assert models["data"][0]["id"] == "b"
+    one.good, one.failing_since = one.good - m.SETTLED, time.time()
+    _, seconds = await listed(one, asyncio.sleep(600))
+    assert seconds < 1
+
+
+async def test_what_was_refused_or_is_too_old_is_not_on_disk_either():
+    for name, failing in (("refused", None), ("aged", time.time() - m.STALE_TTL)):
+        one = connection(name, on_disk=True)
+        await listed(one, after(0))
+        file = m._file((name,))
+        await eventually(file.exists)
+        one.failing_since = failing
+        words = {"error": "HTTP Error: 401" if name == "refused" else "away", "data": []}
+        assert (await listed(one, after(0, words)))[0] is None
+        await eventually(lambda file=file: not file.exists())
+
+
+async def eventually(condition):
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+async def test_what_a_list_goes_on_without_stays_in_the_registry():
+    registry = {
+        "a": {"urlIdx": 0},
+        "b": {"urlIdx": 1},
+        "c": {"urls": [0, 1]},
+        "f.x": {"pipe": {"type": "pipe"}, "urlIdx": None},
+    }
+    assert m.passed_over(registry) == {}
+    for slot, idx, kept in (("OpenAI", 1, "b"), ("Ollama", 1, "c"), ("functions", "f", "f.x")):
+        one = m.connection(slot, idx, "http://x", (slot,), on_disk=False)
+        waits = asyncio.ensure_future(listed(one, asyncio.sleep(600)))
+        await asyncio.sleep(0)
+        assert m.passed_over(registry) == {kept: registry[kept]}
+        one.cause = "refused"  # it has failed: what it had is gone
+        assert m.passed_over(registry) == {}
+        waits.cancel()
+        one.task.cancel()
+        m._known.clear()
 
 
 async def test_what_is_on_disk_is_something_known():
@@ -163,6 +244,9 @@ async def test_a_chat_lists_once_more_where_its_model_may_be_new():
     assert await lists_of("here") == []
     assert await lists_of("preset") == []  # what it stands on is gone, and nothing new is about to come
     assert await lists_of("new") == [(False, "somebody")]  # a list that is cached will do
+    assert await lists_of("newer") == []  # not for each who asks for what is not there
+    m._searched -= 1
+    assert await lists_of("newer") == [(False, "somebody")]
     one = connection("late")
     one.task = asyncio.ensure_future(asyncio.sleep(0.3))
     for model in ("here", "preset", "new"):
@@ -219,6 +303,7 @@ if "patient" in DATA:  # with the bounds switched off
     assert (m.DEADLINE, m.FIRST_DEADLINE, m.STALE_TTL, m.LIMIT) == (10, 10, 0, 3605)
 else:
     assert (m.DEADLINE, m.FIRST_DEADLINE, m.STALE_TTL, m.LIMIT) == (0.8, 1.5, 600, 15)
+    assert (m.AGAIN, m.SETTLED) == (3, 60)
     assert (m.WRITE_EVERY, m.MAX_AGE) == (3600, 86400)
     asyncio.run(main())
 print("fine")

@@ -85,6 +85,15 @@ def test_one_that_accepts_and_is_silent(webui: Site) -> None:
         assert (len(first.requests), len(second.requests)) == (1, 2)
 
 
+@pytest.mark.parametrize("fault", [HANGS_UP, status(503)])
+def test_where_the_other_is_silent_it_is_an_error_soon_as_in_stock(webui: Site, fault: Answer) -> None:
+    with server(fault) as first, server(silent, lists=silent) as second:
+        connect(webui, first, second)
+        start = time.monotonic()
+        assert say(webui).status_code in (500, 503)
+        assert time.monotonic() - start < 15
+
+
 @pytest.mark.parametrize("lists", [None, status(500), status(401)])
 def test_one_that_thinks_for_long_is_waited_for(webui: Site, lists: Answer | None) -> None:
     with server(after(3, ANSWERS), lists=lists) as first, server(ANSWERS) as second:

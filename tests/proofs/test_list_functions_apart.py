@@ -208,6 +208,37 @@ def test_a_filter_that_does_not_load_is_switched_off_as_in_stock(webui: Site, pr
     webui.sql("DELETE FROM function WHERE id = 'filter'")
 
 
+VALVES = """from pydantic import BaseModel
+class Pipe:
+    class Valves(BaseModel):
+        account: str = 'first'
+    def __init__(self): self.valves = self.Valves()
+    def pipes(self):
+        if self.valves.account == 'refused': raise ValueError
+        return [{'id': self.valves.account, 'name': 'x'}]
+"""
+
+
+def test_what_valves_change_is_listed_at_once(webui: Site) -> None:
+    webui.function("valved", VALVES)
+    for account in ("first", "second", "refused"):
+        values = {"account": account}
+        webui.call("POST", "/api/v1/functions/id/valved/valves/update", json=values).raise_for_status()
+        ids = [name for name in webui.models().ids if name.startswith("valved")]
+        assert ids == ([] if account == "refused" else [f"valved.{account}"])
+
+
+def test_who_switches_a_function_off_and_on_has_it_loaded(webui: Site, tmp_path: Path) -> None:
+    flag = tmp_path / "there"
+    webui.sql(FUNCTION, "mended", "Mended", f"open({str(flag)!r})\nclass Pipe: pass\n")
+    assert "mended" not in webui.models().ids
+    flag.touch()
+    assert "mended" not in webui.models().ids  # that is not seen
+    for _ in range(2):
+        webui.call("POST", "/api/v1/functions/id/mended/toggle").raise_for_status()
+    assert "mended" in webui.models().ids
+
+
 THREAD = PIPES.format("import threading; return [{'id': 'a', 'name': threading.current_thread().name}]")
 
 

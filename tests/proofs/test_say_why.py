@@ -276,6 +276,25 @@ def test_a_chat_goes_where_the_admin_says_that_models_are(webui: Site, provider:
     assert any(" /f/only-v1/chat/completions " in request for request in provider.asked())
 
 
+def test_a_path_that_is_passed_on_goes_where_the_admin_said(tree: Path, provider: Provider) -> None:
+    base = provider.fault("only-v1", "ollama")
+    with processes.site(tree, openai=[base], env={"ENABLE_OPENAI_API_PASSTHROUGH": "True"}) as site:
+        assert site.models().ids
+        for path in ("tokenize", "v1/chat/completions"):
+            site.call("POST", f"/openai/{path}", json={"model": "beside", "messages": []})
+            assert [asked for asked in provider.asked() if f" /f/only-v1/{path} " in asked], path
+
+
+def test_a_filter_of_a_server_of_pipelines_is_asked_where_the_list_was(webui: Site, provider: Provider) -> None:
+    row = {"id": "filters", "pipeline": {"type": "filter", "pipelines": ["*"], "priority": 0}}
+    base = provider.script("pipelines", body={"data": [row], "pipelines": True})
+    webui.connect([provider.script("chats"), f"{base}/"])
+    assert "beside" in webui.models().ids
+    webui.chat("beside")
+    asked = [request.split(" ")[1] for request in provider.asked() if "filter/inlet" in request]
+    assert set(asked) <= {"/f/pipelines/v1/filters/filter/inlet"}
+
+
 def test_where_no_list_is_below_v1_either(webui: Site, provider: Provider) -> None:
     base = provider.script("empty-v1", "ollama", only="/v1/models", body={"error": "another API"})
     assert "status 404" in why(webui, base)[1]

@@ -31,6 +31,16 @@ def entries(webui: Site, provider: Provider, *odd: Any, **script: Any) -> dict[s
     return {model["id"]: model["openai"] for model in listing.models if "openai" in model}
 
 
+def test_a_list_that_go_wrote_empty_is_an_empty_list(webui: Site, provider: Provider) -> None:
+    """So Ollama answers at /v1/models without models: those it had before are gone."""
+    url = provider.script("emptied")
+    webui.connect([url])
+    assert webui.models().ids
+    provider.script("emptied", body={"object": "list", "data": None})
+    assert webui.models().ids == []
+    assert webui.call("POST", "/openai/verify", json={"url": url, "key": ""}).status_code == 200
+
+
 @pytest.mark.parametrize("name", OPENAI)
 def test_what_is_beside_a_malformed_openai_entry_is_listed(webui: Site, provider: Provider, name: str) -> None:
     webui.connect([provider.fault(name)])

@@ -185,6 +185,44 @@ def test_a_refresh_moves_locks_of_every_flavour_architecture_and_line(runner: Ru
     assert runner.branches()["refresh/next"] == commit
 
 
+@pytest.mark.parametrize("name", ["title", "report.md", "commits.bundle", "more"])
+@pytest.mark.parametrize("verb", ["refresh", "rebase"])
+def test_a_result_of_links_is_not_read(runner: Runner, tmp_path: Path, name: str, verb: str) -> None:
+    """They would put a file of the machine that has the token into the pull request."""
+    runner.commit("locks", "upstream.lock")
+    runner.report(verb, "ready", "Title")
+    assert pack(runner, verb, 0) == 0
+    (tmp_path / "secret").write_text("secret")
+    (runner.clone / "result" / name).unlink(missing_ok=True)
+    (runner.clone / "result" / name).symlink_to(tmp_path / "secret")
+    before = runner.branches()
+    assert runner.propose(verb) == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "passes"),
+    [
+        ("patches/say-why.patch", True),
+        ("patches/series", True),
+        ("tests/proofs/test_say_why.py", True),
+        (".github/workflows/ci.yml", False),
+        (".ci/run", False),
+        ("build/x.py", False),
+        ("tests/conftest.py", False),
+        ("patches/x.sh", False),
+        ("deploy/.env.example", False),
+    ],
+)
+def test_a_rebase_changes_the_series_and_locks_alone(runner: Runner, name: str, passes: bool) -> None:
+    runner.commit("Bump", "upstream.lock")
+    runner.commit("Carry", name)
+    runner.report("rebase", "ready", "Title")
+    assert pack(runner, "rebase", 0) == 0
+    runner.git("reset", "--quiet", "--hard", "origin/main")
+    assert (runner.propose("rebase") == 0) is passes
+
+
 def test_a_title_is_a_line(runner: Runner) -> None:
     """The job that wrote it ran upstream's code; a second line could be a command to the workflow."""
     runner.commit("locks", "upstream.lock")

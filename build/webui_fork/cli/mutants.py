@@ -190,7 +190,7 @@ def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
     lines += _survivors(survivors, excused)
     write_atomic(settings.out / "mutants.md", "\n".join(lines) + "\n")
     print(core_text.table(rows))
-    print("\n".join(lines[len(rows) + 3 :]))
+    print(core_text.printable("\n".join(lines[len(rows) + 3 :])))
     unnamed = [run for run in survivors if run.key not in excused]
     if whole and (low or unnamed):
         raise ProofError(

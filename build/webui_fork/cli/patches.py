@@ -13,7 +13,7 @@ from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
-from webui_fork.core.text import counted
+from webui_fork.core.text import counted, printable
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks, revision
 from webui_fork.oci import unpack
@@ -151,7 +151,7 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
     tree = worktree.apply(settings, repo, commit, patches, locked.epoch, folder, upto_failure=upto_failure)
     print(f"{tree.folder} has Open WebUI {locked.version} with {tree.applied} of {len(patches)} patches as commits.")
     if tree.stopped_at:
-        print(f"\nStopped before: {tree.stopped_at}\n")
+        print(f"\nStopped before: {printable(str(tree.stopped_at))}\n")
     print("Edit there, then commit (--amend, rebase -i, or `nox -s patches -- new 'Subject'`).")
     print("Next: nox -s patches -- export")
 

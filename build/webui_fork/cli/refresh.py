@@ -43,5 +43,5 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     facts = [row for image in images for row in (("image", image.tag), ("digest", image.digest))]
     print(text.table([*facts, ("report", "out/refresh/report.md")]))
     for row in report.not_moved:
-        print(f"Not moved: {row.words}")
+        print(f"Not moved: {text.printable(row.words)}")
     print("\nCommitted. Next: nox -s tests")

@@ -18,7 +18,7 @@ from webui_fork.core.errors import ForkError
 
 _T = TypeVar("_T")
 _KEY = re.compile(r"""\s*((?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*'))*)\s*=""")
-_HEAD = re.compile(r"\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?")
+_HEAD = re.compile(r"\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?")
 _Path = tuple[str | int, ...]
 
 
@@ -102,7 +102,7 @@ def text_of(file: Path, error: type[ForkError], remedy: str) -> str:
 def _document(text: str, file: Path, error: type[ForkError], remedy: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as cause:
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as cause:  # too deep, or a number of 5,000 digits
         match = re.search(r"\(at line (\d+), column \d+\)", str(cause))
         line = match.group(1) if match else str(text.count("\n") + 1)
         why = re.sub(r" \(at .*\)", "", str(cause))
@@ -170,7 +170,7 @@ def _places(text: str) -> Iterator[tuple[_Path, int]]:
     counts: dict[_Path, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         head, key = _HEAD.fullmatch(line), _KEY.match(line)
-        dotted = head.group(2) if head else key.group(1) if key else ""
+        dotted = head.group(2).strip() if head else key.group(1) if key else ""
         try:
             names = _keys(dotted) if dotted else ()
         except tomllib.TOMLDecodeError:  # a line of a text or an array that only looks like one

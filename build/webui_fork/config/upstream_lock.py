@@ -23,7 +23,8 @@ REMEDY = "Take it back with `git checkout upstream.lock`, or write it anew with 
 SCHEMA = 1
 MAX_FILE_SIZE = 2 << 30
 
-_Version = Annotated[str, form(r"\d+(\.\d+){1,3}")]
+VERSION = r"\d{1,6}(\.\d{1,6}){1,3}"
+_Version = Annotated[str, form(VERSION)]
 _Digest = Annotated[str, form(FORM)]
 # no credentials: a lock is published, and so are command lines
 _Remote = Annotated[str, form(r"https://[^\s@\"\\?#]+|ssh://([a-z]+@)?[^\s@\"\\?#]+|file:///[^\s\"\\]*")]
@@ -183,9 +184,10 @@ def write(file: Path, lock: Lock) -> bool:
     """Write a lock atomically; return whether any byte changed.
 
     Raises:
-        CacheError: the file can't be written; the old one stays.
+        CacheError: the file can't be written. LockError: nobody could read it; the old one stays.
     """
     text = dump(lock)
+    parse(text, file)
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return False
     write_atomic(file, text)

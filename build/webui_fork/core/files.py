@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import DigestError, from_os_error
@@ -144,6 +147,53 @@ def link_or_copy(source: Path, target: Path) -> None:
             temp.unlink(missing_ok=True)
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """Open a file that may be somebody else's: a pipe or a device would never end.
+
+    Raises:
+        OSError: it is none, or not a plain file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "Not a plain file", str(path))
+    return os.fdopen(handle, "rb")
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """Return what is in a file that may be somebody else's.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have.
+
+    Raises:
+        OSError: it can't be read, is not a plain file, or has more.
+    """
+    with open_plain(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, "File too large", str(path))
+    return data
+
+
+def take_over(source: Path, target: Path, digest: Digest) -> None:
+    """Copy a file that somebody else can change; it gets its name when it is what its digest says, and stays so.
+
+    Raises:
+        DigestError: it is another. DiskFullError, CacheError: it can't be copied.
+    """
+    with temp_folder(target.parent, "copy") as work:
+        try:
+            with open_plain(source) as file, (work / "file").open("wb") as out:
+                shutil.copyfileobj(file, out)
+            if sha256_file(work / "file") != digest:
+                raise DigestError(f"{source} is not what its name says.", remedy="Get it anew from where it came.")
+            (work / "file").replace(target)
+        except OSError as error:
+            raise from_os_error(error, f"copy {source}") from error
+
+
 @contextmanager
 def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold an advisory lock on a file, so that two runs do not tread on each other.
@@ -157,7 +207,7 @@ def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -
     """
     ensure_folder(path.parent)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     except OSError as error:
         raise from_os_error(error, f"lock {what}") from error
     try:

@@ -28,6 +28,9 @@ _PLAIN = re.compile(
     r"|PYTHONPYCACHEPREFIX|PYTHONDONTWRITEBYTECODE|VLLM_IMAGE|WEBUI_FORK_(?!SIGN|IDENTITY|ISSUER).*"
 )
 
+# npm's own, by the registry they are for (`npm_config_//HOST/:_authToken`) or for all
+_SECRET = re.compile(r"(?i)^npm_config_.*(_auth|_?password|otp)")
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:
@@ -123,7 +126,7 @@ def plain(environ: Mapping[str, str]) -> dict[str, str]:
     Args:
         environ: the user's, which may have the tokens of a CI service in it.
     """
-    return {key: value for key, value in environ.items() if _PLAIN.fullmatch(key)}
+    return {key: value for key, value in environ.items() if _PLAIN.fullmatch(key) and not _SECRET.search(key)}
 
 
 def bound(argv: Sequence[object]) -> list[str]:

@@ -135,7 +135,7 @@ def _file(file: Path) -> dict[str, str]:
         values = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{file} can't be read.", why=str(error), remedy=remedy) from None
     for key, value in values.items():
         if key not in _IN_FILE or not isinstance(value, str):

@@ -26,12 +26,31 @@ def loads(data: bytes) -> Any:
         data: the document, in UTF-8.
 
     Raises:
-        ValueError: it is none, has a key twice, or a name of the specification in another case.
-        RecursionError: it is too deep.
+        ValueError: it is none, is too deep, has a key twice, or a name of the specification in another case.
     """
-    value = json.loads(data.decode(), object_pairs_hook=_once)
-    _check(value)
+    try:
+        value = json.loads(data.decode(), object_pairs_hook=_once)
+        _check(value)
+    except RecursionError:
+        raise ValueError("it is too deep") from None
     return value
+
+
+def plain(data: bytes | str) -> Any:
+    """Return the value of a JSON document of somebody else's, which no other program reads for us.
+
+    Raises:
+        ValueError: it is none, or too deep.
+    """
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it is too deep") from None
+
+
+def items(value: Any) -> list[Any]:
+    """Return a list of somebody else's document; an empty one where something else stands in its place."""
+    return value if isinstance(value, list) else []
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

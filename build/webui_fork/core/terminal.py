@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TextIO
 
-from webui_fork.core.text import human_size
+from webui_fork.core.text import human_size, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -40,6 +40,7 @@ class Terminal:
     def say(self, line: str) -> None:
         """Print one plain line at once, above the live rows if there are any."""
         with self._guard:
+            line = printable(line)  # it may have words of others, whom no terminal should obey
             if self._live:
                 self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
             else:

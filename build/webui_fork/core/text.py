@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 # @somebody, a tag, an entity, #1, an address, the end of a link's text, GH-1
-_MEANS = re.compile(r"@|<(?=[a-zA-Z/!?])|&(?=[#a-zA-Z])|#(?=[0-9])|:(?=//)|\](?=[(\[])|(?<=\bGH)-")
+_MEANS = re.compile(
+    r"@|<(?=[a-zA-Z/!?])|&(?=[#a-zA-Z])|#(?=[0-9])|:(?=//)|\](?=[(\[])|(?<=\bGH)-|(?<=\bwww)\.", re.IGNORECASE
+)
+_SHOWN = 20_000  # characters of somebody else's text, of which each may begin an address
 
 
 def human_size(size: float) -> str:
@@ -79,6 +82,29 @@ def without_secrets(url: str) -> str:
     return f"{scheme}{mark}{rest.rpartition('@')[2].partition('?')[0].partition('#')[0]}"
 
 
+_TELLING = 8  # characters of a secret, from anywhere in it: fewer say nothing
+
+
+def without_parts(text: str, secrets: Sequence[str]) -> str:
+    """Return a text without any of these secrets, whole or in part, whatever the case of their letters."""
+    for secret in secrets:
+        length = min(len(secret), _TELLING)
+        parts = {secret[at : at + length].casefold() for at in range(len(secret) - length + 1)}
+        hits = [at for at in range(len(text)) if text[at : at + length].casefold() in parts]
+        for end, start in reversed(_spans(hits, length)):
+            text = f"{text[:start]}***{text[end:]}"
+    return text
+
+
+def _spans(hits: Sequence[int], length: int) -> list[tuple[int, int]]:
+    """Return end and start of what so many characters from each of some places cover, in order."""
+    spans: list[tuple[int, int]] = []
+    for at in hits:
+        start = spans.pop()[1] if spans and at <= spans[-1][0] else at
+        spans.append((at + length, start))
+    return spans
+
+
 def port_of(url: str) -> int | None:
     """Return a URL's port, or None where it names none (or none that can be)."""
     try:
@@ -89,8 +115,8 @@ def port_of(url: str) -> int | None:
 
 def without_credentials(text: str) -> str:
     """Return text without user names, passwords, queries and fragments of the URLs in it."""
-    text = re.sub(r"(?<=://)[^/\s\"']*@", "", text)
-    return re.sub(r"(/[^\s?#\"']*)[?#][^\s\"']*", r"\1?…", text)
+    text = re.sub(r"(?<=://)[^/\s\"']*@", "", text[:_SHOWN])
+    return re.sub(r"(?<![^\s?#\"'/])(/[^\s?#\"']*)[?#][^\s\"']*", r"\1?…", text)
 
 
 def redact_text(text: str, url: str) -> str:

@@ -89,7 +89,7 @@ def reason(body: Any, status: int) -> str:
     """
     while isinstance(body, Mapping) and (inner := [body[key] for key in _REASONS if body.get(key)]):
         body = inner[0]
-    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", str(body))).strip()
+    words = re.sub(r"\s+", " ", re.sub(r"<[^<>]+>", " ", str(body)[:4000])).strip()
     words = re.sub(rf"^(?:{status} )+", "", f"{words} ").strip() if status else words
     half = len(words) // 2
     if half and len(words) % 2 and words[:half] == words[half + 1 :]:  # with a blank between
@@ -297,7 +297,7 @@ def _service(_facts: Facts, item: Connection) -> Finding | None:
     port = port_of(item.url)
     ollama = any("Ollama is running" in body for body in bodies) or port == 11434 or code == "ollama"
     if ollama and (seen is None or seen.status):
-        base = re.sub(r"(/v1)?/*$", "", item.url.strip())
+        base = item.url.strip().rstrip("/").removesuffix("/v1")
         fix = f"{PLACE}: enter {without_secrets(base)} under Ollama API instead, or {without_secrets(base)}/v1 here."
         return _make("wrong-service-ollama", item, "is an Ollama, not a vLLM.", fix, evidence)
     moved = seen is not None and seen.status in (301, 302, 303, 307, 308)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from webui_fork.config import upstream_lock
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Secret, Settings
+from webui_fork.core.strict_json import items
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import counted, is_loopback, is_private, without_secrets
 from webui_fork.doctor import chats, inside, native, probe
@@ -192,8 +193,9 @@ def _dict(reply: Reply) -> dict[str, Any]:
 
 def _count(body: Any) -> int:
     if isinstance(body, dict):
-        return int(body.get("total") or len(body.get("users") or ()))
-    return len(body) if isinstance(body, list) else 0
+        total, users = body.get("total"), items(body.get("users"))
+        return total if isinstance(total, int) and total else len(users)
+    return len(items(body))
 
 
 def _records(site: Site) -> tuple[dict[str, Any], ...]:
@@ -223,24 +225,23 @@ def _config_of(configs: Any, index: int, url: str) -> dict[str, Any]:
 def _openai(config: dict[str, Any]) -> tuple[Connection, ...]:
     if not config.get("ENABLE_OPENAI_API"):
         return ()
-    urls = config.get("OPENAI_API_BASE_URLS") or []
-    keys = config.get("OPENAI_API_KEYS") or []
+    keys = items(config.get("OPENAI_API_KEYS"))
     connections = []
-    for index, url in enumerate(urls):
+    for index, url in enumerate(map(str, items(config.get("OPENAI_API_BASE_URLS")))):
         own = _config_of(config.get("OPENAI_API_CONFIGS"), index, url)
         if url and own.get("enable", True):
             keyed = index < len(keys) and bool(keys[index])
-            connections.append(Connection("OpenAI", index, str(url), tuple(own.get("model_ids") or ()), keyed))
+            models = tuple(map(str, items(own.get("model_ids"))))
+            connections.append(Connection("OpenAI", index, url, models, keyed))
     return tuple(connections)
 
 
 def _ollama(config: dict[str, Any]) -> tuple[Connection, ...]:
     if not config.get("ENABLE_OLLAMA_API"):
         return ()
-    urls = config.get("OLLAMA_BASE_URLS") or []
     return tuple(
-        Connection("Ollama", index, str(url))
-        for index, url in enumerate(urls)
+        Connection("Ollama", index, url)
+        for index, url in enumerate(map(str, items(config.get("OLLAMA_BASE_URLS"))))
         if url and _config_of(config.get("OLLAMA_API_CONFIGS"), index, url).get("enable", True)
     )
 
@@ -256,12 +257,12 @@ def _connections(
         verified = site.ask(path, {"url": item.url, "key": key.reveal(), "config": config})
         seen = replace(item, verified=verified, behind=_behind(client, container, item))
         looked.append(_probed(seen, key, container, beside=facts.native))
-    keys = tuple(str(key) for key in openai.get("OPENAI_API_KEYS") or ())
+    keys = tuple(str(key) for key in items(openai.get("OPENAI_API_KEYS")))
     return replace(facts, connections=tuple(looked), secrets=keys)
 
 
 def _key_of(config: dict[str, Any], item: Connection) -> Secret:
-    keys = config.get("OPENAI_API_KEYS") or []
+    keys = items(config.get("OPENAI_API_KEYS"))
     return Secret(str(keys[item.index]) if item.slot == "OpenAI" and item.index < len(keys) else "")
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from webui_fork.core import strict_json
 from webui_fork.core.text import without_secrets
 
 
@@ -50,7 +50,7 @@ class Seen:
     @classmethod
     def of(cls, answer: Mapping[str, Any], where: str) -> Seen:
         """Return a probe's answer as a value."""
-        plain = {key: answer[key] for key in answer if key != "proxied"}
+        plain = {key: answer[key] for key in answer if key in cls.__slots__ and key not in ("proxied", "where")}
         proxied = answer.get("proxied")
         inner = cls.of({"url": answer["url"], **proxied}, where) if proxied else None
         return cls(**plain, where=where, proxied=inner)
@@ -59,7 +59,7 @@ class Seen:
     def json(self) -> Any:
         """The body as JSON, or None."""
         try:
-            return json.loads(self.body)
+            return strict_json.plain(self.body)
         except ValueError:
             return None
 

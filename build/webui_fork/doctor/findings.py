@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from webui_fork.core.text import printable
+from webui_fork.core.text import printable, without_parts
 
 
 class Severity(IntEnum):
@@ -39,24 +39,13 @@ def worst(findings: Sequence[Finding]) -> Severity:
     return min((finding.severity for finding in findings), default=Severity.INFO)
 
 
-_BEGINNING = 8  # characters of a secret: fewer say nothing, as sk-proj-
-
-
-def clean(text: str, secrets: Sequence[str]) -> str:
-    """Return a text without any of these secrets, whole or cut short."""
-    for secret in secrets:
-        for length in range(len(secret), min(len(secret), _BEGINNING) - 1, -1):
-            text = text.replace(secret[:length], "***")
-    return text
-
-
 def redacted(finding: Finding, secrets: Sequence[str]) -> Finding:
     """Return a finding without any of these secrets, which a server's own words may have."""
     return replace(
         finding,
-        what=clean(finding.what, secrets),
-        evidence=tuple(clean(item, secrets) for item in finding.evidence),
-        fix=clean(finding.fix, secrets),
+        what=without_parts(finding.what, secrets),
+        evidence=tuple(without_parts(item, secrets) for item in finding.evidence),
+        fix=without_parts(finding.fix, secrets),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from webui_fork.core import strict_json
 from webui_fork.core.errors import UsageError
 from webui_fork.core.settings import Settings
 from webui_fork.core.text import is_loopback
@@ -134,12 +135,11 @@ def ask(container: Container, requests: Iterable[Mapping[str, Any]]) -> list[See
     for python in ("python3", "python"):
         try:
             out = _run(container, [python, "-I", "-c", code], json.dumps(questions).encode())
-            answers = json.loads(out)
-        except (DockerException, ValueError, OSError):
+            answers, where = strict_json.plain(out), f"in {container.name}"
+            pairs = zip(questions, answers, strict=True)
+            return [Seen.of(answer or {"url": question["url"], "http": "timeout"}, where) for question, answer in pairs]
+        except (DockerException, ValueError, OSError, LookupError, TypeError, AttributeError):  # no Python, say
             continue
-        where = f"in {container.name}"
-        pairs = zip(questions, answers, strict=True)
-        return [Seen.of(answer or {"url": question["url"], "http": "timeout"}, where) for question, answer in pairs]
     return None
 
 

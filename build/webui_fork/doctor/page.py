@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Iterator, Sequence
 
-from webui_fork.core.text import printable, without_secrets
+from webui_fork.core.text import printable, without_parts, without_secrets
 from webui_fork.doctor.facts import Connection, Facts
-from webui_fork.doctor.findings import Finding, Severity, clean
+from webui_fork.doctor.findings import Finding, Severity
 
 _STYLE = """
 :root{--ink:#1f2328;--paper:#fff;--soft:#59636e;--line:#d1d9e0;--code:#f6f8fa;--bad:#cf222e;--warn:#9a6700;--good:#1a7f37}
@@ -44,7 +44,7 @@ def write(facts: Facts, about: str, findings: Sequence[Finding], when: str, tool
     """
 
     def safe(text: str) -> str:
-        return html.escape(printable(clean(text, facts.secrets)))
+        return html.escape(printable(without_parts(text, facts.secrets)))
 
     head = findings[0].what if findings else "Nothing is wrong that could be seen."
     out = [

@@ -8,10 +8,12 @@ from urllib.parse import urlsplit
 
 import requests
 
+from webui_fork.core import strict_json, wire
 from webui_fork.core.settings import Secret
 from webui_fork.core.text import is_private
 from webui_fork.doctor.facts import Reply
 
+_LIMIT = 32 << 20  # bytes of an answer
 PATIENCE = 25.0  # seconds: stock waits 11 for one silent provider, and asks an Ollama twice
 
 
@@ -21,7 +23,7 @@ class Site:
     def __init__(self, url: str, token: Secret | None) -> None:
         self.url = url.rstrip("/")
         self.token = token
-        self._session = requests.Session()
+        self._session = wire.session(_LIMIT)
         self._session.headers["Connection"] = "close"  # after an error of its own, uvicorn hangs up
         # a proxy of this machine's has no business between us and a private host
         self._session.trust_env = not is_private(urlsplit(self.url).hostname or "")
@@ -39,9 +41,9 @@ class Site:
             return Reply(0, type(error).__name__, time.monotonic() - start)
         seconds = time.monotonic() - start
         try:
-            body = answer.json()
+            body = strict_json.plain(answer.content)
         except ValueError:
-            body = answer.text[:4000]
+            body = answer.content[:4000].decode("utf-8", "replace")
         return Reply(answer.status_code, body, seconds)
 
     def stream(self, path: str, form: dict[str, Any], patience: float) -> tuple[int, list[tuple[float, str]], float]:
@@ -60,8 +62,9 @@ class Site:
                 self.url + path, json=form, headers=headers, timeout=patience, stream=True, allow_redirects=False
             ) as answer:
                 status = answer.status_code
-                for line in answer.iter_lines():
-                    lines.append((time.monotonic() - start, line.decode("utf-8", "replace")))
+                with wire.deadline(answer, wire.PATIENCE * patience):
+                    for line in wire.lines(answer, _LIMIT):
+                        lines.append((time.monotonic() - start, line.decode("utf-8", "replace")))
         except (requests.RequestException, ValueError) as error:
             lines.append((time.monotonic() - start, type(error).__name__))
         return status, lines, time.monotonic() - start

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
 
+from webui_fork.core import strict_json
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
 from webui_fork.oci import model
@@ -79,7 +80,19 @@ def read(registry: Registry, digest: Digest) -> Base:
 
 def _is_image(row: Mapping[str, Any]) -> bool:
     """Tell an image from what a builder keeps beside it (an attestation of the old digest)."""
-    return row.get("platform", {}).get("os") != "unknown" and _KIND not in row.get("annotations", {})
+    return _mapping(row, "platform").get("os") != "unknown" and _KIND not in _mapping(row, "annotations")
+
+
+def _mapping(document: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return an object of a base's document, an empty one where there is none.
+
+    Raises:
+        ImageError: something else stands there.
+    """
+    value = document.get(key) or {}
+    if not isinstance(value, dict):
+        raise ImageError(f"The base is malformed: its {key!r} is no object.", remedy="Pin another base.")
+    return value
 
 
 def _manifest(registry: Registry, digest: Digest) -> Blob:
@@ -209,27 +222,30 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
         rows.append(image.manifest.descriptor(**row))
     index = {**parsed, "manifests": rows}
     if base.root.media_type == INDEX:
-        index["annotations"] = {**(parsed.get("annotations") or {}), **annotations}
+        index["annotations"] = {**_mapping(parsed, "annotations"), **annotations}
     return Index(Blob(base.root.media_type, model.canonical_json(index)), images)
 
 
 def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str], created: str) -> Image:
     config, manifest = platform.config.parsed(), platform.manifest.parsed()
     docker = platform.manifest.media_type == DOCKER_MANIFEST
-    run = dict(config.get("config") or {})
-    run["Labels"] = {**(run.get("Labels") or {}), **annotations}
+    run = dict(_mapping(config, "config"))
+    run["Labels"] = {**_mapping(run, "Labels"), **annotations}
     config |= {
         "created": created,
         "config": run,
         "rootfs": {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]},
-        "history": [*(config.get("history") or ()), {"created": created, "created_by": "webui_fork: patches"}],
+        "history": [
+            *strict_json.items(config.get("history")),
+            {"created": created, "created_by": "webui_fork: patches"},
+        ],
     }
     settings = Blob(platform.config.media_type, model.canonical_json(config))
     top = {"mediaType": DOCKER_LAYER if docker else LAYER, "digest": layer.digest, "size": layer.size}
     manifest |= {"config": settings.descriptor(), "layers": [*manifest["layers"], top]}
     if not docker:
         # a label that the base has and we replace is replaced in both places
-        manifest["annotations"] = {**(manifest.get("annotations") or {}), **annotations}
+        manifest["annotations"] = {**_mapping(manifest, "annotations"), **annotations}
     manifest_blob = Blob(DOCKER_MANIFEST if docker else MANIFEST, model.canonical_json(manifest))
     layers = (*platform.image.layers, NamedLayer("patches", layer))
     return Image(settings, manifest_blob, layers, platform.image.platform)

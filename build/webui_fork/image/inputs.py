@@ -14,7 +14,7 @@ from webui_fork.config.upstream_lock import MAX_FILE_SIZE, Lock
 from webui_fork.core import files
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import LockError, RegistryError
-from webui_fork.core.files import ensure_folder, link_or_copy, sha256_bytes, temp_folder
+from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -180,12 +180,11 @@ def fetch_kept(settings: Settings, pinned: Iterable[Digest], ui: Terminal) -> in
 
 
 def _from_layout(settings: Settings, digest: Digest) -> bool:
-    """Take a file from the folder of a bundle; whoever uses it holds it against its digest."""
+    """Take a file from the folder of a bundle, which somebody else may write to."""
     file = layout.blob_path(Path(str(settings.inputs).removeprefix(reference.LAYOUT)), digest)
     if not file.exists():
         return False
-    link_or_copy(file, download.cached(settings.cache, digest))
-    files.check(download.cached(settings.cache, digest), digest)
+    files.take_over(file, download.cached(settings.cache, digest), digest)
     return True
 
 

@@ -118,7 +118,7 @@ def parse(text: str) -> Module | None:
     """Read a file; None when it is not Python that this interpreter understands, or has two statements on a line."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last two: too deep
         return None
     lines = tuple(text.splitlines(keepends=True))
     if "\f" in text or "\v" in text or len(lines) != text.count("\n") + (not text.endswith("\n") and bool(text)):
@@ -136,7 +136,7 @@ def syntax_error(text: str) -> str:
         compile(text, "file", "exec", dont_inherit=True)
     except SyntaxError as error:
         return f"{error.msg} (line {error.lineno})"
-    except ValueError as error:
+    except (ValueError, RecursionError, MemoryError) as error:
         return str(error)
     return ""
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import requests
 
 _TOKEN = 1 << 20  # bytes: more than any token has
-_CHALLENGE = re.compile(r'([a-zA-Z]+)=(?:"([^"]*)"|([^\s,]+))')
+_CHALLENGE = re.compile(r'(?<![a-zA-Z])([a-zA-Z]{1,40})=(?:"([^"]*)"|([^\s,]+))')
+_HEADER = 8192  # characters of a challenge that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Authenticator:
             RegistryError: the registry's token server refuses or fails.
         """
         scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
-        values = {key.lower(): quoted or plain for key, quoted, plain in _CHALLENGE.findall(rest)}
+        values = {key.lower(): quoted or plain for key, quoted, plain in _CHALLENGE.findall(rest[:_HEADER])}
         before = self.header.reveal() if self.header else ""
         if scheme.lower() == "basic" and self._credentials:
             self.header = Secret(_basic(self._credentials))
@@ -114,6 +115,8 @@ class Authenticator:
         self, http: requests.Session, values: Mapping[str, str], scope: str, timeout: tuple[float, float]
     ) -> str:
         import requests
+
+        from webui_fork.core import wire
 
         realm = values["realm"]
         try:
@@ -140,7 +143,8 @@ class Authenticator:
                 answer = http.get(
                     realm, params=each, headers=headers, timeout=timeout, allow_redirects=False, stream=True
                 )
-            answered = json.loads(_body(answer)) if answer.status_code == 200 else {}
+            with closing(answer):
+                answered = json.loads(wire.read(answer, _TOKEN, timeout[1])) if answer.status_code == 200 else {}
         except (requests.RequestException, ValueError, RecursionError) as error:
             raise RegistryError(
                 f"The token server of {self._registry} can't be reached.", why=type(error).__name__, remedy="Try again."
@@ -151,17 +155,6 @@ class Authenticator:
                 self._registry, f"its token server answered HTTP {answer.status_code}", credentials is not None
             )
         return token
-
-
-def _body(response: requests.Response) -> bytes:
-    """Read a token server's answer, as far as a token can reach."""
-    data = bytearray()
-    with closing(response):
-        for piece in response.iter_content(1 << 16):
-            data += piece
-            if len(data) > _TOKEN:
-                return b""
-    return bytes(data)
 
 
 def _basic(credentials: Credentials) -> str:

@@ -49,11 +49,15 @@ def connect(settings: Settings, reference: Reference, pause: float = 0.5) -> Reg
     """
     import requests
 
+    from webui_fork.core import wire
+
     ca = certificates(settings, reference.registry)
     scheme = "https"
     if reference.loopback:
         try:
-            requests.get(f"https://{reference.host}/v2/", timeout=TIMEOUT, verify=ca or True, proxies={"https": ""})
+            where = f"https://{reference.host}/v2/"
+            with wire.session() as http:
+                http.get(where, timeout=TIMEOUT, verify=ca or True, proxies={"https": ""}, stream=True).close()
         except requests.exceptions.SSLError as error:
             if "CERTIFICATE_VERIFY_FAILED" not in str(error):  # no TLS at all
                 scheme = "http"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from webui_fork.core import files
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
+from webui_fork.core.files import check, open_plain
 
 CHUNK = 1 << 20
 
@@ -40,7 +40,7 @@ class FileContent:
 
     def read(self, start: int) -> Iterator[bytes]:
         """Yield them from an offset on."""
-        with self.path.open("rb") as file:
+        with open_plain(self.path) as file:
             file.seek(start)
             while data := file.read(CHUNK):
                 yield data
@@ -65,7 +65,7 @@ def checked(path: Path, digest: Digest) -> FileContent:
     Raises:
         DigestError: it was damaged; it is removed.
     """
-    files.check(path, digest)
+    check(path, digest)
     return FileContent(path)
 
 

@@ -7,6 +7,7 @@ cache serves for as long as it is needed.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shlex
@@ -24,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 from webui_fork.config import image_toml
 from webui_fork.core import process
-from webui_fork.core.errors import EngineError, ToolError
-from webui_fork.core.files import ensure_folder, exclusive
+from webui_fork.core.errors import EngineError, ImageError, ToolError
+from webui_fork.core.files import ensure_folder, exclusive, open_plain
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.oci import layout
-from webui_fork.oci.model import Image, Index
+from webui_fork.oci.model import Image, Index, Layer
 from webui_fork.sources import programs
 
 if TYPE_CHECKING:
@@ -210,11 +211,26 @@ def archive(image: Image, cache: Path, name: str, leave_out: int = 0) -> Iterato
         yield head(path, len(data)) + data + bytes(-len(data) % 512)
     for item, path in list(zip(image.layers, layers, strict=True))[leave_out:]:
         yield head(path, item.layer.size)
-        with layout.blob_path(cache, item.layer.digest).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                yield chunk
+        yield from _checked(layout.blob_path(cache, item.layer.digest), item.layer)
         yield bytes(-item.layer.size % 512)
     yield bytes(1024)
+
+
+def _checked(path: Path, layer: Layer) -> Iterator[bytes]:
+    """Yield a layer's bytes, and no others: the engine gets what was verified, whoever writes to the file meanwhile.
+
+    Raises:
+        ImageError: it is not what its digest says; the last piece is kept back.
+    """
+    hashed, left, last = hashlib.sha256(), layer.size, b""
+    with open_plain(path) as file:
+        while left and (piece := file.read(min(left, 1 << 20))):
+            yield last
+            hashed.update(piece)
+            left, last = left - len(piece), piece
+        if left or file.read(1) or hashed.hexdigest() != layer.digest.hex:
+            raise ImageError(f"{path} is not what its name says.", remedy="Get the image anew, or build it again.")
+    yield last
 
 
 def load(client: DockerClient, image: Image | Index, cache: Path, name: str) -> str:

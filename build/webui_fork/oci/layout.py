@@ -13,7 +13,7 @@ from typing import Any
 
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ImageError
-from webui_fork.core.files import link_or_copy, write_atomic
+from webui_fork.core.files import link_or_copy, read_plain, write_atomic
 from webui_fork.oci.model import (
     INDEX,
     INDEXES,
@@ -105,7 +105,7 @@ def read_layout(root: Path) -> Layout:
     """
     try:
         _only_layout(root)
-        entries = rows(Blob(INDEX, (root / "index.json").read_bytes()))
+        entries = rows(Blob(INDEX, read_plain(root / "index.json", SMALL)))
         kinds: dict[str, dict[str, Any]] = {}
         for row in entries:
             kind = str(row.get("annotations", {}).get("kind", f"{COSIGN}image")).removeprefix(COSIGN)
@@ -150,7 +150,7 @@ def _only_layout(root: Path) -> None:
             why=", ".join(sorted(map(repr, strangers)))[:200],
             remedy="Another program might take another image from it. Get it anew from where it was published.",
         )
-    if Blob("", (root / VERSION_FILE).read_bytes()).parsed() != {"imageLayoutVersion": "1.0.0"}:
+    if Blob("", read_plain(root / VERSION_FILE, SMALL)).parsed() != {"imageLayoutVersion": "1.0.0"}:
         raise ImageError(f"{root / VERSION_FILE} is of another version than 1.0.0.")
 
 
@@ -186,7 +186,7 @@ def read_image(root: Path) -> Image | Index:
         ImageError: it is not a layout, or damaged.
     """
     try:
-        return _whole(root, rows(Blob(INDEX, (root / "index.json").read_bytes()))[0])
+        return _whole(root, rows(Blob(INDEX, read_plain(root / "index.json", SMALL)))[0])
     except (OSError, IndexError) as error:
         raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
 
@@ -199,7 +199,7 @@ def _blob(root: Path, described: Descriptor) -> Blob:
     path = blob_path(root, described.digest)
     if path.stat().st_size > SMALL:
         raise ImageError(f"{path} is larger than a manifest or an attestation may be.")
-    blob = Blob(described.media_type, path.read_bytes())
+    blob = Blob(described.media_type, read_plain(path, SMALL))
     if blob.digest != described.digest:
         raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
     return blob

@@ -23,7 +23,7 @@ from webui_fork.oci import model, upload
 from webui_fork.oci.auth import Credentials
 from webui_fork.oci.content import CHUNK, Content
 from webui_fork.oci.model import INDEXES, MANIFEST, SMALL, Blob, Descriptor
-from webui_fork.oci.session import TRIES, Answer, RegistrySession
+from webui_fork.oci.session import HEADER, TRIES, Answer, RegistrySession
 
 if TYPE_CHECKING:
     import requests
@@ -33,8 +33,9 @@ ACCEPT = ", ".join((MANIFEST, DOCKER_MANIFEST, *INDEXES))
 _STREAMED = 4 << 20  # bytes: from here on an upload can go on where it stopped
 _PAGES = 1000  # of a list of tags
 _TAGS = 100_000  # in all of them
+MAX_BLOB = 8 << 30  # bytes: more than any layer has
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")  # OCI distribution-spec 1.1
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*rel="?next"?')
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*rel="?next"?')
 
 
 class Registry:
@@ -91,7 +92,7 @@ class Registry:
             listed = answer.parsed().get("tags") or []
             rows = listed if isinstance(listed, list) else []
             names += [tag for tag in rows if isinstance(tag, str) and _TAG.fullmatch(tag)]
-            after = _NEXT.search(answer.headers.get("Link", ""))
+            after = _NEXT.search(answer.headers.get("Link", "")[:HEADER])
             url = self._next(url, after.group(1)) if after else ""
         return tuple(names)
 
@@ -119,7 +120,8 @@ class Registry:
         if answer.status == 202 and (place := answer.headers.get("Location")):
             # it began an upload instead: that is not needed
             with suppress(requests.RequestException, RegistryError, ValueError):
-                self.session.ask("DELETE", urljoin(self.session.base, place))
+                if self.session.own(started := urljoin(self.session.base, place)):  # nobody else's is ours to delete
+                    self.session.ask("DELETE", started)
         return answer.status == 201
 
     def put(self, digest: Digest, content: Content, advance: Callable[[int], None] = lambda _count: None) -> None:
@@ -203,11 +205,16 @@ class Registry:
         """
         import requests
 
+        from webui_fork.core import wire
+
         hashed, at, broken = hashlib.sha256(), start, 0
         while True:
             before = at
             try:
-                with closing(self._begin(digest, at)) as response:
+                with (
+                    closing(self._begin(digest, at)) as response,
+                    wire.deadline(response, wire.slowest(MAX_BLOB if limit is None else limit)),
+                ):
                     skip = at if response.status_code == 200 else 0
                     for received in response.iter_content(CHUNK):
                         self.received += len(received)

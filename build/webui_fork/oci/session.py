@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -19,7 +18,6 @@ from webui_fork.core.errors import RegistryError
 from webui_fork.core.text import printable
 from webui_fork.oci import auth
 from webui_fork.oci.auth import Authenticator
-from webui_fork.oci.content import CHUNK
 from webui_fork.oci.model import SMALL
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ TIMEOUT = (5.0, 300.0)
 SENDING = (120.0, 300.0)  # the first also bounds each piece that is sent, and a registry may flush for long
 WHOLE = 120.0  # seconds for all of a small answer, which may come in drops
 MAX_WAIT = 60.0  # seconds: what a Retry-After may ask of us
+HEADER = 8192  # characters of a header that are read
 RETRIED = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -79,13 +78,15 @@ class RegistrySession:
     ) -> None:
         import requests
 
+        from webui_fork.core import wire
+
         self.url, self.repository = url.rstrip("/"), repository
         host = urlsplit(self.url).netloc
         self._registry = registry or host
         self.base = f"{self.url}/v2/{repository}/"
         self.name = f"{self._registry}/{repository}"
         self.pause = pause
-        self._http = requests.Session()
+        self._http = wire.session(SMALL)
         # loopback never goes through a proxy; .netrc is not where registries' credentials are
         self._http.trust_env = False
         self._http.verify = ca or True
@@ -131,13 +132,15 @@ class RegistrySession:
 
     def ask(self, method: str, url: str, **options: Any) -> Answer:
         """Send one request and read its answer, which must be small, and come within `WHOLE` seconds."""
-        with closing(self.open(method, url, **options)) as response, _deadline(response, WHOLE):
-            data = bytearray()
-            for piece in response.iter_content(CHUNK):
-                data += piece
-                if len(data) > SMALL:
-                    raise RegistryError(f"The registry {self.name} does not stop answering {method} {url[-80:]}.")
-            return Answer(response.status_code, response.headers, bytes(data))
+        from webui_fork.core import wire
+
+        try:
+            with closing(self.open(method, url, **options)) as response:
+                return Answer(response.status_code, response.headers, wire.read(response, SMALL, WHOLE))
+        except wire.EndlessError as error:
+            raise RegistryError(
+                f"The registry {self.name} does not stop answering {method} {url[-80:]}.", why=str(error)
+            ) from error
 
     def attempt(
         self,
@@ -197,23 +200,6 @@ class RegistrySession:
             remedy="Name your CA's certificate in SSL_CERT_FILE (PEM), or put it where Docker has it: "
             "/etc/docker/certs.d/HOST:PORT/ca.crt.",
         )
-
-
-@contextmanager
-def _deadline(response: requests.Response, seconds: float) -> Iterator[None]:
-    """End the reading of a body after so many seconds: a time-out starts anew with each byte that comes."""
-
-    def end() -> None:
-        with suppress(ValueError, RuntimeError, OSError):  # it has been read meanwhile
-            response.raw.shutdown()
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def _never_connected(error: requests.RequestException) -> bool:

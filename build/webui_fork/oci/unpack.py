@@ -120,19 +120,22 @@ def _extract(blob: Path, folder: Path) -> None:
     inside = folder.resolve()
     for info, data in content.read_entries(blob):
         target = folder / info.name
-        if not target.parent.resolve().is_relative_to(inside):
-            raise ImageError(f"{info.name!r} in a layer leads out of it.")
+        other = folder / info.linkname if info.islnk() else None
+        for path in filter(None, (target, other)):
+            if not path.parent.resolve().is_relative_to(inside):
+                raise ImageError(f"{info.name!r} in a layer leads out of it.")
         if info.isdir():
             target.mkdir(parents=True, exist_ok=True)
         elif info.issym():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.unlink(missing_ok=True)
             target.symlink_to(info.linkname)
-        elif info.islnk():
+        elif other:
             target.unlink(missing_ok=True)
-            target.hardlink_to(folder / info.linkname)
+            target.hardlink_to(other)
         elif info.isreg():
             target.parent.mkdir(parents=True, exist_ok=True)
+            target.unlink(missing_ok=True)  # a lower layer may have a link there, which leads anywhere
             target.write_bytes(data)
             target.chmod(info.mode | 0o600)
 

@@ -17,7 +17,7 @@ from packageurl import PackageURL
 from packaging.version import InvalidVersion, Version
 
 from webui_fork.config import image_toml
-from webui_fork.core import text
+from webui_fork.core import strict_json, text
 from webui_fork.core.errors import AuditError
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 OSV = "https://api.osv.dev"
 TIMEOUT = (10.0, 60.0)
 _PAGES = 100
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,80}")  # of a vulnerability; it comes into texts of ours
+_FIXED = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:~_-]{0,200}")
 _BATCH = 500  # queries a request; the API takes 1000
 
 
@@ -160,7 +162,10 @@ def _result(result: object, url: str) -> tuple[list[str], str]:
     """
     try:
         row: dict[str, Any] = dict(result)  # type: ignore[call-overload]
-        return [str(vuln["id"]) for vuln in row.get("vulns") or ()], str(row.get("next_page_token") or "")
+        ids = [str(vuln["id"]) for vuln in row.get("vulns") or ()]
+        if strange := [one for one in ids if not _ID.fullmatch(one)]:
+            raise ValueError(strange[0])
+        return ids, str(row.get("next_page_token") or "")
     except (TypeError, KeyError, ValueError) as error:
         raise AuditError(f"{url} answered something that is not OSV's.", why=repr(result)[:200]) from error
 
@@ -176,7 +181,7 @@ def _ask(http: requests.Session, method: str, url: str, body: Any) -> dict[str, 
     try:
         response = http.request(method, url, json=body, timeout=TIMEOUT)
         response.raise_for_status()
-        answer = response.json()
+        answer = strict_json.plain(response.content)
     except (requests.RequestException, ValueError) as error:
         raise AuditError(
             "The vulnerability database can't be asked: nothing is known of the packages.",
@@ -194,7 +199,11 @@ def _finding(item: Queried, row: Mapping[str, Any]) -> Finding:
         events = [event for span in spans for event in span.get("events", ())]
         fixed = {str(event["fixed"]) for event in events if "fixed" in event and _is_later(item, str(event["fixed"]))}
         aliases = tuple(str(alias) for alias in row.get("aliases") or ())
-    except (TypeError, AttributeError) as error:
+        strange = [one for one in (str(row.get("id")), *aliases) if not _ID.fullmatch(one)]
+        strange += [one for one in fixed if not _FIXED.fullmatch(one)]
+        if strange:
+            raise ValueError(strange[0])
+    except (TypeError, AttributeError, ValueError) as error:
         raise AuditError("OSV's entry of a vulnerability is malformed.", why=repr(row)[:200]) from error
     summary = str(row.get("summary") or row.get("details") or "").strip().partition("\n")[0]
     return Finding(item, str(row.get("id")), aliases, text.printable(summary[:100]), tuple(sorted(fixed)))
@@ -247,8 +256,6 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
     Raises:
         AuditError: nothing was built, or the database can't be asked.
     """
-    import requests
-
     spec = image_toml.read(settings.root / "images" / image_inputs.IMAGE, flavour)
     again = f"Run `nox -s build{' -- --flavour ' + flavour if flavour else ''}` first."
     files = sorted(image_inputs.results(settings, spec).glob("sbom*.cdx.json"))
@@ -260,7 +267,9 @@ def run(settings: Settings, ui: Terminal, url: str | None, flavour: str = "") ->
         ui.say(f"NOTE: {text.counted(unknown, 'npm package')} of unknown version: nothing is known of them.")
     if not queried:
         raise AuditError("The SBOM in out/ names no package.", remedy="Run `nox -s build`.")
-    with ui.step("osv", f"Asking about {text.counted(len(queried), 'package')}"), requests.Session() as http:
+    from webui_fork.core import wire
+
+    with ui.step("osv", f"Asking about {text.counted(len(queried), 'package')}"), wire.session() as http:
         return judge(look_up(http, (url or OSV).rstrip("/"), queried), document)
 
 

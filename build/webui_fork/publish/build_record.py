@@ -118,5 +118,5 @@ def read(out: Path, remedy: str = "Run `nox -s build -- --locked --arch all`, th
     """
     try:
         return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord, dec_hook=decode)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error

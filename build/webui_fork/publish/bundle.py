@@ -16,7 +16,7 @@ from webui_fork.oci import layout, model, reader, transfer
 from webui_fork.oci.model import Descriptor, Image, Index
 from webui_fork.oci.reader import Reader, RegistryReader
 from webui_fork.publish.kept_inputs import KIND
-from webui_fork.trust import cosign
+from webui_fork.trust import cosign, verify
 from webui_fork.trust.keys import Verifier
 
 IMAGE, INPUTS = "image", "inputs"  # folders of the bundle, each an OCI layout
@@ -82,7 +82,8 @@ def _image(store: RegistryReader, image: Image | Index, tree: Path, blobs: Path,
         for layer in layers.values():
             _save(store, Descriptor(model.LAYER, layer.digest, layer.size), blobs)
         attached = transfer.attached(store.registry, image.digest)
-    layout.write_layout(tree / IMAGE, store.tag or image.digest.replace(":", "-"), image, blobs, attached)
+    # by digest, it gets the tag that it was signed with: `load` and `verify` hold one against the other
+    layout.write_layout(tree / IMAGE, store.tag or str(verify.signed_as(store)), image, blobs, attached)
 
 
 def _inputs(settings: Settings, store: RegistryReader, verifier: Verifier, root: Path, ui: Terminal) -> int:
@@ -119,5 +120,6 @@ def _inputs(settings: Settings, store: RegistryReader, verifier: Verifier, root:
 def _beside(settings: Settings, tree: Path) -> None:
     """Copy what git tracks of deploy/ and docs/: no secret of this machine's."""
     for name in git.in_checkout(settings, "ls-files", "-z", "--", *_BESIDE).stdout.split("\0"):
-        if name and (settings.root / name).is_file():
-            link_or_copy(settings.root / name, tree / name)
+        path = settings.root / name
+        if name and path.is_file() and not path.is_symlink():  # a link leads to what git does not track
+            link_or_copy(path, tree / name)

@@ -91,7 +91,7 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | No
         AuditError: the database can't be asked. LockError, SourceError, ToolError: the locks can't be resolved.
         In every case the checkout is as it was.
     """
-    import requests
+    from webui_fork.core import wire
 
     if state.read(settings):
         raise ConflictError(
@@ -100,7 +100,7 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | No
     head = git.require_clean(settings)
     folder = settings.out / "refresh"
     _remove(settings, folder)
-    with requests.Session() as http, _worktree(settings, folder / "candidate", head) as own:
+    with wire.session() as http, _worktree(settings, folder / "candidate", head) as own:
         database = _Database(http, (url or audit.OSV).rstrip("/"), vex.read(own))
         report = _refresh(own, ui, database)
         if report is None:

@@ -81,7 +81,7 @@ def read(settings: Settings) -> PassedImage:
         return msgspec.json.decode(_file(settings).read_bytes(), type=PassedImage, dec_hook=decode)
     except FileNotFoundError:
         raise PublishError("No image has passed the tests.", remedy=_REMEDY) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PublishError(f"{_file(settings)} can't be read.", why=str(error), remedy=_REMEDY) from error
 
 

@@ -18,6 +18,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs, refresh_locks
 from webui_fork.rebase import state as rebase_state
 from webui_fork.rebase.cherry_pick import Carried, Outcome
+from webui_fork.series import patch as series_patch
 from webui_fork.series import worktree
 from webui_fork.series.patch import Patch
 
@@ -106,7 +107,7 @@ def commit(
         worktree.write_order(candidate, [patch.name for patch in stay])
         patch = next(patch for patch in patches if patch.name == row.name)
         proof = candidate.root / patch.field("Proof")
-        if patch.field("Proof").startswith("tests/proofs/"):
+        if series_patch.PROOF.fullmatch(patch.field("Proof")):
             proof.unlink(missing_ok=True)
         _record(candidate)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"

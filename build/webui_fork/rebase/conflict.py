@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -199,7 +200,7 @@ def words(settings: Settings, conflict: Conflict) -> str:
     rows += ["**Why it stopped.**", "", *(f"- {inert(line)}" for line in carried.why.splitlines()), ""]
     rows += ["| file | base, ours, theirs, merged |", "|---|---|"]
     stuck = [file for file in carried.files if file.text is None] or carried.files
-    rows += [f"| `{file.path}` | `{reports}/{file.path}/` |" for file in stuck]
+    rows += [f"| `{inert(file.path)}` | `{reports}/{inert(file.path)}/` |" for file in stuck]
     if conflict.cause:
         cause = conflict.cause
         rows += ["", f"**What upstream changed** (between {cause.old} and {cause.new}):", ""]
@@ -209,7 +210,8 @@ def words(settings: Settings, conflict: Conflict) -> str:
             if shown
             else ["Nothing in these files: what the patch relies on is elsewhere."]
         )
-    rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {worktree_folder}/{file.path}" for file in stuck)]
+    paths = [shlex.quote(f"{worktree_folder}/{file.path}") for file in stuck]
+    rows += ["", "**To go on**", "", "```sh", *(f"$EDITOR {path}" for path in paths)]
     rows += ["nox -s rebase -- --continue   # when the tree has the change, without conflict markers"]
     rows += ["nox -s rebase -- --continue --accept    # take the tree as it was laid out, when that is right"]
     if conflict.earlier:

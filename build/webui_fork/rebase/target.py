@@ -81,7 +81,7 @@ def left_behind(pyproject: bytes, version: str, python: str) -> str:
     try:
         asked_for = str(tomllib.loads(pyproject.decode()).get("project", {}).get("requires-python", ""))
         fits = SpecifierSet(asked_for).contains(python, prereleases=True)
-    except (ValueError, AttributeError, InvalidSpecifier):
+    except (ValueError, AttributeError, InvalidSpecifier, RecursionError):
         return ""  # what can't be read decides nothing: the gate will
     return "" if fits else f"Open WebUI {version} needs Python {asked_for}; the image's base has {python}."
 

@@ -140,7 +140,7 @@ def _check(repo: Repo, commit: str, patch: Patch) -> list[Problem]:
         try:
             if text is not None:
                 compile(text, path, "exec", dont_inherit=True)
-        except (SyntaxError, ValueError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: too deep
             problems.append(Problem(where, "compiles", f"{path} does not compile after it: {error}"))
     return problems
 

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Sequence
 
 from webui_fork.series.patch import Patch, hook_lines
 
 INDEX = "patches/index.md"
 _FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
+
+
+_URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]+")
+
+
+def _inert(text: str) -> str:
+    """Return an author's words without links: code and emphasis stay."""
+    return text.replace("](", "]\\(")
 
 
 def page(patch: Patch, hooks: int, blob: str) -> str:
@@ -20,7 +29,8 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
     first, _, why = html.escape(patch.field("Description"), quote=False).partition("\n")
     added = sum(file.added for file in patch.files)
     rows = [
-        f"- `{file.path}`: {f'new, {file.added} lines' if file.is_added_file else f'+{file.added} −{file.removed}'}"
+        f"- <code>{html.escape(file.path)}</code>: "
+        + (f"new, {file.added} lines" if file.is_added_file else f"+{file.added} −{file.removed}")
         for file in patch.files
     ]
     forwarded, bug = patch.field("Forwarded"), patch.field("Bug")
@@ -32,7 +42,7 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
             "",
             "## Why",
             "",
-            " ".join(line.strip() for line in why.splitlines()),
+            _inert(" ".join(line.strip() for line in why.splitlines())),
             "",
             "## What",
             "",
@@ -49,7 +59,7 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
             "## Status upstream",
             "",
             f"- Forwarded: {_FORWARDED.get(forwarded, forwarded)}",
-            f"- Bug: {bug if bug != 'none' else 'none reported'}",
+            f"- Bug: {f'<{bug}>' if _URL.fullmatch(bug) else 'none reported'}",
             f"- Applies to: Open WebUI {patch.field('Applies-To')}",
             f"- [The patch itself]({blob}/patches/{patch.name})",
             "",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from pathlib import PurePosixPath
 
@@ -20,7 +21,9 @@ from webui_fork.core.errors import SeriesError
 from webui_fork.series import branding
 
 FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
-HOOK_LINES = {"back end": 120, "front end": 40}
+_LONGEST = 1 << 20  # bytes of a patch
+_COMPARED = 200  # lines of a hunk, where the place is looked for that is most like it
+HOOK_LINES = {"back end": 140, "front end": 40}
 
 _FIRST = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _FIELD = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")
@@ -31,6 +34,8 @@ _FRONT_END_BUILD = re.compile(
 _IMPERATIVES = ("alias", "bring", "embed", "feed", "need", "seed", "speed")  # not what their endings say
 _ORIGIN = re.compile(r"(vendor|upstream|backport|other)(, .+)?|https?://\S+")
 _FORWARDED = re.compile(r"no(, .+)?|not-needed|yes|https?://\S+")
+PROOF = re.compile(r"tests/([A-Za-z0-9_]+/)*test_[A-Za-z0-9_]+\.py")  # a rebase removes it with its patch
+_PATH = re.compile(r"[^\s`<>\"'$;&|\\*?!#][^`<>\"'$;&|\\*?!\n]*")
 _BUG = re.compile(r"none|https?://\S+")
 ADVISORY = r"CVE-\d{4}-\d{4,19}|GHSA(-[0-9a-z]{4}){3}"
 _ADVISORIES = re.compile(rf"({ADVISORY})(, ({ADVISORY}))*")
@@ -164,6 +169,8 @@ def parse(name: str, data: bytes) -> Patch:
             remedy="Write patches with `nox -s patches -- apply`, commit there, then `nox -s patches -- export`.",
         )
 
+    if len(data) > _LONGEST:
+        raise refuse(f"has more than {_LONGEST} bytes, which nobody can review")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -177,7 +184,10 @@ def parse(name: str, data: bytes) -> Patch:
     values: dict[str, str] = {}
     for line in rest.replace("\n ", " ").splitlines():
         key, _, value = line.partition(": ")
-        values[key] = str(make_header(decode_header(value)))
+        try:
+            values[key] = str(make_header(decode_header(value)))
+        except (LookupError, ValueError, MessageError) as error:  # an unknown code, or text that is not in it
+            raise refuse(f"its {key} can't be read: {error}") from None
     if first != _FIRST or not {"From", "Date", "Subject"} <= set(values):
         raise refuse("does not start like the output of `git format-patch --zero-commit`")
     subject = values["Subject"]
@@ -187,7 +197,7 @@ def parse(name: str, data: bytes) -> Patch:
         raise refuse("has a binary hunk, which nobody can review")
     try:
         files = tuple(PatchSet("diff --git " + diff))
-    except UnidiffParseError as error:
+    except (UnidiffParseError, ValueError) as error:  # a number of 5,000 digits
         raise refuse(f"its diff can't be parsed: {error}") from None
     body = body.strip("\n") + "\n"
     return Patch(
@@ -277,7 +287,9 @@ def header_problems(patch: Patch, release: Release, proof_exists: Callable[[str]
                 yield "applies-to", f"Applies-To: {applies} leaves out the pinned {release.version}"
         except InvalidSpecifier:
             yield "applies-to", f"Applies-To: {applies!r} is not a version range such as >=0.12.4"
-    if (proof := patch.field("Proof")) and not (proof.startswith("tests/") and proof_exists(proof)):
+    if (proof := patch.field("Proof")) and not PROOF.fullmatch(proof):
+        yield "proof", f"its proof {proof!r} is not of the form {PROOF.pattern}"
+    elif proof and not proof_exists(proof):
         yield "proof", f"its proof {proof} does not exist"
 
 
@@ -331,6 +343,8 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
         if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
             yield "path", f"{path} leads out of the tree"
             continue
+        if not _PATH.fullmatch(path) or not path.isprintable():
+            yield "path", f"{path!r} has a character that means something in a shell or a page"
         yield from refused_path(path, front_end=release.front_end)
         touched = {line.value for hunk in file for line in hunk if line.is_added or line.is_removed}
         for line in sorted(touched):
@@ -363,7 +377,7 @@ def nearest(hunk: Hunk, text: str) -> tuple[int, str]:
     Returns:
         The line number (from 1) and an excerpt with line numbers; (0, "") for an empty file.
     """
-    expected = [line.value.strip() for line in hunk if not line.is_added]
+    expected = [line.value.strip() for line in hunk if not line.is_added][:_COMPARED]
     lines = text.splitlines()
     if not lines or not expected:
         return 0, ""

@@ -15,13 +15,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Self
 
 from webui_fork.core.errors import ArchiveError
 
 MAX_MEMBERS = 100_000
 MAX_BYTES = 4 << 30
 MAX_MEMBER = 512 << 20
-_ZIP_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
+_MAX_HEADER = 1 << 20  # bytes of a member's long name and the like, which tarfile reads whole
+_HEADERS = (
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+)
+# ValueError: a name that is not UTF-8; RuntimeError: encrypted, or compressed in a way that nobody has
+ZIP_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError, RuntimeError)
 _REMEDY = "The file has the pinned digest, so the release itself is bad: do not use it, and tell upstream."
 
 
@@ -78,7 +85,7 @@ class _Budget:
         self.archive, self.members, self.bytes = archive, 0, 0
         self.seen: set[str] = set()
 
-    def spend(self, path: str, size: int) -> None:
+    def spend(self, path: str, size: int, *, once: bool = True) -> None:
         self.members += 1
         self.bytes += size
         if self.members > MAX_MEMBERS or self.bytes > MAX_BYTES or size > MAX_MEMBER:
@@ -88,9 +95,20 @@ class _Budget:
                 why=f"Reached at {path!r}.",
                 remedy=_REMEDY,
             )
-        if path in self.seen:
+        if once and path in self.seen:
             raise ArchiveError(f"{self.archive} holds {path!r} twice.", remedy=_REMEDY)
         self.seen.add(path)
+
+
+class _Header(tarfile.TarInfo):
+    """A member's header, whose own size is looked at before tarfile reads it."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _HEADERS and info.size > _MAX_HEADER:
+            raise ValueError(f"a header of {info.size} bytes")
+        return info
 
 
 def sdist_members(path: Path, name: str) -> Iterator[Member]:
@@ -102,10 +120,10 @@ def sdist_members(path: Path, name: str) -> Iterator[Member]:
     budget = _Budget(name)
     top: str | None = None
     try:
-        with tarfile.open(path, "r|gz") as tar:
+        with tarfile.open(path, "r|gz", tarinfo=_Header) as tar:
             for info in tar:
                 if info.isdir():
-                    safe_path(info.name, name)
+                    budget.spend(safe_path(info.name, name) + "/", 0, once=False)
                     continue
                 head, _, rest = safe_path(info.name, name).partition("/")
                 top = top or head
@@ -126,7 +144,7 @@ def sdist_members(path: Path, name: str) -> Iterator[Member]:
                 if len(data) != info.size:
                     raise EOFError(f"{rest}: {len(data)} of {info.size} bytes")
                 yield Member(rest, data, executable=bool(info.mode & 0o100))
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
         raise ArchiveError(f"{name} is cut short or not a tar.gz.", why=str(error), remedy=_REMEDY) from error
     if top is None:
         raise ArchiveError(f"{name} is empty.", remedy=_REMEDY)
@@ -151,22 +169,23 @@ def wheel_files(path: Path, name: str, under: str) -> Iterator[list[WheelFile]]:
     budget = _Budget(name)
     prefix = under.rstrip("/") + "/"
     try:
-        with zipfile.ZipFile(path) as wheel:
-            files = []
-            for info in wheel.infolist():
-                if info.filename.endswith("/") or not info.filename.startswith(prefix):  # a name may be empty
-                    continue
-                inside = safe_path(info.filename, name)[len(prefix) :]
-                kind = (info.external_attr >> 16) & 0o170000
-                if kind not in (0, 0o100000):
-                    raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
-                budget.spend(inside, info.file_size)
-                files.append(WheelFile(inside, info.file_size, partial(_read, wheel, info, name)))
-            if not files:
-                raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")
-            yield files
-    except _ZIP_DAMAGES as error:
+        wheel = zipfile.ZipFile(path)
+    except ZIP_DAMAGES as error:
         raise ArchiveError(f"{name} is damaged or not a wheel.", why=str(error), remedy=_REMEDY) from error
+    with wheel:
+        files = []
+        for info in wheel.infolist():
+            if info.filename.endswith("/") or not info.filename.startswith(prefix):  # a name may be empty
+                continue
+            inside = safe_path(info.filename, name)[len(prefix) :]
+            kind = (info.external_attr >> 16) & 0o170000
+            if kind not in (0, 0o100000):
+                raise ArchiveError(f"{name} holds {inside!r}, which is not a plain file.", remedy=_REMEDY)
+            budget.spend(inside, info.file_size)
+            files.append(WheelFile(inside, info.file_size, partial(_read, wheel, info, name)))
+        if not files:
+            raise ArchiveError(f"{name} has nothing under {under}/.", remedy="Check [[application]] in image.toml.")
+        yield files
 
 
 def _read(wheel: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
@@ -177,5 +196,5 @@ def _read(wheel: zipfile.ZipFile, info: zipfile.ZipInfo, name: str) -> bytes:
     """
     try:
         return wheel.read(info)
-    except (*_ZIP_DAMAGES, OSError, ValueError, RuntimeError) as error:
+    except ZIP_DAMAGES as error:
         raise ArchiveError(f"{name} is damaged at {info.filename!r}.", why=str(error), remedy=_REMEDY) from error

@@ -22,7 +22,8 @@ _VULNERABILITY = re.compile(
     r"\bCVE-\d|\bGHSA-|vulnerabilit|\bsecurity (fix|patch|update|release|advisor)|\b(SSRF|XSS|CSRF)\b|path traversal",
     re.I,
 )
-_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)(, )?")
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)(, )?")
+_LONGEST = 4000  # characters of a line that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def _notes(version: str, part: str) -> Iterator[Note]:
     pieces = _SECTION.split(part)
     for section, body in [("", pieces[0]), *zip(pieces[1::2], pieces[2::2], strict=True)]:
         for line in body.splitlines():
-            text = _LINK.sub("", line.strip()).strip(" ,")
+            text = _LINK.sub("", line[:_LONGEST].strip()).strip(" ,")
             bullet = text.startswith(("- ", "* "))
             if not text or text.startswith(("<!--", "---")):
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from webui_fork.config.upstream_lock import MAX_FILE_SIZE
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import DigestError, SourceError, from_os_error
 from webui_fork.core.files import ensure_folder, exclusive, sha256_file
@@ -36,7 +37,7 @@ class _TransientError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A file to fetch: where, what to call it, its digest, its size in bytes if known."""
+    """A file to fetch: where, what to call it, its digest, its size in bytes if known, which no file may exceed."""
 
     url: str
     name: str
@@ -128,6 +129,8 @@ def _fill(session: requests.Session, file: Wanted, part: Path, ui: Terminal, pau
 def _attempt(session: requests.Session, file: Wanted, part: Path, ui: Terminal, quiet: bool) -> None:
     import requests
 
+    from webui_fork.core import wire
+
     have = part.stat().st_size if part.exists() else 0
     if file.size is not None:
         if have == file.size:
@@ -153,28 +156,29 @@ def _attempt(session: requests.Session, file: Wanted, part: Path, ui: Terminal, 
                     remedy="Check the index or mirror that your pip/uv settings name, and its credentials.",
                 )
             appending = status == 206
-            total = file.size or int(response.headers.get("Content-Length") or 0)
+            total = file.size or _count(response.headers.get("Content-Length"))
             with ExitStack() as stack:
                 advance: Advance = ignore
                 if not quiet:
                     advance = stack.enter_context(ui.bar(f"Downloading {file.name}", total))
                 advance(have if appending else 0)
+                stack.enter_context(wire.deadline(response, wire.slowest(total or wire.LIMIT)))
                 _write(response, part, appending, file, advance)
     except (requests.RequestException, ConnectionError) as error:
         raise _TransientError(type(error).__name__ + ": " + redact_text(str(error), file.url)) from error
 
 
 def _write(response: requests.Response, part: Path, appending: bool, expected: Wanted, advance: Advance) -> None:
-    written = part.stat().st_size if appending else 0
+    written, limit = part.stat().st_size if appending else 0, expected.size or MAX_FILE_SIZE
     try:
         with part.open("ab" if appending else "wb") as file:
             for chunk in response.iter_content(_CHUNK):
                 written += len(chunk)
-                if expected.size is not None and written > expected.size:
+                if written > limit:
                     file.close()
                     part.unlink()
                     raise DigestError(
-                        f"{expected.name} is longer than the pinned {expected.size} bytes.",
+                        f"{expected.name} is longer than {f'the pinned {limit}' if expected.size else limit} bytes.",
                         why=f"{without_secrets(expected.url)} kept sending; nothing of it was kept.",
                         remedy="The mirror or a proxy in between is broken or hostile: use another one.",
                     )
@@ -188,6 +192,11 @@ def _write(response: requests.Response, part: Path, appending: bool, expected: W
         raise _TransientError(f"the connection ended after {written} of {expected.size} bytes", 0.0)
 
 
+def _count(text: str | None) -> int:
+    """Return how many bytes a server says it sends, 0 where it says nothing that can be so."""
+    return min(int(text), MAX_FILE_SIZE) if text and text.isdecimal() and len(text) < 16 else 0
+
+
 def _retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isdecimal() and len(value) < 16 else None

@@ -5,6 +5,7 @@ Nothing of it stands in this repository: the default is the library's own.
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 import tomllib
@@ -19,7 +20,8 @@ from urllib.parse import urljoin
 import msgspec
 
 from webui_fork.config.image_tables import Sdist
-from webui_fork.config.upstream_lock import Lock, PinnedFile
+from webui_fork.config.upstream_lock import VERSION, Lock, PinnedFile
+from webui_fork.core import files as core_files
 from webui_fork.core import process
 from webui_fork.core.errors import LockError, SourceError, ToolError, UsageError
 from webui_fork.core.settings import Settings
@@ -87,7 +89,7 @@ def _uv_file(environ: Mapping[str, str]) -> dict[str, object]:
     base = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config")
     try:
         return tomllib.loads((base / "uv" / "uv.toml").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
@@ -127,14 +129,14 @@ def configured(settings: Settings) -> Index:
 
 
 def session(index: Index) -> requests.Session:
-    """Return an HTTP session with the user's proxies, CA bundle and .netrc.
+    """Return an HTTP session with the user's proxies, CA bundle and .netrc, and with bounds.
 
     Raises:
         UsageError: the CA bundle is not there.
     """
-    import requests
+    from webui_fork.core import wire
 
-    http = requests.Session()
+    http = wire.session()
     if index.ca_bundle:
         if not Path(index.ca_bundle).exists():
             raise UsageError(
@@ -161,6 +163,8 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
         UnsupportedRepoVersionError,
     )
 
+    from webui_fork.core.wire import EndlessError
+
     endpoint = index.url or PYPI_SIMPLE_ENDPOINT
     client = PyPISimple(endpoint, session=http)
     for attempt in range(TRIES):
@@ -173,7 +177,7 @@ def _page(index: Index, http: requests.Session, project: str) -> tuple[str, Proj
             ) from None
         except (requests.RequestException, UnsupportedContentTypeError) as error:
             refused = isinstance(error, requests.HTTPError) and error.response.status_code < 500
-            if refused or attempt + 1 == TRIES:
+            if refused or isinstance(error, EndlessError) or attempt + 1 == TRIES:
                 raise SourceError(
                     f"The package index {without_secrets(endpoint)} can't be read.",
                     why=redact_text(str(error), endpoint),
@@ -197,6 +201,7 @@ def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
     """
     label, file = f"{source.name}-{source.version}.tar.gz", cached(settings.cache, source.digest)
     if file.exists():
+        core_files.check(file, source.digest)
         return file
     where = configured(settings)
     with session(where) as http:
@@ -204,7 +209,7 @@ def sdist(settings: Settings, source: Sdist, ui: Terminal) -> Path:
         for package in page.packages:
             if package.package_type == "sdist" and package.version == source.version:
                 url = _joined(endpoint, source.name, package.url)
-                return download(http, Wanted(url, label, source.digest), settings.cache, ui)
+                return download(http, Wanted(url, label, source.digest, package.size or None), settings.cache, ui)
     raise SourceError(f"The index has no source of {source.name} {source.version}.")
 
 
@@ -230,7 +235,7 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         SourceError: the index can't be reached, does not know the project, or gives a digest that is none.
     """
     from packaging.utils import canonicalize_name
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     endpoint, page = _page(index, http, PROJECT)
     urls: dict[str, str] = {}
@@ -242,10 +247,12 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         sha256 = package.digests.get("sha256")
         try:
             version = Version(package.version or "")
-        except InvalidVersion:
+        except ValueError:  # InvalidVersion is one; and so is a number of 5,000 digits
             continue
         kind = package.package_type or ""
         if version.is_prerelease or package.is_yanked or not sha256 or kind not in ("sdist", "wheel"):
+            continue
+        if not re.fullmatch(VERSION, str(version)):  # no lock could hold it
             continue
         if canonicalize_name(package.project or "") != PROJECT:  # a page may list anything
             continue
@@ -253,7 +260,8 @@ def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[s
         with suppress(msgspec.ValidationError):  # a name or a size that no lock may hold
             files.setdefault(version, {})[kind] = msgspec.convert(row, PinnedFile)
         if kind == "sdist" and package.upload_time:
-            times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)
+            with suppress(OverflowError):  # the year 0 or 10000, in UTC
+                times[version] = package.upload_time.astimezone(UTC).replace(microsecond=0)
     releases = [
         Release(str(version), times[version], both["sdist"], both["wheel"])
         for version, both in sorted(files.items())

@@ -17,6 +17,7 @@ from webui_fork.core.files import link_or_copy, sha256_file, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.sources import download, package_index
+from webui_fork.sources.archive import ZIP_DAMAGES
 
 _NAME = re.compile(r"([A-Za-z0-9_.]+-[A-Za-z0-9_.!+]+)\.dist-info/WHEEL")
 _TAG = re.compile(r"^Tag: *([A-Za-z0-9_.]+)-([A-Za-z0-9_.]+)-([A-Za-z0-9_.]+) *$", re.MULTILINE)
@@ -35,7 +36,7 @@ def filename(file: Path) -> str:
         with zipfile.ZipFile(file) as archive:
             inside, stem = next((name, match[1]) for name in archive.namelist() if (match := _NAME.fullmatch(name)))
             text = archive.read(inside).decode().replace("\r\n", "\n")  # of wheels that were made on Windows
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, StopIteration) as error:
+    except (*ZIP_DAMAGES, KeyError, StopIteration) as error:
         raise SourceError(f"{file} is not a wheel.", why=str(error)) from error
     tags = _TAG.findall(text)
     if not tags:

@@ -6,7 +6,6 @@ Sources: dpkg's status file; Core metadata for Python (packaging.python.org); DE
 from __future__ import annotations
 
 import io
-import json
 import re
 import zipfile
 from collections.abc import Iterable
@@ -17,12 +16,14 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from webui_fork.core import strict_json
 from webui_fork.core.files import code_digest, sha256_bytes, write_atomic
 from webui_fork.oci import content as oci_content
 from webui_fork.oci import layout
 from webui_fork.oci.model import Layer
 from webui_fork.rootfs import package as image_package
 from webui_fork.rootfs.package import Package
+from webui_fork.sources.archive import ZIP_DAMAGES
 
 _STATUS = "var/lib/dpkg/status"
 _COPYRIGHT = re.compile(r"usr/share/doc/([^/]+)/copyright")
@@ -30,6 +31,7 @@ _METADATA = re.compile(r"(.*/)?[^/]+\.(dist-info/METADATA|egg-info/PKG-INFO)")
 _LICENSE_FIELD = re.compile(r"^License: *(\S.*)$", re.MULTILINE)
 _COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
 _CLASSIFIER = "License :: "
+_NPM_NAME = re.compile(r"(@[^/\s@]+/)?[^/\s@\ud800-\udfff]{1,214}")
 _LONG = 100  # characters: what is longer is a licence's text, not its name
 
 
@@ -151,16 +153,18 @@ def _wheel_licenses(content: bytes) -> tuple[str, ...]:
         with zipfile.ZipFile(io.BytesIO(content)) as wheel:
             name = next(name for name in wheel.namelist() if _METADATA.fullmatch(name))
             return python_licenses(HeaderParser().parsestr(wheel.read(name).decode(errors="replace")))
-    except (zipfile.BadZipFile, StopIteration):
+    except (*ZIP_DAMAGES, KeyError, StopIteration):
         return ()
 
 
 def _npm(path: str, content: bytes) -> Iterable[Package]:
     try:
-        data = json.loads(content)
+        data = strict_json.plain(content)
     except ValueError:
         return
-    if isinstance(data, dict) and isinstance(data.get("name"), str) and isinstance(data.get("version"), str):
+    if not isinstance(data, dict) or not isinstance(data.get("version"), str):
+        return
+    if isinstance(data.get("name"), str) and _NPM_NAME.fullmatch(data["name"]) and data["version"].isprintable():
         word = data.get("license")
         licenses = (word,) if isinstance(word, str) and word else ()
         yield Package("npm", data["name"], data["version"], licenses, paths=(path,))

@@ -25,7 +25,7 @@ from webui_fork.image.application import PATCHES
 from webui_fork.oci import model, reader
 from webui_fork.oci.content import read_entries
 from webui_fork.oci.model import Image
-from webui_fork.oci.reader import Reader, RegistryReader
+from webui_fork.oci.reader import LayoutReader, Reader, RegistryReader
 from webui_fork.series import apply
 from webui_fork.series import patch as series_patch
 from webui_fork.trust import cosign, provenance, suite_result
@@ -210,6 +210,8 @@ def check_tag(store: Reader, claim: Claim) -> Check:
     fixed = tags.parse(claim.tag)
     if fixed is None:
         return Check("tag", Verdict.BAD, f"{claim.tag!r} in the provenance is no tag of this tool")
+    if not store.tag and isinstance(store, LayoutReader):
+        return Check("tag", Verdict.BAD, f"the layout gives it no name, and it was signed as {fixed}")
     if not store.tag:
         return Check("tag", Verdict.OK, f"asked for by digest; it was published as {fixed}")
     if claim.architecture and isinstance(store, RegistryReader):

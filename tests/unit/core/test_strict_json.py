@@ -36,7 +36,9 @@ def test_other_encodings(encoding: str) -> None:
 
 
 def test_too_deep() -> None:
-    with pytest.raises(RecursionError):
+    with pytest.raises(ValueError, match="too deep"):
+        strict_json.plain(b"[" * 100_000)
+    with pytest.raises(ValueError, match="too deep"):
         strict_json.loads(b"[" * 100_000)
 
 

@@ -88,7 +88,7 @@ def test_an_answer_that_drips_is_ended(server: Server, monkeypatch: pytest.Monke
     monkeypatch.setattr(session, "WHOLE", 0.3)
     server.answer = drip
     start = time.monotonic()
-    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="failed to list its tags"):
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="does not stop"):
         registry.tags()
     assert time.monotonic() - start < 15
 
