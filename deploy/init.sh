@@ -29,6 +29,6 @@ if [ ! -e .env ]; then
     echo ".env: copied from .env.example; look through it"
 fi
 if grep -q '^WEBUI_IMAGE=fork.invalid/' .env; then
-    echo "WEBUI_IMAGE in .env is a placeholder: set it, or run \`nox -s pin -- REGISTRY/NAME:TAG\`."
+    echo "WEBUI_IMAGE in .env is a placeholder: set it, or run \`nox -s pin -- REGISTRY/NAME:TAG\` in the folder above."
 fi
 echo "Next: docker compose up -d, and then http://localhost:3000"

@@ -11,6 +11,8 @@ import pytest
 
 from webui_fork.cli import main
 from webui_fork.core.settings import CHECKOUT
+from webui_fork.series import apply
+from webui_fork.series import patch as series_patch
 
 PAGES = [
     *CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md"), *CHECKOUT.glob("patches/*.md"),
@@ -109,3 +111,16 @@ def test_a_command_that_there_is_not_would_be_noticed(line: str, verb: str) -> N
     if verb in main.VERBS:
         with pytest.raises(SystemExit):
             main.parser(verb).parse_args([verb, *arguments])
+
+
+def test_the_drawing_of_the_matrix_is_of_today_s_series() -> None:
+    drawing = (CHECKOUT / "docs/matrix.svg").read_text()
+    names = [line for line in (CHECKOUT / "patches/series").read_text().splitlines() if line.endswith(".patch")]
+    assert not [name for name in names if f">{name.removesuffix('.patch')}<" not in drawing]
+
+
+def test_the_series_leaves_a_fork_lines_of_upstream_s_to_change() -> None:
+    """docs/add-a-patch.md changes one, which counts twice."""
+    _, patches = apply.read_series(CHECKOUT / "patches")
+    for part, limit in series_patch.HOOK_LINES.items():
+        assert sum(series_patch.hook_lines(patches, part).values()) <= limit - 10, part

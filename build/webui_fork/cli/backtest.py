@@ -64,6 +64,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         UsageError: there is no series, or no such release. SourceError: a release can't be obtained.
         ApplyError: a series does not apply.
     """
+    if arguments.synthetic < 0 or (arguments.front_end and not arguments.synthetic):
+        raise UsageError(
+            "--synthetic takes a number, and --front-end goes with it.", remedy="--synthetic 1500 --seed 5"
+        )
     if arguments.synthetic:
         _synthetic(settings, ui, arguments)
         return

@@ -65,6 +65,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             "--all and --arch can't be combined with that.",
             remedy="--all is every flavour and architecture; an image beside the main one is for this machine alone.",
         )
+    if arguments.unsigned and arguments.load:
+        raise UsageError("--unsigned is not loaded.", remedy="Leave out one of --unsigned and --load.")
+    if arguments.variant and not arguments.image:
+        raise UsageError("--variant is of an image beside the main one.", remedy="nox -s build -- --image upstream …")
     if not beside:
         upstream_lock.read(settings.lock_file)  # what a folder that is no checkout lacks first
         folder = settings.root / "images" / image_inputs.IMAGE

@@ -89,16 +89,16 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> int:
             facts = replace(facts, image=verified(settings, request.image, verifier))
     diagnosis = tuple(findings.redacted(finding, facts.secrets) for finding in rules.diagnose(facts))
     about = rules.about(facts)
-    if arguments.html:
-        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-        write_atomic(arguments.html, page.write(facts, about, diagnosis, when, f"webui-fork {webui_fork.__version__}"))
-        ui.say(f"Written: {arguments.html}")
     if arguments.json:
         document = findings.document(facts.url, about, diagnosis, facts.unchecked)
         print(json.dumps(document, indent=1))
     else:
         colour = settings.terminal and sys.stdout.isatty()
-        print(findings.text(facts.url, about, diagnosis, facts.unchecked, colour=colour))
+        print(findings.text(facts.url, about, diagnosis, facts.unchecked, colour=colour), flush=True)
+    if arguments.html:
+        when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+        write_atomic(arguments.html, page.write(facts, about, diagnosis, when, f"webui-fork {webui_fork.__version__}"))
+        ui.say(f"Written: {arguments.html}")
     return _EXIT[findings.worst(diagnosis)]
 
 

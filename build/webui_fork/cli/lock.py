@@ -46,6 +46,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     if arguments.at_once and not arguments.tools:
         raise UsageError("--at-once is for the tools' own packages.", remedy="nox -s lock -- --tools --at-once NAME")
+    if arguments.release is not None and (arguments.revise or arguments.tools or arguments.bases):
+        raise UsageError("--release does not go with --revise, --tools or --bases.", remedy="Run one after the other.")
+    if settings.line and (arguments.tools or arguments.bases):
+        raise UsageError("--tools and --bases are the checkout's, not a line's.", remedy="Leave out --line.")
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.dry_run:
             settings = stack.enter_context(_copied(settings))
@@ -58,7 +62,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         else:
             changed = refresh_locks.refresh(settings, ui, arguments.release)
     words = "\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give."
-    result.show(arguments, {"changed": changed, "dry_run": arguments.dry_run}, words)
+    ending = "\nDry run: nothing was written." if arguments.dry_run else ""
+    result.show(arguments, {"changed": changed, "dry_run": arguments.dry_run}, words + ending)
 
 
 @contextmanager

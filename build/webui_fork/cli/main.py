@@ -7,6 +7,7 @@ import difflib
 import gc
 import importlib
 import logging
+import os
 import re
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import Any, NoReturn
 
 import webui_fork
 from webui_fork.core import settings as core_settings
-from webui_fork.core.errors import ForkError, UsageError, from_os_error
+from webui_fork.core.errors import ForkError, SourceError, UsageError, from_os_error
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import printable, without_credentials
@@ -45,6 +46,7 @@ VERBS = {
     "patches": "the maintainer's daily tool",
     "completion": "print the shell's completion of all this, or a man page",
 }
+_ANYWHERE = ("completion", "load", "serve", "verify")  # they need no checkout
 # Those that work in a line (`lines/0.11`), too: what they do is of one release, and touches no other place.
 IN_LINES = ("build", "lock", "verify", "reproduce", "publish", "audit", "patches")
 
@@ -71,7 +73,7 @@ def parser(verb: str | None = None) -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=f"webui-fork {webui_fork.__version__}")
     verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
     for name, purpose in VERBS.items():
-        one = verbs.add_parser(name, help=purpose)
+        one = verbs.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         if verb in (name, None):
             _module(name).add_arguments(one)
             _add_common(one, in_lines=name in IN_LINES)
@@ -148,6 +150,19 @@ def _on_line(settings: Settings, name: str | None) -> Settings:
     return settings.on_line(name)
 
 
+def _check_checkout(settings: Settings, verb: str) -> None:
+    """Refuse to work in a folder that is none of ours, as a command that was installed may be.
+
+    Raises:
+        UsageError: it is none.
+    """
+    if verb not in _ANYWHERE and not settings.lock_file.exists() and not settings.patches.exists():
+        raise UsageError(
+            f"{settings.root} is not a checkout of webui_fork.",
+            remedy="Run this in your clone, or set WEBUI_FORK_ROOT to it.",
+        )
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -162,18 +177,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not words:
             parser("").print_help()
             return 0
+        if odd := [word for word in words if word != word.encode(errors="replace").decode()]:
+            raise UsageError(f"{odd[0]!r} is not UTF-8.", remedy="Type it again.")
         arguments = parser(words[0]).parse_args(words)
         settings = _on_line(core_settings.load(), getattr(arguments, "line", None))
+        _check_checkout(settings, arguments.verb)
         terminal = settings.terminal
         ui = Terminal(rich=terminal, quiet=getattr(arguments, "quiet", False))
         with _debug_lines(ui, on=getattr(arguments, "verbose", False)):
             code: int | None = _module(arguments.verb).run(settings, ui, arguments)
+        sys.stdout.flush()
         return code or 0
     except ForkError as error:
         return _report(error, terminal)
+    except BrokenPipeError:  # whoever reads our output, as `head`, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno is None:  # a library's, about the network
-            return _report(ForkError("The network failed.", why=str(error), remedy="Run this again."), terminal)
+            return _report(SourceError("The network failed.", why=str(error), remedy="Run this again."), terminal)
         return _report(from_os_error(error, "use a file"), terminal)
     except KeyboardInterrupt:
         print("Interrupted; what was finished is kept, and the next run goes on from there.", file=sys.stderr)

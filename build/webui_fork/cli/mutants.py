@@ -54,8 +54,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s mutants -- go-direct --sample 20"
     parser.add_argument("patches", nargs="*", metavar="PATCH", help="patches of the series; default: all")
-    parser.add_argument("--sample", type=int, default=0, metavar="N", help="only so many of each patch")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="proofs at the same time; default: 2")
+    parser.add_argument("--sample", type=_count, default=0, metavar="N", help="only so many of each patch")
+    parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="proofs at the same time; default: 2")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= 10**6:
+        raise argparse.ArgumentTypeError("write a number from 1 on")
+    return int(text)
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

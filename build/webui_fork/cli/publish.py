@@ -10,6 +10,7 @@ from dataclasses import replace
 from webui_fork.cli import checks, result, signer
 from webui_fork.config import image_toml
 from webui_fork.core import text
+from webui_fork.core.errors import UsageError
 from webui_fork.core.files import exclusive
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -45,6 +46,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     Raises:
         ForkError: see :mod:`webui_fork.publish.promote`.
     """
+    if arguments.variant and not arguments.image:
+        raise UsageError("--variant is of an image beside the main one.", remedy="Name that with --image.")
     target = publishing.target_of(arguments.target)
     witness = _witness(*arguments.witness) if arguments.witness else None
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:

@@ -25,7 +25,7 @@ from webui_fork.trust import reproduce as reproducing
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = "example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub"
+    parser.epilog = "example: nox -s reproduce -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub"
     parser.add_argument(
         "ref", metavar="REF", nargs="?", help="REGISTRY/NAME:TAG, REGISTRY/NAME@sha256:…, or oci:FOLDER"
     )

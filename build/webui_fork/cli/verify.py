@@ -16,7 +16,7 @@ from webui_fork.trust import verify as verifying
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.epilog = "example: nox -s verify -- ghcr.io/me/open-webui:v0.12.4-p15 --key cosign.pub"
+    parser.epilog = "example: nox -s verify -- ghcr.io/me/open-webui:v0.12.4-p17 --key cosign.pub"
     parser.add_argument("--no-layers", action="store_true", help="do not read and hash the layers")
     parser.add_argument("--strict", action="store_true", help="a check that could not be made counts as failed")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")

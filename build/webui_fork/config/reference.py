@@ -95,7 +95,7 @@ def parse(text: str) -> Reference:
     def refuse(why: str) -> UsageError:
         return UsageError(
             f"{text!r} is not a reference to an image: {why}.",
-            remedy="Write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:…, as ghcr.io/me/open-webui:v0.12.4-p3.",
+            remedy="Write REGISTRY/NAME:TAG or REGISTRY/NAME@sha256:…, as ghcr.io/me/open-webui:v0.12.4-p17.",
         )
 
     rest, mark, named = text.partition("@")

@@ -33,7 +33,7 @@ class ForkError(Exception):
 
 
 class UsageError(ForkError):
-    """The command line or a setting is off."""
+    """The command line or a setting is wrong."""
 
     exit_code = 2
 
@@ -196,5 +196,5 @@ def from_os_error(error: OSError, doing: str) -> ForkError:
     return CacheError(
         f"Could not {doing}{place}.",
         why=error.strerror or str(error),
-        remedy="Check the folder's owner and mode, or set WEBUI_FORK_CACHE to a folder you can write.",
+        remedy="Check its owner and mode, or name another path; WEBUI_FORK_CACHE names another cache.",
     )

@@ -80,7 +80,8 @@ def checked_url(url: str, option: str) -> str:
         good = False
     if not good:
         raise UsageError(
-            f"{option} {without_secrets(url)!r} is not a URL.", remedy=f"Write it as {option} http://localhost:3000."
+            f"{option} {without_secrets(url)!r} is not a URL.",
+            remedy=f"Write it as {option} http://localhost:{8000 if option == '--vllm' else 3000}.",
         )
     return url.strip().rstrip("/")
 

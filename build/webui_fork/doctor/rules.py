@@ -21,8 +21,8 @@ _CRITICAL, _WARNING, _INFO = Severity
 
 def diagnose(facts: Facts) -> tuple[Finding, ...]:
     """Return what is wrong, the worst first, and each once."""
-    if findings := tuple(_unreachable(facts)):
-        return findings
+    if findings := tuple(_unreachable(facts)):  # what else was asked about is looked at all the same
+        return (*findings, *model_server.findings(facts), *_image(facts))
     rules: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
         _token, _redis, _database, _disabled, _stored, connections.findings, model_server.findings, model_server.chats,
         _functions, _broken_list, _names, _hidden, _empty, _slow, _documents, _version, _image,

@@ -230,7 +230,7 @@ def _vite(place: Sandbox, repo: Repo, request: Request, ui: Terminal) -> Path:
         SeriesError, ImageError: it does not build.
     """
     env = {**_build_info(repo, request), "npm_package_version": request.lock.version}
-    with ui.step("frontend", "Building the front end from its sources (4 minutes, 6 GB of memory)"):
+    with ui.step("frontend", "Building the front end from its sources (5 minutes, 7 GB of memory)"):
         done = place.run([*_NODE, "node_modules/vite/bin/vite.js", "build"], env, "build the front end")
     built = place.work / "build"
     if built.is_symlink():

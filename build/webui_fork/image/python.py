@@ -19,7 +19,7 @@ from webui_fork.config import overrides, requirements_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.config.locked_image import Packaged
 from webui_fork.core import process
-from webui_fork.core.errors import ImageError, LockError
+from webui_fork.core.errors import ImageError, LockError, ToolError
 from webui_fork.core.files import ensure_folder, sha256_bytes, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
@@ -30,6 +30,10 @@ from webui_fork.rootfs.layers import Entry
 from webui_fork.sources import built_wheels, uv, wheels
 
 # `#!/x/python`, or uv's form for paths that don't fit there
+_CPU_INDEX = (
+    "PyTorch's build for CPUs is not on the default package index: name PyTorch's own index for CPUs in "
+    "PIP_EXTRA_INDEX_URL, or a folder that has the wheel in PIP_FIND_LINKS (docs/image.md#flavours)."
+)
 _SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 
 
@@ -189,7 +193,12 @@ def python_entries(
         fetch_kept(settings, [sha256 for _, _, sha256 in pins], ui)
         if wheels.at_hand(settings, lock, work / "wheels") == len(pins):
             argv += ["--no-index", "--find-links", str(work / "wheels")]
-        process.run(argv, env=env, doing="install the locked Python packages")
+        try:
+            process.run(argv, env=env, doing="install the locked Python packages")
+        except ToolError as error:
+            if "+cpu" in error.why:
+                error.remedy = _CPU_INDEX
+            raise
     (target / ".lock").unlink(missing_ok=True)
     for record in sorted(target.glob("*.dist-info/RECORD")):
         _forget_the_wheel(record)

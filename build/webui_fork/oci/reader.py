@@ -11,7 +11,7 @@ from typing import NoReturn, Protocol
 
 from webui_fork.config import reference
 from webui_fork.core.digest import Digest
-from webui_fork.core.errors import VerifyError
+from webui_fork.core.errors import UsageError, VerifyError
 from webui_fork.core.settings import Settings
 from webui_fork.oci import connect, model
 from webui_fork.oci import layout as oci_layout
@@ -145,6 +145,8 @@ def opened(settings: Settings, text: str) -> Iterator[Reader]:
         layout = oci_layout.read_layout(Path(folder))
         yield LayoutReader(folder, layout.tag, layout.image.root, reference.LAYOUT + folder, layout)
         return
+    if "/" not in text and Path(text).is_dir():
+        raise UsageError(f"{text} is a folder here, and no REGISTRY/NAME.", remedy=f"A layout is oci:{text}.")
     target = reference.parse(text)
     with connect.connect(settings, target) as registry:
         root = registry.manifest(target.target)

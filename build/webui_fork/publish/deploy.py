@@ -37,6 +37,10 @@ def name_of(ref: str, alias: str | None) -> Reference:
     Raises:
         UsageError: it is no REGISTRY/NAME.
     """
+    if not alias and ref.startswith(reference.LAYOUT):
+        raise UsageError(
+            f"{ref} is a folder, and no cluster pulls from there.", remedy="Name it with --as REGISTRY/NAME."
+        )
     parsed = reference.parse(alias or ref)
     if alias and (parsed.tag or parsed.digest):
         raise UsageError(f"--as {alias} names a tag or digest.", remedy="Give REGISTRY/NAME alone.")

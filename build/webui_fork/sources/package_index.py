@@ -226,7 +226,7 @@ def _joined(endpoint: str, project: str, url: str) -> str:
 
 
 def listing(index: Index, http: requests.Session) -> tuple[list[Release], dict[str, str]]:
-    """List the stable, unyanked releases that have both a sdist and a wheel, oldest first.
+    """List the stable, unyanked releases that have both an sdist and a wheel, oldest first.
 
     Returns:
         The releases, and the URL of each of their files by file name.
@@ -279,7 +279,7 @@ def pick(releases: list[Release], version: str | None) -> Release:
     chosen = [release for release in releases if version in (None, release.version)]
     if not chosen:
         raise LockError(
-            f"The index has no stable release {version or ''} of {PROJECT} with both a sdist and a wheel.",
+            f"The index has no stable release {version or ''} of {PROJECT} with both an sdist and a wheel.",
             remedy="`pip index versions open-webui` lists what there is.",
         )
     return chosen[-1]

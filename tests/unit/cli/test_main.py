@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
 import tomllib
@@ -23,12 +24,58 @@ def test_a_user_s_mistake_is_words_and_a_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WEBUI_FORK_ROOT", str(tmp_path))
+    assert main.main(["build"]) == 2
+    assert f"{tmp_path} is not a checkout of webui_fork" in capsys.readouterr().err
+    (tmp_path / "patches").mkdir()
     assert main.main(["build"]) == 3
     output = capsys.readouterr().err
     assert output.startswith("error: ")
     assert "upstream.lock is missing" in output
     assert "nox -s lock" in output
     assert "Traceback" not in output
+
+
+MISTAKES = {
+    "build --variant x": "--variant is of an image beside",
+    "build --unsigned --load": "--unsigned is not loaded",
+    "publish r/n --variant x": "--variant is of an image beside",
+    "lock --revise --release 0.12.3": "--release does not go with",
+    "lock --line 0.11 --tools": "are the checkout's, not a line's",
+    "backtest --front-end": "--front-end goes with it",
+    "backtest --synthetic -1": "--synthetic takes a number",
+    "pin oci:out/image": "no cluster pulls from there",
+    "verify docs": "A layout is oci:docs",
+    "doctor --webui http://x --vllm foo": "as --vllm http://localhost:8000",
+    "adopt file:///\udcff#x": "is not UTF-8",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_what_would_be_ignored_is_an_error(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(CHECKOUT)
+    assert main.main(words.split()) == 2
+    assert MISTAKES[words] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["mutants --jobs 0", "mutants --sample -1", "mutants --jobs x"])
+def test_a_number_is_one(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main.main(words.split())
+    assert "write a number from 1 on" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    """As `… | head -1`."""
+    env = {**os.environ, "PYTHONPATH": str(CHECKOUT / "build")}
+    argv = [sys.executable, "-m", "webui_fork", "completion", "bash"]
+    with subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == 141
 
 
 @pytest.mark.parametrize("verb", ["build", "lock", "patches", "serve"])
@@ -100,6 +147,7 @@ def test_a_verb_that_tells_everything_tells_no_secret(
     server.answer = lambda handler: reply(handler, 200)
     monkeypatch.setenv("WEBUI_FORK_ROOT", str(tmp_path))
     monkeypatch.setattr(build, "run", asks)
+    (tmp_path / "patches").mkdir()
     assert main.main(["build"]) == 7
     assert "debug: " not in capsys.readouterr().err
     assert main.main(["build", "--verbose"]) == 7
