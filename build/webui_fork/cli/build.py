@@ -128,6 +128,10 @@ def _run_packages(
     value: dict[str, Any] = {
         "image": f"{inputs.spec.name}:{inputs.tag}",
         "digest": built.image.digest,
+        "reference": sealed.ref,
+        "verified_with": sealed.key,
+        "layers": [{"name": name, "size": size, "digest": layer} for name, size, layer in _layers(built.image)],
+        "patches": [patch.name for patch in inputs.patches],
         "platforms": {one.platform[1]: one.digest for one in built.image.images},
         "fresh": built.fresh or sealed.fresh,
         "drift": built.drift,

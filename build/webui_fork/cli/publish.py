@@ -74,6 +74,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
     value = {"digest": done.digest, "refs": done.refs, "left": dict(done.left), "bytes": done.bytes, "dry_run": False}
+    value |= {"blobs": done.blobs, "mounted": done.mounted}
     again = f"nox -s verify -- {done.refs[0]}" + (f" --line {settings.line}" if settings.line else "")
     words = f"{text.table(rows)}\n\n{checks.lines(done.checks)}\n\nNext: {again}"
     result.show(arguments, value, words)

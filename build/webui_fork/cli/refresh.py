@@ -16,6 +16,7 @@ from webui_fork.publish import refresh, refresh_report
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s refresh"
+    parser.add_argument("--dry-run", action="store_true", help="commit nothing; only say what would move")
     parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
     result.add_arguments(parser)
 
@@ -27,7 +28,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ForkError: see :mod:`webui_fork.publish.refresh`.
     """
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
-        report = refresh.run(settings, ui, arguments.osv_url)
+        report = refresh.run(settings, ui, arguments.osv_url, dry_run=arguments.dry_run)
     if arguments.json:
         print(json.dumps(json.loads(refresh_report.to_json(report)) if report else {"changes": []}))
         return
@@ -44,4 +45,4 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     print(text.table([*facts, ("report", "out/refresh/report.md")]))
     for row in report.not_moved:
         print(f"Not moved: {text.printable(row.words)}")
-    print("\nCommitted. Next: nox -s tests")
+    print("\nDry run: nothing was committed." if arguments.dry_run else "\nCommitted. Next: nox -s tests")

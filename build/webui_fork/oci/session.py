@@ -162,7 +162,7 @@ class RegistrySession:
             except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
                 if "CERTIFICATE_VERIFY_FAILED" in str(error):
                     raise self._untrusted(error) from error
-                why = f"the connection failed: {type(error).__name__}"
+                why = f"the connection failed: {_cause(error)}"
                 unreachable = unreachable and _never_connected(error)
                 continue
             except (requests.RequestException, KeyError, ValueError) as error:
@@ -208,6 +208,20 @@ def _never_connected(error: requests.RequestException) -> bool:
 
     reason = getattr(error.args[0], "reason", None) if error.args else None
     return isinstance(reason, (NewConnectionError, ConnectTimeoutError, ProxyError))
+
+
+def _cause(error: requests.RequestException) -> str:
+    """Return why a connection failed, as far as urllib3 tells."""
+    from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError, ProxyError
+
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    words = {
+        NameResolutionError: "its name does not resolve",
+        ProxyError: "the proxy does not answer",
+        NewConnectionError: "nothing listens there",  # a ConnectTimeoutError, too
+        ConnectTimeoutError: "it does not answer in time",
+    }
+    return next((text for kind, text in words.items() if isinstance(reason, kind)), type(error).__name__)
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -75,16 +75,17 @@ def _queried(item: Locked) -> Queried:
     return Queried.of(item.ecosystem, item.source, item.version)
 
 
-def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | None:
+def run(settings: Settings, ui: Terminal, url: str | None, *, dry_run: bool = False) -> RefreshReport | None:
     """Refresh every lock, and commit what changed; None where nothing did.
 
     Args:
         settings: of the checkout.
         ui: says what is done.
         url: of an OSV server; None: the public one.
+        dry_run: only report.
 
     Returns:
-        The report; it stands in `out/refresh/`, too.
+        The report; it stands in `out/refresh/`, too, but for a dry run.
 
     Raises:
         UsageError: the checkout is dirty. ConflictError: a rebase is under way, or the checkout changed meanwhile.
@@ -103,8 +104,8 @@ def run(settings: Settings, ui: Terminal, url: str | None) -> RefreshReport | No
     with wire.session() as http, _worktree(settings, folder / "candidate", head) as own:
         database = _Database(http, (url or audit.OSV).rstrip("/"), vex.read(own))
         report = _refresh(own, ui, database)
-        if report is None:
-            return None
+        if report is None or dry_run:
+            return report
         commit = git.in_checkout(own, "rev-parse", "HEAD").stdout.strip()
         done = git.in_checkout(settings, "merge", "--quiet", "--ff-only", commit, check=False)
         if done.code:

@@ -24,7 +24,9 @@ def test_it_says_what_moved_and_why(
     capsys: pytest.CaptureFixture[str],
     report: RefreshReport | None,
 ) -> None:
-    monkeypatch.setattr(publish_refresh, "run", lambda _settings, _ui, url: report if url == "http://osv" else 1)
+    monkeypatch.setattr(
+        publish_refresh, "run", lambda _settings, _ui, url, dry_run: report if url == "http://osv" else 1
+    )
     refresh.run(private_settings, Talk(), main.parser("refresh").parse_args(["refresh", "--osv-url", "http://osv"]))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     if report is None:
@@ -34,6 +36,10 @@ def test_it_says_what_moved_and_why(
     assert "digest sha256:bb" in lines
     assert "Not moved: stuck 1 of b.lock: GHSA-1, fixed in 2" in lines
     assert lines[-1] == "Committed. Next: nox -s tests"
+    refresh.run(
+        private_settings, Talk(), main.parser("refresh").parse_args(["refresh", "--dry-run", "--osv-url", "http://osv"])
+    )
+    assert capsys.readouterr().out.endswith("Dry run: nothing was committed.\n")
 
 
 def test_only_the_tools_packages_are_taken_at_once(private_settings: Settings) -> None:

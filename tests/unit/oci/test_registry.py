@@ -93,12 +93,16 @@ def test_an_answer_that_drips_is_ended(server: Server, monkeypatch: pytest.Monke
     assert time.monotonic() - start < 15
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://nobody.invalid"])
-def test_a_registry_that_nobody_is_at_is_another_error_than_one_that_fails(url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [("http://127.0.0.1:9", "nothing listens there"), ("http://nobody.invalid", "its name does not resolve")],
+)
+def test_a_registry_that_nobody_is_at_is_another_error_than_one_that_fails(url: str, why: str) -> None:
     """Whoever mistyped a name does not want to hear of a log and a disk."""
     with Registry(url, "x", pause=0) as registry, pytest.raises(RegistryError, match="can't be reached") as caught:
         registry.manifest("latest")
     assert "Is the reference right" in caught.value.remedy
+    assert why in caught.value.why
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:

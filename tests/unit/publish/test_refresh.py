@@ -114,6 +114,16 @@ def test_a_refresh_is_one_step_of_the_checkout(
     assert sorted(path.name for path in (repository.out / "refresh").iterdir()) == ["report.json", "report.md"]
 
 
+def test_a_dry_run_only_tells(repository: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh, "_refresh", committed)
+    before = (repository.root / "upstream.lock").read_text()
+    assert refresh.run(repository, talk, "http://127.0.0.1:9", dry_run=True) == REPORT
+    assert (repository.root / "upstream.lock").read_text() == before
+    assert git(repository, "log", "--format=%s") == "x"
+    assert git(repository, "worktree", "list").count("\n") == 0
+    assert not (repository.out / "refresh/report.json").exists()
+
+
 def test_what_a_person_did_meanwhile_stays(repository: Settings, talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     def beside(own: Settings, *_: object) -> RefreshReport:
         (repository.root / "mine").write_text("mine\n")
