@@ -58,12 +58,21 @@ def page(parser: argparse.ArgumentParser) -> str:
         f"{_roff(name)} \\- {_roff(what)}",
     ]
     lines += [".SH SYNOPSIS", f".B {_roff(name)}", "VERB [ARGUMENTS]", ".SH VERBS"]
-    for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for verb, inner in action.choices.items():
-                lines += [f".SS {_roff(verb)}", ".nf", _roff(inner.format_help().rstrip()), ".fi"]
+    lines += _sections(parser, "")
     lines += [".SH EXIT STATUS", "0, or a code that docs/exit-codes.md lists; each error says what to do next."]
     return "\n".join(lines)
+
+
+def _sections(parser: argparse.ArgumentParser, before: str) -> list[str]:
+    """Return a section for each verb, and for each action of a verb."""
+    lines: list[str] = []
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                words = f"{before}{name}"
+                lines += [f".SS {_roff(words)}", ".nf", _roff(inner.format_help().rstrip()), ".fi"]
+                lines += _sections(inner, f"{words} ")
+    return lines
 
 
 def _roff(text: str) -> str:

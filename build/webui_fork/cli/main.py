@@ -42,8 +42,8 @@ VERBS = {
     "bundle": "write a published image and all that belongs to it to one file, for a machine without a network",
     "load": "verify an image in a folder, such as a bundle's, and load it into the Docker engine",
     "audit": "list known vulnerabilities of the image's packages",
-    "doctor": "why is the model list empty, slow or a 503? Works on stock images too",
-    "patches": "the maintainer's daily tool",
+    "doctor": "say why the model list is empty, slow or a 503, on stock images too",
+    "patches": "check, list, apply, add and export the patches of the series",
     "completion": "print the shell's completion of all this, or a man page",
 }
 _ANYWHERE = ("completion", "load", "serve", "verify")  # they need no checkout
@@ -86,7 +86,8 @@ def _module(verb: str) -> Any:
 
 def _add_common(one: argparse.ArgumentParser, *, in_lines: bool) -> None:
     """Add what all verbs have, to a verb and its actions; where an action is without it, it does not take it back."""
-    much, little = "tell each program, request to a registry or index, and missed cache", "no progress"
+    much = "print each program that is run, each request to a registry or index, and each cache miss"
+    little = "no progress"
     loudness = one.add_mutually_exclusive_group()
     loudness.add_argument("-v", "--verbose", action="store_true", default=argparse.SUPPRESS, help=much)
     loudness.add_argument("-q", "--quiet", action="store_true", default=argparse.SUPPRESS, help=little)
@@ -94,7 +95,9 @@ def _add_common(one: argparse.ArgumentParser, *, in_lines: bool) -> None:
         one.add_argument("--line", metavar="NAME", default=argparse.SUPPRESS, help="an older line in lines/, as 0.11")
     for action in one._actions:
         if isinstance(action, argparse._SubParsersAction):
-            for nested in action.choices.values():
+            purposes = {choice.dest: choice.help or "" for choice in action._choices_actions}
+            for name, nested in action.choices.items():
+                nested.description = f"{purposes[name][0].upper()}{purposes[name][1:]}."
                 _add_common(nested, in_lines=in_lines)
 
 

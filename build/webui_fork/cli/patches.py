@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the patches in canonical form and record the series in upstream.lock",
     )
     lists = actions.add_parser(
-        "list", help="list the patches with their reasons", epilog="example: nox -s patches -- list"
+        "list",
+        help="list the patches: file, subject, files touched, hook lines",
+        epilog="example: nox -s patches -- list",
     )
     result.add_arguments(lists)
     applies = actions.add_parser(

@@ -24,9 +24,7 @@ def test_it_says_what_moved_and_why(
     capsys: pytest.CaptureFixture[str],
     report: RefreshReport | None,
 ) -> None:
-    monkeypatch.setattr(
-        publish_refresh, "run", lambda _s, _ui, url, dry_run: report if url == "http://osv" else 1
-    )
+    monkeypatch.setattr(publish_refresh, "run", lambda _s, _ui, url, dry_run: report if url == "http://osv" else 1)
     refresh.run(private_settings, Talk(), main.parser("refresh").parse_args(["refresh", "--osv-url", "http://osv"]))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     if report is None:
