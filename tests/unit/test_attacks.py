@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import tarfile
 import time
 import zipfile
@@ -21,7 +22,7 @@ import requests
 
 from helpers import HEADER, Server, Talk, make_patch, release_repo, reply
 from registries import image_of
-from webui_fork.config import toml, upstream_lock
+from webui_fork.config import image_toml, toml, upstream_lock
 from webui_fork.config.image_tables import Sdist
 from webui_fork.config.upstream_lock import LockDocument, PinnedFile
 from webui_fork.core import files, process, text
@@ -38,7 +39,7 @@ from webui_fork.core.errors import (
     SourceError,
 )
 from webui_fork.core.files import sha256_bytes
-from webui_fork.core.settings import Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.doctor import connections, examine, inside
 from webui_fork.doctor.facts import Reply, Seen
 from webui_fork.image import append
@@ -419,3 +420,15 @@ def test_a_token_of_npm_s_is_kept_from_tests() -> None:
 
 def test_an_address_without_a_scheme_is_no_link() -> None:
     assert text.inert("see WWW.evil.example") == "see WWW.\u200bevil.example"
+
+
+def test_a_link_in_an_image_s_folder_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "images/open-webui"
+    shutil.copytree(CHECKOUT / "images/open-webui", folder)
+    assert image_toml.read(folder).copies
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (folder / "entrypoint.sh").unlink()
+    (folder / "entrypoint.sh").symlink_to(secret)
+    with pytest.raises(ImageError, match="is a link"):
+        image_toml.read(folder)

@@ -182,6 +182,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if odd := [word for word in words if word != word.encode(errors="replace").decode()]:
             raise UsageError(f"{odd[0]!r} is not UTF-8.", remedy="Type it again.")
+        if any(re.search(r"[0-9]{1000}", word) for word in words):  # more than Python reads as a number
+            raise UsageError("That is a number of a thousand digits.", remedy="Type it again.")
         arguments = parser(words[0]).parse_args(words)
         settings = _on_line(core_settings.load(), getattr(arguments, "line", None))
         _check_checkout(settings, arguments.verb)

@@ -206,6 +206,7 @@ def read(folder: Path, flavour: str = "", architecture: str = "") -> ImageSpec:
     document = _flavoured(document, own)
     if document.python is None:
         _refuse_overrides(folder)
+    _refuse_links(folder, document.application)
     return ImageSpec(
         folder=folder,
         name=document.image.name,
@@ -269,6 +270,18 @@ def _refuse_overrides(folder: Path) -> None:
         raise ImageError(f"{folder / overrides.FILE} is beside an image without Python packages.", remedy=REMEDY)
 
 
+def _refuse_links(folder: Path, copies: Iterable[Copy]) -> None:
+    """Refuse a file of the image's folder that is a link: it could put a file of this machine into the image.
+
+    Raises:
+        ImageError: there is one.
+    """
+    for copy in copies:
+        file = folder / copy.path
+        if copy.origin == "image" and file.resolve() != folder.resolve() / copy.path:
+            raise ImageError(f"{file} is a link.", remedy="Put the file itself there.")
+
+
 def read_registry(folder: Path) -> RegistrySpec:
     """Read `image.toml` of an image whose base stands in a registry.
 
@@ -278,6 +291,7 @@ def read_registry(folder: Path) -> RegistrySpec:
     _require(folder, "registry")
     _refuse_overrides(folder)
     document = toml.read(folder / "image.toml", RegistryDocument, ImageError, REMEDY)
+    _refuse_links(folder, document.application)
     return RegistrySpec(
         copies=document.application,
         frontend=None,

@@ -46,6 +46,7 @@ MISTAKES = {
     "pin oci:out/image": "no cluster pulls from there",
     "verify docs": "A layout is oci:docs",
     "doctor --webui http://x --vllm foo": "as --vllm http://localhost:8000",
+    f"rebase --to 0.{'9' * 5000}": "a thousand digits",
     "adopt file:///\udcff#x": "is not UTF-8",
 }
 
