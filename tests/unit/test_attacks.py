@@ -25,7 +25,7 @@ from registries import image_of
 from webui_fork.config import image_toml, toml, upstream_lock
 from webui_fork.config.image_tables import Sdist
 from webui_fork.config.upstream_lock import LockDocument, PinnedFile
-from webui_fork.core import files, process, text
+from webui_fork.core import files, process, text, wire
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import (
     ArchiveError,
@@ -35,6 +35,7 @@ from webui_fork.core.errors import (
     ImageError,
     LockError,
     PublishError,
+    RegistryError,
     SeriesError,
     SourceError,
 )
@@ -325,6 +326,25 @@ def test_headers_that_take_a_pattern_for_ever(server: Server, link: str) -> None
     with Registry(server.url, "x", pause=0) as registry:
         assert within(5, registry.tags) == ("v1",)
     assert within(1, lambda: auth._CHALLENGE.findall(link[:8192])) == []
+
+
+def test_a_small_blob_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(206 if "Range" in handler.headers else 200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        handler.close_connection = True
+        with suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b"x")
+                handler.wfile.flush()
+                time.sleep(0.02)
+
+    server.answer = drip
+    monkeypatch.setattr(wire, "_WAIT", 0.3)
+    described = model.Descriptor(model.CONFIG, ZERO, 1000)
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="does not stop giving"):
+        within(10, lambda: registry.small_blob(described))
 
 
 def base(config: Any = None, manifest: Any = None) -> append.Base:

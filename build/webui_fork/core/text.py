@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 _MEANS = re.compile(
     r"@|<(?=[a-zA-Z/!?])|&(?=[#a-zA-Z])|#(?=[0-9])|:(?=//)|\](?=[(\[])|(?<=\bGH)-|(?<=\bwww)\.", re.IGNORECASE
 )
-_SHOWN = 20_000  # characters of somebody else's text, of which each may begin an address
 
 
 def human_size(size: float) -> str:
@@ -115,8 +114,15 @@ def port_of(url: str) -> int | None:
 
 def without_credentials(text: str) -> str:
     """Return text without user names, passwords, queries and fragments of the URLs in it."""
-    text = re.sub(r"(?<=://)[^/\s\"']*@", "", text[:_SHOWN])
-    return re.sub(r"(?<![^\s?#\"'/])(/[^\s?#\"']*)[?#][^\s\"']*", r"\1?…", text)
+    text = re.sub(r"(?<=://)[^/\s\"']*@", "", text)
+    return re.sub(r"[^\s\"']+", lambda word: _without_query(word.group()), text)
+
+
+def _without_query(word: str) -> str:
+    """Return a word up to what a URL in it ends its path with."""
+    path = word.find("/")
+    ends = [at for sign in "?#" if path >= 0 and (at := word.find(sign, path)) > 0]
+    return f"{word[: min(ends)]}?…" if ends else word
 
 
 def redact_text(text: str, url: str) -> str:

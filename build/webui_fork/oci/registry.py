@@ -228,6 +228,10 @@ class Registry:
                         if piece:
                             yield piece
                 break
+            except wire.EndlessError as error:
+                raise RegistryError(
+                    f"The registry {self.name} does not stop giving the blob {digest[:19]}.", why=str(error)
+                ) from error
             except (requests.RequestException, ConnectionError) as error:
                 broken = 1 if at > before else broken + 1  # what came is kept, and patience begins anew
                 if broken == TRIES:
