@@ -15,6 +15,7 @@ from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT
 
 PICKER = "#model-selector-model-button"
+WELL, GONE = ("llama-3.1-8b", "mistral-small"), ("qwen2.5-7b", "gemma-3-4b")
 SINCE = "Failing for"
 NO_LIST = "Network Problem"  # which upstream's page of connections says of one that fails
 # what is shown of a page
@@ -39,10 +40,14 @@ def page(window: Page) -> Iterator[Page]:
     window.evaluate("localStorage.removeItem('locale')")
 
 
+def listed(*names: str) -> dict[str, list[dict[str, str]]]:
+    return {"data": [{"id": name} for name in names]}
+
+
 def fails(webui: Site, provider: Provider) -> None:
     """Have a connection that is well, and one that listed two models and answers 500 now."""
-    gone = provider.script("comes", body={"data": [{"id": "was"}, {"id": "is"}]})
-    webui.connect([provider.good, gone])
+    well, gone = provider.script("well", body=listed(*WELL)), provider.script("comes", body=listed(*GONE))
+    webui.connect([well, gone])
     webui.models()
     provider.script("comes", status="500 Down", body="")
     webui.models()
@@ -66,13 +71,13 @@ def shoot(page: Page, name: str, clip: FloatRect) -> None:
 def test_the_picker_marks_a_model_whose_connection_fails(page: Page, webui: Site, provider: Provider) -> None:
     fails(webui, provider)
     pick(page, webui)
-    marked = page.get_by_role("option", name="Select was model")
+    marked = page.get_by_role("option", name=f"Select {GONE[0]} model")
     expect(marked).to_have_accessible_description(f"{SINCE} a few seconds: 127.0.0.1: status 500.")
     marked.locator("svg.text-yellow-700").hover()
     expect(page.locator(".tippy-content", has_text=SINCE)).to_contain_text("status 500")
     expect(page.locator(".tippy-box", has_text=SINCE)).to_have_css("opacity", "1")
     shoot(page, "model-health", NEW_CHAT)
-    well = page.get_by_role("option", name="Select beside model")
+    well = page.get_by_role("option", name=f"Select {WELL[0]} model")
     expect(well).to_have_accessible_description("")
     expect(well.locator("svg.text-yellow-700")).to_have_count(0)
 
@@ -103,7 +108,7 @@ def test_the_page_of_connections_says_how_each_one_does(page: Page, webui: Site,
 
 
 def test_a_preset_has_the_sign_of_its_base(page: Page, webui: Site, provider: Provider) -> None:
-    form = {"id": "preset", "name": "Preset", "base_model_id": "was", "meta": {}, "params": {}}
+    form = {"id": "preset", "name": "Preset", "base_model_id": GONE[0], "meta": {}, "params": {}}
     webui.call("POST", "/api/v1/models/create", json=form).raise_for_status()
     fails(webui, provider)
     pick(page, webui)
@@ -112,13 +117,13 @@ def test_a_preset_has_the_sign_of_its_base(page: Page, webui: Site, provider: Pr
 
 
 def test_an_ollama(page: Page, webui: Site, provider: Provider) -> None:
-    gone = provider.script("comes", "ollama", body={"models": [{"model": "was", "name": "was"}]})
+    gone = provider.script("comes", "ollama", body={"models": [{"model": GONE[0], "name": GONE[0]}]})
     webui.connect([], [gone])
     webui.models()
     provider.script("comes", "ollama", status="500 Down", body="")
     webui.models()
     pick(page, webui)
-    marked = page.get_by_role("option", name="Select was model")
+    marked = page.get_by_role("option", name=f"Select {GONE[0]} model")
     expect(marked).to_have_accessible_description(re.compile(f"{SINCE} a few seconds: .*status 500"))
     page.goto(f"{webui.url}/admin/settings/connections")
     expect(page.get_by_role("status").filter(has_text=SINCE)).to_contain_text("status 500")
@@ -134,9 +139,9 @@ def test_a_key_that_is_refused(page: Page, webui: Site, provider: Provider) -> N
 def test_the_sign_goes_when_the_server_is_back(page: Page, webui: Site, provider: Provider) -> None:
     fails(webui, provider)
     pick(page, webui)
-    marked = page.get_by_role("option", name="Select was model")
+    marked = page.get_by_role("option", name=f"Select {GONE[0]} model")
     expect(marked.locator("svg.text-yellow-700")).to_have_count(1)
-    provider.script("comes", body={"data": [{"id": "was"}, {"id": "is"}]})
+    provider.script("comes", body=listed(*GONE))
     webui.models()
     pick(page, webui)
     expect(marked).to_be_visible()
@@ -187,7 +192,7 @@ def test_nothing_is_shown_where_the_api_says_nothing(page: Page, webui: Site, pr
     page.route("**/api/models?*", without)
     page.route("**/health/connections", lambda route: route.fulfill(body="<!doctype html>", content_type="text/html"))
     pick(page, webui)
-    expect(page.get_by_role("option", name="Select was model")).to_have_accessible_description("")
+    expect(page.get_by_role("option", name=f"Select {GONE[0]} model")).to_have_accessible_description("")
     page.goto(f"{webui.url}/admin/settings/connections")
     page.get_by_role("button", name="Configure").first.wait_for()
     expect(page.get_by_role("status").filter(has_text=SINCE)).to_have_count(0)
