@@ -31,7 +31,7 @@ _METADATA = re.compile(r"(.*/)?[^/]+\.(dist-info/METADATA|egg-info/PKG-INFO)")
 _LICENSE_FIELD = re.compile(r"^License: *(\S.*)$", re.MULTILINE)
 _COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z0-9.+-]*[A-Za-z0-9+])")
 _CLASSIFIER = "License :: "
-_NPM_NAME = re.compile(r"(@[^/\s@]+/)?[^/\s@\ud800-\udfff]{1,214}")
+_NPM_NAME = re.compile(r"[^/\s\ud800-\udfff]+(/[^/\s\ud800-\udfff]+)*")  # `preact/hooks` is one, in a folder of another
 _LONG = 100  # characters: what is longer is a licence's text, not its name
 
 
