@@ -21,31 +21,20 @@ from model_servers import (
     LISTED,
     STREAM,
     Answer,
+    after,
     connect,
     models,
     resets,
     say,
     says,
     server,
+    silent,
     status,
 )
 from processes import Site
 from seconds import thrice
 
 ENV = {"ENABLE_OPENAI_API_PASSTHROUGH": "True"}  # of the fixture `webui`: the last of the doors
-
-
-def silent(connection: socket.socket) -> None:
-    connection.settimeout(30)
-    connection.recv(1)
-
-
-def after(seconds: float, answer: Answer) -> Answer:
-    def late(connection: socket.socket) -> None:
-        time.sleep(seconds)
-        answer(connection)
-
-    return late
 
 
 @pytest.mark.parametrize("door", DOORS)

@@ -282,7 +282,11 @@ def test_a_path_that_is_passed_on_goes_where_the_admin_said(tree: Path, provider
         assert site.models().ids
         for path in ("tokenize", "v1/chat/completions"):
             site.call("POST", f"/openai/{path}", json={"model": "beside", "messages": []})
-            assert [asked for asked in provider.asked() if f" /f/only-v1/{path} " in asked], path
+            assert [line for line in provider.asked() if f" /f/only-v1/{path} " in line], path
+        site.connect([f"{base}/v1", base])  # and the one that has it keeps it
+        assert site.models().ids
+        site.call("POST", "/openai/typed", json={})
+        assert [line for line in provider.asked() if " /f/only-v1/v1/typed " in line]
 
 
 def test_a_filter_of_a_server_of_pipelines_is_asked_where_the_list_was(webui: Site, provider: Provider) -> None:
@@ -291,8 +295,8 @@ def test_a_filter_of_a_server_of_pipelines_is_asked_where_the_list_was(webui: Si
     webui.connect([provider.script("chats"), f"{base}/"])
     assert "beside" in webui.models().ids
     webui.chat("beside")
-    asked = [request.split(" ")[1] for request in provider.asked() if "filter/inlet" in request]
-    assert set(asked) <= {"/f/pipelines/v1/filters/filter/inlet"}
+    paths = [request.split(" ")[1] for request in provider.asked() if "filter/inlet" in request]
+    assert set(paths) == {"/f/pipelines/v1/filters/filter/inlet"}
 
 
 def test_where_no_list_is_below_v1_either(webui: Site, provider: Provider) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from typing import Any
@@ -42,6 +43,19 @@ def status(code: int) -> Answer:
 def resets(connection: socket.socket) -> None:
     """End a connection as a process that is killed does."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+
+
+def silent(connection: socket.socket) -> None:
+    connection.settimeout(30)
+    connection.recv(1)
+
+
+def after(seconds: float, answer: Answer) -> Answer:
+    def late(connection: socket.socket) -> None:
+        time.sleep(seconds)
+        answer(connection)
+
+    return late
 
 
 ANSWERS, HANGS_UP = says(HEAD % len(OK) + OK), says(b"")

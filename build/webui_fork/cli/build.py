@@ -125,21 +125,9 @@ def _run_packages(
     chosen = (("line", settings.line), ("flavour", flavour), ("arch", arguments.arch))
     again = "".join(f"--{name} {value} " for name, value in chosen if value)
     run_command = f"docker run --rm -p 3000:8080 -v open-webui:/app/backend/data {inputs.spec.name}:{inputs.tag}"
-    value: dict[str, Any] = {
-        "image": f"{inputs.spec.name}:{inputs.tag}",
-        "digest": built.image.digest,
-        "reference": sealed.ref,
-        "verified_with": sealed.key,
-        "layers": [{"name": name, "size": size, "digest": layer} for name, size, layer in _layers(built.image)],
-        "patches": [patch.name for patch in inputs.patches],
-        "platforms": {one.platform[1]: one.digest for one in built.image.images},
-        "fresh": built.fresh or sealed.fresh,
-        "drift": built.drift,
-        "loaded": bool(loaded),
-    }
     result.show(
         arguments,
-        value,
+        {**_document(built, sealed), "loaded": bool(loaded)},
         summary(
             tag=f"{inputs.spec.name}:{inputs.tag}",
             digest=built.image.digest,
@@ -154,6 +142,21 @@ def _run_packages(
             next_command=run_command if loaded else f"nox -s build -- {again}--load",
         ),
     )
+
+
+def _document(built: pipeline.Assembly, sealed: sign.Sealed) -> dict[str, Any]:
+    """Return what a build made, for programs."""
+    return {
+        "image": f"{built.inputs.spec.name}:{built.inputs.tag}",
+        "digest": built.image.digest,
+        "reference": sealed.ref,
+        "verified_with": sealed.key,
+        "layers": [{"name": name, "size": size, "digest": layer} for name, size, layer in _layers(built.image)],
+        "patches": [patch.name for patch in built.inputs.patches],
+        "platforms": {one.platform[1]: one.digest for one in built.image.images},
+        "fresh": built.fresh or sealed.fresh,
+        "drift": built.drift,
+    }
 
 
 def _layers(image: Image | Index) -> list[tuple[str, int, str]]:

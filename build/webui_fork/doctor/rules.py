@@ -120,8 +120,8 @@ def _stored(facts: Facts) -> Iterator[Finding]:
     if not unused or facts.role != "admin" or not facts.openai_enabled:
         return
     what = f"The environment names {', '.join(unused)}, and no connection in use has it: what is stored wins."
-    known = 0 < facts.stored < 1 << 36  # what a date can be of
-    since = f" since {datetime.fromtimestamp(facts.stored, UTC):%Y-%m-%d %H:%M} UTC" if known else ""
+    dated = 0 < facts.stored < 1 << 36  # what a date can be of
+    since = f" since {datetime.fromtimestamp(facts.stored, UTC):%Y-%m-%d %H:%M} UTC" if dated else ""
     evidence = (f"stored{since}: {', '.join(map(without_secrets, sorted(urls))) or 'none'}",)
     fix = f"{connections.PLACE}: set it there. With ENABLE_PERSISTENT_CONFIG=false the environment wins, at each start."
     yield Finding("stored-wins", _INFO if facts.listed else _WARNING, what, evidence, fix)

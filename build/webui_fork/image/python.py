@@ -29,11 +29,11 @@ from webui_fork.rootfs import layers
 from webui_fork.rootfs.layers import Entry
 from webui_fork.sources import built_wheels, uv, wheels
 
-# `#!/x/python`, or uv's form for paths that don't fit there
 _CPU_INDEX = (
     "PyTorch's build for CPUs is not on the default package index: name PyTorch's own index for CPUs in "
     "PIP_EXTRA_INDEX_URL, or a folder that has the wheel in PIP_FIND_LINKS (docs/image.md#flavours)."
 )
+# `#!/x/python`, or uv's form for paths that don't fit there
 _SHEBANG = re.compile(rb"#!/bin/sh\n'''exec' [^\n]*\n' '''\n|#!(?!/usr/bin/env )[^\n]*python[^\n]*\n")
 
 

@@ -136,8 +136,8 @@ def syntax_error(text: str) -> str:
         compile(text, "file", "exec", dont_inherit=True)
     except SyntaxError as error:
         return f"{error.msg} (line {error.lineno})"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return str(error)
+    except (ValueError, RecursionError, MemoryError) as error:  # the last has no words
+        return str(error) or "it is too deep"
     return ""
 
 

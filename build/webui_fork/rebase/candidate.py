@@ -107,7 +107,7 @@ def commit(
         worktree.write_order(candidate, [patch.name for patch in stay])
         patch = next(patch for patch in patches if patch.name == row.name)
         proof = candidate.root / patch.field("Proof")
-        if series_patch.PROOF.fullmatch(patch.field("Proof")):
+        if series_patch.PROOF.fullmatch(patch.field("Proof")) and proof.is_relative_to(candidate.root / "tests/proofs"):
             proof.unlink(missing_ok=True)
         _record(candidate)
         why = "A person dropped it." if row.name in skipped else f"The release has it: {row.why}"

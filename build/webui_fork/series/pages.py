@@ -6,18 +6,12 @@ import html
 import re
 from collections.abc import Sequence
 
+from webui_fork.core.text import inert
 from webui_fork.series.patch import Patch, hook_lines
 
 INDEX = "patches/index.md"
-_FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
-
-
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&*+,;=%-]+")
-
-
-def _inert(text: str) -> str:
-    """Return an author's words without links: code and emphasis stay."""
-    return text.replace("](", "]\\(")
+_FORWARDED = {"no": "not sent to upstream yet", "not-needed": "of no use to upstream", "yes": "sent to upstream"}
 
 
 def page(patch: Patch, hooks: int, blob: str) -> str:
@@ -26,7 +20,7 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
     Args:
         hooks: lines of upstream's own files that it changes. blob: the URL below which the repository's files are.
     """
-    first, _, why = html.escape(patch.field("Description"), quote=False).partition("\n")
+    first, _, why = patch.field("Description").partition("\n")
     added = sum(file.added for file in patch.files)
     rows = [
         f"- <code>{html.escape(file.path)}</code>: "
@@ -38,11 +32,11 @@ def page(patch: Patch, hooks: int, blob: str) -> str:
         [
             f"# {html.escape(patch.subject, quote=False)}",
             "",
-            f"{first.strip()}.",
+            f"{inert(first)}.",
             "",
             "## Why",
             "",
-            _inert(" ".join(line.strip() for line in why.splitlines())),
+            inert(why),
             "",
             "## What",
             "",

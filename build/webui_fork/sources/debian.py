@@ -106,11 +106,11 @@ def _fetch_all(settings: Settings, lock: DebianLock, ui: Terminal) -> dict[Deb, 
     missing = [deb for deb, path in files.items() if path is None]
     if not missing:
         return files
-    import requests
+    from webui_fork.core import wire
 
     roots = _roots(settings, lock)
     total = sum(deb.size for deb in missing)
-    with requests.Session() as http, ui.bar(f"Downloading {len(missing)} Debian packages", total) as advance:
+    with wire.session() as http, ui.bar(f"Downloading {len(missing)} Debian packages", total) as advance:
 
         def one(deb: Deb) -> Path | None:
             path = _fetch_one(http, deb, roots, settings, ui)
