@@ -181,6 +181,12 @@ class Repo:
         listed: str = self.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit)
         return [path for path in listed.split("\0") if path]
 
+    def blobs(self, commit: str, folder: str) -> dict[str, str]:
+        """Return the object names of the files below a folder of a commit, by path."""
+        listed: str = self.git.ls_tree("-r", "-z", "--full-tree", commit, "--", folder, strip_newline_in_stdout=False)
+        rows = (row.partition("\t") for row in listed.split("\0") if row)
+        return {path: head.split()[2] for head, _, path in rows}
+
     def walk(self, commit: str, selects: Callable[[str], bool]) -> Iterable[TreeFile]:
         """Yield the files of a commit whose path is wanted, in path order."""
         listed: str = self.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, strip_newline_in_stdout=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ _ROOT = "backend/"
 # names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none
 _RULES = "F811,F821,F822,F601,F602,B025,PIE794,F704,F706,PLE0117,PLE1142"
 _MANY = 25  # a name that this many files define says nothing
+_HEAD = re.compile(r"^[ \t]*(?:async +)?def +(\w+)", re.MULTILINE)
 
 
 def breaks(
@@ -28,7 +30,7 @@ def breaks(
     Raises:
         ToolError: the linter is missing.
     """
-    repo = ends.repo
+    repo, search = ends.repo, environ.get("PATH", "")
     problems: list[str] = []
     calls: dict[signatures.Call, None] = {}
     for path in paths:
@@ -39,7 +41,7 @@ def breaks(
             problems.append(f"{path} does not compile any more: {error}")
             continue
         if now:
-            problems += [f"{path}: {name}" for name in _undefined(now, environ) - _undefined(was, environ)]
+            problems += [f"{path}: {name}" for name in _undefined(now, search) - _undefined(was, search)]
         base, ours = (tree.parse(_text(repo, at, path)) for at in (before, after))
         if base is None or ours is None:
             continue
@@ -60,13 +62,9 @@ def _text(repo: Repo, commit: str, path: str) -> str:
     return (repo.read_file(commit, path) or b"").decode("utf-8", errors="replace")
 
 
-def _undefined(text: str, environ: Mapping[str, str]) -> frozenset[str]:
-    """Return what a linter says about names that nothing defines, or that are defined twice."""
-    return _linted(text, environ.get("PATH", "")) if text else frozenset()
-
-
 @lru_cache(maxsize=256)  # what stands after one patch stands before the next
-def _linted(text: str, path: str) -> frozenset[str]:
+def _undefined(text: str, path: str) -> frozenset[str]:
+    """Return what a linter says about names that nothing defines, or that are defined twice."""
     from ruff.__main__ import find_ruff_bin
 
     argv = [find_ruff_bin(), "check", "--isolated", "--no-cache", "--select", _RULES, "--output-format", "json"]
@@ -79,52 +77,51 @@ def _linted(text: str, path: str) -> frozenset[str]:
 
 def _newly_used(repo: Repo, before: str, parent: str, names: Iterable[str]) -> list[str]:
     """Name what the patch removes or gives other arguments, and the new release uses more often than the old one."""
-    return [
-        f"the patch changes what {name}() takes, or removes it, and the new release has new uses of it"
-        for name in names
-        if _uses(repo, parent, name) > _uses(repo, before, name)
-    ]
 
+    def uses(commit: str, name: str) -> int:
+        return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
 
-def _uses(repo: Repo, commit: str, name: str) -> int:
-    return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
+    words = "the patch changes what {}() takes, or removes it, and the new release has new uses of it"
+    return [words.format(name) for name in names if uses(parent, name) > uses(before, name)]
 
 
 def definitions(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
     """Return how a release's own functions of these names are defined; of a name that many files define, nothing."""
-    pattern = rf"^[ \t]*(async +)?def +({'|'.join(sorted(names))})\b"
     definitions: signatures.Known = {}
-    rows = repo.grep("-l", "-z", "-E", pattern, commit, "--", f"{_ROOT}*.py").split("\0")
-    paths = [row.partition(":")[2] for row in rows if row]
+    paths = [path for path, blob in _modules(repo, commit).items() if names & _functions(repo, blob)]
     for path in paths if len(paths) <= _MANY else ():
         for name, signature in signatures.signatures(_text(repo, commit, path), names):
             definitions.setdefault(name, []).append(signature)
     return definitions
 
 
+@lru_cache(maxsize=64)  # most patches ask about a commit several times, and the next patch once more
+def _modules(repo: Repo, commit: str) -> dict[str, str]:
+    return {path: blob for path, blob in repo.blobs(commit, _ROOT).items() if path.endswith(".py")}
+
+
+@lru_cache(maxsize=8192)  # by name of the object: a patch changes few files
+def _functions(repo: Repo, blob: str) -> frozenset[str]:
+    return frozenset(_HEAD.findall(repo.read_blob(blob).decode("utf-8", errors="replace")))
+
+
 def _has(repo: Repo, commit: str, module: str, name: str) -> bool:
-    stem = _ROOT + module.replace(".", "/")
-    if repo.read_file(commit, f"{stem}/{name}.py") is not None or _is_folder(repo, commit, f"{stem}/{name}"):
+    stem, modules = _ROOT + module.replace(".", "/"), _modules(repo, commit)
+    if f"{stem}/{name}.py" in modules or any(path.startswith(f"{stem}/{name}/") for path in modules):
         return True
-    texts = [repo.read_file(commit, path) for path in (f"{stem}.py", f"{stem}/__init__.py")]
-    return any(signatures.defines(text.decode("utf-8", errors="replace"), name) for text in texts if text is not None)
-
-
-def _is_folder(repo: Repo, commit: str, path: str) -> bool:
-    return bool(repo.git.ls_tree(commit, "--", path + "/"))
+    files = [path for path in (f"{stem}.py", f"{stem}/__init__.py") if path in modules]
+    return any(signatures.defines(_text(repo, commit, path), name) for path in files)
 
 
 def whereabouts(ends: Ends, before: str, parent: str, path: str) -> str:
     """Say where a file that is gone went to: another path, or the functions of it that are elsewhere now."""
     repo = ends.repo
-    rows = repo.git.diff_tree("-r", "-M50%", "--diff-filter=R", "--name-status", ends.old, ends.new).splitlines()
-    for row in rows:
+    for row in repo.git.diff_tree("-r", "-M50%", "--diff-filter=R", "--name-status", ends.old, ends.new).splitlines():
         how, old, new = row.split("\t")
         if old == path:
             return f"It was renamed to {new} ({how.removeprefix('R')}% the same)."
     module = tree.parse(_text(repo, before, path))
-    names = {node.name for _, node in tree.definitions(module)} if module else set()
-    if not names:
+    if not (names := {node.name for _, node in tree.definitions(module)} if module else set()):
         return "It was deleted."
     pattern = rf"^[ \t]*((async +)?def|class) +({'|'.join(sorted(names))})\b"
     listed = repo.grep("-c", "-E", pattern, parent, "--", f"{_ROOT}*.py").splitlines()

@@ -29,6 +29,7 @@ _METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "websock
 _READS = ("os.getenv", "getenv", "os.environ.get", "environ.get", "os.environ.pop", "os.environ.setdefault")
 _MAPPINGS = ("os.environ", "environ")
 _LOGS = ("log.", "logger.", "logging.", "print")
+_TELLING = (ast.Call, ast.Subscript, ast.FunctionDef, ast.AsyncFunctionDef)  # the nodes that say something here
 _REQUIRED = "required"
 _DEFAULTS = re.compile(r"\$\{([A-Z][A-Z0-9_]+):[-=]([^{}]*)\}")  # of a shell's parameter expansion
 
@@ -143,7 +144,7 @@ def _file(path: str, data: bytes) -> _File:
             return _File((("migration", path.removeprefix(_MIGRATIONS), _migration(ast.parse(data))),))
         if not any(mark in data for mark in _MARKS):
             return _File()
-        nodes = list(ast.walk(ast.parse(data)))
+        nodes = [node for node in ast.walk(ast.parse(data)) if isinstance(node, _TELLING)]
         readers = (*_READS, *(node.name for node in nodes if isinstance(node, ast.FunctionDef) and _is_reader(node)))
         rows = tuple(("setting", name, default) for node in nodes for name, default in _settings(node, readers))
         includes = tuple(row for node in nodes for row in _includes(node))

@@ -221,6 +221,24 @@ def test_an_import_of_a_patch_is_gone(tmp_path: Path) -> None:
     assert "imports extra from open_webui.utils.other, which is gone" in carried.why
 
 
+def test_an_import_of_a_patch_may_be_a_folder(tmp_path: Path) -> None:
+    part = "backend/open_webui/utils/parts/one.py"
+    world = World(tmp_path, {OTHER: b""}, old={part: b""})
+    with_parts = edited("from open", "from open_webui.utils import parts\nfrom open")
+    assert world.carry({CODE: with_parts}).outcome is Outcome.UNCHANGED
+    world = World(tmp_path / "gone", {part: None}, old={part: b""})
+    assert "imports parts from open_webui.utils, which is gone" in world.carry({CODE: with_parts}).why
+
+
+@pytest.mark.parametrize(("count", "outcome"), [(25, Outcome.CONFLICT), (26, Outcome.UNCHANGED)])
+def test_a_name_that_many_files_define_says_nothing(tmp_path: Path, count: int, outcome: Outcome) -> None:
+    files = {f"backend/open_webui/n{number}.py": FILES[OTHER] for number in range(count - 1)}
+    changed = b"def helper(a, b):\n    return a\n"
+    files["backend/open_webui/notes.txt"] = changed  # only Python counts
+    world = World(tmp_path, {OTHER: changed, **dict.fromkeys(files, changed)}, old=files)
+    assert world.carry({CODE: edited("    return data", "    return helper(data)")}).outcome is outcome
+
+
 def test_every_result_is_its_own_export(tmp_path: Path) -> None:
     world = World(tmp_path, {CODE: b"import os\n\n\n" + BASE.encode()})
     carried = world.carry({CODE: GUARD, "backend/open_webui/utils/mine.py": b"x = 1\n"})
