@@ -22,7 +22,7 @@ from webui_fork.core import settings as settings_module
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError
 from webui_fork.core.files import write_atomic
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import Settings
 from webui_fork.publish import tested
 
 os.environ["WEBUI_FORK_CONFIGURED"] = "1"  # the configuration file of whoever runs the tests is not read
@@ -230,7 +230,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             row = rows.setdefault(report.nodeid.partition("::")[0], Counter())
             row[outcome] += bool(outcome)
             row["seconds"] += getattr(report, "duration", 0)
-    out = CHECKOUT / "out"
+    out = config.stash[SHARED].settings.out
     out.mkdir(exist_ok=True)
     (out / "tests.json").write_text(json.dumps(rows, indent=1) + "\n")
     head = ["passed", "failed", "error", "skipped"]
