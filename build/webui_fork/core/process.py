@@ -9,11 +9,13 @@ import shlex
 import shutil
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from webui_fork.core.errors import ToolError
@@ -82,25 +84,47 @@ def run(
     start = time.monotonic()
     log.debug("starts: %s", shlex.join(command))
     apart = group or at_once
-    child = _started(
-        bound(command) if build else command, doing, name,
-        env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-        umask=0o022 if build or at_once else -1,
-        start_new_session=apart,  # it has no terminal either: what runs there could type into it
-    )  # fmt: skip
+    child: subprocess.Popen[bytes] | None = None
     try:
+        with _uninterrupted():
+            child = _started(
+                bound(command) if build else command, doing, name,
+                env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+                umask=0o022 if build or at_once else -1,
+                start_new_session=apart,  # it has no terminal either: what runs there could type into it
+            )  # fmt: skip
         out, err = child.communicate(stdin, timeout=timeout)
-    except subprocess.TimeoutExpired as error:
-        _end(child, signal.SIGKILL, group=apart)
-        raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
-    except BaseException:  # Ctrl-C too: the child must not outlive us
-        _end(child, signal.SIGKILL if at_once else signal.SIGINT, group=apart)
+    except BaseException as error:  # Ctrl-C too: the child must not outlive us
+        late = isinstance(error, subprocess.TimeoutExpired)
+        if child:
+            _end(child, signal.SIGKILL if at_once or late else signal.SIGINT, group=apart)
+        if late:
+            raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     log.debug("exit code %d after %.2f s: %s", done.code, time.monotonic() - start, name)
     if check and done.code != 0:
         raise ToolError(f"Could not {doing}: {name} ended with exit code {done.code}.", why=done.tail())
     return done
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and the like off until a child is known: one that starts in its own session has not seen them."""
+    pending: list[tuple[int, FrameType | None]] = []
+    handlers: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():  # others are not interrupted
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if callable(handler := signal.getsignal(number)):
+                handlers[number] = handler
+                signal.signal(number, lambda *event: pending.append(event))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for event in pending:
+            handlers[signal.Signals(event[0])](*event)
 
 
 def _started(command: Sequence[str], doing: str, name: str, **options: Any) -> subprocess.Popen[bytes]:

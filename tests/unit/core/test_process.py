@@ -50,6 +50,33 @@ def test_what_ends_as_a_group_has_no_terminal_of_ours(how: dict[str, bool]) -> N
     assert int(done.stdout) != os.getsid(0)
 
 
+STARTS_AND_INTERRUPTS = """
+import os, signal, subprocess, sys
+from webui_fork.core import process
+real = subprocess.Popen.__init__
+def init(self, argv, *rest, **options):
+    real(self, argv, *rest, **options)
+    if argv[0] == "sh":
+        with open(sys.argv[1], "w") as file:
+            file.write(str(self.pid))
+        os.kill(os.getpid(), signal.SIGINT)
+subprocess.Popen.__init__ = init
+try:
+    process.run(["sh", "-c", "sleep 61"], env={"PATH": "/usr/bin:/bin"}, at_once=True)
+except KeyboardInterrupt:
+    sys.exit(7)
+"""
+
+
+def test_ctrl_c_while_a_program_starts_ends_it(tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen([sys.executable, "-c", STARTS_AND_INTERRUPTS, tmp_path / "child"]) as tool:
+        assert tool.wait(timeout=60) == 7
+    pid = int((tmp_path / "child").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
 def test_what_heeds_no_signal_is_killed_with_what_it_started(tmp_path: Path) -> None:
     deaf = f"trap '' INT TERM; sleep 61 & echo $! > {tmp_path}/child; wait; sleep 61"
     run = f"process.run(['sh', '-c', {deaf!r}], env=dict(PATH='/usr/bin:/bin'), at_once=True)"
