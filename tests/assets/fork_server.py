@@ -85,12 +85,20 @@ def become(request: dict[str, object]) -> None:
     os._exit(status)
 
 
+def make_hashes_cheap() -> None:
+    """Have passwords hashed in a millisecond: the hash of a first sign-in, and its check, are a fifth of a start."""
+    bcrypt = importlib.import_module("bcrypt")
+    real = bcrypt.gensalt
+    bcrypt.gensalt = lambda rounds=12, prefix=b"2b": real(4, prefix)
+
+
 def main() -> None:
     address, tree, data, folder = sys.argv[1:]
     for name in imported(tree, data):
         with suppress(Exception):
             importlib.import_module(name)
     assert threading.active_count() == 1, threading.enumerate()  # a thread would not be there after a fork
+    make_hashes_cheap()
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them here

@@ -96,12 +96,12 @@ def assembly(real: Settings) -> pipeline.Assembly:
 
 @pytest.fixture(scope="session")
 def forks(real: Settings, inputs: image_inputs.Inputs) -> str:
-    """A server from which the Open WebUI of any tree is forked: processes of this run start by it."""
+    """A server from which the Open WebUI of any series is forked: processes of this run start by it."""
 
     def start() -> str:
         built = pipeline.build(real, replace(inputs, patches=()), Terminal(), locked=True)
         tree = unpack.tree(built.image, real.cache, shared.folder() / "tree")
-        return processes.serve_forks(tree, shared.folder())
+        return processes.serve_forks(tree)
 
     return shared.once("forks", start)
 

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.minutes(1)
 def run(real: Settings, name: str, *arguments: str) -> list[str]:
     paths = ":".join(str(CHECKOUT / name) for name in ("build", "tests", "tests/support"))
     env = {**real.environ, "PYTHONPATH": paths, "WEBUI_FORK_ROOT": str(real.root)}
-    if name == "bump":  # the database of a forked server is that of the newest release
+    if name == "bump":  # the two releases start alike: the run has a server for one of them alone
         env.pop(shared.RUN, None)
     argv = [sys.executable, f"tests/bench/{name}.py", *(arguments or ("--short",))]
     done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=600)

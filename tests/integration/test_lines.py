@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import processes
+import shared
 from shared import OTHERS
 from webui_fork.core.files import temp_folder
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -38,6 +40,7 @@ def trees(real: Settings, request: pytest.FixtureRequest) -> Iterator[Trees]:
                 inputs = inputs if patched else replace(inputs, patches=())
                 built = pipeline.build(own, inputs, Terminal(), locked=False)  # the mirror may have newer packages
                 unpack.tree(built.image, real.cache, folder)
+                shared.once(f"forks-{name}", lambda: processes.serve_forks(folder))
                 if patched and not built.drift:
                     digest = str(built.image.digest)
                     request.config.stash.setdefault(OTHERS, []).append((digest, request.node.nodeid))

@@ -18,8 +18,7 @@ from typing import cast
 
 import shared
 
-SOCKET = "fork.sock"  # in the folder of the run
-DATABASE = "webui.db"  # there: as the release's migrations leave it, which take a fifth of a start
+DATABASE = "webui.db"  # as the release's migrations leave it, which take a fifth of a start
 PROGRAM = Path(__file__).parents[1] / "assets/fork_server.py"
 # what packages read when they are imported: a start with one of these is from nothing
 READ_EARLY = frozenset({"SSL_CERT_FILE", "SSL_CERT_DIR", "PYTHONPATH"})
@@ -56,16 +55,24 @@ class Forked:
         os.close(self._handle)
 
 
-def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Path, folder: Path) -> str:
-    """Start a server that ends when a folder is gone; return its address.
+def _address(tree: Path) -> Path:
+    """Return the socket of the server with a tree's packages, which trees of another release do not have."""
+    return shared.folder() / f"{(tree / 'root').resolve().name[-12:]}.sock"
+
+
+def _database(address: Path) -> Path:
+    return address.with_suffix(".db")
+
+
+def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Path) -> str:
+    """Start a server that ends when the folder of the run is gone; return its address.
 
     Args:
         python: the command of the image's Python.
         environment: of its processes; a request has its own on top.
         tree: whose imports it learns what to import from.
-        folder: where its socket is, too.
     """
-    address = folder / SOCKET
+    address, folder = _address(tree), shared.folder()
     with tempfile.TemporaryDirectory() as data, (folder / "fork.log").open("wb") as log:
         (Path(data) / "static").mkdir()
         child = subprocess.Popen(
@@ -77,7 +84,7 @@ def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Pa
         child.stdout.close()
         with (
             closing(sqlite3.connect(Path(data) / DATABASE)) as first,
-            closing(sqlite3.connect(folder / DATABASE)) as kept,
+            closing(sqlite3.connect(_database(address))) as kept,
         ):
             first.backup(kept)
             kept.execute("DELETE FROM config")  # a start writes its settings there, if there are none
@@ -86,25 +93,30 @@ def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Pa
     return str(address)
 
 
-def available() -> bool:
-    """Tell whether this run has a server."""
-    return shared.RUN in os.environ and (shared.folder() / SOCKET).exists()
+def available(tree: Path) -> bool:
+    """Tell whether this run has a server with the packages of a tree."""
+    return shared.RUN in os.environ and _address(tree).exists()
 
 
-def launch(folder: Path, environment: Mapping[str, str], words: Sequence[str], data: Path) -> subprocess.Popen[bytes]:
+def launch(tree: Path, environment: Mapping[str, str], words: Sequence[str], data: Path) -> subprocess.Popen[bytes]:
     """Have the server fork an uvicorn.
 
     Args:
-        folder: where it runs, and finds its application.
+        tree: whose backend is its folder, where it finds its application.
         environment: all of it.
         words: uvicorn's arguments.
         data: its data folder; its log is there, too.
     """
     if not (data / DATABASE).exists():
-        shutil.copyfile(shared.folder() / DATABASE, data / DATABASE)
-    request = {"cwd": str(folder.resolve()), "env": dict(environment), "argv": list(words), "log": str(data / "log")}
+        shutil.copyfile(_database(_address(tree)), data / DATABASE)
+    request = {
+        "cwd": str((tree / "backend").resolve()),
+        "env": dict(environment),
+        "argv": list(words),
+        "log": str(data / "log"),
+    }
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.connect(str(shared.folder() / SOCKET))
+        connection.connect(str(_address(tree)))
         with connection.makefile("rw") as pipe:
             pipe.write(json.dumps(request) + "\n")
             pipe.flush()

@@ -24,6 +24,7 @@ from typing import Any
 import requests
 
 import forked
+import shared
 from sites import Connections, Session, fault
 from webui_fork.core import process
 from webui_fork.oci import unpack
@@ -140,24 +141,23 @@ def _environment(tree: Path, data: Path, env: Mapping[str, str]) -> dict[str, st
     }
 
 
-def serve_forks(tree: Path, folder: Path) -> str:
-    """Have a server from which processes of any tree are forked until a folder is gone; return its address.
+def serve_forks(tree: Path) -> str:
+    """Have a server from which trees with the packages of this one are forked while the run lasts; return its address.
 
     Args:
         tree: what to learn from what there is to import.
-        folder: the run's.
     """
     root = (tree / "root").resolve()
-    environment = {**_environment(tree, folder, {}), "PYTHONPATH": str(root / PACKAGES)}
-    return forked.start(unpack.python(root), environment, tree, folder)
+    environment = {**_environment(tree, shared.folder(), {}), "PYTHONPATH": str(root / PACKAGES)}
+    return forked.start(unpack.python(root), environment, tree)
 
 
 def _launch(tree: Path, data: Path, env: Mapping[str, str], port: int, before: Path | None) -> subprocess.Popen[bytes]:
     (data / "static").mkdir(parents=True, exist_ok=True)
     environment = _environment(tree, data, env)
     words = ["open_webui.main:app", "--host", "127.0.0.1", "--port", str(port)]
-    if forked.available() and not before and not forked.READ_EARLY & env.keys():
-        child = forked.launch(tree / "backend", environment, words, data)
+    if forked.available(tree) and not before and not forked.READ_EARLY & env.keys():
+        child = forked.launch(tree, environment, words, data)
     else:
         if before:
             environment["PYTHONPATH"] = f"{before}:{environment['PYTHONPATH']}"

@@ -30,7 +30,7 @@ from webui_fork.sources import programs
 # `import conftest` does: keys that stood there were two, and no run was ever recorded
 BUILT = pytest.StashKey[tuple[str, str]]()  # the image's digest, and the patched tree's commit
 OTHERS = pytest.StashKey[list[tuple[str, str]]]()  # digests of other images, and the file of tests they passed
-RUN = "WEBUI_TEST_RUN"
+RUN = "WEBUI_FORK_TEST_RUN"  # of ours by its name: what runs a proof passes those on, and hardly any other
 IMAGES = "webui-fork-test"  # the name of every image that tests load
 LABEL = "webui-fork-test-run"
 PACKAGES = "inputs"  # the fixture of what is built of Debian packages

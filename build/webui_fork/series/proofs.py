@@ -58,7 +58,7 @@ def run(root: Path, proof: str, tree: Path, environ: Mapping[str, str], *options
     with tempfile.TemporaryDirectory(prefix="webui-fork-") as folder:
         report = Path(folder) / "proof.xml"
         argv = [sys.executable, "-m", "pytest", proof, "--tree", str(tree), f"--junitxml={report}", "-q", "--no-header"]
-        argv += options
+        argv += ["-p", "no:hypothesispytest", *options]  # no proof needs it, and it takes a second to load
         try:
             done = process.run(argv, env=env, cwd=root, check=False, timeout=_LIMIT, doing=f"run {proof}", group=True)
         except ToolError as error:  # it hangs: that is no proof of anything
