@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import socket
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+import pytest
 from packageurl import PackageURL
 
 from webui_fork.core import git
@@ -136,6 +139,18 @@ RELEASE = {
     "backend/open_webui/utils/models.py": b"".join(b"line_%d = %d\n" % (i, i) for i in range(40)),
     "src/app.html": b"<html></html>\n",
 }
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+    """Have Ctrl-C come when a function is called."""
+    real = getattr(module, name)
+
+    def then(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return real(*arguments)
+
+    monkeypatch.setattr(module, name, then)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
 
 
 def release_repo(folder: Path, files: Mapping[str, bytes] | None = None) -> tuple[Repo, str]:

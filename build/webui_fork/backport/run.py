@@ -20,7 +20,7 @@ from webui_fork.backport import lines
 from webui_fork.backport.fix import Fix, Part
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.config.upstream_lock import Lock
-from webui_fork.core import git
+from webui_fork.core import git, process
 from webui_fork.core.errors import ConflictError, GateError, ProofError, SeriesError, UsageError
 from webui_fork.core.files import exclusive, write_atomic
 from webui_fork.core.git import Repo
@@ -142,9 +142,10 @@ def _onto(settings: Settings, ui: Terminal, order: Order, line: Settings, picked
         return Backport(job.line.line, job.pinned.tag, carried, picked.left)
     assert carried.patch
     red, green = _prove(job, ui, carried.patch)
-    write_atomic(job.line.patches / carried.patch.name, carried.patch.data)
-    worktree.write_order(job.line, [*(patch.name for patch in job.patches), carried.patch.name])
-    revision.record(job.line, job.pinned)
+    with process.uninterrupted():
+        write_atomic(job.line.patches / carried.patch.name, carried.patch.data)
+        worktree.write_order(job.line, [*(patch.name for patch in job.patches), carried.patch.name])
+        revision.record(job.line, job.pinned)
     return Backport(job.line.line, upstream_lock.read(job.line.lock_file).tag, carried, picked.left, red, green)
 
 

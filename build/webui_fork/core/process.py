@@ -86,7 +86,7 @@ def run(
     apart = group or at_once
     child: subprocess.Popen[bytes] | None = None
     try:
-        with _uninterrupted():
+        with uninterrupted():
             child = _started(
                 bound(command) if build else command, doing, name,
                 env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
@@ -109,8 +109,12 @@ def run(
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Put Ctrl-C and the like off until a child is known: one that starts in its own session has not seen them."""
+def uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and the like off, for moments: until a child is known, or files that belong together are written.
+
+    Raises:
+        KeyboardInterrupt: at the end, if there was one meanwhile.
+    """
     pending: list[tuple[int, FrameType | None]] = []
     handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():  # others are not interrupted

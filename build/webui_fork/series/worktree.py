@@ -267,15 +267,16 @@ def write(settings: Settings, patches: Sequence[Patch], kept: Sequence[str] = ()
             remedy="If that is meant, delete the files and their lines in patches/series by hand.",
         )
     changed = []
-    for patch in patches:
-        path = settings.patches / patch.name
-        if not path.exists() or path.read_bytes() != patch.data:
-            write_atomic(path, patch.data)
-            changed.append(patch.name)
-    write_order(settings, names)
-    for name in sorted(present - set(names)):
-        (settings.patches / name).unlink()
-        changed.append(f"{name} (removed)")
+    with process.uninterrupted():  # no patch that the order does not name, and none that is not there
+        for patch in patches:
+            path = settings.patches / patch.name
+            if not path.exists() or path.read_bytes() != patch.data:
+                write_atomic(path, patch.data)
+                changed.append(patch.name)
+        write_order(settings, names)
+        for name in sorted(present - set(names)):
+            (settings.patches / name).unlink()
+            changed.append(f"{name} (removed)")
     return tuple(changed)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from helpers import Talk
+from helpers import Talk, interrupted
 from remote_fix import CODE, FIXED, GRANTS, LATER, OLDER, World
 from webui_fork.backport import fix, lines, run
 from webui_fork.backport.fix import Part
@@ -18,7 +18,7 @@ from webui_fork.core.errors import ConflictError, ForkError, GateError, ProofErr
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline
 from webui_fork.rebase.cherry_pick import Outcome
-from webui_fork.series import apply, proofs
+from webui_fork.series import apply, proofs, worktree
 from webui_fork.series.patch import Patch
 from webui_fork.series.proofs import ProofRun
 
@@ -160,6 +160,15 @@ def test_a_proved_fix_is_the_last_patch_of_its_line(world: World, monkeypatch: p
         run.carry(
             world.settings, Talk(), _order(f"file://{world.remote}#{world.git('rev-parse', 'HEAD')}"), proved=True
         )
+
+
+def test_ctrl_c_while_it_is_added_leaves_no_half(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(monkeypatch, worktree, "write_order")
+    with pytest.raises(KeyboardInterrupt):
+        _proved(world, monkeypatch, RED, GREEN)
+    line = world.settings.on_line("1.2")
+    assert [patch.name for patch in apply.read_series(line.patches)[1]] == ["keep-administrators.patch"]
+    assert upstream_lock.read(line.lock_file).tag == "v1.2.3-p2"
 
 
 @pytest.mark.parametrize(

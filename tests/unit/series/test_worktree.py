@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from helpers import RELEASE, make_patch, release_repo
+from helpers import RELEASE, interrupted, make_patch, release_repo
 from webui_fork.core.errors import ApplyError, SeriesError
 from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
+from webui_fork.series import apply, worktree
 from webui_fork.series import patch as series_patch
-from webui_fork.series import worktree
 
 MODELS = "backend/open_webui/utils/models.py"
 EPOCH = 1_700_000_000
@@ -44,7 +44,7 @@ def test_apply_then_export_changes_no_byte(place: tuple[Settings, Repo, str, lis
 
 
 def test_an_edit_becomes_a_patch_with_a_header(
-    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path],
+    place: tuple[Settings, Repo, str, list[series_patch.Patch], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, repo, release, patches, folder = place
     worktree.apply(settings, repo, release, patches, EPOCH, folder, upto_failure=False)
@@ -57,6 +57,12 @@ def test_an_edit_becomes_a_patch_with_a_header(
         worktree.new(settings, folder, "Second thing", "Why", "none", "1.2.3", front_end=False) == "second-thing.patch"
     )
     exported = worktree.export(repo, worktree.commits_of(settings, folder))
+    with monkeypatch.context() as patched:
+        interrupted(patched, worktree, "write_order")
+        with pytest.raises(KeyboardInterrupt):
+            worktree.write(settings, exported)
+    assert [patch.name for patch in apply.read_series(settings.patches)[1]] == ["first.patch", "second-thing.patch"]
+    (settings.patches / "second-thing.patch").unlink()
     assert worktree.write(settings, exported) == ("second-thing.patch",)
     assert (settings.patches / "series").read_text().splitlines()[1:] == ["first.patch", "second-thing.patch"]
     assert exported[1].field("Proof") == "tests/proofs/test_second_thing.py"
