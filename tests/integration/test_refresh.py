@@ -175,6 +175,14 @@ def test_a_checkout_with_changes_is_left_alone(user: User, database: Server) -> 
     assert "changes that are not committed" in err
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory, real: Settings) -> User:
+    """A user with one flavour for one architecture: locking takes a fifth."""
+    user = User(tmp_path_factory.mktemp("small"), real, warm=True).with_one_image(real)
+    user.commit()
+    return user
+
+
 OVERRIDE = """[[override]]
 package = "{package}"
 version = "{version}"
@@ -190,14 +198,14 @@ def override(user: User, package: str, version: str, day: str = "2999-01-01") ->
     return file
 
 
-def test_an_override_raises_a_wheel_above_the_release_s_pin(user: User, versions: Versions) -> None:
-    lock = user.root / FOLDER / "requirements.lock"
+def test_an_override_raises_a_wheel_above_the_release_s_pin(small: User, versions: Versions) -> None:
+    lock = small.root / FOLDER / "requirements.lock"
     text = lock.read_text()
-    file = override(user, PINNED, versions.newer)
-    code, _, err = user.run("build", "--locked")
+    file = override(small, PINNED, versions.newer)
+    code, _, err = small.run("build", "--locked")
     assert code == LockError.exit_code
     assert "requirements.lock was not made from" in err
-    code, out, err = user.run("lock")
+    code, out, err = small.run("lock")
     assert code == 0, err
     assert f"{PINNED}: {versions.pinned} -> {versions.newer}" in out
     pins = requirements_lock.versions(lock.read_text())
@@ -205,22 +213,22 @@ def test_an_override_raises_a_wheel_above_the_release_s_pin(user: User, versions
     assert pins.pop(PINNED) == versions.newer
     assert others.pop(PINNED) == versions.pinned
     assert pins == others
-    assert user.run("patches", "lint")[0] == 0
-    override(user, PINNED, versions.newer, "2026-01-01")
-    code, _, err = user.run("patches", "lint")
+    assert small.run("patches", "lint")[0] == 0
+    override(small, PINNED, versions.newer, "2026-01-01")
+    code, _, err = small.run("patches", "lint")
     assert code == LockError.exit_code
     assert f"{PINNED}=={versions.newer} (GHSA-p) ended on 2026-01-01" in err
     file.unlink()
-    user.git("checkout", "--quiet", ".")
+    small.git("checkout", "--quiet", ".")
 
 
 @pytest.mark.parametrize("package", [RANGED, PINNED, "nobody-wants-this"])
-def test_an_override_that_is_not_needed_is_refused(user: User, versions: Versions, package: str) -> None:
-    was = (user.root / FOLDER / "requirements.lock").read_text()
-    file = override(user, package, {RANGED: versions.older, PINNED: versions.pinned}.get(package, "1.0"))
-    code, _, err = user.run("lock")
+def test_an_override_that_is_not_needed_is_refused(small: User, versions: Versions, package: str) -> None:
+    was = (small.root / FOLDER / "requirements.lock").read_text()
+    file = override(small, package, {RANGED: versions.older, PINNED: versions.pinned}.get(package, "1.0"))
+    code, _, err = small.run("lock")
     file.unlink()
     assert code == LockError.exit_code, err
     words = "do not bring" if package not in (RANGED, PINNED) else "without it the release's requirements give"
     assert words in err
-    assert (user.root / FOLDER / "requirements.lock").read_text() == was
+    assert (small.root / FOLDER / "requirements.lock").read_text() == was
