@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 import faults
+import forked
 import seconds
 import shared
 from faults import Case, Outcome
+from webui_fork.series import proofs
 
 TESTS = Path(__file__).parents[1]
 
@@ -34,6 +36,22 @@ def test_what_fixtures_record_comes_to_the_end_of_the_run(request: pytest.Fixtur
     plugins = request.config.pluginmanager.get_plugins()
     (own,) = (one for one in plugins if getattr(one, "__file__", None) == str(TESTS / "conftest.py"))
     assert (own.BUILT, own.OTHERS) == (shared.BUILT, shared.OTHERS)
+
+
+def test_what_runs_a_proof_tells_it_of_the_run() -> None:
+    """Else each of its servers starts from nothing: three times the CPU, which nobody notices."""
+    assert proofs.environment(TESTS.parent, {shared.RUN: "/of-this-run"})[shared.RUN] == "/of-this-run"
+
+
+def test_a_tree_is_forked_from_a_server_with_its_own_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(shared.RUN, str(tmp_path))
+    for name in ("a" * 64, "b" * 64):
+        (tmp_path / name).mkdir()
+        (tmp_path / f"tree-{name[0]}").mkdir()
+        (tmp_path / f"tree-{name[0]}/root").symlink_to(tmp_path / name)
+    (tmp_path / f"{'a' * 12}.sock").touch()
+    assert forked.available(tmp_path / "tree-a")
+    assert not forked.available(tmp_path / "tree-b")
 
 
 def test_a_try_waits_for_a_calm_moment(calm: list[float]) -> None:
