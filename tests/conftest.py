@@ -66,6 +66,7 @@ def server() -> Iterator[Server]:
         yield running
 
 
+IMAGE = {"inputs", "assembly", "docker_engine"}  # fixtures of what has an image of the whole series
 CHOSEN = pytest.StashKey[bool]()
 SHARED = pytest.StashKey[Shared]()
 
@@ -99,13 +100,27 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test by what it needs, and have long ones begin first."""
+    """Mark each test by what it needs, and put them in order."""
     if _is_proof(config):
         return
     for item in items:
         for need in needs(getattr(item, "fixturenames", ())) or {"host"}:
             item.add_marker(need)
-    items.sort(key=lambda item: -_argument(item, "minutes", 0))
+    minutes: dict[str, float] = {}
+    of_image: set[str] = set()
+    for item in items:
+        group = _group(item)
+        minutes[group] = max(minutes.get(group, 0), _argument(item, "minutes", 0))
+        if IMAGE & set(getattr(item, "fixturenames", ())):
+            of_image.add(group)
+    # long ones begin first, and of those what needs no image: one worker builds its front end, which takes minutes
+    first = max(of_image, key=lambda group: minutes[group], default="")
+
+    def place(item: pytest.Item) -> tuple[bool, bool, bool, float, str]:
+        group = _group(item)
+        return group != first, not minutes[group], group in of_image, -minutes[group], group
+
+    items.sort(key=place)
 
 
 def _argument(item: pytest.Item, marker: str, default: Any) -> Any:
