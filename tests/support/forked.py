@@ -45,6 +45,9 @@ class Forked:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._handle, number)
 
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
 
