@@ -76,29 +76,31 @@ def start(python: Sequence[str | Path], environment: Mapping[str, str], tree: Pa
         tree: whose imports it learns what to import from.
     """
     address, folder = _address(tree), shared.folder()
-    with tempfile.TemporaryDirectory() as data, (folder / "fork.log").open("wb") as log:
+    words = address.with_suffix(".log")
+    with tempfile.TemporaryDirectory() as data, words.open("wb") as log:
         (Path(data) / "static").mkdir()
         child = subprocess.Popen(
             [*python, PROGRAM, address, tree, data, folder], env=environment, stdout=subprocess.PIPE, stderr=log,
             start_new_session=True,
         )  # fmt: skip
         assert child.stdout
-        assert child.stdout.readline() == b"ready\n", (folder / "fork.log").read_text()
+        assert child.stdout.readline() == b"ready\n", words.read_text()
         child.stdout.close()
         with (
             closing(sqlite3.connect(Path(data) / DATABASE)) as first,
-            closing(sqlite3.connect(_database(address))) as kept,
+            closing(sqlite3.connect(database := _database(address).with_suffix(".part"))) as kept,
         ):
             first.backup(kept)
             kept.execute("DELETE FROM config")  # a start writes its settings there, if there are none
             kept.commit()
+        database.rename(_database(address))  # the last step: it is available now
     child.returncode = 0  # it outlives this process, and nobody here waits for it
     return str(address)
 
 
 def available(tree: Path) -> bool:
     """Tell whether this run has a server with the packages of a tree."""
-    return shared.RUN in os.environ and _address(tree).exists()
+    return shared.RUN in os.environ and _database(_address(tree)).exists()
 
 
 def launch(tree: Path, environment: Mapping[str, str], words: Sequence[str], data: Path) -> subprocess.Popen[bytes]:

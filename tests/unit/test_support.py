@@ -50,6 +50,8 @@ def test_a_tree_is_forked_from_a_server_with_its_own_packages(tmp_path: Path, mo
         (tmp_path / f"tree-{name[0]}").mkdir()
         (tmp_path / f"tree-{name[0]}/root").symlink_to(tmp_path / name)
     (tmp_path / f"{'a' * 12}.sock").touch()
+    assert not forked.available(tmp_path / "tree-a")  # before it has the database for them
+    (tmp_path / f"{'a' * 12}.db").touch()
     assert forked.available(tmp_path / "tree-a")
     assert not forked.available(tmp_path / "tree-b")
 
