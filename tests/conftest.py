@@ -107,12 +107,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for need in needs(getattr(item, "fixturenames", ())) or {"host"}:
             item.add_marker(need)
     minutes: dict[str, float] = {}
-    of_image: set[str] = set()
+    of_image: dict[str, None] = {}  # in order: every worker comes to the same
     for item in items:
         group = _group(item)
         minutes[group] = max(minutes.get(group, 0), _argument(item, "minutes", 0))
         if IMAGE & set(getattr(item, "fixturenames", ())):
-            of_image.add(group)
+            of_image[group] = None
     # long ones begin first, and of those what needs no image: one worker builds its front end, which takes minutes
     first = max(of_image, key=lambda group: minutes[group], default="")
 
