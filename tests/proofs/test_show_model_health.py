@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import FloatRect, Page, Route, expect
 
 import processes
-from browsing import LONG, browser
+from browsing import LONG, browser, load
 from processes import Provider, Site
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT
@@ -55,8 +55,7 @@ def fails(webui: Site, provider: Provider) -> None:
 
 def pick(page: Page, webui: Site) -> None:
     """Open the picker of a new chat."""
-    page.goto(webui.url)
-    page.locator("#chat-input").wait_for()
+    load(page, webui.url, "#chat-input")
     if (news := page.get_by_role("button", name="Okay, Let's Go!")).is_visible():
         news.click()
     page.locator(PICKER).click()
