@@ -178,12 +178,11 @@ class Repo:
 
     def paths(self, commit: str) -> list[str]:
         """Return the paths of a commit's files."""
-        listed: str = self.git.ls_tree("-r", "--name-only", "--full-tree", "-z", commit)
-        return [path for path in listed.split("\0") if path]
+        return list(self.blobs(commit))
 
-    def blobs(self, commit: str, folder: str) -> dict[str, str]:
-        """Return the object names of the files below a folder of a commit, by path."""
-        listed: str = self.git.ls_tree("-r", "-z", "--full-tree", commit, "--", folder, strip_newline_in_stdout=False)
+    def blobs(self, commit: str) -> dict[str, str]:
+        """Return the object names of a commit's files, by path."""
+        listed: str = self.git.ls_tree("-r", "-z", "--full-tree", commit, strip_newline_in_stdout=False)
         rows = (row.partition("\t") for row in listed.split("\0") if row)
         return {path: head.split()[2] for head, _, path in rows}
 

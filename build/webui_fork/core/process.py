@@ -94,12 +94,13 @@ def run(
                 start_new_session=apart,  # it has no terminal either: what runs there could type into it
             )  # fmt: skip
         out, err = child.communicate(stdin, timeout=timeout)
-    except BaseException as error:  # Ctrl-C too: the child must not outlive us
-        late = isinstance(error, subprocess.TimeoutExpired)
+    except subprocess.TimeoutExpired as error:
+        assert child
+        _end(child, signal.SIGKILL, group=apart)
+        raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
+    except BaseException:  # Ctrl-C too: the child must not outlive us
         if child:
-            _end(child, signal.SIGKILL if at_once or late else signal.SIGINT, group=apart)
-        if late:
-            raise ToolError(f"Could not {doing}: {name} did not end within {timeout:g} s.") from error
+            _end(child, signal.SIGKILL if at_once else signal.SIGINT, group=apart)
         raise
     done = Completed(child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
     log.debug("exit code %d after %.2f s: %s", done.code, time.monotonic() - start, name)

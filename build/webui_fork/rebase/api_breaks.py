@@ -97,7 +97,8 @@ def definitions(repo: Repo, commit: str, names: set[str]) -> signatures.Known:
 
 @lru_cache(maxsize=64)  # most patches ask about a commit several times, and the next patch once more
 def _modules(repo: Repo, commit: str) -> dict[str, str]:
-    return {path: blob for path, blob in repo.blobs(commit, _ROOT).items() if path.endswith(".py")}
+    files = repo.blobs(commit)
+    return {path: files[path] for path in files if path.startswith(_ROOT) and path.endswith(".py")}
 
 
 @lru_cache(maxsize=8192)  # by name of the object: a patch changes few files
