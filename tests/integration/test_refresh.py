@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import osv
+import runner
 from helpers import Server, reply
 from users import User, only_default
 from webui_fork.config import debian_lock, requirements_lock, upstream_lock
@@ -114,12 +115,25 @@ def test_a_database_that_stops_answering_leaves_all_as_it_was(user: User, databa
     assert state(user) == was
 
 
-def test_the_locks_move_on_and_the_commit_says_why(user: User, database: Server, built: pipeline.Built) -> None:
+def test_the_locks_move_on_and_the_commit_says_why(
+    user: User, database: Server, built: pipeline.Built, real: Settings, tmp_path: Path
+) -> None:
+    """GitHub's weekly workflow carries it out, from its first step to its last, and it is merged."""
     tag = upstream_lock.read(user.root / "upstream.lock").tag
     of_line = upstream_lock.read(user.root / "lines" / LINE / "upstream.lock")
-    code, out, err = refresh(user, database)
-    assert code == 0, err
-    report = json.loads((user.root / "out/refresh/report.json").read_text())
+    run = runner.run(user, real, "refresh.yml", tmp_path, "--var", f"OSV_URL={database.url}")
+    assert run.code == 0, run.output[-8000:]
+    assert [job for job, step in run.passed if step.startswith(("Ask", "Open"))] == ["lock", "propose"]
+    assert [call.split(" --title")[0] for call in run.asked_of_gh] == [
+        "auth setup-git",
+        "pr list --head refresh/next --state open --json number,isCrossRepository --jq "
+        'map(select(.isCrossRepository | not)) | .[0].number // ""',
+        "pr create --head refresh/next --base main",
+        "workflow run ci.yml --ref refresh/next",
+    ]
+    user.git("pull", "--quiet", "--ff-only", "origin", "refresh/next")
+    out = run.output
+    report = json.loads((run.artifacts / "refresh/result/report.json").read_text())
     fixes = [row for row in report["changes"] if row["advisories"]]
     rows = {row["name"]: row for row in fixes if not row["lock"].startswith("lines/")}
     assert {name: row["advisories"] for name, row in rows.items()} == {
