@@ -122,3 +122,16 @@ def test_a_refresh_is_pushed_to_its_branch_and_nobody_s_work_is_lost(project: Pr
     theirs = project.branches["refresh/next"]
     assert project.run("propose", VERB="refresh").returncode != 0
     assert project.branches["refresh/next"] == theirs
+
+
+def test_what_else_an_artifact_has_does_not_run_beside_the_token(project: Project, tmp_path: Path) -> None:
+    """The job that ran upstream's code can upload any archive; it is unpacked where the next job starts."""
+    commit = project.result("one")
+    root, harm = project.user.root, f"#!/bin/sh\ntouch {tmp_path}/ran\necho {commit}\n"
+    for place in (".github/scripts/unpack.sh", ".git/hooks/pre-push", ".git/hooks/reference-transaction"):
+        (root / place).write_text(harm)
+        (root / place).chmod(0o755)
+    done = project.run("propose", VERB="refresh")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert project.branches["refresh/next"] == commit
+    assert not (tmp_path / "ran").exists()

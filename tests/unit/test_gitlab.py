@@ -12,7 +12,8 @@ import yaml
 from webui_fork.core.settings import CHECKOUT
 
 FILE: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docs/ci/gitlab-ci.yml").read_text())
-JOBS = {name: job for name, job in FILE.items() if name not in ("default", "variables")}
+JOBS = {name: job for name, job in FILE.items() if name not in ("default", "variables") and name[0] != "."}
+CLONE = FILE[".own-clone"]
 
 
 def lines(job: dict[str, Any], key: str) -> list[Any]:
@@ -33,7 +34,6 @@ def test_a_job_needs_jobs_that_there_are_and_the_one_with_a_token_runs_nothing_o
     for job in JOBS.values():
         assert job["script"]
         assert set(job.get("needs", ())) <= JOBS.keys()
-    assert JOBS["propose"]["before_script"] == []
     assert not [line for line in JOBS["propose"]["script"] if "nox" in line or "python" in line]
     # a script that is called is there
     called = re.findall(
@@ -41,3 +41,19 @@ def test_a_job_needs_jobs_that_there_are_and_the_one_with_a_token_runs_nothing_o
     )
     assert len(called) == 2
     assert all((CHECKOUT / path).is_file() for path in called)
+
+
+def test_what_takes_another_job_s_artifacts_runs_a_clone_of_its_own() -> None:
+    """GitLab unpacks them where the job starts; the first thing that a job does is to leave that place."""
+    assert [name for name, job in JOBS.items() if job.get("extends")] == [
+        name for name, job in JOBS.items() if job.get("needs")
+    ]
+    for job in JOBS.values():
+        if job.get("needs"):
+            assert job["extends"] == ".own-clone"
+            assert "before_script" not in job
+            assert "GIT_STRATEGY" not in job.get("variables", {})
+    assert CLONE["variables"]["GIT_STRATEGY"] == "none"
+    *before, leave = CLONE["before_script"]
+    assert all(line.startswith(("export ", "artifact=")) for line in before)
+    assert leave.startswith('cd "$(mktemp -d)" && git clone ')
