@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,7 +20,7 @@ import throwaway
 from containers import BYTECODE, GOOD, UNASKED, quick
 from sites import Session
 from webui_fork.config import image_toml
-from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.core.settings import Settings
 from webui_fork.image import pipeline
 from webui_fork.oci import engine
 
@@ -96,8 +95,5 @@ def test_the_engine_gets_the_image_of_its_machine(
 
 def test_deploy_names_the_index_until_one_is_published(assembly: pipeline.Assembly) -> None:
     """The placeholder's digest is the one that this checkout builds for all architectures, at its own tag."""
-    text = (CHECKOUT / "deploy/.env.example").read_text()
-    (named,) = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE) or [("", "")]
-    # of other packages than the locked ones nobody published an image
-    if named[1] == assembly.inputs.tag and not drift.rows(shared.folder()):
-        assert named[0] == assembly.image.digest
+    if digest := drift.digest_of_elsewhere(assembly.inputs.tag, shared.folder()):
+        assert digest == assembly.image.digest

@@ -6,6 +6,7 @@ Everything else is as ever: `--locked` is strict, and what must be identical is 
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -15,7 +16,7 @@ from pathlib import Path
 from webui_fork.config import debian_lock, image_toml, upstream_lock
 from webui_fork.config.image_toml import ImageSpec
 from webui_fork.core.errors import DriftError
-from webui_fork.core.settings import Settings
+from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs
 from webui_fork.sources import debian
@@ -44,6 +45,19 @@ def settle(settings: Settings, folder: Path, ui: Terminal) -> None:
     for words in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "today's packages"]):
         subprocess.run(["git", "-C", str(root), *_IDENTITY, *words], check=True)
     (folder / "drift").write_text("".join(f"{row}\n" for row in lines))
+
+
+def digest_of_elsewhere(tag: str, folder: Path) -> str:
+    """Return the index's digest as deploy/ has it, of another machine; "" for another tag, or of other packages.
+
+    Args:
+        tag: of the series' images. folder: that was given to :func:`settle`.
+    """
+    if rows(folder):  # of these packages nobody published an image
+        return ""
+    text = (CHECKOUT / "deploy/.env.example").read_text()
+    named = re.findall(r"^WEBUI_IMAGE=fork\.invalid/open-webui@(\S+) # (\S+)$", text, re.MULTILINE)
+    return next((digest for digest, of_tag in named if of_tag == tag), "")
 
 
 def _images(root: Path) -> list[ImageSpec]:
