@@ -275,7 +275,7 @@ def test_it_is_published_verified_and_runs(
     target = f"{host}/me/open-webui"
     code, out, err = user.run("publish", target, "--image", "upstream")
     assert code == 0, err
-    assert "5 taken over by the registry" in out  # one of the base's six is in both platforms
+    assert "5 mounted from another repository" in out  # one of the base's six is in both platforms
     fixed = tags.Fixed(inputs.lock.version, revision_of(user), "upstream-slim")
     for tag in (str(fixed), *tags.moving(fixed)):
         assert f"{target}:{tag}" in out

@@ -43,7 +43,7 @@ def with_result(what: promote.Candidate, **changes: Any) -> promote.Candidate:
     [
         ({"image": Digest.of_hex("0" * 64)}, "tests: they ran on another image, sha256:000000000000…"),
         ({"passed": False}, "tests: they ran, and some failed"),
-        ({"platform": "linux/arm64"}, "tests: they are said to have run on linux/arm64"),
+        ({"platform": "linux/arm64"}, "tests: the result says they ran on linux/arm64"),
         ({"count": 0}, "tests: the attested result of the tests is not one of this tool"),
         ({"platform": "linux"}, "tests: the attested result of the tests is not one of this tool"),
     ],

@@ -186,7 +186,7 @@ def test_inputs_that_somebody_else_put_there_are_not_bundled(
         finally:
             where.put_manifest(tag, own)
     assert code == 20, err
-    assert "is not what its publisher put there" in err
+    assert "are not the ones that its publisher put there" in err
     assert not file.exists()
 
 

@@ -116,7 +116,7 @@ NOTICE = 'from = "release"\npath = "LICENSE_NOTICE"\nto = "/app/LICENSE_NOTICE"\
             'exclude = ["open_webui/static/favicon.png", ".dockerignore",',
             "leaves out backend/open_webui/static/favicon.png",
         ),
-        ('to = "/usr/local/bin/webui-entrypoint"', 'to = "/app/build/static/custom.css"', "in a place of the brand's"),
+        ('to = "/usr/local/bin/webui-entrypoint"', 'to = "/app/build/static/custom.css"', "place of a brand asset"),
         (f"[[application]]\n{NOTICE}\n", "", "leaves out LICENSE_NOTICE"),
     ],
 )  # fmt: skip

@@ -73,7 +73,7 @@ def test_an_unchanged_image_is_not_sent_again(shop: Shop, server: Server) -> Non
 
 def test_a_tag_that_stands_never_moves(shop: Shop) -> None:
     first = shop.publish(small.candidate(shop.settings))
-    with pytest.raises(PublishError, match=f"{TAG} stands, and names another image") as caught:
+    with pytest.raises(PublishError, match=f"{TAG} already exists, and names another image") as caught:
         shop.publish(small.candidate(shop.settings, b"another"))
     assert first.digest in caught.value.why
     assert "--revise" in caught.value.remedy
@@ -329,12 +329,12 @@ def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
         ({"commit": ""}, "no commit's"),
         ({"statements": {}}, "not the one that the build wrote"),
         ({"drift": ["libc6"]}, "drifted"),
-        ({"platforms": {"amd64": "sha256:" + "0" * 64, "arm64": "sha256:" + "0" * 64}}, "not of one build"),
-        ({"platforms": {}}, "not of one build"),
-        ({"digest": "sha256:" + "0" * 64}, "not of one build"),
-        ({"inputs": {}}, "not of the locks and the series"),
-        ({"schema": 1}, "Nothing was built"),
-        ({"inputs": []}, "Nothing was built"),
+        ({"platforms": {"amd64": "sha256:" + "0" * 64, "arm64": "sha256:" + "0" * 64}}, "not from the same build"),
+        ({"platforms": {}}, "not from the same build"),
+        ({"digest": "sha256:" + "0" * 64}, "not from the same build"),
+        ({"inputs": {}}, "does not match the current locks and series"),
+        ({"schema": 1}, "There is no build"),
+        ({"inputs": []}, "There is no build"),
     ],
 )
 def test_what_may_not_be_published_is_refused(
@@ -354,7 +354,7 @@ def test_what_was_not_tested_is_refused(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(PublishError, match="No image has passed"):
         promote.candidate(shop.settings, "full")
     (shop.settings.out / "full/build.json").unlink()
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         promote.candidate(shop.settings, "full")
 
 

@@ -24,7 +24,8 @@ def verify(root: Path) -> None:
         path = blob_path(root, wanted.digest)
         if not path.exists() or path.stat().st_size != wanted.size or sha256_file(path) != wanted.digest:
             raise ImageError(
-                f"{path} is missing or is not what its name says.", remedy="Delete out/ and run `nox -s build` again."
+                f"{path} is missing or does not match the digest in its name.",
+                remedy="Delete out/ and run `nox -s build` again.",
             )
         return path
 

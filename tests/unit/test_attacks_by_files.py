@@ -277,7 +277,7 @@ def test_the_engine_gets_no_more_than_was_verified(tmp_path: Path) -> None:
     assert b"".join(engine.archive(image, tmp_path, "n:t")).count(good) == 1
     for data in (good + b"manifest.json", good[:-1], good[:-1] + b"x"):
         blob.write_bytes(data)
-        with pytest.raises(ImageError, match="not what its name says"):
+        with pytest.raises(ImageError, match="does not match the digest in its name"):
             list(engine.archive(image, tmp_path, "n:t"))
 
 

@@ -72,7 +72,7 @@ def test_a_small_blob_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch
     server.answer = drip
     monkeypatch.setattr(wire, "_WAIT", 0.3)
     described = model.Descriptor(model.CONFIG, ZERO, 1000)
-    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="does not stop giving"):
+    with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="does not stop sending"):
         within(10, lambda: registry.small_blob(described))
 
 

@@ -119,7 +119,7 @@ def parts(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[tuple[Part, ...
             remedy="Name them with --part backend/open_webui/FILE.py:FUNCTION, as often as it takes.",
         )
     if absent := [one.path for one in chosen if one.path not in changed]:
-        raise UsageError(f"{absent[0]} is the same before and with the fix.", remedy="Name another with --part.")
+        raise UsageError(f"The fix does not change {absent[0]}.", remedy="Name another with --part.")
     if refused := [words for one in chosen if (words := _why_left(one.path))]:
         raise SeriesError("That can't be carried back.", why="\n".join(refused))
     rest = [path for path in changed if not any(path == one.path for one in chosen)]
@@ -135,9 +135,9 @@ def parts(repo: Repo, fix: Fix, chosen: Sequence[Part]) -> tuple[tuple[Part, ...
 def _why_left(path: str) -> str:
     """Return why a path can't be carried back, "" where it can."""
     if path.startswith(_MIGRATIONS):
-        return f"{path}: a database migration, of which an older release has another chain"
+        return f"{path}: a database migration; an older release has another chain of migrations"
     if PACKAGES.fullmatch(path):
-        return f"{path}: packages are the line's own locks; raise one in images/open-webui/overrides.toml"
+        return f"{path}: the line's own locks pin the packages; raise one in images/open-webui/overrides.toml"
     return ""
 
 
@@ -190,5 +190,5 @@ def _texts(repo: Repo, fix: Fix, path: str) -> tuple[str, str]:
     try:
         one, two = ((repo.read_file(commit, path) or b"").decode() for commit in (fix.before, fix.after))
     except UnicodeDecodeError:
-        raise SeriesError(f"{path} is not text.", remedy="A patch holds none of it; leave it out.") from None
+        raise SeriesError(f"{path} is not text.", remedy="A patch contains only text; leave the file out.") from None
     return one, two

@@ -173,7 +173,7 @@ def _why_left(spec: image_toml.ImageSpec, path: str, modes: Iterable[str]) -> st
     if not _PLAIN.fullmatch(path):
         return "a name that git quotes in a patch"
     if fix.PACKAGES.fullmatch(path):
-        return "packages are the image's own locks: `with` in image.toml adds one"
+        return "the image's own locks pin the packages: `with` in image.toml adds one"
     if spec.place(path) is None and not spec.builds(path):
         return "not in the image"
     return "" if set(modes) <= {"100644", "100755"} else "a link or a submodule"

@@ -46,9 +46,9 @@ def write(folder: Path, adopted: Adopted) -> None:
 def _report(adopted: Adopted) -> str:
     reach = dict(adopted.reach)
     rows = [f"# A fork of {adopted.version} as {counted(len(adopted.patches), 'patch')}", ""]
-    rows += ["| patch | files | lines | went on | stopped at |", "|---|---|---|---|---|"]
+    rows += ["| patch | files | lines | carried to | stopped at |", "|---|---|---|---|---|"]
     rows += [_row(patch, reach.get(patch.name, ())) for patch in adopted.patches]
-    rows += ["", "## What no patch holds", ""]
+    rows += ["", "## Left out of the patches", ""]
     rows += [f"- `{text.printable(one.path)}`: {one.why}" for one in adopted.left] or ["Nothing."]
     return "\n".join(rows) + "\n"
 

@@ -57,7 +57,7 @@ def begin(settings: Settings, line: Settings, ui: Terminal, version: str) -> Non
     Raises:
         LockError, SourceError, ToolError: the release can't be locked.
     """
-    ui.say(f"lines/{line.line} begins, with the images of this checkout and locks of {version}.")
+    ui.say(f"Creating lines/{line.line} with the images of this checkout and the locks of {version}.")
     with temp_folder(settings.out / "tmp", "line-") as work:
         part = replace(line, root=work / line.line)
         of_a_release = shutil.ignore_patterns("overrides.toml")

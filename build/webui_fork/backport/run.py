@@ -195,7 +195,7 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
     patch, after = cherry_pick.committed(ends, fix.before, draft, contents, modes)
     if missing := sorted(set(contents) - set(patch.paths)):
         raise SeriesError(
-            f"{missing[0]!r} can't stand in a patch.", remedy="Leave it out: name the others with --part."
+            f"{missing[0]!r} can't be part of a patch.", remedy="Leave it out: name the others with --part."
         )
     merge = cherry_pick.merger(job.repo, job.tree.release, settings.environ)
     carried = cherry_pick.carry_patch(ends, patch, fix.before, after, job.tree.head, merge)
@@ -207,11 +207,11 @@ def _carried(settings: Settings, job: _Job, fix: Fix, draft: Patch, contents: di
         place = settings.out / "backport" / patch.name
         write_atomic(place, patch.data)
         raise ConflictError(
-            f"{patch.subject!r} does not go on {job.pinned.version} by itself.",
+            f"{patch.subject!r} can't be carried to {job.pinned.version} automatically.",
             why="\n".join(reasons),
             remedy="Take less of it with --part FILE:FUNCTION and --block N (--list shows the blocks), or carry "
             f"{place.relative_to(settings.root)} by hand: nox -s patches -- apply --line {job.line.line}"
-            + ("" if job.line.lock_file.exists() else " (the line begins without --dry-run)"),
+            + ("" if job.line.lock_file.exists() else " (a run without --dry-run creates the line)"),
         )
     return carried
 
@@ -234,7 +234,7 @@ def _absences(job: _Job, fix: Fix, carried: Carried) -> list[str]:
         calls |= dict.fromkeys(signatures.added_calls(before, after))
         own |= {node.name for _, node in tree.definitions(after)}
         problems += [
-            f"{file.path} imports {name}, a package that nothing of {job.pinned.version} has"
+            f"{file.path} imports {name}, a package that {job.pinned.version} does not have"
             for name in sorted(_packages(after.tree) - _packages(before.tree))
             if not job.repo.grep("-l", "-E", rf"^ *(import|from) +{name}\b", job.tree.release, "--", "backend/*.py")
         ]
@@ -264,8 +264,8 @@ def _prove(job: _Job, ui: Terminal, patch: Patch) -> tuple[int, int]:
     proof, patches = patch.field("Proof"), (*job.patches, patch)
     if worktree.begin_proof(job.line, proof):
         raise ProofError(
-            f"{patch.name} goes on {job.pinned.version}, and has no proof yet.",
-            why=f"{proof} was begun.",
+            f"{patch.name} applies to {job.pinned.version}, but has no proof yet.",
+            why=f"A stub of {proof} was written.",
             remedy=f"Write the test: red on {job.pinned.version}, green with the patch. Then run this again.",
         )
     spec = image_toml.read(job.line.root / "images" / image_inputs.IMAGE)

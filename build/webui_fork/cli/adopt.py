@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s adopt -- https://git.example.org/our/open-webui.git#main"
     parser.add_argument("fork", metavar="REMOTE#REF", help="a git remote, and the branch, tag or commit of the fork")
-    parser.add_argument("--release", metavar="VERSION", help="the release it is of; default: its package.json says it")
+    parser.add_argument(
+        "--release",
+        metavar="VERSION",
+        help="the release that the fork is based on; default: the one in its package.json",
+    )
     result.add_arguments(parser)
 
 
@@ -40,5 +44,5 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     }
     rows = [("release", adopted.version), ("patches", str(len(adopted.patches)))]
     rows += [("left out", f"{counted(number, 'place')}: {why}") for why, number in left.most_common()]
-    words = f"{text.table(rows)}\nout/adopt/report.md has each. Next: fill in headers and proofs."
+    words = f"{text.table(rows)}\nout/adopt/report.md has the details. Next: fill in headers and proofs."
     result.show(arguments, value, words)

@@ -16,7 +16,7 @@ from webui_fork.publish import audit as publish_audit
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s audit"
-    parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
+    parser.add_argument("--flavour", metavar="NAME", default="", help="the flavour of the image, such as full")
     parser.add_argument("--osv-url", metavar="URL", help="ask this OSV server instead of the public one")
     result.add_arguments(parser)
 

@@ -26,13 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " --subject 'Keep administrators from SCIM'"
     )
     parser.add_argument("fix", metavar="FIX", help="0.12.1..0.12.2, or a commit of a git remote: https://…#COMMIT")
-    parser.add_argument("--onto", metavar="VERSION", help="the older release; its line begins where there is none")
+    parser.add_argument("--onto", metavar="VERSION", help="the older release; its line is created if there is none")
     parser.add_argument(
         "--part",
         action="append",
         default=[],
         metavar="FILE[:FUNCTION,…]",
-        help="a file that the fix is in, and the functions; a commit needs none",
+        help="a file that contains the fix, and the functions to take; a commit needs no --part",
     )
     parser.add_argument(
         "--block",

@@ -49,11 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
     parser.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
     parser.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
-    parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="N edits by chance, instead of series")
+    parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="replay N random edits instead of series")
     parser.add_argument(
-        "--front-end", action="store_true", help="with --synthetic: of lines below src/, not of functions"
+        "--front-end", action="store_true", help="with --synthetic: edit lines below src/, not functions"
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="which edits those are; default: 1")
+    parser.add_argument("--seed", type=int, default=1, metavar="N", help="the seed of the random edits; default: 1")
     parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 
@@ -66,7 +66,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     """
     if arguments.synthetic < 0 or (arguments.front_end and not arguments.synthetic):
         raise UsageError(
-            "--synthetic takes a number, and --front-end goes with it.", remedy="--synthetic 1500 --seed 5"
+            "--synthetic takes a number of edits, and --front-end is only valid with it.",
+            remedy="--synthetic 1500 --seed 5",
         )
     if arguments.synthetic:
         _synthetic(settings, ui, arguments)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--arch",
         metavar="NAME",
         default="",
-        help="amd64, arm64 or all, which is what is published; by default this machine's",
+        help="amd64, arm64 or all (as published); default: this machine's",
     )
     parser.add_argument("--all", action="store_true", help="every flavour, for every architecture")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
@@ -62,13 +62,13 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     beside = arguments.image not in (None, image_inputs.IMAGE)
     if (beside and (arguments.arch or arguments.all)) or (arguments.all and (arguments.arch or arguments.flavour)):
         raise UsageError(
-            "--all and --arch can't be combined with that.",
+            "--all and --arch can't be combined with these options.",
             remedy="--all is every flavour and architecture; an image beside the main one is for this machine alone.",
         )
     if arguments.unsigned and arguments.load:
-        raise UsageError("--unsigned is not loaded.", remedy="Leave out one of --unsigned and --load.")
+        raise UsageError("An unsigned build can't be loaded.", remedy="Leave out one of --unsigned and --load.")
     if arguments.variant and not arguments.image:
-        raise UsageError("--variant is of an image beside the main one.", remedy="nox -s build -- --image upstream …")
+        raise UsageError("--variant is only valid with --image.", remedy="nox -s build -- --image upstream …")
     if not beside:
         upstream_lock.read(settings.lock_file)  # what a folder that is no checkout lacks first
         folder = settings.root / "images" / image_inputs.IMAGE

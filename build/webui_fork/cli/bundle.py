@@ -37,5 +37,5 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         digest = store.root.digest
     value = {"digest": digest, "inputs": count, "size": arguments.file.stat().st_size}
     rows = [("digest", digest), ("inputs", str(count)), ("size", text.human_size(value["size"]))]
-    more = f"Next, where it is carried to: tar -xf {arguments.file.name}, then docs/trust.md"
+    more = f"Next, on the target machine: tar -xf {arguments.file.name}, then follow docs/trust.md"
     result.show(arguments, value, f"{text.table(rows)}\n\n{more}")

@@ -19,7 +19,7 @@ def refuse(ref: str, checks: tuple[Check, ...], *, strict: bool = False) -> int:
         raise VerifyError(
             f"{ref} does not verify: {', '.join(check.name for check in bad or unknown)}.",
             why="\n".join(f"{check.name}: {check.words}" for check in bad or unknown),
-            remedy="Do not run it before you know why." if bad else "`--help` says how to go on without it.",
+            remedy="Do not run it before you know why." if bad else "`--help` says how to go on without these checks.",
         )
     return len(unknown)
 

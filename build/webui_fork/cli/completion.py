@@ -16,7 +16,7 @@ from webui_fork.core.terminal import Terminal
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s completion -- bash > ~/.webui-fork.bash; then source it in ~/.bashrc"
-    parser.add_argument("shell", choices=("bash", "zsh", "fish", "man"), help="for which shell; or a man page")
+    parser.add_argument("shell", choices=("bash", "zsh", "fish", "man"), help="the shell, or `man` for a man page")
 
 
 def run(settings: Settings, _ui: Terminal, arguments: argparse.Namespace) -> None:

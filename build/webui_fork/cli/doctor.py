@@ -41,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--container", metavar="NAME", help="Open WebUI's container; default: the one that publishes the port"
     )
     parser.add_argument(
-        "--token-file", metavar="FILE", help="holds a token of an admin; default: the variable OPEN_WEBUI_TOKEN"
+        "--token-file", metavar="FILE", help="a file with an admin's token; default: the variable OPEN_WEBUI_TOKEN"
     )
     parser.add_argument(
-        "--vllm-key-file", metavar="FILE", help="holds the model server's key; default: the variable VLLM_API_KEY"
+        "--vllm-key-file", metavar="FILE", help="a file with the model server's key; default: the variable VLLM_API_KEY"
     )
     parser.add_argument(
         "--chat", action="store_true", help="also chat with a model of each connection: it costs a few tokens"
@@ -53,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--watch",
         metavar="SECONDS",
         type=_seconds,
-        help="look again, in a line every so many seconds, until all is well",
+        help="check again every SECONDS, printing one line each time, until all is well",
     )
-    parser.add_argument("--html", metavar="FILE", type=Path, help="also write a page to hand on, without secrets")
+    parser.add_argument("--html", metavar="FILE", type=Path, help="also write an HTML page without secrets, to share")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
 
 

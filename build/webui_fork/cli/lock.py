@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     only.add_argument(
         "--tools", action="store_true", help="only lock the tools' own packages (requirements/*.lock) again"
     )
-    only.add_argument("--bases", action="store_true", help="only pin the images that variants go on")
+    only.add_argument("--bases", action="store_true", help="only pin the base images of the variants")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
@@ -49,7 +49,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     if arguments.release is not None and (arguments.revise or arguments.tools or arguments.bases):
         raise UsageError("--release does not go with --revise, --tools or --bases.", remedy="Run one after the other.")
     if settings.line and (arguments.tools or arguments.bases):
-        raise UsageError("--tools and --bases are the checkout's, not a line's.", remedy="Leave out --line.")
+        raise UsageError("--tools and --bases are for the checkout, not for a line.", remedy="Leave out --line.")
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
         if arguments.dry_run:
             settings = stack.enter_context(_copied(settings))
@@ -61,7 +61,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             changed = refresh_locks.pin_bases(settings, ui)
         else:
             changed = refresh_locks.refresh(settings, ui, arguments.release)
-    words = "\n".join(changed) or "Nothing changed: the locks are what the mirrors and the index give."
+    words = "\n".join(changed) or "Nothing changed: the locks already match the mirrors and the index."
     ending = "\nDry run: nothing was written." if arguments.dry_run else ""
     result.show(arguments, {"changed": changed, "dry_run": arguments.dry_run}, words + ending)
 

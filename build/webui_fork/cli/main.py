@@ -30,7 +30,7 @@ VERBS = {
     "refresh": "move the locks on to packages with security fixes, and say which",
     "serve": "serve the embedded registry until Ctrl-C",
     "rebase": "carry the series to the newest release",
-    "adopt": "make a series of a fork: patches by topic, to be filled in",
+    "adopt": "turn a fork into a series: patches by topic, with headers and proofs to fill in",
     "backport": "carry a fix of a newer release back to an older one, and prove it there",
     "backtest": "replay upstream's history with series of older releases",
     "matrix": "draw which patches carry to which releases",
@@ -44,7 +44,7 @@ VERBS = {
     "audit": "list known vulnerabilities of the image's packages",
     "doctor": "say why the model list is empty, slow or a 503, on stock images too",
     "patches": "check, list, apply, add and export the patches of the series",
-    "completion": "print the shell's completion of all this, or a man page",
+    "completion": "print a completion script for a shell, or a man page",
 }
 _ANYWHERE = ("completion", "load", "serve", "verify")  # they need no checkout
 # Those that work in a line (`lines/0.11`), too: what they do is of one release, and touches no other place.

@@ -22,7 +22,9 @@ from webui_fork.sources import release as sources_release
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s matrix -- --from 0.9.0"
-    parser.add_argument("--from", dest="first", metavar="VERSION", default="0.9.0", help="the first; default: 0.9.0")
+    parser.add_argument(
+        "--from", dest="first", metavar="VERSION", default="0.9.0", help="the first release; default: 0.9.0"
+    )
     parser.add_argument("--to", dest="last", metavar="VERSION", help="the last release; default: the newest")
 
 

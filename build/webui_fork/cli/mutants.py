@@ -54,13 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.epilog = "example: nox -s mutants -- go-direct --sample 20"
     parser.add_argument("patches", nargs="*", metavar="PATCH", help="patches of the series; default: all")
-    parser.add_argument("--sample", type=_count, default=0, metavar="N", help="only so many of each patch")
+    parser.add_argument("--sample", type=_count, default=0, metavar="N", help="run only N mutants of each patch")
     parser.add_argument("--jobs", type=_count, default=2, metavar="N", help="proofs at the same time; default: 2")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text[:9]) <= 10**6:
-        raise argparse.ArgumentTypeError("write a number from 1 on")
+        raise argparse.ArgumentTypeError("write a number of at least 1")
     return int(text)
 
 
@@ -115,7 +115,7 @@ def _run_all(settings: Settings, ui: Terminal, tree: Path, work: Path, jobs: lis
                 word = "noticed" if last.killed else "SURVIVED"
                 ui.say(f"{number}/{len(jobs)} {word} {last.patch} {last.path}:{last.mutant.line} {last.mutant.name}")
         except KeyboardInterrupt:
-            ui.say("Stopping when the proofs end that run now")
+            ui.say("Stopping when the running proofs end")
             pool.shutdown(cancel_futures=True)
             raise
     return runs
@@ -144,7 +144,7 @@ def check_unchanged(settings: Settings, tree: Path, patch: Patch) -> None:
     """
     done = proofs.run(settings.root, patch.field("Proof"), tree, settings.environ, "-x")
     if not done.green:
-        remedy = "Run it as `nox -s patches -- tree FOLDER` and CONTRIBUTING.md say, and mend it first."
+        remedy = "Run it on a tree from `nox -s patches -- tree FOLDER`, as CONTRIBUTING.md says, and fix it first."
         raise ProofError(f"The proof of {patch.name} fails without a fault.", why=done.output[-2000:], remedy=remedy)
 
 
@@ -200,7 +200,7 @@ def judge(settings: Settings, runs: Sequence[Run], *, whole: bool) -> None:
     unnamed = [run for run in survivors if run.key not in excused]
     if whole and (low or unnamed):
         raise ProofError(
-            f"{len(unnamed)} survivors are not named; below {SCORE:.0%}: {', '.join(low) or 'none'}.",
+            f"{len(unnamed)} survivors have no recorded reason; patches below {SCORE:.0%}: {', '.join(low) or 'none'}.",
             why="A fault that no proof detects can slip in unnoticed.",
             remedy=f"Add a test to the patch's proof, or name it in {KNOWN} with the reason.",
         )

@@ -86,7 +86,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             texts = (arguments.subject, arguments.description, arguments.bug)
             name = worktree.new(settings, folder, *texts, version, front_end=front_end)
             print(
-                f"Committed as {name}, and its proof begun in tests/proofs: make it red without, green with the patch."
+                f"Committed as {name}, with a stub of its proof in tests/proofs: "
+                "the proof must fail without the patch and pass with it."
             )
             if "TODO" in arguments.description:
                 print(f"Its description is still TODO: git -C {folder} commit --amend")
@@ -129,7 +130,7 @@ def _lint(settings: Settings, ui: Terminal, *, write: bool) -> None:
             problem = patch.Problem("patches/", "outside-image", f"{change.path} is not in the image")
             apply.refuse([problem])
     print(f"{len(inputs.patches)} patches, canonical, apply to {inputs.lock.version} without fuzz.")
-    print("Hook lines (added to upstream's files, changed (twice) or removed there):")
+    print("Hook lines (lines added to or removed from upstream's files; a changed line counts twice):")
     for part, limit in patch.HOOK_LINES.items():
         hooks = sum(patch.hook_lines(inputs.patches, part).values())
         print(f"  {part}: {hooks} of {limit}")

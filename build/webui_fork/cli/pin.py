@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--as", dest="alias", metavar="REGISTRY/NAME", help="write this name, where the cluster pulls from a mirror"
     )
     parser.add_argument(
-        "--unknown", action="store_true", help="go on where a check could not be made; without it that is a refusal"
+        "--unknown", action="store_true", help="go on if a check could not be made; without it, pin refuses the image"
     )
     parser.add_argument(
         "--older", action="store_true", help="go back to an image older than this checkout, or than deploy/ names"

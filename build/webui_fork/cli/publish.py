@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("KEY", "REGISTRY/NAME"),
         help="go on only if a second builder signed the same digest: its public key, and where it published",
     )
-    parser.add_argument("--flavour", metavar="NAME", default="", help="of the image, such as full")
+    parser.add_argument("--flavour", metavar="NAME", default="", help="the flavour of the image, such as full")
     parser.add_argument("--variant", metavar="NAME", default="", help="with --image: which of its variants")
 
 
@@ -47,7 +47,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ForkError: see :mod:`webui_fork.publish.promote`.
     """
     if arguments.variant and not arguments.image:
-        raise UsageError("--variant is of an image beside the main one.", remedy="Name that with --image.")
+        raise UsageError("--variant is only valid with --image.", remedy="Name the image with --image.")
     target = publishing.target_of(arguments.target)
     witness = _witness(*arguments.witness) if arguments.witness else None
     with exclusive(settings.out / ".lock", "this checkout", ui.say), ExitStack() as stack:
@@ -71,7 +71,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
             return
         done = publishing.run(settings, ui, what, target, witness)
     rows = [("digest", done.digest), *(("tag", ref) for ref in done.refs), *_left(done.left)]
-    sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} taken over by the registry"
+    sent = f"{done.blobs} blobs, {text.human_size(done.bytes)}; {done.mounted} mounted from another repository"
     rows.append(("sent", sent if done.blobs or done.mounted else "nothing: all of it was there"))
     value = {"digest": done.digest, "refs": done.refs, "left": dict(done.left), "bytes": done.bytes, "dry_run": False}
     value |= {"blobs": done.blobs, "mounted": done.mounted}

@@ -36,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ways.add_argument("--continue", dest="resume", action="store_true", help="go on after resolving a conflict")
     ways.add_argument("--skip", action="store_true", help="drop the patch in conflict and go on")
     ways.add_argument("--abort", action="store_true", help="take the rebase back; the checkout is as it was")
-    parser.add_argument("--accept", action="store_true", help="with --continue: the tree is right as it was laid out")
-    parser.add_argument("--earlier", action="store_true", help="with --continue: take what was decided before")
+    parser.add_argument("--accept", action="store_true", help="with --continue: accept the tree as it was laid out")
+    parser.add_argument("--earlier", action="store_true", help="with --continue: take the earlier resolution")
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:

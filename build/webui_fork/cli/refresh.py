@@ -33,7 +33,7 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         print(json.dumps(json.loads(refresh_report.to_json(report)) if report else {"changes": []}))
         return
     if report is None:
-        print("Nothing changed: the locks are what the mirrors and the index give.")
+        print("Nothing changed: the locks already match the mirrors and the index.")
         return
     rows = [
         (row.lock, row.name, row.before or "new", row.after or "gone", " ".join(row.advisories))

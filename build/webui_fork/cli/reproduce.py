@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="instead, build upstream's front end from its sources, and compare it with the one in the release's wheel",
     )
-    parser.add_argument("--release", metavar="VERSION", help="with --upstream: of this release, not the locked one")
+    parser.add_argument("--release", metavar="VERSION", help="with --upstream: use this release, not the locked one")
     parser.add_argument(
-        "--sign", action="store_true", help="with --upstream: build nothing, sign what it stated before"
+        "--sign", action="store_true", help="with --upstream: build nothing, and sign the statement of an earlier run"
     )
     cli_signer.add_arguments(parser)
     result.add_arguments(parser)
@@ -96,9 +96,9 @@ def _upstream(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -
     if built.files:
         shown = "\n".join(map(str, built.files[:40]))
         raise ReproduceError(
-            f"The front end in the wheel of {lock.version} is not of its sources: {len(built.files)} files differ.",
+            f"The front end in the wheel of {lock.version} differs from its sources in {len(built.files)} files.",
             why=shown + ("\n…" if len(built.files) > 40 else ""),
-            remedy="Another Node.js or build setting, or another source: upstream can tell.",
+            remedy="Node.js, a build setting or the source differs: ask upstream which.",
         )
     if not arguments.json:
         print(f"\nIdentical but for {changes.TAKEN}, which upstream's build fetches live: it is taken from the wheel.")

@@ -44,4 +44,4 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         print(f"{arguments.ref}\n{digest}\n\n{cli_checks.lines(checks)}\n")
     unknown = cli_checks.refuse(arguments.ref, checks, strict=arguments.strict)
     if not arguments.json:
-        print("Verified." if not unknown else f"Verified, but for {unknown} that could not be checked.")
+        print("Verified." if not unknown else f"Verified; {unknown} of the checks could not be made.")

@@ -116,5 +116,5 @@ def parse(text: str) -> Reference:
     if not _HOST.fullmatch(registry):
         raise refuse(f"{registry!r} can't be a host")
     if not _NAME.fullmatch(rest):
-        raise refuse(f"{rest!r} can't be a repository's name (registries know no capitals)")
+        raise refuse(f"{rest!r} can't be a repository's name (registries accept no capital letters)")
     return Reference(registry, rest, tag, digest)

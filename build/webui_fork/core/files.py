@@ -188,7 +188,9 @@ def take_over(source: Path, target: Path, digest: Digest) -> None:
             with open_plain(source) as file, (work / "file").open("wb") as out:
                 shutil.copyfileobj(file, out)
             if sha256_file(work / "file") != digest:
-                raise DigestError(f"{source} is not what its name says.", remedy="Get it anew from where it came.")
+                raise DigestError(
+                    f"{source} does not match the digest in its name.", remedy="Get it again from its source."
+                )
             (work / "file").replace(target)
         except OSError as error:
             raise from_os_error(error, f"copy {source}") from error

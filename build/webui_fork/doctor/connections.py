@@ -78,7 +78,7 @@ def _reported(item: Connection) -> tuple[str, ...]:
     if item.verified is None:
         return ()
     words = reason(item.verified.body, item.verified.status)
-    return (f"the server, verifying it: {item.verified.status or 'no answer'} {words}".rstrip(),)
+    return (f"Open WebUI's own check: {item.verified.status or 'no answer'} {words}".rstrip(),)
 
 
 def reason(body: Any, status: int) -> str:
@@ -132,7 +132,7 @@ def _proxy(facts: Facts, item: Connection) -> Finding | None:
     if seen and not seen.trouble:
         evidence += (f"directly: {seen.words}",)
     fix = (
-        f"Start it with NO_PROXY={item.host},localhost,127.0.0.1 (and the same as no_proxy).\n"
+        f"Start Open WebUI with NO_PROXY={item.host},localhost,127.0.0.1 (and the same as no_proxy).\n"
         f"Stock compares names and their ends: {item.host} and .{item.host} work, "
         f"{'10.0.0.0/8' if _numeric(item.host) else '*.' + item.host}"
         f"{f' and {item.host}:{port}' if port else ''} do not."
@@ -150,8 +150,8 @@ def _dns(facts: Facts, item: Connection) -> Finding | None:
     evidence = seen_words(item.base) + _reported(item)
     container = facts.room.itself.name if facts.room else "CONTAINER"
     fix = (
-        "Use a name that Open WebUI's machine resolves. In Docker both containers need a network in common, on which\n"
-        f"the service's or container's name counts: `docker network connect NETWORK {container}`. A server on the\n"
+        "Use a name that Open WebUI's machine resolves. In Docker, both containers need a common network, on which\n"
+        f"the service's or container's name resolves: `docker network connect NETWORK {container}`. A server on the\n"
         "host itself is http://host.docker.internal:PORT/v1, with --add-host host.docker.internal:host-gateway."
     )
     return _make("dns", item, f"has a name that does not resolve: {item.host}.", fix, evidence)
@@ -193,7 +193,7 @@ def loading_words(name: str, behind: Neighbour, line: str, evidence: tuple[str, 
         line: of its log, that tells.
         evidence: what else shows it.
     """
-    what = f"{name} is of a vLLM that is still loading its model."
+    what = f"{name} points at a vLLM that is still loading its model."
     state = behind.health or behind.state
     log = f"container {behind.name} ({state}): {line[-160:]}"
     fix = f"Wait: `docker logs -f {behind.name}` ends in `Application startup complete.`; then refresh the list."
@@ -208,7 +208,7 @@ def _stopped(_facts: Facts, item: Connection) -> Finding | None:
         *(f"its log: {x}" for x in item.behind.log[-3:]),
     )
     fix = f"`docker logs {item.behind.name}` says why; then `docker start {item.behind.name}`."
-    return _make("provider-stopped", item, "is of a container that does not run.", fix, evidence)
+    return _make("provider-stopped", item, "points at a container that is not running.", fix, evidence)
 
 
 def _connect(facts: Facts, item: Connection) -> Finding | None:
@@ -309,7 +309,7 @@ def _service(_facts: Facts, item: Connection) -> Finding | None:
         return _make("wrong-service-login", item, f"is a login page or a redirect{where}.", fix, evidence)
     if html or (seen is not None and seen.status in (400, 404, 405, 426) and not _vllm(item)) or code == "not_found":
         fix = "Check host and port: vLLM listens on 8000, and http://HOST:PORT/v1/models lists its models."
-        return _make("wrong-service", item, "is something else than a model server.", fix, evidence)
+        return _make("wrong-service", item, "is not a model server.", fix, evidence)
     return None
 
 
@@ -339,7 +339,7 @@ def _misbehaves(_facts: Facts, item: Connection) -> Finding | None:
         fix = "Read the model server's log: it hangs up, or does not speak HTTP."
         return _make("provider-error", item, f"breaks off: {seen.http}.", fix, evidence)
     fix = f'{PLACE}: switch it off (in stock it breaks the list), or have it answer {{"data": [{{"id": "…"}}]}}.'
-    return _make("provider-shape", item, "answers something that is no list of models.", fix, evidence)
+    return _make("provider-shape", item, "answers with something that is not a list of models.", fix, evidence)
 
 
 def _absent_ollama(_facts: Facts, item: Connection) -> Finding | None:
@@ -360,7 +360,7 @@ def _odd_ollama(_facts: Facts, item: Connection) -> Finding | None:
         return None
     evidence = seen_words(item.base) + _reported(item)
     fix = f"{PLACE}: a vLLM goes under OpenAI API, with /v1; only an Ollama under Ollama API."
-    return _make("wrong-service-ollama-slot", item, "is no Ollama.", fix, evidence)
+    return _make("wrong-service-ollama-slot", item, "is not an Ollama server.", fix, evidence)
 
 
 _Rule = Callable[[Facts, Connection], Finding | None]

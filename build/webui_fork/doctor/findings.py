@@ -73,7 +73,7 @@ def text(url: str, about: str, findings: Sequence[Finding], unchecked: Sequence[
             lines += ["Also:", ""]
         lines += [*_block(finding, colour), ""]
     if not findings:
-        lines += ["Nothing is wrong that could be seen from here.", ""]
+        lines += ["No problem could be seen from here.", ""]
     lines += [f"not checked: {item}" for item in unchecked]
     return "\n".join(lines).rstrip()
 

@@ -31,7 +31,7 @@ def findings(facts: Facts) -> Iterator[Finding]:
         fix = "Start vLLM, wait until it is up, or correct --vllm."
         yield Finding("vllm-unreachable", _CRITICAL, f"The model server does not answer at {name}.", evidence, fix)
     elif (served := model_ids(server.models.json)) is None:
-        yield Finding("vllm-other", _CRITICAL, f"What answers at {name} is not a vLLM.", evidence, "Correct --vllm.")
+        yield Finding("vllm-other", _CRITICAL, f"The server at {name} is not vLLM.", evidence, "Correct --vllm.")
     elif facts.role == "admin" and facts.listed and _missing(facts, served):
         what = f"{name} serves {', '.join(served)}, and Open WebUI lists none of them."
         fix = f"{connections.PLACE}: add a connection to it, as Open WebUI's machine reaches it, with /v1."
@@ -59,7 +59,7 @@ def chats(facts: Facts) -> Iterator[Finding]:
             yield from _stream(chat)
             yield from _long(chat)
             if "<think>" in plain.words:
-                fix = "Start vLLM with --reasoning-parser NAME (deepseek_r1, qwen3, …), so that thoughts come apart."
+                fix = "Start vLLM with --reasoning-parser NAME (deepseek_r1, qwen3, …), so that it separates thoughts."
                 what = f"{chat.model} mixes its thoughts with its answer."
                 yield Finding("chat-reasoning", _WARNING, what, (f"it says: {plain.words[:80]}",), fix)
 
@@ -89,7 +89,10 @@ def _silent(chat: Chat, answer: Answer) -> Finding:
     if _TOO_LONG.search(answer.words):
         fix = "Start vLLM with a larger --max-model-len; a system prompt, tools and documents take their part of it."
         return Finding("chat-too-long", _CRITICAL, what, _shown(answer), fix)
-    fix = "Read vLLM's log at that moment. This fork's image waits 2 s for a server that restarts, and says since when."
+    fix = (
+        "Read vLLM's log at that moment. This fork's image waits 2 s for a server that restarts, and says how long it\n"
+        "has been away."
+    )
     return Finding("chat-fails", _CRITICAL, what, _shown(answer), fix)
 
 
@@ -101,7 +104,7 @@ def _tools(chat: Chat) -> Iterator[Finding]:
             fix = "Read vLLM's log at that moment. If the model knows no tools, switch them off for it (Workspace)."
         yield Finding("chat-tools", _WARNING, f"{chat.model} refuses a request with a tool.", _shown(tool), fix)
     if none and none.status != 200:
-        fix = "Use a newer vLLM, which takes an empty list of tools for none."
+        fix = "Use a newer vLLM, which treats an empty list of tools as no tools."
         yield Finding("chat-empty-tools", _WARNING, f"{chat.model} refuses `tools: []`.", _shown(none), fix)
 
 

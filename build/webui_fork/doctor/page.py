@@ -46,12 +46,12 @@ def write(facts: Facts, about: str, findings: Sequence[Finding], when: str, tool
     def safe(text: str) -> str:
         return html.escape(printable(without_parts(text, facts.secrets)))
 
-    head = findings[0].what if findings else "Nothing is wrong that could be seen."
+    head = findings[0].what if findings else "No problem could be seen."
     out = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",
         f"<title>{safe(head)}</title><style>{_STYLE}</style><main>",
         f"<h1>{safe(head)}</h1><p class=soft>{safe(facts.url)} · {safe(about)} · {safe(when)}</p>",
-        "<h2>The way of a model list</h2>",
+        "<h2>The path of a model list</h2>",
         *(_way(facts, item, findings, safe) for item in facts.connections),
     ]
     if not facts.connections:

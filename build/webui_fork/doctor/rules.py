@@ -54,10 +54,8 @@ def _unreachable(facts: Facts) -> Iterator[Finding]:
         yield Finding("webui-unreachable", _CRITICAL, f"Open WebUI does not answer at {facts.url}.", evidence, fix)
     else:
         evidence += (f"/api/config: {facts.config_status or 'no answer'}",)
-        what = f"What answers at {facts.url} is not Open WebUI, or is not up yet."
-        fix = (
-            "Give the address that the browser shows Open WebUI at; behind a sub-path or a login proxy, the inner one."
-        )
+        what = f"The server at {facts.url} is not Open WebUI, or is not up yet."
+        fix = "Give the address that the browser shows; behind a sub-path or a login proxy, the inner address."
         yield Finding("not-open-webui", _CRITICAL, what, evidence, fix)
 
 
@@ -68,7 +66,7 @@ def _token(facts: Facts) -> Iterator[Finding]:
         yield Finding("token", _WARNING, "Open WebUI refuses the token.", evidence, fix)
     elif facts.role and facts.role != "admin":
         fix = "Give an admin's token: only admins may see connections."
-        what = f"The token is of a user with the role {facts.role!r}, so connections can't be looked at."
+        what = f"The token belongs to a user with the role {facts.role!r}, so connections can't be looked at."
         yield Finding("not-admin", _WARNING, what, (f"role: {facts.role}",), fix)
 
 
@@ -78,12 +76,12 @@ def _redis(facts: Facts) -> Iterator[Finding]:
     away = seen is not None and seen.trouble and not seen.http
     if not away and "Redis" not in detail:
         return
-    where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "what REDIS_URL names"
+    where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "the server in REDIS_URL"
     evidence = [f"/ready answers {ready.status}: {detail}"] if ready and detail else []
     if seen is not None and away:
         evidence.append(f"{where}: {seen.words}")
     fix = (
-        "Start Redis, or correct REDIS_URL, or unset it (one replica works without); stock waits for one that is gone."
+        "Start Redis, correct REDIS_URL, or unset it (one replica works without); stock waits for a Redis that is gone."
     )
     yield Finding("redis", _CRITICAL, f"Redis does not answer ({where}).", tuple(evidence), fix)
 
@@ -96,7 +94,7 @@ def _database(facts: Facts) -> Iterator[Finding]:
 
 
 def _database_away(evidence: tuple[str, ...]) -> Finding:
-    fix = "Check that the database runs, DATABASE_URL, and that it has connections left (its max_connections)."
+    fix = "Check DATABASE_URL, and that the database runs and has connections left (its max_connections)."
     return Finding("database", _CRITICAL, "Open WebUI's database does not answer.", evidence, fix)
 
 
@@ -105,7 +103,7 @@ def _disabled(facts: Facts) -> Iterator[Finding]:
         only = not facts.ollama_enabled and not facts.pipes
         what = "The OpenAI API is switched off, and with it every vLLM connection."
         evidence = ("/openai/config: ENABLE_OPENAI_API is false",)
-        fix = f"{connections.PLACE}: switch on OpenAI API (what is stored wins over the variable ENABLE_OPENAI_API)."
+        fix = f"{connections.PLACE}: switch on OpenAI API (the stored setting wins over ENABLE_OPENAI_API)."
         yield Finding("api-disabled", _CRITICAL if only or not facts.listed else _WARNING, what, evidence, fix)
     elif facts.role == "admin" and not any(item.slot == "OpenAI" for item in facts.connections):
         fix = f"{connections.PLACE}: add http://YOUR-VLLM:8000/v1, or set OPENAI_API_BASE_URL before the first start."
@@ -119,7 +117,7 @@ def _stored(facts: Facts) -> Iterator[Finding]:
     unused = [without_secrets(url) for url in (facts.room.urls if facts.room else ()) if url.rstrip("/") not in urls]
     if not unused or facts.role != "admin" or not facts.openai_enabled:
         return
-    what = f"The environment names {', '.join(unused)}, and no connection in use has it: what is stored wins."
+    what = f"The environment names {', '.join(unused)}, but no connection in use has it: stored settings win."
     dated = 0 < facts.stored < 1 << 36  # what a date can be of
     since = f" since {datetime.fromtimestamp(facts.stored, UTC):%Y-%m-%d %H:%M} UTC" if dated else ""
     evidence = (f"stored{since}: {', '.join(map(without_secrets, sorted(urls))) or 'none'}",)
@@ -145,7 +143,7 @@ def _functions(facts: Facts) -> Iterator[Finding]:
     named = [pipe for pipe in absent if any(f"function_{pipe}" in line or pipe in line.split() for line in log)]
     shown = ", ".join(named if broken and named else absent)
     last = next((line.strip() for line in reversed(log) if "Error: " in line), "")
-    evidence = [f"switched on, of the type pipe, and not in the list: {', '.join(absent)}"]
+    evidence = [f"pipe functions that are switched on, but not in the list: {', '.join(absent)}"]
     if broken:
         evidence = [f"/api/models answers {facts.listing.status}, while the providers' own lists are good"]
         evidence += [f"its log: {last}"] if last else []
@@ -164,7 +162,7 @@ def _broken_list(facts: Facts) -> Iterator[Finding]:
         if reply is not None and reply.status != 200
     ]
     evidence = (f"/api/models answers {listing.status or 'nothing in time'} after {listing.seconds:.1f} s", *bad)
-    fix = "Switch connections off one by one, or run this fork's image: there, one that misbehaves costs only itself."
+    fix = "Switch connections off one by one, or run this fork's image: there, a failing one costs only its models."
     yield Finding("list-fails", _CRITICAL, "The model list fails for everybody.", evidence, fix)
 
 
@@ -230,7 +228,9 @@ def _slow(facts: Facts) -> Iterator[Finding]:
     if facts.listing is not None and facts.listing.status == 200 and facts.listing.seconds > SLOW:
         evidence = (f"/api/models?refresh=true took {facts.listing.seconds:.1f} s",)
         fix = "Remove the connection that is slow or silent (named above, if one was seen), or run this fork's image."
-        yield Finding("list-slow", _WARNING, "The model list is slow: everybody waits for the slowest.", evidence, fix)
+        yield Finding(
+            "list-slow", _WARNING, "The model list is slow: everybody waits for the slowest source.", evidence, fix
+        )
 
 
 def _documents(facts: Facts) -> Iterator[Finding]:
@@ -263,7 +263,7 @@ def _image(facts: Facts) -> Iterator[Finding]:
     if image is None:
         return
     if image.error or image.bad:
-        fix = "Do not run it before you know why; `nox -s verify` has every check, docs/trust.md what they mean."
+        fix = "Do not run it before you know why; `nox -s verify` lists every check, and docs/trust.md explains them."
         what = f"{image.ref} does not verify." if image.bad else f"{image.ref} could not be verified."
         severity = _CRITICAL if image.bad else _WARNING
         yield Finding("image-signature", severity, what, image.bad or (image.error,), fix)
@@ -271,9 +271,9 @@ def _image(facts: Facts) -> Iterator[Finding]:
     tag = image.ref.rpartition(":")[2]
     fixed = tags.parse(f"v{running}")
     if facts.room and fixed and "@" not in image.ref and not tags.covers(tag, fixed):
-        what = f"The running container is not of {image.ref}: its label says {running}."
+        what = f"The running container is not from {image.ref}: its label says {running}."
         evidence = (f"image of the container: {facts.room.itself.image}",)
-        yield Finding("image-other", _WARNING, what, evidence, "Pull it, and make the container anew.")
+        yield Finding("image-other", _WARNING, what, evidence, "Pull the image, and create the container again.")
 
 
 def about(facts: Facts) -> str:

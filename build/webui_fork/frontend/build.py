@@ -140,7 +140,7 @@ def _check_memory() -> None:
         raise ToolError(
             f"The front end needs {MEMORY} MiB of memory to build, and {min(free)} are free.",
             why=f"With less than {HEAP} MiB of heap Node.js may run out of it.",
-            remedy=f"Build it on a larger machine, or end what else runs here. {sandbox.WITHOUT}",
+            remedy=f"Build it on a larger machine, or stop other programs on this one. {sandbox.WITHOUT}",
         )
 
 
@@ -273,7 +273,7 @@ def _build_info(repo: Repo, request: Request) -> Mapping[str, str]:
     try:
         version = json.loads(texts[0])["version"]
     except (IndexError, KeyError, TypeError, ValueError) as error:
-        raise ArchiveError(f"{request.lock.wheel.name} does not say which commit its front end is of.") from error
+        raise ArchiveError(f"{request.lock.wheel.name} does not say which commit its front end is from.") from error
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ArchiveError(f"{request.lock.wheel.name} names its front end {version!r}.")
     return {"APP_BUILD_HASH": version, "APP_BUILD_CHANNEL": "main"}

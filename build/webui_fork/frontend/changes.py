@@ -51,7 +51,7 @@ class Changes:
         """Return how the branding is not upstream's any more (clause 4 of its licence), nothing where it is."""
         problems = [f"{file} is a licence text or a brand asset" for file in self.files if protected_path(file.path)]
         if self.names[1] < self.names[0]:
-            problems.append(f"the product's name is in it {self.names[0]} times in the wheel, and {self.names[1]} now")
+            problems.append(f"the product's name occurs {self.names[0]} times in the wheel, and {self.names[1]} now")
         return problems
 
     def dump(self) -> bytes:

@@ -14,7 +14,7 @@ from webui_fork.core.errors import SourceError
 
 _INTEGRITY = re.compile(r"sha512-[A-Za-z0-9+/]{86}==")
 _ARCHIVE = re.compile(r"https://[^\s?#]+\.tgz")
-_REMEDY = "Nothing is installed. Such a release needs a person who reads its package-lock.json."
+_REMEDY = "Nothing was installed. A person must review the package-lock.json of this release."
 
 
 def check(data: bytes) -> tuple[str, ...]:
@@ -34,7 +34,7 @@ def check(data: bytes) -> tuple[str, ...]:
     if refused:
         more = f"\n… and {len(refused) - 8} more" if len(refused) > 8 else ""
         raise SourceError(
-            "The release's package-lock.json does not pin all that it names.",
+            "The release's package-lock.json does not pin every package that it names.",
             why="\n".join(refused[:8]) + more,
             remedy=_REMEDY,
         )
@@ -48,7 +48,7 @@ def _packages(data: bytes) -> dict[str, dict[str, Any]]:
         raise SourceError("The release's package-lock.json is not JSON.", why=str(error), remedy=_REMEDY) from None
     rows = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(rows, dict) or document.get("lockfileVersion") not in (2, 3):
-        raise SourceError("The release's package-lock.json is of no version that npm writes today.", remedy=_REMEDY)
+        raise SourceError("The release's package-lock.json has a version that npm no longer writes.", remedy=_REMEDY)
     for folder, row in rows.items():
         if not isinstance(row, dict):
             raise SourceError(f"The release's package-lock.json is malformed at {folder!r}.", remedy=_REMEDY)
@@ -63,7 +63,7 @@ def _problem(folder: str, row: dict[str, Any]) -> str:
         return f"{folder}: brings a lock of its own"
     resolved, integrity = row.get("resolved"), row.get("integrity")
     if not isinstance(resolved, str) or not _ARCHIVE.fullmatch(resolved):
-        return f"{folder}: comes from {resolved!r}, which is no registry's archive"
+        return f"{folder}: comes from {resolved!r}, which is not an archive of a registry"
     if not isinstance(integrity, str) or not _INTEGRITY.fullmatch(integrity):
         return f"{folder}: has no sha512"
     return ""

@@ -19,7 +19,7 @@ from webui_fork.core.files import ensure_folder
 from webui_fork.core.process import Completed
 
 NOBODY = 65534
-WITHOUT = "Or take the patches to src/ and static/ out of patches/series: the rest needs none of it."
+WITHOUT = "Or take the patches to src/ and static/ out of patches/series: the other patches need no front-end build."
 # KILL: the first process of a namespace heeds no other signal, and ends all others with it
 _BOUND = ("setpriv", "--pdeathsig", "KILL", "--")
 _UNSHARE = (*_BOUND, "unshare", "--mount", "--net", "--ipc", "--pid", "--fork", "--kill-child")
@@ -127,5 +127,5 @@ def _missing(why: str) -> ToolError:
         "The front end is not built here: this machine gives no sandbox for upstream's build and npm packages.",
         why=why,
         remedy="Build as root, or where users may make namespaces (a container needs CAP_SYS_ADMIN). "
-        "WEBUI_FORK_SANDBOX=none runs them as you are, with your files and the network. " + WITHOUT,
+        "WEBUI_FORK_SANDBOX=none runs them as you, with your files and the network. " + WITHOUT,
     )

@@ -54,7 +54,7 @@ def predicate(data: bytes, lock: Lock, spec: Frontend) -> bytes:
     if len(same) != (0 if differing else 1) or document != _statement(lock, spec, sum(same), differing):
         raise ReproduceError(
             f"{FILE} is not what this tool states about {lock.wheel.name}.",
-            why="It is of another release, of another Node.js, or was changed.",
+            why="It is about another release or another Node.js, or it was changed.",
             remedy=_AGAIN,
         )
     return json.dumps(rows).encode()

@@ -117,7 +117,7 @@ def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.e
     """
     starred = [[key for key in side if key.startswith("**")] for side in (base, ours, theirs)]
     if any(side != starred[0] for side in starred):
-        raise ContestedError("what overrides named values (`**`) comes or goes where both sides change them")
+        raise ContestedError("`**`, which overrides named values, is added or removed where both sides change them")
     gone = base.keys() - ours.keys()
     if any(key in theirs and merge_tree.dump(theirs[key][1]) != merge_tree.dump(base[key][1]) for key in gone):
         raise UncertainError("both change one value in different ways")

@@ -170,7 +170,7 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
             return File(path, Method.PERSON, None, why, proposal=merged.text)
         doubts = merged.doubts
         if not doubts and not guards.same_tree(text, merged.text, logs=True):
-            doubts = ("the merges of the lines and of the syntax tree have a line of a log in two places",)
+            doubts = ("the merge of the lines and the merge of the syntax tree put a log line in different places",)
         return File(path, method, text, "; ".join(doubts), needs_proof=bool(doubts))
     # tokens that no tree vouches for may have gone to another one of several equal places
     if method is not Method.FUNCTIONS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):

@@ -300,7 +300,7 @@ def _gap(edit: Gap, mapping: Mapping, splices: _Splices, ours: Module, added: fr
         line = block[start - 1].end if start else block[0].start
     splices.replace(line, line, _indented(text, edit.added[0].indent, indent))
     if start < end and above is below and not commute(edit.added, block[start:end], logs=True):
-        return {"the new release has added statements where a line of a log may belong before them, or behind"}
+        return {"the new release has added statements, and a log line may belong before or after them"}
     return set()
 
 

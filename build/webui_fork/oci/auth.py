@@ -124,7 +124,7 @@ class Authenticator:
         except ValueError:
             parts = urlsplit("")
         if parts.scheme != "https" and not (self._here and loopback(parts.netloc)):
-            raise RegistryError(f"The token server of {self._registry} is not under https: credentials stay here.")
+            raise RegistryError(f"The token server of {self._registry} does not use https: no credentials were sent.")
         query = {"service": values.get("service", ""), "scope": values.get("scope") or scope}
         each = {**query, "scope": query["scope"].split()}  # a parameter for each scope
         credentials = self._credentials
@@ -167,6 +167,6 @@ def denied(registry: str, why: str, logged_in: bool) -> RegistryError:
     remedy = (
         f"Check that the account of `docker login {registry}` may do this."
         if logged_in
-        else f"No credentials for {registry} are in the Docker configuration: `docker login {registry}`, then again."
+        else f"No credentials for {registry} in the Docker configuration: run `docker login {registry}` and retry."
     )
     return RegistryError(f"The registry {registry} denied access.", why=f"It says: {why}.", remedy=remedy)

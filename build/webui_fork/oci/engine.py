@@ -229,7 +229,9 @@ def _checked(path: Path, layer: Layer) -> Iterator[bytes]:
             hashed.update(piece)
             left, last = left - len(piece), piece
         if left or file.read(1) or hashed.hexdigest() != layer.digest.hex:
-            raise ImageError(f"{path} is not what its name says.", remedy="Get the image anew, or build it again.")
+            raise ImageError(
+                f"{path} does not match the digest in its name.", remedy="Get the image anew, or build it again."
+            )
     yield last
 
 

@@ -112,7 +112,7 @@ def read_layout(root: Path) -> Layout:
             place = "image" if kind == "imageIndex" else kind
             # cosign and we must look at the same one
             if place not in ("image", "sigs", "atts") or place in kinds:
-                raise ImageError(f"{root} does not hold just one image with what belongs to it.")
+                raise ImageError(f"{root} does not hold exactly one image with its signatures and attestations.")
             if place == "image" and (row["mediaType"] in INDEXES) != (kind == "imageIndex"):
                 raise ImageError(f"{root} calls an index an image, or an image an index.")
             kinds[place] = row
@@ -199,5 +199,5 @@ def _blob(root: Path, described: Descriptor) -> Blob:
     path = blob_path(root, described.digest)
     blob = Blob(described.media_type, read_plain(path, SMALL))
     if blob.digest != described.digest:
-        raise ImageError(f"{path} is not what its name says.", why=f"It is {blob.digest}.")
+        raise ImageError(f"{path} does not match the digest in its name.", why=f"It is {blob.digest}.")
     return blob

@@ -152,7 +152,7 @@ def descriptor(value: Any) -> Descriptor:
         if isinstance(kind, str) and type(size) is int and 0 <= size <= _LARGEST:
             with suppress(ValueError):
                 return Descriptor(kind, Digest(digest), size)
-    raise ImageError("A manifest has something that is no descriptor.", why=repr(value)[:200])
+    raise ImageError("A manifest contains something that is not a descriptor.", why=repr(value)[:200])
 
 
 def rows(root: Blob) -> tuple[dict[str, Any], ...]:

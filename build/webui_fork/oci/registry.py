@@ -161,7 +161,7 @@ class Registry:
             RegistryError: it refuses, keeps failing, or stored something else.
         """
         response = self.session.attempt(
-            f"take the manifest {reference}",
+            f"accept the manifest {reference}",
             lambda: self.session.ask(
                 "PUT",
                 f"{self.session.base}manifests/{reference}",
@@ -181,7 +181,7 @@ class Registry:
             RegistryError: it keeps failing, or lies.
         """
         answer = self.session.attempt(
-            f"give the manifest {reference}",
+            f"send the manifest {reference}",
             lambda: self.session.ask("GET", f"{self.session.base}manifests/{reference}", headers={"Accept": ACCEPT}),
             frozenset({200, 404}),
         )
@@ -223,20 +223,20 @@ class Registry:
                         at += len(piece)
                         if limit is not None and at > limit:
                             raise RegistryError(
-                                f"The registry {self.name} gives more than the {limit} bytes of {digest}."
+                                f"The registry {self.name} sends more than the {limit} bytes of {digest}."
                             )
                         if piece:
                             yield piece
                 break
             except wire.EndlessError as error:
                 raise RegistryError(
-                    f"The registry {self.name} does not stop giving the blob {digest[:19]}.", why=str(error)
+                    f"The registry {self.name} does not stop sending the blob {digest[:19]}.", why=str(error)
                 ) from error
             except (requests.RequestException, ConnectionError) as error:
                 broken = 1 if at > before else broken + 1  # what came is kept, and patience begins anew
                 if broken == TRIES:
                     raise RegistryError(
-                        f"The registry {self.name} keeps breaking off in the blob {digest[:19]}.",
+                        f"The registry {self.name} keeps breaking off while it sends the blob {digest[:19]}.",
                         why=type(error).__name__,
                         remedy="Run this again.",
                     ) from error
@@ -257,7 +257,7 @@ class Registry:
             with closing(response):
                 return Answer(response.status_code, response.headers, next(response.iter_content(CHUNK), b""))
 
-        self.session.attempt(f"give the blob {digest[:19]}", once, frozenset({200, 206}))
+        self.session.attempt(f"send the blob {digest[:19]}", once, frozenset({200, 206}))
         return opened[-1]
 
     def small_blob(self, described: Descriptor) -> Blob:

@@ -183,14 +183,14 @@ class RegistrySession:
         if unreachable:
             raise RegistryError(
                 f"The registry {self.name} can't be reached.",
-                why=f"It was to {doing}, and {why}.",
+                why=f"It should {doing}, but {why}.",
                 remedy="Is the reference right, and the registry up? A proxy is taken from HTTPS_PROXY and NO_PROXY. "
-                "What it already has stays; running this again goes on.",
+                "It keeps what it already has; run this again to go on.",
             )
         raise RegistryError(
             f"The registry {self.name} failed to {doing}.",
             why=why,
-            remedy="What it already has stays; look at the registry's log and disk, then run this again to go on.",
+            remedy="It keeps what it already has. Check its log and disk, then run this again to go on.",
         )
 
     def _untrusted(self, error: Exception) -> RegistryError:

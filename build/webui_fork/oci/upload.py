@@ -41,7 +41,7 @@ def small(session: RegistrySession, digest: Digest, data: bytes) -> None:
         started = start(session, digest)
         return finish(session, started.headers["Location"], digest, data) if started.status == 202 else started
 
-    session.attempt(f"take the blob {digest[:19]}", once, frozenset({201}))
+    session.attempt(f"accept the blob {digest[:19]}", once, frozenset({201}))
 
 
 class LargeUpload:
@@ -69,7 +69,7 @@ class LargeUpload:
         Raises:
             RegistryError: the registry keeps failing, or does not take it.
         """
-        doing = f"take the blob {self._digest[:19]}"
+        doing = f"accept the blob {self._digest[:19]}"
         self._session.attempt(doing, self._once, frozenset({200, 201}), RETRIED | _LOST)
 
     def _once(self) -> Answer:

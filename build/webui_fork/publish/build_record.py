@@ -119,4 +119,4 @@ def read(out: Path, remedy: str = "Run `nox -s build -- --locked --arch all`, th
     try:
         return msgspec.json.decode((out / FILE).read_bytes(), type=BuildRecord, dec_hook=decode)
     except (OSError, msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
+        raise PublishError("There is no build that could be published.", why=str(error), remedy=remedy) from error

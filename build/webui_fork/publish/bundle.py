@@ -96,8 +96,8 @@ def _inputs(settings: Settings, store: RegistryReader, verifier: Verifier, root:
     signature, subject = cosign.verify(settings, verifier, ref, artifact.digest), artifact.parsed().get("subject")
     if not signature.verified or model.descriptor(subject).digest != store.root.digest:
         raise VerifyError(
-            f"What stands beside {store.name} as its inputs is not what its publisher put there.",
-            why=signature.why or "It was signed for another image.",
+            f"The inputs beside {store.name} are not the ones that its publisher put there.",
+            why=signature.why or "They were signed for another image.",
         )
     files = [model.descriptor(value) for value in artifact.parsed().get("layers", ())]
     with ui.step("inputs", f"Reading {len(files)} inputs"):

@@ -102,24 +102,24 @@ def candidate(settings: Settings, flavour: str = "") -> Candidate:
     layout = oci_layout.read_layout(out / "image")
     platforms = {one.platform[1]: one.digest for one in layout.image.images}
     if (record.digest, record.platforms) != (layout.image.digest, platforms):
-        raise PublishError("out/build.json and out/image are not of one build.", remedy=remedy)
+        raise PublishError("out/build.json and out/image are not from the same build.", remedy=remedy)
     if tuple(platforms) != (built_for := image_toml.architectures(folder)):
         raise PublishError(
-            f"What was built is for {', '.join(platforms)}, and image.toml wants {', '.join(built_for)}.",
-            why="A published tag never moves: what it names is for all of them from the start.",
+            f"The build is for {', '.join(platforms)}, but image.toml wants {', '.join(built_for)}.",
+            why="A published tag never moves: its image must cover all architectures from the start.",
             remedy=remedy,
         )
     try:
         statements = build_record.statements(out, record)
     except OSError as error:
-        raise PublishError("Nothing was built that could be published.", why=str(error), remedy=remedy) from error
+        raise PublishError("There is no build that could be published.", why=str(error), remedy=remedy) from error
     fixed = Fixed(pinned.version, pinned.revision, spec.ending)
     if dict(inputs.lock_inputs(settings)) != record.inputs or record.tag != str(fixed):
-        raise PublishError("What was built is not of the locks and the series that are here now.", remedy=remedy)
+        raise PublishError("The build does not match the current locks and series.", remedy=remedy)
     if attestations.digests(statements) != record.statements:
         raise PublishError("The SBOM or the provenance in out/ is not the one that the build wrote.", remedy=remedy)
     if record.drift:
-        raise PublishError("What was built has drifted from debian.lock: nobody could build it again.", remedy=remedy)
+        raise PublishError("The build has drifted from debian.lock: nobody could reproduce it.", remedy=remedy)
     _refuse_dirty(record.commit, dirty=record.dirty)
     first = layout.image.images[0]  # the tests run on the first architecture
     passed = tested.check(settings, digest=first.digest)
@@ -152,7 +152,7 @@ def _result(settings: Settings, record: PassedImage, image: Image) -> SuiteResul
 def _refuse_dirty(commit: str, *, dirty: bool) -> None:
     if not commit:
         raise PublishError(
-            "It was built from files that are no commit's: its provenance would not say where they are.",
+            "It was built from files that are in no commit: its provenance would not say where they are.",
             remedy="Build from a git clone.",
         )
     if dirty:
@@ -239,12 +239,12 @@ def run(
         with ui.step("push"):
             count, sent, mounted = _content(registry, what, target, ui)
         ref, ca = target.at(what.image.digest).pinned, connect.certificates(settings, target.registry)
-        with ui.step("cosign", "Signing and attesting, where that is not there yet"):
+        with ui.step("cosign", "Adding missing signatures and attestations"):
             _take_along(settings, signer, registry, what)
             sign.seal(settings, signer, ref, statements, work, target.name, ca, registry)
         with ui.step("inputs"):
             more = _inputs(settings, signer, registry, what, target, ui)
-        with ui.step("verify", "Verifying what stands there, before it gets a name"):
+        with ui.step("verify", "Verifying the image in the registry, before it gets a tag"):
             store = RegistryReader(ref, "", what.image.root, ref, ca, registry)
             # what was sent was hashed before and is by the registry; what it had is hashed by whoever pulls
             checks = verify.run(settings, store, signer.verifier(settings), layers=False)
@@ -292,7 +292,7 @@ def _refuse_moving(registry: Registry, what: Candidate, target: Reference) -> Bl
     existing = registry.manifest(str(what.fixed))
     if existing and existing.digest != what.image.digest:
         raise PublishError(
-            f"{target.name}:{what.fixed} stands, and names another image.",
+            f"{target.name}:{what.fixed} already exists, and names another image.",
             why=f"There: {existing.digest}\nHere:  {what.image.digest}",
             remedy="A published tag never moves. `nox -s lock -- --revise` takes the next revision; commit it, then "
             "build, test and publish that.",
@@ -360,7 +360,7 @@ def plan(
         try:
             present = (*registry.tags(), str(what.fixed))
         except RegistryError:  # not everybody who may push may list
-            words = "the registry does not list its tags, so whether it is the newest is unknown"
+            words = "the registry does not list its tags, so it is unknown whether this is the newest"
             return (f"{target.name}:{what.fixed}",), tuple((tag, words) for tag in what.moving)
     later = {tag: tags.newer(what.fixed, tag, present) for tag in what.moving}
     refs = [str(what.fixed), *(tag for tag, newer in later.items() if not newer)]
@@ -382,7 +382,7 @@ def _name(
     refs, left = [f"{target.name}:{fixed}"], []
     for tag in what.moving:
         if fixed not in published_tags:
-            left.append((tag, "the registry does not list its tags, so whether it is the newest is unknown"))
+            left.append((tag, "the registry does not list its tags, so it is unknown whether this is the newest"))
         elif later := tags.newer(what.fixed, tag, published_tags):
             left.append((tag, f"{later} is newer"))
         else:

@@ -209,7 +209,7 @@ def _image_of_before(own: Settings, ui: Terminal) -> ImageSummary:
     try:
         return _image(own, ui)
     except (DriftError, SourceError, ToolError) as error:  # mirror or index no longer have what it is made of
-        ui.say(f"Note: the image of before can't be built any more. {error.what}")
+        ui.say(f"Note: the previous image can't be built any more. {error.what}")
         return ImageSummary(upstream_lock.read(own.lock_file).tag)
 
 

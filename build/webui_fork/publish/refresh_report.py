@@ -168,7 +168,7 @@ def markdown(report: RefreshReport) -> str:
     lines += [f"| {name} | {one} | {other} |" for name, one, other in _image(report)]
     if report.not_moved:
         lines += ["", "## Not moved", ""]
-        lines += ["The requirements hold these back. An override raises one of the image's (docs/image.md).", ""]
+        lines += ["The requirements hold these back. An override raises a package of the image (docs/image.md).", ""]
         lines += [f"- {inert(row.words)}" for row in report.not_moved]
     lines += ["", "## Moved", "", "| lock | package | before | after | advisories |", "|---|---|---|---|---|"]
     for row in sorted(report.changes, key=lambda change: not change.advisories):

@@ -112,7 +112,7 @@ def check(settings: Settings, *, digest: Digest | None = None, head: str = "") -
     if head and record.head != head:
         raise PublishError(
             "The series that would be published is not the one that passed the tests.",
-            why=f"This series makes the tree {head[:12]}, tested was {record.head[:12]}.",
+            why=f"This series makes the tree {head[:12]}; the tests ran on {record.head[:12]}.",
             remedy=_REMEDY,
         )
     return record

@@ -241,7 +241,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     if not (worktree_folder / ".git").exists():
         raise ConflictError(
             f"{worktree_folder} is gone.",
-            remedy="`nox -s rebase -- --abort`, and start again; decisions of before are offered.",
+            remedy="`nox -s rebase -- --abort`, and start again; earlier resolutions are offered.",
         )
 
     def in_tree(*arguments: str) -> str:
@@ -262,7 +262,7 @@ def resolution(settings: Settings, repo: Repo, patch: Patch, parent: str, epoch:
     laid_out = folder(settings) / "laid-out"
     if not accept and laid_out.exists() and laid_out.read_text() == staged:
         raise ConflictError(
-            f"Nobody changed {worktree_folder} since it was laid out, and what stands there was doubted.",
+            f"{worktree_folder} is unchanged since it was laid out, and its merge is in doubt.",
             remedy="If the proposed merge is correct, accept it: `nox -s rebase -- --continue --accept`.",
         )
     for name in changed:

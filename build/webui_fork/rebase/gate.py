@@ -89,7 +89,7 @@ def differences(old: Settings, candidate: Settings, ui: Terminal) -> tuple[Diffe
         ToolError: Python itself could not be started.
     """
     step = Step("old and new", ("tests/bench/bump.py", str(old.root)))
-    with ui.step(step.name, "Holding the new images against the old"):
+    with ui.step(step.name, "Comparing the new images with the old ones"):
         done = _step(candidate, step, proofs.environment(candidate.root, candidate.environ))
     try:
         return tuple(Difference(*row) for row in json.loads("" if done.code else done.stdout))

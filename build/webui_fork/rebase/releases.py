@@ -47,7 +47,7 @@ def of_range(settings: Settings, ui: Terminal, first: str, last: str | None) -> 
             f"The index has fewer than two stable releases from {first} on.", remedy="Try an older --from."
         )
     locks = [one.lock for one in in_range]
-    with ui.step("releases", f"Having {len(locks)} releases at hand"):
+    with ui.step("releases", f"Preparing {len(locks)} releases"):
         return [Release(one.version, release.release_commit(settings, one, ui), one.epoch) for one in locks]
 
 

@@ -17,7 +17,7 @@ from webui_fork.sources.changelog import Note
 from webui_fork.sources.interface import OF_IMAGES, Difference
 
 _NOISE = re.compile(r"^(index [0-9a-f]+\.\.[0-9a-f]+.*|@@ .*)$")
-_DIFFERENCES = "What changes for whoever runs it"
+_DIFFERENCES = "What changes for operators"
 _LIMIT = 60_000  # characters: a pull request's text holds 65536
 COLORS = {
     "unchanged": "#1a7f37",
@@ -97,7 +97,7 @@ class RebaseReport:
         """What the notes of the changelog are in this direction."""
         if self.back:
             return "From upstream's changelog: migrations and changes that are taken back"
-        return "From upstream's changelog: migrations and changes to know"
+        return "From upstream's changelog: migrations and changes to know about"
 
 
 def interdiff(old: bytes, new: bytes) -> str:
@@ -219,8 +219,8 @@ def _difference_lines(report: RebaseReport) -> list[str]:
 def _difference_counts(report: RebaseReport) -> str:
     counts = Counter(one.kind for one in report.differences)
     words = ", ".join(counted(count, kind) for kind, count in counts.items())
-    images = " Licences, native wheels and measures: of the images." if counts.keys() & set(OF_IMAGES) else ""
-    return f"{words}. Read off upstream's code, packages off the locks.{images}"
+    images = " Licences, native wheels and measures are those of the images." if counts.keys() & set(OF_IMAGES) else ""
+    return f"{words}. Read from upstream's code; packages are from the locks.{images}"
 
 
 def _code(text: str) -> str:

@@ -68,7 +68,9 @@ def rehearse(settings: Settings, ui: Terminal, version: str | None) -> RebaseRep
     carried = _carry(settings, job, ui)
     reviews = {row.name: "its proof would decide" for row in carried if row.needs_proof or row.has_text}
     # a patch whose proof is green on the new release is dropped before anybody tries to carry it
-    reviews |= {row.name: "if its proof is red without it" for row in carried if row.outcome is Outcome.CONFLICT}
+    reviews |= {
+        row.name: "a conflict if its proof is red without it" for row in carried if row.outcome is Outcome.CONFLICT
+    }
     report = results.report(job, carried, "rehearsed", ui)
     rows = (replace(row, review=reviews.get(row.name, row.review)) for row in report.rows)
     report = replace(report, rows=tuple(rows))
@@ -150,7 +152,7 @@ def abort(settings: Settings) -> str:
         rebase_candidate.remove(settings)
         rebase_state.clear(settings)
         raise ConflictError(
-            f"The rebase to {version} had ended: its commits are on the branch.",
+            f"The rebase to {version} has already ended: its commits are on the branch.",
             remedy=f"`git reset --hard {state.head[:12]}` takes them back, if that is what you want.",
         )
     repo = git.repository(settings)
@@ -247,8 +249,8 @@ def _refuse_blocked(settings: Settings, ui: Terminal, job: Job, name: str = "rep
     results.write(settings, replace(results.report(job, carried, "blocked", ui), blocker=blocker), name)
     raise GateError(
         blocker,
-        why=f"Nothing was changed; out/rebase/{name}.md has what the patches would do.",
-        remedy="docs/adr/0017-requires-python.md has the ways on.",
+        why=f"Nothing was changed; out/rebase/{name}.md says what would happen to the patches.",
+        remedy="docs/adr/0017-requires-python.md says how to go on.",
     )
 
 

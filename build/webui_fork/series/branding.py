@@ -65,7 +65,7 @@ def image_problems(
         roots: the parts of the release that go into the image. own: where our own files go. variables: those it sets.
     """
     problems = [f"it sets {name}, which changes name or logo" for name in variables if name in _VARIABLES]
-    problems += [f"its own file {path} is in a place of the brand's" for path in own if protected_path(path)]
+    problems += [f"its own file {path} is in the place of a brand asset" for path in own if protected_path(path)]
     tops = tuple(root.rstrip("/") for root in roots)
     for path in paths:
         inside = any(path == top or path.startswith(top + "/") for top in tops)

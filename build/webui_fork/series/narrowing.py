@@ -72,8 +72,8 @@ def why_no_lines(old: bytes | None, new: bytes | None) -> str:
     if any("\0" in text for text in texts):
         return "not text"
     if "" in texts:
-        return "an empty file, of which a patch has no line: put a comment into it"
-    return "only its mode" if old == new else ""
+        return "an empty file, which has no lines for a patch: put a comment into it"
+    return "only its mode changes" if old == new else ""
 
 
 def _pairs(old: list[_Segment], new: list[_Segment]) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:

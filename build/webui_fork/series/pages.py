@@ -68,7 +68,7 @@ def overview(patches: Sequence[Patch]) -> str:
         f"| {html.escape(patch.field('Description').partition(chr(10))[0].strip(), quote=False)} |"
         for patch in patches
     ]
-    lines = ["# The series", "", "In the order in which they go on the release.", "", "| patch | for |", "|---|---|"]
+    lines = ["# The series", "", "In the order in which they apply to the release.", "", "| patch | for |", "|---|---|"]
     return "\n".join([*lines, *rows, ""])
 
 

@@ -271,7 +271,7 @@ def header_problems(patch: Patch, release: Release, proof_exists: Callable[[str]
     names = [key for key, _ in patch.fields]
     for name in FIELDS:
         if names.count(name) != 1:
-            yield "dep3", f"the DEP-3 field {name} stands {names.count(name)} times in its header, not once"
+            yield "dep3", f"the DEP-3 field {name} occurs {names.count(name)} times in its header, not once"
         elif not patch.field(name) or "TODO" in patch.field(name):
             yield "dep3", f"the DEP-3 field {name} is not filled in"
     for name, value in (("Subject", patch.subject), ("From", patch.author), *patch.fields):
@@ -311,7 +311,7 @@ def refused_path(path: str, *, front_end: bool) -> Iterable[tuple[str, str]]:
     if _FRONT_END_BUILD.match(path):
         yield (
             "front-end",
-            f"{path} decides how the front end is built, and what is installed for it: patches change src/ and static/",
+            f"{path} decides how the front end is built, and what is installed for it: patch only src/ and static/",
         )
     if branding.protected_path(path):
         yield "branding", f"{path} is a licence text or a brand asset; Open WebUI's licence (clause 4) forbids it"
@@ -344,7 +344,7 @@ def _diff_problems(patch: Patch, release: Release, added: set[str]) -> Iterable[
             yield "path", f"{path} leads out of the tree"
             continue
         if not _PATH.fullmatch(path) or not path.isprintable():
-            yield "path", f"{path!r} has a character that means something in a shell or a page"
+            yield "path", f"{path!r} has a character with a special meaning in a shell or in HTML"
         yield from refused_path(path, front_end=release.front_end)
         touched = {line.value for hunk in file for line in hunk if line.is_added or line.is_removed}
         for line in sorted(touched):

@@ -94,7 +94,9 @@ def obtain(settings: Settings, spec: ImageSpec, lock: DebianLock, ui: Terminal, 
     again = _fetch_all(settings, current, ui)
     missing = [deb.name for deb, file in again.items() if file is None]
     if missing:
-        raise SourceError(f"The mirror lists but does not have: {', '.join(missing)}.", remedy="Use another mirror.")
+        raise SourceError(
+            f"The mirror lists packages that it does not have: {', '.join(missing)}.", remedy="Use another mirror."
+        )
     return Fetched(debs, tuple(file for file in again.values() if file), drift)
 
 

@@ -151,7 +151,7 @@ def verifier(settings: Settings, cosign: Path) -> Verifier:
     if public and public.startswith("/") and not Path(public).is_file():
         raise SigningError(
             f"There is no public key at {public}.",
-            remedy="Name whose signature should count: --key FILE, or --identity and --issuer.",
+            remedy="Say whose signature is trusted: --key FILE, or --identity and --issuer.",
         )
     return Verifier(cosign, number, public)
 
@@ -159,7 +159,7 @@ def verifier(settings: Settings, cosign: Path) -> Verifier:
 def _make_key(settings: Settings, cosign: Path, key: Path, ui: Terminal) -> None:
     if key.with_suffix(".pub").exists():
         raise SigningError(
-            f"{key} is missing, and its public half is there.",
+            f"The private key {key} is missing, but its public key is there.",
             why="A new pair would replace the key that you trust.",
             remedy="Bring the private key back, or move the public one away.",
         )

@@ -52,7 +52,7 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
     claim = _claim(settings, store, replace(verifier, ca=store.ca))
     tag = verify.check_tag(store, claim)
     if tag.verdict is verify.Verdict.BAD:
-        raise VerifyError(f"{store.name} is not what its tag says.", why=tag.words)
+        raise VerifyError(f"{store.name} is not the image that its tag should name.", why=tag.words)
     with temp_folder(settings.cache / "tmp", "reproduce") as work:
         root, where = _inputs(settings, claim, work)
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):
@@ -101,7 +101,7 @@ def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
         commit = f"commit {claim.commit or '(none)'}{' (with changes that were not committed)' if claim.dirty else ''}"
         raise ReproduceError(
             "The inputs that the provenance names are not at hand.",
-            why=f"Not in this clone: {commit}.\nHere differ: {', '.join(different[:8])}.",
+            why=f"Not in this clone: {commit}.\nThese differ here: {', '.join(different[:8])}.",
             remedy="`git fetch` in a clone of the repository that built it, then again.",
         )
     for part in _PARTS:
@@ -156,7 +156,7 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architectu
     argv = [sys.executable, "-m", "webui_fork", *arguments]
     done = process.run(argv, env=env, cwd=root, check=False, group=True, doing="build the image again")
     if done.code:
-        raise ReproduceError("It could not be built again.", why=done.tail(), remedy="The error is the build's own.")
+        raise ReproduceError("It could not be built again.", why=done.tail(), remedy="This error is from the build.")
 
 
 def _differences(store: Reader, rebuilt: Image | Index, layout: Path, work: Path) -> Iterator[str]:

@@ -77,7 +77,7 @@ def run(settings: Settings, store: Reader, verifier: Verifier, *, layers: bool =
     if claim is None:  # nothing more is read of what nobody we trust made
         if not listed.result().predicates:
             checks.append(_sbom(listed.result(), (), claim))
-        return (*checks, Check("contents", Verdict.BAD, "nobody we trust says what is in it: see provenance"))
+        return (*checks, Check("contents", Verdict.BAD, "no trusted attestation says what is in it: see provenance"))
     images = reader.image(store).images
     if not claim.variant:  # upstream's own image has no SBOM of ours
         checks.append(_sbom(listed.result(), images, claim))
@@ -156,7 +156,7 @@ def _tests(attestation: cosign.Attested, images: tuple[Image, ...]) -> Check:
     if not own:
         return Check("tests", Verdict.BAD, f"they ran on another image, {result.image[:19]}…")
     if "/".join(own[0].platform) != result.platform:
-        return Check("tests", Verdict.BAD, f"they are said to have run on {result.platform}; that image is for another")
+        return Check("tests", Verdict.BAD, f"the result says they ran on {result.platform}; that image is for another")
     if not all(one and one.passed for one in results):
         return Check("tests", Verdict.BAD, "they ran, and some failed")
     beside = f", vLLM {result.vllm}" if result.vllm else ""
@@ -192,7 +192,7 @@ def _hash_layers(store: Reader, images: tuple[Image, ...]) -> int:
         except ForkError as error:
             raise VerifyError(f"the layer {named.name} ({digest[:19]}…): {error.what}") from error
         if hashed.hexdigest() != digest.hex or size != named.layer.size:
-            raise VerifyError(f"the layer {named.name} is not what its digest {digest[:19]}… says")
+            raise VerifyError(f"the layer {named.name} does not match its digest {digest[:19]}…")
         total += size
     return total
 
@@ -202,7 +202,7 @@ def _layers(store: Reader, images: tuple[Image, ...]) -> Check:
         size = _hash_layers(store, images)
     except VerifyError as error:
         return Check("layers", Verdict.BAD, error.what)
-    return Check("layers", Verdict.OK, f"{size / 1e6:.1f} MB hashed, every one is what its digest says")
+    return Check("layers", Verdict.OK, f"{size / 1e6:.1f} MB hashed, every layer matches its digest")
 
 
 def check_tag(store: Reader, claim: Claim) -> Check:
@@ -227,12 +227,12 @@ def check_tag(store: Reader, claim: Claim) -> Check:
         present = store.tags()
     except ForkError as error:
         return Check(
-            "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; if there is a newer one is unknown: {error.what}"
+            "tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; it is unknown whether there is a newer one: {error.what}"
         )
     if later := tags.newer(fixed, store.tag, present):
         return Check("tag", Verdict.BAD, f"{store.tag} names {fixed}, but {later} is there: an older image replayed")
     if str(fixed) not in present:
-        return Check("tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; the registry lists no tags to hold that against")
+        return Check("tag", Verdict.UNKNOWN, f"{store.tag} is {fixed}; the registry lists no tags to compare with")
     return Check("tag", Verdict.OK, f"{store.tag} is {fixed}, the newest that is listed")
 
 
@@ -245,7 +245,7 @@ def signed_as(store: Reader) -> Fixed:
     labels = reader.image(store).images[0].config.parsed().get("config", {}).get("Labels", {})
     fixed = tags.parse(f"v{labels.get(_TITLE + 'version')}")
     if fixed is None:
-        raise VerifyError(f"{store.name} says no version of this tool.")
+        raise VerifyError(f"{store.name} has no version label of this tool.")
     return fixed
 
 
@@ -273,7 +273,7 @@ def _labels(images: tuple[Image, ...], claim: Claim) -> Check:
         version = labels[_TITLE + "version"]
         expected = claim.tag.removeprefix("v")
         if version != expected:
-            return Check("labels", Verdict.BAD, f"it calls itself {version}, the provenance {expected}")
+            return Check("labels", Verdict.BAD, f"its label says {version}, the provenance says {expected}")
         description = str(labels[_TITLE + "description"])
         if "Unofficial, modified build" not in description or "patches" not in description:
             return Check("labels", Verdict.BAD, "its description does not say that it is unofficial and modified")
@@ -315,7 +315,7 @@ def _inside(settings: Settings, store: Reader, item: Image) -> tuple[tuple[str, 
     """
     layer = item.layers[-1].layer
     if layer.size > _PATCH_LAYER:
-        raise VerifyError("its last layer is too large to be one of patches")
+        raise VerifyError("its last layer is too large to be a layer of patches")
     try:
         blob = reader.small(store, model.Descriptor(model.LAYER, layer.digest, layer.size))
         with temp_folder(settings.cache / "tmp", "verify") as work:

@@ -9,7 +9,7 @@ from webui_fork.backport.fix import Fix, Part
 from webui_fork.core import git
 from webui_fork.core.errors import SeriesError, SourceError, UsageError
 
-EMPTY = "an empty file, of which a patch has no line: put a comment into it"
+EMPTY = "an empty file, which has no lines for a patch: put a comment into it"
 MIGRATION = "backend/open_webui/migrations/versions/1_add.py"
 
 
@@ -96,7 +96,7 @@ def test_a_migration_is_refused_where_it_is_named(world: World) -> None:
 
 def test_what_is_named_has_to_differ(world: World) -> None:
     several, repo = _several(world), git.repository(world.settings)
-    with pytest.raises(UsageError, match="is the same"):
+    with pytest.raises(UsageError, match="The fix does not change"):
         fix.parts(repo, several, (Part("backend/open_webui/nothing.py"),))
     with pytest.raises(UsageError, match="Nothing differs"):
         fix.blocks(repo, several, (Part(CODE, ("create_user",)),))
@@ -179,7 +179,7 @@ def test_what_of_a_commit_has_no_lines_stays_behind(world: World) -> None:
     obtained, repo = _obtained(world, world.fix("fix")), git.repository(world.settings)
     parts, left = fix.parts(repo, obtained, ())
     assert parts == (Part(CODE),)
-    assert sorted(words.partition(": ")[2] for words in left) == [EMPTY, "not text", "only its mode"]
+    assert sorted(words.partition(": ")[2] for words in left) == [EMPTY, "not text", "only its mode changes"]
     with pytest.raises(SeriesError, match="not text"):
         fix.blocks(repo, obtained, (Part("backend/open_webui/x.bin"),))
 

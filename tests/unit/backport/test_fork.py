@@ -127,7 +127,7 @@ def test_what_no_patch_can_hold_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     old["src/x.svelte"], new["src/x.svelte"] = b"a\n", b"b\n"
     series = _adopted(tmp_path, monkeypatch, old, new, executables=frozenset({f"{B}/run.sh"}))
     assert series.left == {
-        f"{B}/run.sh": "only its mode",
+        f"{B}/run.sh": "only its mode changes",
         f"{B}/emptied.py": EMPTY,
         f"{B}/was.py": EMPTY,
         f"{B}/pkg/__init__.py": EMPTY,
@@ -140,7 +140,7 @@ def test_what_no_patch_can_hold_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     assert {patch.subject for patch in series.adopted.patches} == {"Remove z", "Change x"}
 
 
-EMPTY = "an empty file, of which a patch has no line: put a comment into it"
+EMPTY = "an empty file, which has no lines for a patch: put a comment into it"
 
 
 def test_a_file_with_a_marked_line_keeps_all_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,6 @@ def test_the_newest_release_has_nothing_to_reach(tmp_path: Path) -> None:
     report = (tmp_path / "out/adopt/report.md").read_text()
     assert report.startswith("# A fork of 1.2.3 as 1 patch\n")
     assert "| do-a-thing.patch | backend/open_webui/env.py | 3 | – | – |" in report
-    assert report.endswith("## What no patch holds\n\nNothing.\n")
+    assert report.endswith("## Left out of the patches\n\nNothing.\n")
     assert not (tmp_path / "out/adopt/reach.svg").exists()
     assert not list((tmp_path / "out/tmp").glob("*"))

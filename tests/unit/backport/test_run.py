@@ -80,7 +80,7 @@ def test_a_package_that_the_older_release_has_not_is_named(world: World) -> None
     )
     with pytest.raises(ConflictError) as caught:
         _rehearsed(world, _order(_fixed(world, needy)))
-    assert f"{CODE} imports newlib, a package that nothing of 1.2.3 has" in caught.value.why
+    assert f"{CODE} imports newlib, a package that 1.2.3 does not have" in caught.value.why
     assert "secrets" not in caught.value.why
 
 
@@ -249,7 +249,7 @@ def test_a_line_that_is_not_older_needs_no_fix(world: World, monkeypatch: pytest
 
 def test_a_name_that_no_patch_can_have_is_refused(world: World) -> None:
     world.put("backend/open_webui/\u00e9.py", "x = 1\n")
-    with pytest.raises(SeriesError, match="can't stand in a patch"):
+    with pytest.raises(SeriesError, match="can't be part of a patch"):
         _rehearsed(world, _order(_fixed(world)))
 
 

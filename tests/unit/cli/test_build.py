@@ -59,7 +59,7 @@ def test_one_builds_for_the_machine_at_hand_and_publishes_all(
 def test_options_that_contradict_each_other(private_settings: Settings, talk: Talk, words: list[str]) -> None:
     parser = argparse.ArgumentParser()
     build.add_arguments(parser)
-    with pytest.raises(UsageError, match="can't be combined with that"):
+    with pytest.raises(UsageError, match="can't be combined with these"):
         build.run(private_settings, talk, parser.parse_args(words))
 
 

@@ -36,12 +36,12 @@ def test_a_user_s_mistake_is_words_and_a_code(
 
 
 MISTAKES = {
-    "build --variant x": "--variant is of an image beside",
-    "build --unsigned --load": "--unsigned is not loaded",
-    "publish r/n --variant x": "--variant is of an image beside",
+    "build --variant x": "--variant is only valid with --image",
+    "build --unsigned --load": "An unsigned build can't be loaded",
+    "publish r/n --variant x": "--variant is only valid with --image",
     "lock --revise --release 0.12.3": "--release does not go with",
-    "lock --line 0.11 --tools": "are the checkout's, not a line's",
-    "backtest --front-end": "--front-end goes with it",
+    "lock --line 0.11 --tools": "are for the checkout, not for a line",
+    "backtest --front-end": "--front-end is only valid with it",
     "backtest --synthetic -1": "--synthetic takes a number",
     "pin oci:out/image": "no cluster pulls from there",
     "verify docs": "A layout is oci:docs",
@@ -64,7 +64,7 @@ def test_what_would_be_ignored_is_an_error(
 def test_a_number_is_one(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main.main(words.split())
-    assert "write a number from 1 on" in capsys.readouterr().err
+    assert "write a number of at least 1" in capsys.readouterr().err
 
 
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:

@@ -50,12 +50,12 @@ def test_a_known_survivor_is_no_failure(excusing: Settings, capsys: pytest.Captu
 
 def test_the_same_fault_in_another_line_is_another_survivor(excusing: Settings) -> None:
     assert FAULTS[0].name == FAULTS[1].name
-    with pytest.raises(ProofError, match="1 survivors are not named; below 90%: none"):
+    with pytest.raises(ProofError, match="1 survivors have no recorded reason; patches below 90%: none"):
         judge(excusing, runs(99, FAULTS[1]), whole=True)
 
 
 def test_too_few_are_noticed_even_if_all_are_known(excusing: Settings) -> None:
-    with pytest.raises(ProofError, match="0 survivors are not named; below 90%: one"):
+    with pytest.raises(ProofError, match="0 survivors have no recorded reason; patches below 90%: one"):
         judge(excusing, runs(8, FAULTS[0]), whole=True)
 
 

@@ -28,7 +28,7 @@ def test_it_says_what_moved_and_why(
     refresh.run(private_settings, Talk(), main.parser("refresh").parse_args(["refresh", "--osv-url", "http://osv"]))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     if report is None:
-        assert lines == ["Nothing changed: the locks are what the mirrors and the index give."]
+        assert lines == ["Nothing changed: the locks already match the mirrors and the index."]
         return
     assert lines[:2] == ["a.lock curl 1 2 DSA-1 DSA-2", "a.lock new new 3"]
     assert "digest sha256:bb" in lines

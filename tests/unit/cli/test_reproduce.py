@@ -75,7 +75,7 @@ def test_as_json(
 
 def test_another_one(private_settings: Settings, spec: image_toml.ImageSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     evil = NODE.replace(b"build/index.html\n", b"build/index.html; echo evil > build/evil.js\n", 1)
-    with pytest.raises(ReproduceError, match=r"of 1\.2\.3 is not of its sources: 1 files differ") as raised:
+    with pytest.raises(ReproduceError, match=r"of 1\.2\.3 differs from its sources in 1 files") as raised:
         run(private_settings, spec, monkeypatch, evil)
     assert raised.value.why == "evil.js (added)"
     assert raised.value.exit_code == 21

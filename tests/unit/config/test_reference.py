@@ -30,7 +30,7 @@ def test_it_is_read_as_docker_reads_it(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("ghcr.io/Me/x", "capitals"),
+        ("ghcr.io/Me/x", "capital letters"),
         ("ghcr.io/x:", "can't be a tag"),
         ("ghcr.io/x:a b", "can't be a tag"),
         ("ghcr.io/x@sha256:abc", "digest"),

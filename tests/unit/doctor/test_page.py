@@ -65,7 +65,7 @@ def test_it_has_the_first_cause_as_its_head_and_all_that_was_found() -> None:
     assert "<li>it is shut" in text
     assert "<pre>Start it.\nThen look.</pre>" in text
     assert "<li>the image&#x27;s signature: --image REF" in text
-    assert "Nothing is wrong" in write()
+    assert "No problem could be seen" in write()
 
 
 @pytest.mark.parametrize("words", ["<script>alert(1)</script>", "\x1b[31mred", "sk-very-secret-key"])

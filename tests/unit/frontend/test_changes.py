@@ -64,7 +64,7 @@ def test_a_brand_that_is_touched(tmp_path: Path) -> None:
     result = between(tmp_path, index_0html=b"<title>Mine</title>", static__favicon_0png=b"mine")
     assert result.brand_problems() == [
         "static/favicon.png (changed) is a licence text or a brand asset",
-        "the product's name is in it 1 times in the wheel, and 0 now",
+        "the product's name occurs 1 times in the wheel, and 0 now",
     ]
 
 

@@ -34,17 +34,17 @@ def test_a_lock_whose_packages_have_digests() -> None:
         ({**GOOD, "integrity": None}, "has no sha512"),
         ({**GOOD, "integrity": "sha1-" + "A" * 27 + "="}, "has no sha512"),
         ({**GOOD, "integrity": GOOD["integrity"] + " sha1-abc"}, "has no sha512"),
-        ({**GOOD, "resolved": "git+ssh://git@github.com/a/b.git#c"}, "no registry's archive"),
-        ({**GOOD, "resolved": "http://registry.example/a.tgz"}, "no registry's archive"),
-        ({**GOOD, "resolved": "file:../a.tgz"}, "no registry's archive"),
-        ({"version": "1.0.0"}, "no registry's archive"),
+        ({**GOOD, "resolved": "git+ssh://git@github.com/a/b.git#c"}, "not an archive of a registry"),
+        ({**GOOD, "resolved": "http://registry.example/a.tgz"}, "not an archive of a registry"),
+        ({**GOOD, "resolved": "file:../a.tgz"}, "not an archive of a registry"),
+        ({"version": "1.0.0"}, "not an archive of a registry"),
         ({"resolved": "packages/a", "link": True}, "is not below node_modules"),
         ({**GOOD, "inBundle": True, "integrity": None}, "has no sha512"),  # npm heeds it in some places only
         ({**GOOD, "hasShrinkwrap": True}, "brings a lock of its own"),
     ],
 )
 def test_a_package_that_is_not_pinned(row: dict[str, Any], why: str) -> None:
-    with pytest.raises(SourceError, match="does not pin all that it names") as raised:
+    with pytest.raises(SourceError, match="does not pin every package that it names") as raised:
         package_lock.check(lock(node_modules__a=row, node_modules__b=GOOD))
     assert raised.value.why == f"node_modules/a: {raised.value.why.partition(': ')[2]}"
     assert why in raised.value.why

@@ -242,7 +242,7 @@ def test_a_log_line_among_others_is_in_doubt() -> None:
     base = PARAGRAPHS.replace("\n\n", "\n")
     theirs = base.replace("    b = two", "    c = three()\n    b = two")
     result = transplant.transplant(base, base.replace("    b = two", "    log.info(1)\n    b = two"), theirs)
-    assert "line of a log" in result.doubts[0]
+    assert "log line" in result.doubts[0]
     assert transplant.transplant(base, base.replace("    b = two", "    d = 1\n    b = two"), theirs).doubts == ()
 
 

@@ -145,6 +145,6 @@ def test_credentials_never_go_to_a_token_server_in_the_clear(server: Server) -> 
     guarded(server, 'Bearer realm="http://tokens.example.org/token"', "Bearer T")
     with (
         Registry(server.url, "x", pause=0, credentials=ME) as registry,
-        pytest.raises(RegistryError, match="not under https"),
+        pytest.raises(RegistryError, match="does not use https"),
     ):
         registry.manifest("v1")

@@ -74,7 +74,7 @@ def test_one_flipped_byte_is_found(tmp_path: Path, which: str) -> None:
     data[len(data) // 2] ^= 1
     path.unlink()
     path.write_bytes(data)
-    with pytest.raises(ImageError, match="not what its name says"):
+    with pytest.raises(ImageError, match="does not match the digest in its name"):
         layouts.verify(root)
 
 

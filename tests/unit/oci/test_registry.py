@@ -119,7 +119,7 @@ def test_an_answer_that_never_ends_is_not_read_to_its_end(server: Server) -> Non
     with Registry(server.url, "x", pause=0) as registry:
         with pytest.raises(RegistryError, match="does not stop answering"):
             registry.manifest("v1")
-        with pytest.raises(RegistryError, match="gives more than the 100 bytes"):
+        with pytest.raises(RegistryError, match="sends more than the 100 bytes"):
             registry.small_blob(model.Descriptor("x", Digest.of_hex("0" * 64), 100))
 
 

@@ -139,5 +139,5 @@ def test_a_registry_that_counts_more_than_there_is_gets_all_of_it_again(server: 
 
 
 def test_a_registry_that_keeps_breaking_off_is_an_error(server: Server, file: Path) -> None:
-    with pytest.raises(RegistryError, match="failed to take the blob"):
+    with pytest.raises(RegistryError, match="failed to accept the blob"):
         send(server, Uploads(100, 10), file)

@@ -45,7 +45,7 @@ def test_what_is_written_is_read(private_settings: Settings) -> None:
 def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings, name: str) -> None:
     odd = [1] if name in ("patches", "drift") else {"series": 1}
     write(private_settings, {**ROWS, name: odd})
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         build_record.read(private_settings.out)
 
 
@@ -53,10 +53,10 @@ def test_what_a_list_or_a_table_holds_is_checked_too(private_settings: Settings,
 def test_a_value_that_is_missing_or_of_another_kind_is_refused(private_settings: Settings, name: str) -> None:
     for change in ({name: None}, {name: 1.5}):
         write(private_settings, {**ROWS, **change})
-        with pytest.raises(PublishError, match="Nothing was built"):
+        with pytest.raises(PublishError, match="There is no build"):
             build_record.read(private_settings.out)
     write(private_settings, {key: value for key, value in ROWS.items() if key != name})
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         build_record.read(private_settings.out)
 
 
@@ -66,14 +66,14 @@ OTHER_SCHEMA = json.dumps({**ROWS, "schema": 2})
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 3}', OTHER_SCHEMA])
 def test_what_is_no_record_is_refused(private_settings: Settings, text: str) -> None:
     write(private_settings, text)
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         build_record.read(private_settings.out)
 
 
 def test_a_record_of_a_later_version_is_refused(private_settings: Settings) -> None:
     write(private_settings, {**ROWS, "more": 1})
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         build_record.read(private_settings.out)
     (private_settings.out / "build.json").unlink()
-    with pytest.raises(PublishError, match="Nothing was built"):
+    with pytest.raises(PublishError, match="There is no build"):
         build_record.read(private_settings.out)

@@ -73,7 +73,7 @@ def test_a_tree_that_nobody_touched_is_taken_only_on_a_word(case: Case) -> None:
     (case.tree / CODE).write_text("x = 23\n")
     laid_out = conflict._tree_of(case.settings, case.patch, case.settings.environ)
     (conflict.folder(case.settings) / "laid-out").write_text(laid_out)
-    with pytest.raises(ConflictError, match="Nobody changed") as error:
+    with pytest.raises(ConflictError, match="is unchanged since it was laid out") as error:
         case.resolution()
     assert "--accept" in error.value.remedy
     assert case.resolution(accept=True).paths

@@ -63,8 +63,8 @@ def test_markdown_has_a_row_a_patch_and_what_to_know() -> None:
 
 def test_markdown_shows_first_what_needs_attention() -> None:
     text = report.markdown(REPORT)
-    first, rest = text.partition("## What changes for whoever runs it")[2].split("<details>", 1)
-    assert "1 migration, 2 settings. Read off upstream's code, packages off the locks." in first
+    first, rest = text.partition("## What changes for operators")[2].split("<details>", 1)
+    assert "1 migration, 2 settings. Read from upstream's code; packages are from the locks." in first
     assert "| migration | `1_add_x.py` |  | `Add x` |" in first
     assert "| setting | `A` | `'<\u200ba>'` | `''b' \\| @\u200bc'` |" in first
     assert "| setting | `B` |  | `None` |" not in first
@@ -75,8 +75,11 @@ def test_markdown_shows_first_what_needs_attention() -> None:
     assert "<summary>" not in report.markdown(replace(REPORT, differences=REPORT.differences[:1])).partition("Gate")[0]
     assert "What changes" not in report.markdown(replace(REPORT, differences=()))
     measured = replace(REPORT, differences=(Difference("measure", "list, p50, ms", "3.0", "4.0"),))
-    first = report.markdown(measured).partition("## What changes for whoever runs it")[2].partition("## ")[0]
-    assert "1 measure. Read off upstream's code, packages off the locks. Licences, native wheels and measures" in first
+    first = report.markdown(measured).partition("## What changes for operators")[2].partition("## ")[0]
+    assert (
+        "1 measure. Read from upstream's code; packages are from the locks. Licences, native wheels and measures"
+        in first
+    )
     assert "| measure | `list, p50, ms` | `3.0` | `4.0` |" in first
 
 

@@ -59,5 +59,5 @@ def test_a_dry_run_says_what_only_a_proof_decides(private_settings: Settings, mo
     report = run.rehearse(private_settings, Talk(), None)
     assert report
     assert [row.review for row in report.rows] == [
-        "its proof would decide", "its proof would decide", "if its proof is red without it", "",
+        "its proof would decide", "its proof would decide", "a conflict if its proof is red without it", "",
     ]  # fmt: skip
