@@ -259,8 +259,10 @@ def check(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation to out/site; a warning is an error (-- serve looks at it while you write)."""
+    """Check the prose, and build the documentation to out/site; warnings are errors (-- serve: while you write)."""
     serving = session.posargs[:1] == ["serve"]
+    if not serving:
+        _run(session, "docs", "proselint", "check", *map(str, [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]))
     argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
     _run(session, "docs", "mkdocs", *argv)
 
