@@ -82,7 +82,7 @@ def _reported(item: Connection) -> tuple[str, ...]:
 
 
 def reason(body: Any, status: int) -> str:
-    """Return an error's words once, in one line: a page of HTML has them twice, stock's own may be empty.
+    """Return an error's words once, in one line: a page of HTML begins with them twice, stock's own may be empty.
 
     Args:
         body: of the answer, JSON or text. status: of the answer; 0 where none came.
@@ -91,9 +91,7 @@ def reason(body: Any, status: int) -> str:
         body = inner[0]
     words = re.sub(r"\s+", " ", re.sub(r"<[^<>]+>", " ", str(body)[:4000])).strip()
     words = re.sub(rf"^(?:{status} )+", "", f"{words} ").strip() if status else words
-    half = len(words) // 2
-    if half and len(words) % 2 and words[:half] == words[half + 1 :]:  # with a blank between
-        words = words[:half]
+    words = re.sub(r"^(.+?) \1(?= |$)", r"\1", words[:1000])
     words = re.sub(r"^Unexpected error:? ?", "", words).strip(" :")
     return words[:160] or "(it gives no reason)"
 

@@ -209,6 +209,8 @@ def test_a_url_of_any_shape_is_borne(url: str) -> None:
         ("Unexpected error: ", 500, "(it gives no reason)"),
         ("", 500, "(it gives no reason)"),
         ("500 500 Unable to connect Unable to connect", 500, "Unable to connect"),
+        ("Unable to connect Unable to connect The proxy was unable", 500, "Unable to connect The proxy was unable"),
+        ("no nonsense", 500, "no nonsense"),
         ("Server  Connection\nError", 500, "Server Connection Error"),
         ("500 is the port", 400, "500 is the port"),
         ("x" * 400, 500, "x" * 160),
