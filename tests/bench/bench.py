@@ -23,6 +23,7 @@ from docker import DockerClient
 
 from helpers import make_patch
 from measuring import machine, median, remove_images, timed
+from webui_fork.config.image_toml import FRONT_END
 from webui_fork.core import git as core_git
 from webui_fork.core import settings
 from webui_fork.core.settings import CHECKOUT, Settings
@@ -39,7 +40,6 @@ from webui_fork.trust import cosign as trust_cosign
 from webui_fork.trust import keys as trust_keys
 
 RUNS = 5
-TARGET = "backend/open_webui/utils/typed_connections.py"  # of the last patch
 
 
 def memory_of_tree(pid: int) -> int:
@@ -92,27 +92,28 @@ def clone(folder: Path) -> Path:
     return folder
 
 
-def edited_patch(real: Settings, number: int) -> tuple[str, bytes, bytes]:
-    """Return the last patch's name, the patch with one line of it edited, and the edited file."""
+def edited_patch(real: Settings, number: int) -> tuple[str, bytes]:
+    """Return the name and text of a patch with an edited line: the last one of the back end.
+
+    The front end is not built again for it.
+    """
     inputs = image_inputs.read_inputs(real, Terminal(), locked=False)
     source = release.obtain(real, inputs.lock, Terminal())
     repo = core_git.repository(real)
     tree = apply.apply(repo, source.commit, inputs.patches, inputs.lock.epoch)
-    below, last = tree.commits[-2], inputs.patches[-1]
-    changes: dict[str, bytes | None] = {
-        change.path: change.data for change in apply.changes(repo, apply.PatchedTree(below, (tree.head,)))
-    }
-    text = changes[TARGET]
-    assert text is not None
-    changes[TARGET] = text + f"\nEDITED = {number}\n".encode()
-    data, _ = make_patch(repo, below, changes, last.subject, last.body)
-    return last.name, data, changes[TARGET] or b""
+    heads = zip((source.commit, *tree.commits), tree.commits, inputs.patches, strict=False)
+    below, head, patch = [row for row in heads if not any(path.startswith(FRONT_END) for path in row[2].paths)][-1]
+    changes = {change.path: change.data for change in apply.changes(repo, apply.PatchedTree(below, (head,)))}
+    path, text = next((path, text) for path, text in changes.items() if text and path.endswith(".py"))
+    edited = text + f"\nEDITED = {number}\n".encode()
+    data, _ = make_patch(repo, below, {**changes, path: edited}, patch.subject, patch.body)
+    return patch.name, data
 
 
 def build_context(base: str, content: bytes) -> io.BytesIO:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, data in (("Dockerfile", f"FROM {base}\nCOPY f /app/{TARGET}\n".encode()), ("f", content)):
+        for name, data in (("Dockerfile", f"FROM {base}\nCOPY f /app/backend/edited.py\n".encode()), ("f", content)):
             info = tarfile.TarInfo(name)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -150,7 +151,7 @@ def ours(real: Settings, root: Path, env: dict[str, str]) -> tuple[list[float], 
     total, own, cosign, nothing = [], [], [], []
     trace = root / "out/git-trace"
     for number in range(RUNS + 1):
-        name, data, _ = edited_patch(real, number + int(time.time()))
+        name, data = edited_patch(real, number + int(time.time()))
         (root / "patches" / name).write_bytes(data)
         seconds, times, _ = run(root, {**env, "GIT_TRACE2_EVENT": str(trace)}, "build")
         git = git_seconds(trace)
@@ -176,7 +177,7 @@ def all_four(real: Settings, root: Path, env: dict[str, str]) -> list[float]:
     """Time an edited patch in every flavour for every architecture, all signed and verified."""
     seconds = []
     for number in range(4):
-        name, data, _ = edited_patch(real, 1000 + number + int(time.time()))
+        name, data = edited_patch(real, 1000 + number + int(time.time()))
         (root / "patches" / name).write_bytes(data)
         seconds.append(run(root, env, "build", "--all")[0])
     return seconds[1:]  # the first makes the layers

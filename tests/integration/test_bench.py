@@ -9,7 +9,13 @@ import sys
 import pytest
 
 import shared
+from bench import bench
+from helpers import Talk
+from webui_fork.core import git
 from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.image import inputs as image_inputs
+from webui_fork.series import apply, patch
+from webui_fork.sources import release
 
 pytestmark = pytest.mark.minutes(1)
 
@@ -23,6 +29,19 @@ def run(real: Settings, name: str, *arguments: str) -> list[str]:
     done = subprocess.run(argv, cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=600)
     assert not done.returncode, done.stderr
     return done.stdout.splitlines()
+
+
+def test_the_bench_of_the_build_edits_a_patch_that_goes_on(real: Settings) -> None:
+    """Its cold builds take too long for a test."""
+    inputs = image_inputs.read_inputs(real, Talk(), locked=False)
+    name, data = bench.edited_patch(real, 42)
+    assert b"+EDITED = 42" in data
+    patches = tuple(patch.parse(name, data) if one.name == name else one for one in inputs.patches)
+    repo, source = git.repository(real), release.obtain(real, inputs.lock, Talk())
+    paths = {
+        change.path for change in apply.changes(repo, apply.apply(repo, source.commit, patches, inputs.lock.epoch))
+    }
+    assert paths == {path for one in inputs.patches for path in one.paths}
 
 
 @pytest.mark.usefixtures("forks")  # its servers start in half of the CPU
