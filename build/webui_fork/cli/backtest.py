@@ -1,4 +1,4 @@
-"""The verb `backtest`: the series of older releases, or edits by chance, replayed over upstream's history."""
+"""The verb `backtest`: the series of older releases, or random edits, replayed over upstream's history."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class _Pair:
 
 
 def _synthetic(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
-    """Make edits by chance in what a bump changes, carry them, and write out/synthetic.{md,json}."""
+    """Make random edits in what a bump changes, carry them, and write out/synthetic.{md,json}."""
     chosen = releases.of_range(settings, ui, arguments.first or FIRST, arguments.last)
     repo, chance = git.repository(settings), random.Random(arguments.seed)  # noqa: S311 - no secret
     pairs = _pairs(repo, chosen, chance, arguments.synthetic, _FRONT_END if arguments.front_end else _BACK_END)
@@ -207,7 +207,7 @@ def _verdict(is_right: Callable[[str], bool], text: str | None) -> str:
 
 def _synthetic_markdown(tried: Sequence[Tried], seed: int) -> str:
     kinds = ("right", "needs proof, right", "conflict", "needs proof, wrong", "wrong")
-    lines = [f"# {len(tried)} edits by chance, seed {seed}", "", f"| | {' | '.join(kinds)} | {' | '.join(_SCORES)} |"]
+    lines = [f"# {len(tried)} random edits, seed {seed}", "", f"| | {' | '.join(kinds)} | {' | '.join(_SCORES)} |"]
     lines.append("|---" * (len(kinds) + len(_SCORES) + 1) + "|")
     for name in ("webui_fork", "git"):
         counts = Counter(getattr(row, name) for row in tried)
@@ -216,7 +216,13 @@ def _synthetic_markdown(tried: Sequence[Tried], seed: int) -> str:
         conflicts = counts["conflict"] + counts["needs proof, wrong"]
         scores = [f"{1 - (conflicts + k * counts['wrong']) / max(len(tried), 1):.3f}" for k in _SCORES.values()]
         lines.append(f"| {'git merge-file' if name == 'git' else name} | {' | '.join((*cells, *scores))} |")
-    lines += ["", "A score is 1 - (conflicts + k × wrong) / all (Schesch et al., ASE 2024).", "", "## Not by text", ""]
+    lines += [
+        "",
+        "A score is 1 - (conflicts + k × wrong) / all (Schesch et al., ASE 2024).",
+        "",
+        "## Not right by text alone",
+        "",
+    ]
     return "\n".join([*lines, *(_shown(row) for row in tried if row.webui_fork != "right")]) + "\n"
 
 

@@ -49,7 +49,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         ReproduceError: it is not, with every difference. ForkError: see :mod:`webui_fork.trust.reproduce`.
     """
     if bool(arguments.ref) == arguments.upstream or (not arguments.upstream and (arguments.release or arguments.sign)):
-        raise UsageError("Name either an image, or --upstream and a --release.", remedy="See --help.")
+        raise UsageError(
+            "Name either an image, or --upstream; --release and --sign are only valid with it.", remedy="See --help."
+        )
     if arguments.upstream:
         (_sign if arguments.sign else _upstream)(settings, ui, arguments)
         return

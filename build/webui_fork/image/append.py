@@ -122,7 +122,7 @@ def check(registry: Registry, base: Base, expected: Mapping[str, str | None], sa
     files_of_layer: dict[str, dict[str, str | None]] = {}
     needed = {path for path, sha256 in expected.items() if sha256 is not None}
     if not needed:
-        raise ImageError("Nothing of the release would be compared with the base.")
+        raise ImageError("The series replaces no file of the release, so nothing shows that the base is of it.")
     for platform in base.platforms:
         rows = {row["digest"]: row["mediaType"] for row in platform.manifest.parsed()["layers"]}
         seen: dict[str, str | None] = {}  # what stands at a path: the topmost layer that has or removes it decides

@@ -194,7 +194,8 @@ def look_alikes(base: Module, ours: Module, theirs: Module) -> list[str]:
         many = more and old.tokens.total() >= _SMALL // 2 and not is_log(old.tree)
         tied = site.changed and near_before[place] > 1 and near_now[place] != near_before[place]
         if many or tied:
-            reasons[f"{'once more' if many else 'fewer'}: {base.lines[old.start].strip()}"] = None
+            fewer = not many and near_now[place] < near_before[place]
+            reasons[f"{'fewer' if fewer else 'once more'}: {base.lines[old.start].strip()}"] = None
     return list(reasons)
 
 

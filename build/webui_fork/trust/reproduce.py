@@ -52,7 +52,7 @@ def run(settings: Settings, ui: Terminal, store: Reader, verifier: Verifier) -> 
     claim = _claim(settings, store, replace(verifier, ca=store.ca))
     tag = verify.check_tag(store, claim)
     if tag.verdict is verify.Verdict.BAD:
-        raise VerifyError(f"{store.name} is not the image that its tag should name.", why=tag.words)
+        raise VerifyError(f"The tag of {store.name} is wrong.", why=tag.words)
     with temp_folder(settings.cache / "tmp", "reproduce") as work:
         root, where = _inputs(settings, claim, work)
         with ui.step("build", f"Building {claim.tag} again from {where}, with an empty layer cache"):

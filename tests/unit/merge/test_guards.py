@@ -30,6 +30,15 @@ def test_a_second_loop_that_may_need_the_same_guard_is_named() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("theirs", "words"), [("go()\n    keep()\n    go()\n    go()", "once more"), ("keep()\n    go()", "fewer")]
+)
+def test_another_number_of_a_statement_that_comes_twice_is_named(theirs: str, words: str) -> None:
+    base = "def f():\n    go()\n    keep()\n    go()\n"
+    ours = base.replace("go()", "go(1)", 1)
+    assert guards.look_alikes(module(base), module(ours), module(f"def f():\n    {theirs}\n")) == [f"{words}: go()"]
+
+
 def test_other_new_code_is_not() -> None:
     theirs = LOOP + "    for name in sorted(request.names):\n        print(name)\n    return None\n"
     assert guards.look_alikes(module(LOOP), module(GUARDED), module(theirs)) == []
