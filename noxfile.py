@@ -39,6 +39,7 @@ def _environment(session: nox.Session, lock: str) -> Path:
         if not ready.exists():
             session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True, silent=True)
             pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--require-hashes"]
+            pip += ["--no-compile"]  # byte code is written to another place, as modules are imported: see _run
             session.run(*pip, "--only-binary", ":all:", "-r", str(file), external=True, silent=True)
             ready.touch()
     RUNNING[folder] = _held(folder, fcntl.LOCK_SH)

@@ -242,7 +242,12 @@ def the_picture_is_of_today(settings: Settings, site: Site, names: dict[str, str
     text = re.sub(r"\d+\.\d+ s\b", "0.02 s", text)
     drawn = settings.out / "doctor.svg"
     picture.draw(f"$ nox -s doctor -- --webui http://localhost:3000\n\n{text}", "nox -s doctor", drawn)
-    assert picture.words(CHECKOUT / "docs/doctor.svg") == picture.words(drawn), f"copy {drawn} to docs/"
+    # a bump does not draw it again, and the proxy is the machine's
+    shown, today = (
+        re.sub(r"\b\d+\.\d+\.\d+\b", "VERSION", " ".join(picture.words(file)))
+        for file in (CHECKOUT / "docs/doctor.svg", drawn)
+    )
+    assert shown == today, f"copy {drawn} to docs/"
 
 
 @pytest.mark.parametrize("image", ["stock", "patched"])

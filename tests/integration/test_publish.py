@@ -326,7 +326,7 @@ def test_what_the_tests_said_is_attested(shop: Shop, tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"dirty": True}, "uncommitted changes"),
-        ({"commit": ""}, "no commit's"),
+        ({"commit": ""}, "in no commit"),
         ({"statements": {}}, "not the one that the build wrote"),
         ({"drift": ["libc6"]}, "drifted"),
         ({"platforms": {"amd64": "sha256:" + "0" * 64, "arm64": "sha256:" + "0" * 64}}, "not from the same build"),

@@ -236,13 +236,20 @@ def test_an_override_raises_a_wheel_above_the_release_s_pin(small: User, version
     small.git("checkout", "--quiet", ".")
 
 
-@pytest.mark.parametrize("package", [RANGED, PINNED, "nobody-wants-this"])
-def test_an_override_that_is_not_needed_is_refused(small: User, versions: Versions, package: str) -> None:
-    was = (small.root / FOLDER / "requirements.lock").read_text()
-    file = override(small, package, {RANGED: versions.older, PINNED: versions.pinned}.get(package, "1.0"))
+def test_overrides_that_are_not_needed_are_refused(small: User, versions: Versions) -> None:
+    was, unneeded = (
+        (small.root / FOLDER / "requirements.lock").read_text(),
+        "without it the release's requirements give",
+    )
+    rows = [
+        (RANGED, versions.older, f"{RANGED}=={versions.older} (GHSA-p): {unneeded}"),
+        (PINNED, versions.pinned, f"{PINNED}=={versions.pinned} (GHSA-p): {unneeded} {versions.pinned}"),
+        ("nobody-wants-this", "1.0", "nobody-wants-this==1.0 (GHSA-p): the release's requirements do not bring"),
+    ]
+    file = small.root / FOLDER / "overrides.toml"
+    file.write_text("\n".join(OVERRIDE.format(package=row[0], version=row[1], day="2999-01-01") for row in rows))
     code, _, err = small.run("lock")
     file.unlink()
     assert code == LockError.exit_code, err
-    words = "do not bring" if package not in (RANGED, PINNED) else "without it the release's requirements give"
-    assert words in err
+    assert not [words for *_, words in rows if words not in err], err
     assert (small.root / FOLDER / "requirements.lock").read_text() == was

@@ -321,7 +321,7 @@ def test_a_registry_that_keeps_something_else_than_it_was_given(shop: Shop, serv
         return False
 
     proxy.fail = swallows
-    with pytest.raises(RegistryError, match="take the manifest"):
+    with pytest.raises(RegistryError, match="accept the manifest"):
         shop.publish(other, proxy.host)
     with opened(shop) as there:
         assert there.tags() == ()

@@ -49,7 +49,7 @@ class User:
         # what was downloaded before is not downloaded again; all else is made anew unless warm
         self.cache.mkdir()
         made = ("layers", "blobs", "source.git") if warm else ()
-        # the front end takes minutes: a run builds it once, for the image
+        # the front end takes minutes: a run builds it for the image, and again where deploy/ has no digest (test_drift)
         for name in ("tools", "frontend-changes", *(() if tools_only else ("downloads", "uv", *made))):
             if (real.cache / name).exists():
                 subprocess.run(["cp", "-al", str(real.cache / name), str(self.cache / name)], check=True)

@@ -53,7 +53,7 @@ def test_what_takes_another_job_s_artifacts_runs_a_clone_of_its_own() -> None:
             assert job["extends"] == ".own-clone"
             assert "before_script" not in job
             assert "GIT_STRATEGY" not in job.get("variables", {})
-    assert CLONE["variables"]["GIT_STRATEGY"] == "none"
+    assert CLONE["variables"]["GIT_STRATEGY"] == "empty"
     *before, leave = CLONE["before_script"]
     assert all(line.startswith(("export ", "artifact=")) for line in before)
     assert leave.startswith('cd "$(mktemp -d)" && git clone ')

@@ -48,7 +48,9 @@ def _packages(data: bytes) -> dict[str, dict[str, Any]]:
         raise SourceError("The release's package-lock.json is not JSON.", why=str(error), remedy=_REMEDY) from None
     rows = document.get("packages") if isinstance(document, dict) else None
     if not isinstance(rows, dict) or document.get("lockfileVersion") not in (2, 3):
-        raise SourceError("The release's package-lock.json has a version that npm no longer writes.", remedy=_REMEDY)
+        raise SourceError(
+            "The release's package-lock.json is not of version 2 or 3, or lists no packages.", remedy=_REMEDY
+        )
     for folder, row in rows.items():
         if not isinstance(row, dict):
             raise SourceError(f"The release's package-lock.json is malformed at {folder!r}.", remedy=_REMEDY)

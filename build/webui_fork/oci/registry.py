@@ -84,7 +84,9 @@ class Registry:
         url, seen = f"{self.session.base}tags/list", set[str]()
         while url:
             if url in seen or len(seen) > _PAGES or len(names) > _TAGS:
-                raise RegistryError(f"The registry {self.name} gives no list of tags that ends.")
+                raise RegistryError(
+                    f"The registry {self.name} gives no list of tags that can be read: it is endless, or too long."
+                )
             seen.add(url)
             answer = self.session.attempt("list its tags", partial(self.session.ask, "GET", url), frozenset({200, 404}))
             if answer.status == 404:

@@ -185,7 +185,7 @@ class RegistrySession:
                 f"The registry {self.name} can't be reached.",
                 why=f"It should {doing}, but {why}.",
                 remedy="Is the reference right, and the registry up? A proxy is taken from HTTPS_PROXY and NO_PROXY. "
-                "It keeps what it already has; run this again to go on.",
+                "The registry keeps what it already has; run this again to go on.",
             )
         raise RegistryError(
             f"The registry {self.name} failed to {doing}.",
