@@ -156,7 +156,7 @@ def test_what_a_layer_removes_below_it_and_brings_itself_is_its_own(
 
 def test_a_check_that_compares_nothing_is_none(registry_of_bases: Registry, tmp_path: Path) -> None:
     base = pushed(registry_of_bases, tmp_path, [files(one=ONE)])
-    with pytest.raises(ImageError, match="Nothing of the release"):
+    with pytest.raises(ImageError, match="The series replaces no file"):
         append.check(registry_of_bases, base, {"app/new.py": None}, lambda line: None)
 
 
@@ -358,7 +358,7 @@ def test_what_another_registry_lacks_is_copied_blob_by_blob(
     with registry(program, tmp_path / "other") as other:
         code, out, err = user.run("publish", f"{other}/me/open-webui", "--image", "upstream")
         assert code == 0, err
-        sent = re.search(r"sent +(\d+) blobs, [\d.]+ MB; 0 taken over", out)
+        sent = re.search(r"sent +(\d+) blobs, [\d.]+ MB; 0 mounted from", out)
         assert sent
         assert int(sent.group(1)) == 5 + 1 + 2  # layers of the base, ours, configurations
         listed = requests.get(f"http://{other}/v2/me/open-webui/tags/list", timeout=10).json()["tags"]

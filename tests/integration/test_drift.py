@@ -119,11 +119,11 @@ def test_the_whole_chain_on_the_packages_of_today(
 
 
 def test_it_is_reproduced_from_its_commit_though_the_checkout_went_on(
-    settled: User, real: Settings, tmp_path: Path
+    settled: User, real: Settings, inputs: image_inputs.Inputs, tmp_path: Path
 ) -> None:
     """With the front end, whose build takes minutes, where the one of this run is held against no other machine's."""
     user = User(tmp_path, real, warm=True)
-    if drift.digest_of_elsewhere(upstream_lock.read(real.lock_file).tag, shared.folder()):
+    if drift.digest_of_elsewhere(inputs.tag, shared.folder()):
         user.without_front_end(real)
     user.commit()
     code, out, err = user.run("build", "--locked", "--arch", "all")
