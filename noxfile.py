@@ -263,7 +263,8 @@ def docs(session: nox.Session) -> None:
     """Check the prose, and build the documentation to out/site; warnings are errors (-- serve: while you write)."""
     serving = session.posargs[:1] == ["serve"]
     if not serving:
-        _run(session, "docs", "proselint", "check", *map(str, [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]))
+        pages = [page for place in ("*", "docs/**/*", "deploy/*", "patches/*") for page in ROOT.glob(f"{place}.md")]
+        _run(session, "docs", "proselint", "check", *map(str, pages))
     argv = ["serve", *session.posargs[1:]] if serving else ["build", "--quiet", *session.posargs]
     _run(session, "docs", "mkdocs", *argv)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -28,7 +27,6 @@ from sites import Connections, fault
 from webui_fork.core.errors import EXIT_DOCTOR_CRITICAL, UsageError
 from webui_fork.core.settings import CHECKOUT, Secret, Settings
 from webui_fork.doctor import examine, rules
-from webui_fork.doctor import findings as report
 from webui_fork.doctor.findings import Finding, Severity
 from webui_fork.oci.engine import Engine
 
@@ -233,23 +231,6 @@ def test_a_certificate_that_nobody_trusts(
         assert "SSL_CERT_FILE" in finding_of(diagnose(seeing, site), "tls-certificate").fix
 
 
-def the_picture_is_of_today(settings: Settings, site: Site, names: dict[str, str]) -> None:
-    """Draw the report in out/, and hold the picture in the documentation against it."""
-    facts = examine.run(settings, examine.Request(site.url, token=Secret(site.token)), Talk())
-    text = report.text(facts.url, rules.about(facts), rules.diagnose(facts), facts.unchecked, colour=True)
-    for name, shown in {**names, site.url: "http://localhost:3000", str(site.container.name): "open-webui"}.items():
-        text = text.replace(name, shown)
-    text = re.sub(r"\d+\.\d+ s\b", "0.02 s", text)
-    drawn = settings.out / "doctor.svg"
-    picture.draw(f"$ nox -s doctor -- --webui http://localhost:3000\n\n{text}", "nox -s doctor", drawn)
-    # a bump does not draw it again, and the proxy is the machine's
-    shown, today = (
-        re.sub(r"\b\d+\.\d+\.\d+\b", "VERSION", " ".join(picture.words(file)))
-        for file in (CHECKOUT / "docs/doctor.svg", drawn)
-    )
-    assert shown == today, f"copy {drawn} to docs/"
-
-
 @pytest.mark.parametrize("image", ["stock", "patched"])
 def test_a_proxy_in_between(
     client: DockerClient, seeing: Settings, blind: Settings, street: Street, real: Settings, image: str,
@@ -266,7 +247,8 @@ def test_a_proxy_in_between(
                 return
             finding = finding_of(diagnose(seeing, site), "proxy")
             assert "NO_PROXY=vllm,localhost,127.0.0.1" in finding.fix
-            the_picture_is_of_today(seeing, site, {f"{proxy.host}:{proxy.port}": "10.0.0.1:3128"})
+            drawn = picture.of_doctor(seeing, site, {f"{proxy.host}:{proxy.port}": "10.0.0.1:3128"})
+            assert picture.words(CHECKOUT / "docs/doctor.svg") == picture.words(drawn), f"copy {drawn} to docs/"
             # without a view from the inside, the proxy's own words give it away
             assert "NO_PROXY=vllm" in finding_of(diagnose(blind, site), "proxy").fix
 
@@ -348,14 +330,7 @@ def test_access_control_hides_the_model(client: DockerClient, seeing: Settings, 
         form = {"id": street.model, "name": "Shared", "meta": {}, "params": {}, "access_grants": [grant]}
         admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
         assert diagnose(seeing, admin) == ()
-        form = {
-            "id": "mine",
-            "name": "Mine",
-            "base_model_id": "gone",
-            "meta": {},
-            "params": {},
-            "access_grants": [grant],
-        }
+        form |= {"id": "mine", "name": "Mine", "base_model_id": "gone"}
         admin.call("POST", "/api/v1/models/create", json=form).raise_for_status()
         assert "'gone'" in finding_of(diagnose(seeing, admin), "base-model").what
         finding_of(diagnose(seeing, admin, token=Secret("wrong")), "token")

@@ -14,7 +14,7 @@ from users import User
 from webui_fork.config import upstream_lock
 from webui_fork.core.settings import Settings
 
-pytestmark = pytest.mark.minutes(1)
+pytestmark = [pytest.mark.minutes(1), runner.AS_ROOT]
 
 
 def test_the_nightly_rebase_runs_from_its_first_step_to_its_last(real: Settings, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import runner
 import tools
 from users import User
 from webui_fork.config import image_toml, upstream_lock
@@ -20,10 +20,7 @@ from webui_fork.core.terminal import Terminal
 from webui_fork.frontend import node
 from webui_fork.rebase.candidate import AUTHOR
 
-pytestmark = [
-    pytest.mark.minutes(1),
-    pytest.mark.skipif(os.geteuid() != 0, reason="its steps install Debian packages, as root"),
-]
+pytestmark = [pytest.mark.minutes(1), runner.AS_ROOT]
 
 BOT = [word for key, value in zip(("name", "email"), AUTHOR, strict=True) for word in ("-c", f"user.{key}={value}")]
 

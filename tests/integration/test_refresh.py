@@ -115,6 +115,7 @@ def test_a_database_that_stops_answering_leaves_all_as_it_was(user: User, databa
     assert state(user) == was
 
 
+@runner.AS_ROOT
 def test_the_locks_move_on_and_the_commit_says_why(
     user: User, database: Server, built: pipeline.Built, real: Settings, tmp_path: Path
 ) -> None:
@@ -172,6 +173,7 @@ def test_the_locks_move_on_and_the_commit_says_why(
     assert last.tag in (user.root / "README.md").read_text()
 
 
+@runner.AS_ROOT  # of what the test before left
 def test_the_next_week_there_is_nothing_to_do(user: User, database: Server) -> None:
     was = state(user)
     code, out, err = refresh(user, database)

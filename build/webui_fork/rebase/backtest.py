@@ -98,7 +98,7 @@ def _judged(repo: Repo, carried: Carried, rows: Sequence[Expect]) -> tuple[str, 
     if not rows or (carried.commit is None and carried.outcome is not Outcome.UPSTREAMED):
         return "", carried.why
     if carried.commit is None:
-        return "wrong", "it was wrongly taken to be upstream"  # upstream has none of the data set as it stands
+        return "wrong", "it was wrongly called upstreamed"  # upstream has none of the data set as it stands
     problem = judge(repo, carried.commit, rows)
     return ("wrong", problem) if problem else ("right", carried.why)
 
