@@ -26,9 +26,13 @@ if [ "$name" = refresh ]; then
 else # a rebase writes the series, too, and drops patches with their proofs
   locks="$locks|patches/(series|[a-z0-9-]+\.patch)|tests/proofs/test_[a-z0-9_]+\.py" kinds=AMD
 fi
-# plain files; diff-tree takes a rename for a file that is gone. All of it is read: with -q a long list would end git by
-# a signal, and the test would be false
-others=$(git diff-tree -r HEAD "$commit" |
+if ! git merge-base HEAD "$commit" > /dev/null || [ -n "$(git rev-list --min-parents=2 "HEAD..$commit")" ]; then
+  echo "::error::the $name has another history, or merges one" >&2
+  exit 1
+fi
+# plain files, in all and in each commit, which stays in the history; diff-tree takes a rename for a file that is gone.
+# All of it is read: with -q a long list would end git by a signal, and the test would be false
+others=$({ git diff-tree -r HEAD "$commit" && git rev-list "HEAD..$commit" | git diff-tree -r --stdin --no-commit-id; } |
   grep -vE "^:[0-9]+ (100644|000000) [0-9a-f.]+ [0-9a-f.]+ [$kinds]"$'\t'"($locks)\$" || true)
 if [ -n "$others" ]; then
   echo "::error::the $name changes files that are none of its own" >&2

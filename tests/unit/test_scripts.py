@@ -223,6 +223,29 @@ def test_a_rebase_changes_the_series_and_locks_alone(runner: Runner, name: str, 
     assert (runner.propose("rebase") == 0) is passes
 
 
+@pytest.mark.parametrize("words", ["rm --quiet {evil}", "checkout --quiet --orphan other", "merge --quiet other"])
+def test_what_a_rebase_s_commits_bring_does_not_stay_in_the_history(runner: Runner, words: str) -> None:
+    evil = ".github/workflows/evil.yml"
+    if words.startswith("merge"):
+        runner.git("checkout", "--quiet", "-b", "other")
+        runner.commit("beside", "upstream.lock")
+        runner.git("checkout", "--quiet", "main")
+        runner.commit("one", "images/open-webui/requirements.lock")
+    elif words.startswith("rm"):
+        runner.commit("for one commit", evil)
+    runner.git(*words.format(evil=evil).split())
+    if not words.startswith("merge"):
+        (runner.clone / "upstream.lock").write_text("carried\n")
+        runner.git("add", "--all", "upstream.lock")
+        runner.git("commit", "--quiet", "-m", "carry")
+    runner.report("rebase", "ready", "Title")
+    assert pack(runner, "rebase", 0) == 0
+    runner.git("checkout", "--quiet", "--force", "-B", "main", "origin/main")
+    before = runner.branches()
+    assert runner.propose("rebase") == 1
+    assert (runner.branches(), runner.calls) == (before, [])
+
+
 def test_a_title_is_a_line(runner: Runner) -> None:
     """The job that wrote it ran upstream's code; a second line could be a command to the workflow."""
     runner.commit("locks", "upstream.lock")

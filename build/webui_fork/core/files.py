@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import stat
 import tempfile
@@ -132,9 +133,8 @@ def link_or_copy(source: Path, target: Path) -> None:
         DiskFullError, CacheError: the copy can't be made.
     """
     ensure_folder(target.parent)
-    temp = target.parent / f".{target.name}.{os.getpid()}"
+    temp = target.parent / f".{target.name}.{secrets.token_hex(8)}"  # two containers may have one process ID
     try:
-        temp.unlink(missing_ok=True)
         try:
             os.link(source, temp)
         except OSError:
@@ -209,7 +209,7 @@ def exclusive(path: Path, what: str, say: Callable[[str], None] | None = None) -
     """
     ensure_folder(path.parent)
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)  # else anybody can hold it
     except OSError as error:
         raise from_os_error(error, f"lock {what}") from error
     try:

@@ -57,6 +57,22 @@ def in_checkout(
     return run(folder or settings.root, *arguments, env=settings.environ, check=check)
 
 
+def committed(settings: Settings, commit: str, path: str) -> bytes | None:
+    """Return a file of a commit of the checkout; None where there is no such commit or file.
+
+    `verify` runs where a stranger's bundle was unpacked, so what a repository's configuration can have run does not:
+    no filter is applied, and an object that is missing is not fetched.
+
+    Args:
+        settings: the checkout.
+        commit: its full name.
+        path: below the checkout's root.
+    """
+    env = {**settings.environ, "GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+    done = run(settings.root, "cat-file", "blob", f"{commit}:./{path}", env=env, check=False)
+    return done.stdout.encode() if done.code == 0 else None
+
+
 def require_clean(settings: Settings) -> str:
     """Return the checkout's commit.
 

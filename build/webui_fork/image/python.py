@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
+from packaging.requirements import InvalidRequirement, Requirement
 
 from webui_fork.config import overrides, requirements_lock
 from webui_fork.config.image_toml import ImageSpec
@@ -114,8 +115,9 @@ def lock_requirements(
         The new lock's text, which names no index; a line for each override that is not needed, and was left out.
 
     Raises:
-        ToolError: they can't be resolved.
+        LockError: they have a line that is more than a name and versions. ToolError: they can't be resolved.
     """
+    _refuse_options(text.decode("utf-8", "replace"), spec)
     doing, needless = "lock the Python packages", tuple[str, ...]()
     with temp_folder(settings.cache / "tmp", "lock") as work:
         additions = "".join(f"{name}\n" for name in spec.python.additions)
@@ -151,6 +153,28 @@ def lock_requirements(
         body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
     body = requirements_lock.narrow(body, chosen)
     return f"{head}# input={requirements_input(text, spec)}\n{body}", needless
+
+
+def _refuse_options(text: str, spec: ImageSpec) -> None:
+    """Refuse lines with which a release would name an index, a file, a URL or a variable, or have its code run.
+
+    Source: pip's requirements file format.
+
+    Raises:
+        LockError: there is one.
+    """
+    for number, line in enumerate(text.splitlines(), 1):
+        requirement = re.sub(r"(^|\s)#.*", "", line).strip()
+        try:
+            odd = requirement and ("$" in requirement or Requirement(requirement).url)
+        except InvalidRequirement:
+            odd = requirement
+        if odd:
+            raise LockError(
+                f"{spec.python.requirements}:{number} is more than a distribution and its versions.",
+                why=line.strip()[:200],
+                remedy="Nothing was locked. Look at what the release wants with it, and report it.",
+            )
 
 
 def check_requirements(text: str, expected: bytes | None, spec: ImageSpec, file: Path) -> None:

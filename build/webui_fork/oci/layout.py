@@ -24,6 +24,7 @@ from webui_fork.oci.model import (
     Image,
     Index,
     Layer,
+    attachments,
     canonical_json,
     descriptor,
     platform_of,
@@ -119,12 +120,9 @@ def read_layout(root: Path) -> Layout:
         image = kinds["image"]
         attached = []
         for kind in ("sig", "att"):
-            if f"{kind}s" in kinds:
-                blob = _small(root, kinds[f"{kind}s"])
-                document = blob.parsed()
-                attached.append(
-                    Attached(kind, blob, tuple(_small(root, d) for d in (document["config"], *document["layers"])))
-                )
+            if row := kinds.get(f"{kind}s"):
+                blob = _blob(root, descriptor(row))
+                attached.append(Attached(kind, blob, tuple(_blob(root, one) for one in attachments(blob))))
         tag = str(image.get("annotations", {}).get(REF_NAME, ""))
         return Layout(root, tag, _whole(root, image), tuple(attached))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
@@ -191,13 +189,9 @@ def read_image(root: Path) -> Image | Index:
         raise ImageError(f"{root} is not an OCI layout with an image.", why=str(error)) from error
 
 
-def _small(root: Path, value: Any) -> Blob:
-    return _blob(root, descriptor(value))
-
-
 def _blob(root: Path, described: Descriptor) -> Blob:
     path = blob_path(root, described.digest)
-    blob = Blob(described.media_type, read_plain(path, SMALL))
+    blob = Blob(described.media_type, read_plain(path, min(described.size, SMALL)))
     if blob.digest != described.digest:
         raise ImageError(f"{path} does not match the digest in its name.", why=f"It is {blob.digest}.")
     return blob

@@ -26,6 +26,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 WHITEOUT = ".wh."  # begins the name of a file that removes another one (layer.md)
 SMALL = 8 << 20  # bytes: manifests, configurations and attestations have less
 _LARGEST = 1 << 40
+_ROWS, _ROWS_BYTES = 64, 64 << 20  # of what is attached to an image
 _PLATFORMS = 200  # rows of an index; the largest in use have some twenty
 _WORD = re.compile(r"[a-z0-9]{1,32}")
 
@@ -89,6 +90,19 @@ class Attached:
     kind: str
     manifest: Blob
     blobs: tuple[Blob, ...]
+
+
+def attachments(manifest: Blob) -> tuple[Descriptor, ...]:
+    """Return what the manifest of signatures or attestations points at; nobody has signed it, so it is bounded.
+
+    Raises:
+        ImageError: it is malformed, or has more rows or bytes than an image of many platforms and signers needs.
+    """
+    parsed = manifest.parsed()
+    described = [descriptor(row) for row in (parsed.get("config"), *strict_json.items(parsed.get("layers")))]
+    if len(described) > _ROWS or sum(row.size for row in described) > _ROWS_BYTES:
+        raise ImageError(f"{manifest.digest[:19]} has too many signatures or attestations to read them.")
+    return tuple(described)
 
 
 @dataclass(frozen=True, slots=True)

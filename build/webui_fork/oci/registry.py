@@ -23,7 +23,7 @@ from webui_fork.oci import model, upload
 from webui_fork.oci.auth import Credentials
 from webui_fork.oci.content import CHUNK, Content
 from webui_fork.oci.model import INDEXES, MANIFEST, SMALL, Blob, Descriptor
-from webui_fork.oci.session import HEADER, TRIES, Answer, RegistrySession
+from webui_fork.oci.session import HEADER, TRIES, WHOLE, Answer, RegistrySession
 
 if TYPE_CHECKING:
     import requests
@@ -210,12 +210,13 @@ class Registry:
         from webui_fork.core import wire
 
         hashed, at, broken = hashlib.sha256(), start, 0
+        end = time.monotonic() + wire.slowest(MAX_BLOB if limit is None else limit)  # for all tries
         while True:
             before = at
             try:
                 with (
                     closing(self._begin(digest, at)) as response,
-                    wire.deadline(response, wire.slowest(MAX_BLOB if limit is None else limit)),
+                    wire.deadline(response, max(end - time.monotonic(), 0.01)),
                 ):
                     skip = at if response.status_code == 200 else 0
                     for received in response.iter_content(CHUNK):
@@ -248,6 +249,8 @@ class Registry:
 
     def _begin(self, digest: Digest, at: int) -> requests.Response:
         """Open a blob for reading."""
+        from webui_fork.core import wire
+
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={at}-"} if at else {})}
         opened: list[requests.Response] = []
 
@@ -257,7 +260,7 @@ class Registry:
                 opened.append(response)
                 return Answer(response.status_code, response.headers, b"")
             with closing(response):
-                return Answer(response.status_code, response.headers, next(response.iter_content(CHUNK), b""))
+                return Answer(response.status_code, response.headers, wire.read(response, SMALL, WHOLE))
 
         self.session.attempt(f"send the blob {digest[:19]}", once, frozenset({200, 206}))
         return opened[-1]

@@ -104,10 +104,7 @@ def attached(registry: Registry, digest: Digest) -> tuple[Attached, ...]:
     for kind in ("sig", "att"):
         manifest = registry.manifest(layout.attached_tag(digest, kind))
         if manifest:
-            parsed = manifest.parsed()
-            layers = parsed.get("layers")
-            rows = [parsed.get("config"), *(layers if isinstance(layers, list) else ())]
-            parts = tuple(registry.small_blob(model.descriptor(row)) for row in rows)
+            parts = tuple(registry.small_blob(row) for row in model.attachments(manifest))
             attachments.append(Attached(kind, manifest, parts))
     return tuple(attachments)
 

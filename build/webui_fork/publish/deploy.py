@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from webui_fork.config import reference, tags, upstream_lock
+from webui_fork.config import reference, tags, toml, upstream_lock
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.core.digest import Digest
@@ -61,7 +61,7 @@ def check_floor(settings: Settings, fixed: Fixed, digest: Digest) -> None:
     pinned = upstream_lock.read(settings.lock_file)
     floors = [("this checkout is at", Fixed(pinned.version, pinned.revision))]
     for file in (settings.root / "deploy/.env.example", settings.root / "deploy/.env"):
-        row = _NAMED.search(file.read_text(encoding="utf-8")) if file.exists() else None
+        row = _NAMED.search(_text(file)) if file.exists() else None
         if row is None or not (current := tags.parse(row.group(3))):
             continue
         floors.append((f"{file.name} names", current))
@@ -91,7 +91,7 @@ def write(settings: Settings, named: Reference, digest: Digest, tag: str, *, dry
         dry_run: only tell which files would change.
 
     Raises:
-        UsageError: a file lacks the line; nothing was written.
+        UsageError: a file lacks the line, or is no text; nothing was written.
     """
     folder = settings.root / "deploy"
     env = [folder / ".env.example", *(file for file in [folder / ".env"] if file.exists())]
@@ -102,14 +102,19 @@ def write(settings: Settings, named: Reference, digest: Digest, tag: str, *, dry
     planned |= {file: _replaced(file, _KUSTOMIZE, lines) for file in overlays}
     values = folder / "helm/values.yaml"  # the chart knows no digest: it goes with the tag
     planned[values] = _replaced(values, _HELM, f"  repository: {named.name}\n  tag: {tag}@{digest}")
-    changed = tuple(file for file, text in planned.items() if text != file.read_text(encoding="utf-8"))
+    changed = tuple(file for file, text in planned.items() if text != _text(file))
     for file in () if dry_run else changed:
-        write_atomic(file, planned[file])
+        place = file.resolve()  # .env may be a link, and is often private
+        write_atomic(place, planned[file], place.stat().st_mode & 0o777)
     return Pinned(named.name, digest, tag, changed)
 
 
+def _text(file: Path) -> str:
+    return toml.text_of(file, UsageError, "Take it from git again, or save it as UTF-8.")
+
+
 def _replaced(file: Path, pattern: re.Pattern[str], line: str) -> str:
-    text, count = pattern.subn(lambda _: line, file.read_text(encoding="utf-8"))
+    text, count = pattern.subn(lambda _: line, _text(file))
     if count != 1:
         raise UsageError(f"{file} has {count or 'no'} lines that name the image.", remedy="Take it from git again.")
     return text

@@ -31,7 +31,7 @@ def environment(settings: Settings, index: Mapping[str, str]) -> dict[str, str]:
         index: uv's variables for the index.
     """
     return {
-        **settings.environ,
+        **process.plain(settings.environ),  # what a release asks for may name a variable
         **index,
         "UV_CACHE_DIR": str(settings.cache / "uv"),
         "UV_NO_PROGRESS": "1",

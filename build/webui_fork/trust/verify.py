@@ -341,10 +341,10 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
     except ForkError:
         pass
     if claim.commit:
-        shown = _show(settings, claim.commit, "patches/series")
+        shown = git.committed(settings, claim.commit, "patches/series")
         if shown is not None:
             names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
-            data = [(name, _show(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
+            data = [(name, git.committed(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
             digests = tuple((name, sha256_bytes(text).hex) for name, text in data)
             return digests, f"series at commit {claim.commit[:12]}"
     return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
@@ -352,11 +352,6 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
 
 def _digests(patches: tuple[series_patch.Patch, ...]) -> tuple[tuple[str, str], ...]:
     return tuple((patch.name, sha256_bytes(patch.data).hex) for patch in patches)
-
-
-def _show(settings: Settings, commit: str, path: str) -> bytes | None:
-    done = git.in_checkout(settings, "show", f"{commit}:{path}", check=False)
-    return done.stdout.encode() if done.code == 0 else None
 
 
 def _release(settings: Settings, claim: Claim) -> Check:

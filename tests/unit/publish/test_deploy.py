@@ -46,6 +46,26 @@ def test_a_file_without_the_line_stops_it_before_anything_is_written(own: Settin
     assert (own.root / "deploy/.env.example").read_text() == before
 
 
+def test_a_private_file_and_a_link_stay_what_they_are(own: Settings, tmp_path: Path) -> None:
+    private, link = tmp_path / "private.env", own.root / "deploy/.env"
+    private.write_text("WEBUI_IMAGE=old:tag\n")
+    private.chmod(0o600)
+    link.symlink_to(private)
+    deploy.write(own, reference.parse("ghcr.io/me/open-webui"), DIGEST, "v1")
+    assert link.is_symlink()
+    assert DIGEST in private.read_text()
+    assert private.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_in_another_code_is_named(own: Settings) -> None:
+    (own.root / "deploy/.env").write_bytes(b"WEBUI_IMAGE=old:tag\nMODEL=M\xfcller\n")
+    with pytest.raises(UsageError, match=r"\.env can't be read"):
+        deploy.write(own, reference.parse("ghcr.io/me/open-webui"), DIGEST, "v1")
+    shutil.copy(CHECKOUT / "upstream.lock", own.root)
+    with pytest.raises(UsageError, match=r"\.env can't be read"):
+        floor(own, "v9.0.0-p1")
+
+
 def test_the_name_of_a_mirror() -> None:
     assert deploy.name_of("127.0.0.1:5000/open-webui:v1", "ghcr.io/me/open-webui").name == "ghcr.io/me/open-webui"
     with pytest.raises(UsageError, match="tag or digest"):
