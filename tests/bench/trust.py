@@ -6,7 +6,6 @@ both platforms, with and without signing. Writes out/bench-trust.md.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import statistics
@@ -29,14 +28,13 @@ from webui_fork.core import git, settings
 from webui_fork.core.settings import CHECKOUT, Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import human_size, table
-from webui_fork.image import append, pipeline
+from webui_fork.image import append, pipeline, variants
 from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import engine, model, transfer
 from webui_fork.oci import layout as oci_layout
 from webui_fork.oci.registry import Registry
 from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
-from webui_fork.series import apply
 from webui_fork.sources import programs
 
 RUNS = 5
@@ -81,19 +79,13 @@ def run(user: User, *arguments: str) -> str:
     return out
 
 
-def replaced(real: Settings, inputs: image_inputs.Inputs, tree: apply.PatchedTree) -> dict[str, str | None]:
-    """Return the files of the release that the series replaces, by their place, with their sha256."""
-    repo = git.repository(real)
-    digests: dict[str, str | None] = {}
-    for path in ("package.json", *(change.path for change in apply.changes(repo, tree))):
-        data, placed = repo.read_file(tree.release, path), inputs.spec.place(path)
-        assert placed
-        digests[placed] = None if data is None else hashlib.sha256(data).hexdigest()
-    return digests
-
-
 def appended(
-    root: model.Blob, host: str, number: int, layer: model.NamedLayer, cache: Path, expected: dict[str, str | None]
+    root: model.Blob,
+    host: str,
+    number: int,
+    series: list[model.NamedLayer],
+    cache: Path,
+    expected: dict[str, str | None],
 ) -> tuple[float, int]:
     """Time the append itself, in this process and unsigned: read and check the base, mount, push.
 
@@ -107,7 +99,7 @@ def appended(
     ):
         base = append.read(source, root.digest)
         append.check(source, base, expected, lambda line: None)
-        result = append.append(base, layer.layer, {"n": str(number)}, bases.CREATED)
+        result = append.append(base, series, {"n": str(number)}, bases.CREATED)
         for one in result.images:
             transfer.send(target, one, transfer.in_cache(cache), transfer.quiet, [source.repository])
             target.put_manifest(one.digest, one.manifest)
@@ -116,16 +108,15 @@ def appended(
     return time.perf_counter() - start, read
 
 
-def docker_s_way(client: DockerClient, host: str, tag: str, patch: Path, number: int) -> float:
+def docker_s_way(client: DockerClient, host: str, tag: str, blobs: list[Path], number: int) -> float:
     """Time pull + build + push with the base not local."""
     remove_images(client)
     base, name = f"{host}/upstream/open-webui:{tag}", f"{host}/docker/run-{number}"
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
-        for path, data in (
-            ("Dockerfile", f"FROM {base}\nADD layer.tar.gz /\n".encode()),
-            ("layer.tar.gz", patch.read_bytes()),
-        ):
+        files = {f"layer-{count}.tar.gz": blob.read_bytes() for count, blob in enumerate(blobs)}
+        dockerfile = "".join([f"FROM {base}\n", *(f"ADD {path} /\n" for path in files)])
+        for path, data in {"Dockerfile": dockerfile.encode(), **files}.items():
             info = tarfile.TarInfo(path)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
@@ -168,10 +159,10 @@ def main() -> None:
     real, ui = settings.load(), Terminal()
     inputs = image_inputs.read_inputs(real, ui, locked=False)
     built = pipeline.build(real, inputs, ui, locked=False)
-    expected = replaced(real, inputs, built.tree)
+    expected = variants.replaced(inputs.spec, git.repository(real), built.tree, built.front_end)
     program = programs.find(real, "registry", ui)
-    top = built.image.layers[-1]
-    patch = oci_layout.blob_path(real.cache, top.layer.digest)
+    series = [named for named in built.image.layers if named.name in ("frontend", "patches")]
+    blobs = [oci_layout.blob_path(real.cache, named.layer.digest) for named in series]
     with tempfile.TemporaryDirectory(prefix="webui-fork-bench-") as name:
         folder = Path(name)
         with registry(program, folder / "registry") as host, engine.private(real, ui) as docker:
@@ -181,7 +172,7 @@ def main() -> None:
             reads: list[int] = []
 
             def bare(number: int) -> float:
-                seconds, read = appended(root, host, number, top, real.cache, expected)
+                seconds, read = appended(root, host, number, series, real.cache, expected)
                 reads.append(read)
                 return seconds
 
@@ -191,7 +182,7 @@ def main() -> None:
             published = run(user, "publish", f"{host}/me/run-1", "--image", "upstream")
             ui.say("docker pull + build + push …")
             tag = f"v{inputs.lock.version}-slim"
-            theirs = several(lambda n: docker_s_way(docker.client, host, tag, patch, n), 3)
+            theirs = several(lambda n: docker_s_way(docker.client, host, tag, blobs, n), 3)
             remove_images(docker.client)
             ui.say("Verifying the real image …")
             check = verified()

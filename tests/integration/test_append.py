@@ -29,7 +29,7 @@ from webui_fork.core.settings import Settings
 from webui_fork.image import append, pipeline
 from webui_fork.image import inputs as image_inputs
 from webui_fork.oci import layout, model, transfer
-from webui_fork.oci.model import DOCKER_INDEX, Layer
+from webui_fork.oci.model import DOCKER_INDEX, NamedLayer
 from webui_fork.oci.registry import DOCKER_MANIFEST, Registry
 from webui_fork.publish import tested
 from webui_fork.publish.tested import PassedImage
@@ -61,8 +61,8 @@ def pushed(registry_of_bases: Registry, cache: Path, *stacks: list[list[Entry]],
     return append.read(registry_of_bases, root.digest)
 
 
-def top(cache: Path) -> Layer:
-    return layer(cache, files(one=b"patched\n"))
+def top(cache: Path) -> list[NamedLayer]:
+    return [NamedLayer(name, layer(cache, files(**{name: b"patched\n"}))) for name in ("frontend", "patches")]
 
 
 def test_a_layer_is_put_on_each_platform_and_the_rest_stays(registry_of_bases: Registry, tmp_path: Path) -> None:
@@ -81,9 +81,11 @@ def test_a_layer_is_put_on_each_platform_and_the_rest_stays(registry_of_bases: R
     for platform, image_, row in zip(base.platforms, result.images, index["manifests"], strict=True):
         assert row["digest"] == image_.digest
         before, after = platform.manifest.parsed(), image_.manifest.parsed()
-        assert after["layers"][:-1] == before["layers"]
+        assert after["layers"][:-2] == before["layers"]
+        read_back = model.image_of(image_.manifest, image_.config).layers
+        assert list(read_back[-2:]) == top(tmp_path)
         config = image_.config.parsed()
-        assert config["rootfs"]["diff_ids"][:-1] == platform.config.parsed()["rootfs"]["diff_ids"]
+        assert config["rootfs"]["diff_ids"][:-2] == platform.config.parsed()["rootfs"]["diff_ids"]
         assert config["config"]["Cmd"] == ["true"]
         assert config["config"]["Labels"]["org.opencontainers.image.vendor"] == "upstream"
         assert config["config"]["Labels"]["org.opencontainers.image.title"] == "ours"
@@ -246,7 +248,7 @@ def test_the_front_end_of_the_series_is_put_on_a_base(
     code, _, err = whole.run("build", "--image", "upstream")
     assert code == 0, err
     image = layout.read_image(whole.root / "out/upstream-slim")
-    top = layout.blob_path(whole.root / "out/upstream-slim", image.images[1].layers[-1].layer.digest)
+    top = layout.blob_path(whole.root / "out/upstream-slim", image.images[1].layers[-2].layer.digest)
     with tarfile.open(top) as tar:
         names = tar.getnames()
         page = tar.extractfile("app/build/index.html")

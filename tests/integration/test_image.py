@@ -163,15 +163,16 @@ def test_a_container_that_does_not_start_shows_its_log(client: DockerClient, ima
     assert "DATABASE_URL" in caught.value.why
 
 
-def test_the_patch_layer_holds_only_what_the_series_changes(
+def test_the_series_layers_hold_only_what_it_changes(
     real: Settings, inputs: image_inputs.Inputs, built: pipeline.Built
 ) -> None:
-    layer = layout.blob_path(real.cache, built.image.layers[-1].layer.digest)
-    files = {info.name for info, _ in content.read_entries(layer) if info.isreg()}
-    front_end = {name for name in files if name.startswith("app/build/")}
+    top = {item.name: layout.blob_path(real.cache, item.layer.digest) for item in built.image.layers[-2:]}
+    files, front_end = (
+        {info.name for info, _ in content.read_entries(top[name]) if info.isreg()} for name in ("patches", "frontend")
+    )
     paths = {path for patch in inputs.patches for path in patch.paths if not inputs.spec.builds(path)}
     own = {f"{application.PATCHES}/{name}" for name in ("series", *(patch.name for patch in inputs.patches))}
-    assert files - front_end == {inputs.spec.place(path) for path in paths} | own
+    assert files == {inputs.spec.place(path) for path in paths} | own
     with archive.wheel_files(built.source.wheel, inputs.lock.wheel.name, image_toml.BUILT_FRONT_END) as members:
         theirs = {f"app/build/{file.path}" for file in members}
     new = {name for name in front_end if name.endswith(".js")} - theirs
@@ -179,7 +180,8 @@ def test_the_patch_layer_holds_only_what_the_series_changes(
     assert {"app/build/index.html"} <= front_end - new <= theirs
     # what imports the changed component, and what imports that: 210 of 828 chunks
     assert 0 < len(new) < 0.4 * len([name for name in theirs if name.endswith(".js")])
-    folders = {info.name.rstrip("/") for info, _ in content.read_entries(layer) if info.isdir()}
+    assert not [info for info, _ in content.read_entries(top["frontend"]) if info.isdir()]
+    folders = {info.name.rstrip("/") for info, _ in content.read_entries(top["patches"]) if info.isdir()}
     assert folders == {application.PATCHES, application.PATCHES.rpartition("/")[0]}  # none below is reset
 
 

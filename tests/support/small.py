@@ -71,7 +71,7 @@ def candidate(
     _, patches = apply.read_series(settings.patches)
     below = image_of(settings.cache, text).layers
     spec = image_toml.read(CHECKOUT / "images/open-webui")
-    held = application.patched(spec, (), (), patches if inside is None else inside)
+    held = application.patched(spec, (), patches if inside is None else inside)
     top = layers.write(held, settings.cache / "top", pinned.epoch, parents=False)
     (settings.cache / "top").rename(layout.blob_path(settings.cache, top.digest))
     labels = {

@@ -87,12 +87,12 @@ def base(config: Any = None, manifest: Any = None) -> append.Base:
 
 @pytest.mark.parametrize("odd", [{"config": [1]}, {"config": {"Labels": "x"}}])
 def test_a_base_that_is_malformed(odd: dict[str, Any]) -> None:
-    layer = model.Layer(ZERO, 5, ZERO)
+    layers = [model.NamedLayer("patches", model.Layer(ZERO, 5, ZERO))]
     for one in (base(odd), base(manifest={"annotations": [1]})):
         with pytest.raises(ImageError, match="malformed"):
-            append.append(one, layer, {"a": "b"}, "t")
+            append.append(one, layers, {"a": "b"}, "t")
     with pytest.raises(ImageError):
-        append.append(base({"history": 5}), layer, {"a": "b"}, "t")
+        append.append(base({"history": 5}), layers, {"a": "b"}, "t")
 
 
 # -- the doctor

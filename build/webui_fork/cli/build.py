@@ -179,15 +179,15 @@ def _run_variant(settings: Settings, ui: Terminal, arguments: argparse.Namespace
     with exclusive(settings.out / ".lock", "this checkout", ui.say):
         name = arguments.image
         variant_image = variants.make(settings, variants.request(settings, ui, name, arguments.variant), ui)
-        request, image, layer = variant_image.request, variant_image.image, variant_image.layer.layer
+        request, image, own = variant_image.request, variant_image.image, variant_image.layers
         folder = f"{name}-{request.variant.name}"
-        layout.write_root(settings.out / folder, image, [layer], settings.cache)
+        layout.write_root(settings.out / folder, image, [named.layer for named in own], settings.cache)
         write_atomic(
             settings.out / folder / "provenance.json", attestations.of_variant(settings, variant_image).provenance
         )
     rows = [("tag", str(request.fixed)), ("base", str(request.base)), ("digest", image.digest)]
     rows += [("platform", f"{'/'.join(item.platform):<14}{item.digest}") for item in image.images]
-    rows.append(("layer", f"patches, {text.human_size(layer.size)}  {layer.digest}"))
+    rows += [("layer", f"{named.name}, {text.human_size(named.layer.size)}  {named.layer.digest}") for named in own]
     rows += [
         ("read", f"{text.human_size(variant_image.received)} of the base"),
         ("layout", f"out/{folder} (without the base's layers)"),

@@ -1,4 +1,4 @@
-"""Put the series on an image that stands in a registry: one layer more for every platform, and nothing unpacked.
+"""Put the series on an image that stands in a registry: its layers for every platform, and nothing unpacked.
 
 Only index, manifests and configurations of the base are read, and the layers from the top down to those that hold
 what the series replaces: a base of another release must not get these patches.
@@ -12,7 +12,7 @@ import hashlib
 import io
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any, cast
@@ -205,14 +205,14 @@ def _files(registry: Registry, layer: Layer, media_type: str, paths: frozenset[s
     return {**dict.fromkeys(removed), **digests}  # a layer's own files stand, whatever it removes below
 
 
-def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: str) -> Image | Index:
-    """Return the base with a layer on top of each platform.
+def append(base: Base, series: Sequence[NamedLayer], annotations: Mapping[str, str], created: str) -> Image | Index:
+    """Return the base with layers on top of each platform.
 
     Args:
-        layer: a gzip layer. annotations: for root, manifests and labels, over the base's own.
+        series: gzip layers. annotations: for root, manifests and labels, over the base's own.
         created: RFC 3339 time.
     """
-    images = tuple(_with_layer(platform, layer, annotations, created) for platform in base.platforms)
+    images = tuple(_with_layers(platform, series, annotations, created) for platform in base.platforms)
     if not base.indexed:
         return images[0]
     parsed = base.root.parsed()
@@ -226,26 +226,29 @@ def append(base: Base, layer: Layer, annotations: Mapping[str, str], created: st
     return Index(Blob(base.root.media_type, model.canonical_json(index)), images)
 
 
-def _with_layer(platform: Platform, layer: Layer, annotations: Mapping[str, str], created: str) -> Image:
+def _with_layers(
+    platform: Platform, series: Sequence[NamedLayer], annotations: Mapping[str, str], created: str
+) -> Image:
     config, manifest = platform.config.parsed(), platform.manifest.parsed()
     docker = platform.manifest.media_type == DOCKER_MANIFEST
     run = dict(_mapping(config, "config"))
     run["Labels"] = {**_mapping(run, "Labels"), **annotations}
+    diff_ids = [named.layer.diff_id for named in series]
     config |= {
         "created": created,
         "config": run,
-        "rootfs": {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], layer.diff_id]},
+        "rootfs": {"type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], *diff_ids]},
         "history": [
             *strict_json.items(config.get("history")),
-            {"created": created, "created_by": "webui_fork: patches"},
+            *({"created": created, "created_by": f"webui_fork: {named.name}"} for named in series),
         ],
     }
     settings = Blob(platform.config.media_type, model.canonical_json(config))
-    top = {"mediaType": DOCKER_LAYER if docker else LAYER, "digest": layer.digest, "size": layer.size}
-    manifest |= {"config": settings.descriptor(), "layers": [*manifest["layers"], top]}
+    kind = DOCKER_LAYER if docker else LAYER
+    top = [{"mediaType": kind, "digest": one.layer.digest, "size": one.layer.size} for one in series]
+    manifest |= {"config": settings.descriptor(), "layers": [*manifest["layers"], *top]}
     if not docker:
         # a label that the base has and we replace is replaced in both places
         manifest["annotations"] = {**_mapping(manifest, "annotations"), **annotations}
     manifest_blob = Blob(DOCKER_MANIFEST if docker else MANIFEST, model.canonical_json(manifest))
-    layers = (*platform.image.layers, NamedLayer("patches", layer))
-    return Image(settings, manifest_blob, layers, platform.image.platform)
+    return Image(settings, manifest_blob, (*platform.image.layers, *series), platform.image.platform)

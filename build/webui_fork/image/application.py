@@ -1,4 +1,4 @@
-"""What goes into the layer of the release, and into that of the series."""
+"""What goes into the layer of the release, and into those of the series."""
 
 from __future__ import annotations
 
@@ -77,9 +77,14 @@ def _from_release(repo: Repo, commit: str, copy: Copy) -> Iterator[Entry]:
         raise ImageError(f"The release has no {copy.path}.", remedy="Check [[application]] in image.toml.")
 
 
-def _built(spec: Placement, files: Iterable[BuiltFile]) -> Iterator[Entry]:
-    """Yield what differs in the front end. A chunk that nothing names any more stays: an open page may need it."""
-    for file in files:
+def front_end(spec: Placement, built: Iterable[BuiltFile]) -> Iterator[Entry]:
+    """Yield what differs in the front end. A chunk that nothing names any more stays: an open page may need it.
+
+    Args:
+        spec: where the built front end stands in the image.
+        built: what the series changes in it.
+    """
+    for file in built:
         placed = spec.place_built(file.path)
         if placed is None:
             continue
@@ -89,21 +94,17 @@ def _built(spec: Placement, files: Iterable[BuiltFile]) -> Iterator[Entry]:
             yield layers.whiteout(placed)
 
 
-def patched(
-    spec: Placement, changes: Iterable[apply.Change], built: Iterable[BuiltFile], patches: Sequence[Patch]
-) -> Iterator[Entry]:
+def patched(spec: Placement, changes: Iterable[apply.Change], patches: Sequence[Patch]) -> Iterator[Entry]:
     """Yield the last layer: the files that the series changes, at their place in the image, and the series itself.
 
     Args:
         spec: where files of the release stand in the image.
         changes: what the series changes in the release.
-        built: what that changes in the built front end.
         patches: the series.
 
     Raises:
         ImageError: a changed file is not in the image, or is not a plain file any more.
     """
-    yield from _built(spec, built)
     for change in changes:
         if spec.builds(change.path):
             if change.data is not None and change.mode not in (0o100644, 0o100755):

@@ -135,8 +135,8 @@ def build(settings: Settings, inputs: Inputs, ui: Terminal, *, locked: bool) -> 
         python = pending_python.result()
         base, fetched = pending_base.result()
     with ui.step("image"):
-        patches = patch_layer(inputs.spec, inputs.patches, cache, repo, tree, built)
-        layers_made = (base, python, application, patches)
+        series = series_layers(inputs.spec, inputs.patches, cache, repo, tree, built)
+        layers_made = (base, python, application, *series)
         assembled = assemble(inputs, [item.layer for item in layers_made], tree)
     fresh = any(item.fresh for item in layers_made)
     return Built(assembled, source, tree, fetched.debs, fetched.drift, fresh, built)
@@ -191,15 +191,17 @@ def front_end(
     return built.files
 
 
-def patch_layer(
+def series_layers(
     placement: Placement,
     patches: tuple[series_patch.Patch, ...],
     cache: LayerCache,
     repo: Repo,
     tree: apply.PatchedTree,
     built: tuple[BuiltFile, ...],
-) -> Made:
-    """Return the last layer: what the series changes, where an image has it.
+) -> tuple[Made, ...]:
+    """Return what the series changes, where an image has it: the built front end if it changes that, and the rest.
+
+    The front end is a layer by itself: it is a hundred times the rest, and most changes of a series leave it alone.
 
     Args:
         built: see :func:`front_end`. The rest: see there.
@@ -212,10 +214,15 @@ def patch_layer(
         "head": tree.head,
         "patches": [(patch.name, sha256_bytes(patch.data)) for patch in patches],
         "copies": msgspec.to_builtins(placement.copies),
-        "built": [(file.path, sha256_bytes(file.data) if file.data is not None else None) for file in built],
     }
-    make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), built, patches)  # noqa: E731
-    return cache.get("patches", key, make, parents=False)
+    make = lambda _work, _held: image_application.patched(placement, apply.changes(repo, tree), patches)  # noqa: E731
+    patched = cache.get("patches", key, make, parents=False)
+    if not built:
+        return (patched,)
+    content = [(file.path, sha256_bytes(file.data) if file.data is not None else None) for file in built]
+    key = {"copies": msgspec.to_builtins(placement.copies), "built": content}
+    make = lambda _work, _held: image_application.front_end(placement, built)  # noqa: E731
+    return (cache.get("frontend", key, make, parents=False), patched)
 
 
 def assemble(inputs: Inputs, stacked: list[NamedLayer], tree: apply.PatchedTree) -> Image:

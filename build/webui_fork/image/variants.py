@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from webui_fork.config import bases_lock, image_toml, reference, upstream_lock
 from webui_fork.config.image_tables import Variant
-from webui_fork.config.image_toml import RegistrySpec
+from webui_fork.config.image_toml import Placement, RegistrySpec
 from webui_fork.config.reference import Reference
 from webui_fork.config.tags import Fixed
 from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.errors import ImageError, LockError
+from webui_fork.core.files import sha256_bytes
+from webui_fork.core.git import Repo
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import append, inputs, pipeline
 from webui_fork.image.layer_cache import LayerCache
-from webui_fork.oci import connect, model
-from webui_fork.oci.model import Image, Index
+from webui_fork.oci import connect
+from webui_fork.oci.model import Image, Index, NamedLayer
 from webui_fork.series import apply, licence
 from webui_fork.series.patch import Patch
 from webui_fork.sources import release
@@ -46,11 +47,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class VariantImage:
-    """A variant with the series on it: the result, its patch layer, the patched tree, and the bytes read for it."""
+    """A variant with the series on it: the result, the series' layers, the patched tree, and the bytes read for it."""
 
     request: Request
     image: Image | Index
-    layer: model.NamedLayer
+    layers: tuple[NamedLayer, ...]
     head: str
     received: int
 
@@ -114,35 +115,47 @@ def make(settings: Settings, request: Request, ui: Terminal) -> VariantImage:
         inputs.check_series(settings, repo, request.lock, request.patches, commit, request.spec)
         tree = apply.apply(repo, commit, request.patches, request.lock.epoch)
         licence.check(repo, tree, request.spec)
-        changes = apply.changes(repo, tree)
     cache = LayerCache(settings.cache, request.lock.epoch, ui)
     built = pipeline.front_end(settings, repo, request.lock, request.spec, tree, ui)
-    layer = pipeline.patch_layer(request.spec, request.patches, cache, repo, tree, built).layer
-    files = _built_before(request, built)
-    for path in (_VERSION, *(change.path for change in changes if not request.spec.builds(change.path))):
-        placed = request.spec.place(path)
-        if placed is None:
-            raise ImageError(f"images/{request.spec.folder.name} has no place for {path}.", remedy=_PLACES)
-        data = repo.read_file(commit, path)
-        files[placed] = None if data is None else hashlib.sha256(data).hexdigest()
+    written = pipeline.series_layers(request.spec, request.patches, cache, repo, tree, built)
+    layers = tuple(one.layer for one in written)
+    replaces = replaced(request.spec, repo, tree, built)
     with ui.step("base", f"Reading {request.base}"), connect.connect(settings, request.base) as registry:
         base = append.read(registry, request.base.pinned_digest)
-        append.check(registry, base, files, ui.say)
+        append.check(registry, base, replaces, ui.say)
         received = registry.received
-    image = append.append(base, layer.layer, _annotations(request, tree.head), request.lock.created)
-    return VariantImage(request, image, layer, tree.head, received)
+    image = append.append(base, layers, _annotations(request, tree.head), request.lock.created)
+    return VariantImage(request, image, layers, tree.head, received)
 
 
-def _built_before(request: Request, built: tuple[BuiltFile, ...]) -> dict[str, str | None]:
-    """Return what a base must have of the built front end: what is replaced, as the release's wheel has it.
+def replaced(
+    placement: Placement, repo: Repo, tree: apply.PatchedTree, built: tuple[BuiltFile, ...]
+) -> dict[str, str | None]:
+    """Return what a base must have where the series changes it.
+
+    Args:
+        placement: where the base has the release's files.
+        repo: has the release.
+        tree: the release with the series on it.
+        built: what the series changes in the built front end.
+
+    Returns:
+        Path in the image to the sha256 (bare) of the release's file; None where there must be none.
 
     Raises:
-        ImageError: the description does not say where the front end is.
+        ImageError: the description has no place for one of them.
     """
-    placed = [(request.spec.place_built(file.path), file.before) for file in built if not file.path.endswith(".map")]
-    if any(place is None for place, _ in placed):
-        raise ImageError(f"images/{request.spec.folder.name} has no place for the built front end.", remedy=_PLACES)
-    return {place: before.hex if before else None for place, before in placed if place}
+    shown = [file for file in built if not file.path.endswith(".map")]
+    rows = [(file.path, placement.place_built(file.path), file.before.hex if file.before else None) for file in shown]
+    for path in (_VERSION, *(change.path for change in apply.changes(repo, tree) if not placement.builds(change.path))):
+        data = repo.read_file(tree.release, path)
+        rows.append((path, placement.place(path), None if data is None else sha256_bytes(data).hex))
+    files: dict[str, str | None] = {}
+    for path, place, sha256 in rows:
+        if place is None:
+            raise ImageError(f"The base has no place for {path}.", remedy=_PLACES)
+        files[place] = sha256
+    return files
 
 
 def _annotations(request: Request, head: str) -> dict[str, str]:

@@ -61,19 +61,20 @@ def python(place: Path) -> list[Path | str]:
 
 
 def tree(image: Image, cache: Path, folder: Path) -> Path:
-    """Lay out what a process needs of an image: `root` leads to the lower layers, `backend` has the patches.
+    """Lay out what a process needs of an image: `root` leads to the pristine layers, `backend` has the patches.
 
     The changelog is left empty.
 
     Args:
-        image: base, Python packages, application, and last what the patches change.
+        image: base, Python packages, application, and above them what the patches change.
         cache: the cache's folder.
         folder: where to; it must not exist.
 
     Returns:
         The folder.
     """
-    below = root(cache, image.layers[:-1])
+    pristine = 1 + [named.name for named in image.layers].index("application")
+    below = root(cache, image.layers[:pristine])
     folder.mkdir(parents=True)
     (folder / "root").symlink_to(below)
     for beside in (below / BACKEND).parent.iterdir():  # what the backend looks for in the folder above it
@@ -82,7 +83,8 @@ def tree(image: Image, cache: Path, folder: Path) -> Path:
         elif beside.name != "backend":
             (folder / beside.name).symlink_to(beside)
     shutil.copytree(below / BACKEND, folder / "backend", symlinks=True)
-    _extract(layout.blob_path(cache, image.layers[-1].layer.digest), folder / "patched")
+    for named in image.layers[pristine:]:
+        _extract(layout.blob_path(cache, named.layer.digest), folder / "patched")
     if (folder / "patched" / BACKEND).exists():  # a series without a patch changes nothing
         _lay_over(folder / "patched" / BACKEND, folder / "backend")
     if (folder / "patched" / FRONT_END).exists():

@@ -174,10 +174,10 @@ def of_variant(settings: Settings, variant_image: VariantImage, source: Registry
     commit, dirty = git.checkout_state(settings)
     _refuse_dirty(commit, dirty=dirty)
     tested.check(settings, head=variant_image.head)
-    own = variant_image.layer.layer
+    own = {named.layer for named in variant_image.layers}
 
     def find(layer: Layer) -> content.Content:
-        if layer == own:
+        if layer in own:
             return content.checked(oci_layout.blob_path(settings.cache, layer.digest), layer.digest)
         return oci_registry.BlobContent(source, layer.digest, layer.size)
 

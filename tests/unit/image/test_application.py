@@ -92,14 +92,15 @@ def test_a_front_end_that_the_series_changes() -> None:
         BuiltFile("static/gone.css", digest, None),
     )
     changes = (Change("src/lib/a.ts", 0o100644, b"source"), Change("static/gone.css", 0, None))
-    listed = list(application.patched(spec, changes, built, ()))
+    assert list(application.patched(spec, changes, ())) == []
+    listed = list(application.front_end(spec, built))
     assert [(entry.path, entry.removes) for entry in listed] == [
         ("app/build/index.html", False),
         ("app/build/_app/immutable/a.js", False),  # a chunk that is gone stays for pages that are open
         ("app/build/static/.wh.gone.css", True),
     ]
     with pytest.raises(ImageError, match=r"src/lib/a\.ts, which is not in the image"):
-        list(application.patched(replace(spec, frontend=None), changes, (), ()))
+        list(application.patched(replace(spec, frontend=None), changes, ()))
 
 
 def test_it_is_built_only_where_its_sources_change() -> None:

@@ -1,17 +1,20 @@
-"""What a base in a registry must have of the release's front end before the series goes on top of it."""
+"""What a base in a registry must have of the release before the series goes on top of it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from webui_fork.config import image_toml, reference, upstream_lock
+from helpers import release_repo
+from webui_fork.config import image_toml
 from webui_fork.core.errors import ImageError
 from webui_fork.core.files import sha256_bytes
 from webui_fork.core.settings import CHECKOUT
 from webui_fork.frontend.changes import BuiltFile
 from webui_fork.image import variants
+from webui_fork.series.apply import PatchedTree
 
 OLD = sha256_bytes(b"old")
 BUILT = (
@@ -20,26 +23,35 @@ BUILT = (
     BuiltFile("_app/immutable/old.js", OLD, None),
     BuiltFile("_app/immutable/new.js.map", None, b"map"),
 )
+SPEC = replace(
+    image_toml.read_registry(CHECKOUT / "images/upstream"),
+    frontend=image_toml.read(CHECKOUT / "images/open-webui").frontend,
+)
 
 
-def request() -> variants.Request:
-    spec = image_toml.read_registry(CHECKOUT / "images/upstream")
-    lock = upstream_lock.read(CHECKOUT / "upstream.lock")
-    return variants.Request(spec, spec.variants[0], lock, (), reference.parse("registry.example/a:b"))
-
-
-def test_a_base_has_the_wheel_s_files_and_none_of_the_new_ones() -> None:
-    assert variants._built_before(request(), BUILT) == {
+def test_a_base_has_what_the_series_replaces_as_the_release_has_it(tmp_path: Path) -> None:
+    release = {"package.json": b"{}", "backend/open_webui/a.py": b"a = 1\n", "src/a.ts": b"a"}
+    series = {**release, "backend/open_webui/a.py": b"a = 2\n", "backend/open_webui/b.py": b"", "src/a.ts": b"b"}
+    repo, commit = release_repo(tmp_path, release)
+    tree = PatchedTree(commit, (release_repo(tmp_path, series)[1],))
+    back_end = {
+        "app/package.json": sha256_bytes(b"{}").hex,
+        "app/backend/open_webui/a.py": sha256_bytes(b"a = 1\n").hex,
+        "app/backend/open_webui/b.py": None,
+    }
+    assert variants.replaced(SPEC, repo, tree, ()) == back_end
+    assert variants.replaced(SPEC, repo, tree, BUILT) == {
+        **back_end,
         "app/build/index.html": OLD.hex,
         "app/build/_app/immutable/new.js": None,
         "app/build/_app/immutable/old.js": OLD.hex,
     }
-    assert variants._built_before(request(), ()) == {}
 
 
-def test_a_description_that_does_not_say_where_the_front_end_is() -> None:
-    one = request()
-    copies = tuple(copy for copy in one.spec.copies if copy.origin != "wheel")
-    assert len(copies) < len(one.spec.copies)
-    with pytest.raises(ImageError, match="no place for the built front end"):
-        variants._built_before(replace(one, spec=replace(one.spec, copies=copies)), BUILT)
+@pytest.mark.parametrize(("origin", "path"), [("wheel", "index.html"), ("release", "package.json")])
+def test_a_description_that_does_not_say_where_a_file_is(tmp_path: Path, origin: str, path: str) -> None:
+    repo, commit = release_repo(tmp_path, {"package.json": b"{}"})
+    copies = tuple(copy for copy in SPEC.copies if copy.origin != origin)
+    assert len(copies) < len(SPEC.copies)
+    with pytest.raises(ImageError, match=f"no place for {path}"):
+        variants.replaced(replace(SPEC, copies=copies), repo, PatchedTree(commit, ()), BUILT)

@@ -14,14 +14,14 @@ from webui_fork.rootfs.layers import Entry
 TIMES = "2026-01-01T00:00:00Z"
 
 
-def layer(cache: Path, entries: list[Entry]) -> NamedLayer:
+def layer(cache: Path, name: str, entries: list[Entry]) -> NamedLayer:
     """Write a layer where a cache has its blobs."""
     work = cache / "layer"
     written = layers.write(entries, work, 0)
     blob = layout.blob_path(cache, written.digest)
     blob.parent.mkdir(parents=True, exist_ok=True)
     work.rename(blob)
-    return NamedLayer("x", written)
+    return NamedLayer(name, written)
 
 
 def image(cache: Path, **changed: bytes | None) -> Image:
@@ -33,7 +33,10 @@ def image(cache: Path, **changed: bytes | None) -> Image:
     app += [layers.file_entry("app/build/index.html", b"page\n"), layers.file_entry("app/build/a.js", b"a\n")]
     places = {name if "/" in name else f"app/backend/{name}": data for name, data in changed.items()}
     top = [layers.whiteout(place) if data is None else layers.file_entry(place, data) for place, data in places.items()]
-    stack = [layer(cache, entries) for entries in (base, app, top)]
+    front = [entry for entry in top if entry.path.startswith("app/build/")]
+    rest = [entry for entry in top if entry not in front]
+    named = {"base": base, "application": app, **({"frontend": front} if front else {}), "patches": rest}
+    stack = [layer(cache, name, entries) for name, entries in named.items()]
     return model.image(stack, platform=("linux", "amd64"), created=TIMES, run={}, annotations={})
 
 
@@ -60,7 +63,8 @@ def test_a_tree_has_the_front_end_of_the_patches(tmp_path: Path) -> None:
 
 def test_the_lower_layers_are_laid_out_once(tmp_path: Path) -> None:
     one = unpack.tree(image(tmp_path), tmp_path, tmp_path / "one")
-    two = unpack.tree(image(tmp_path, **{"a.py": b"a = 3\n"}), tmp_path, tmp_path / "two")
+    changed = image(tmp_path, **{"a.py": b"a = 3\n", "app/build/a.js": b"b\n"})
+    two = unpack.tree(changed, tmp_path, tmp_path / "two")
     assert (one / "root").resolve() == (two / "root").resolve()
     assert (one / "backend/a.py").read_text() == "a = 1\n"
 
