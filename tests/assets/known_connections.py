@@ -18,6 +18,7 @@ for name, values in {
     "open_webui.env": {
         "AIOHTTP_CLIENT_ASYNC_DNS_RESOLVER": False,
         "AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": None if "patient" in DATA else 10,
+        "ENABLE_CUSTOM_MODEL_FALLBACK": False,
         "ENABLE_FORWARD_USER_INFO_HEADERS": False,
         "WEBUI_SECRET_KEY": "of-this-test-alone",
     },
@@ -81,6 +82,40 @@ async def test_a_late_answer_is_to_be_listed():
     assert one.failing_since is None
     await m.gather_sources()
     assert not m._late
+
+
+async def test_one_that_fails_late_is_to_be_listed_once():
+    one = connection("fails late")
+
+    async def fails():
+        await asyncio.sleep(m.FIRST_DEADLINE + 0.2)
+        raise OSError("away")
+
+    for expected in ({one}, set()):
+        await hurried(listed(one, fails()))
+        await asyncio.sleep(1)
+        assert one.failing_since is not None
+        assert m._late == expected
+        await m.gather_sources()
+
+
+async def test_an_answer_of_another_moment_is_no_other():
+    one = connection("moments")
+    for moment, name in enumerate(["a", "a", "b"]):
+        row = {"id": name, "created": moment, "permission": [{"id": str(moment)}]}
+        await listed(one, after(m.DEADLINE + 0.1 if moment else 0, {"data": [row]}))
+        if one.task:
+            await one.task
+        assert (one in m._late) is (name == "b")
+
+
+async def test_what_stock_would_not_have():
+    models = {"a": {"id": "a"}, "b": {"id": "b", "stale": True}}
+    assert [m.fresh(models, name) for name in ("a", "b", "c", "", None)] == ["a", None, None, None, None]
+    assert m.living(models) == [{"id": "a"}]
+    for fallback in (True, False):
+        m.ENABLE_CUSTOM_MODEL_FALLBACK = fallback
+        assert [m.is_gone(models, name) for name in ("a", "b", "c")] == [False, fallback, True]
 
 
 async def test_one_that_is_late_does_not_fail():
@@ -252,7 +287,8 @@ async def test_a_chat_lists_once_more_where_its_model_may_be_new():
         assert model == "here" or one.task.done()
     one.task = None
     m._late.add(one)
-    assert await lists_of("preset") == [(True, "somebody")]
+    for model in ("preset", "here"):
+        assert await lists_of(model) == [(True, "somebody")]
     m._late.clear()
     one.slot, one.task = "functions", asyncio.ensure_future(asyncio.sleep(60))
     assert await lists_of("preset") == []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from docker import DockerClient
 from docker.models.containers import Container
 from playwright.sync_api import Page
@@ -20,7 +21,7 @@ import processes
 import shared
 import small
 import throwaway
-from containers import BYTECODE, GOOD, UNASKED, Site, compiled, provider, wait_for_model, webui
+from containers import BYTECODE, GOOD, UNASKED, Site, address, compiled, provider, wait_for_model, webui
 from registries import registry
 from sites import Connection
 from small import Shop
@@ -175,9 +176,8 @@ def vllm(client: DockerClient, vllm_image: str) -> Container:
         running = client.containers.create(vllm_image, labels=shared.labels(), **vllm_options(vllm_image))
         running.start()
         wait_for_model(running, LOADING)
-        asked = running.exec_run(["python3", "-c", "from importlib.metadata import version as v; print(v('vllm'))"])
-        assert isinstance(asked.output, bytes)
-        shared.once("vllm-version", asked.output.decode().strip)
+        version = requests.get(f"http://{address(running)}:8000/version", timeout=30).json()["version"]
+        shared.once("vllm-version", lambda: version)
         return str(running.id)
 
     return client.containers.get(shared.once("vllm", start))

@@ -16,6 +16,7 @@ from docker import DockerClient
 from docker.models.containers import Container
 from playwright.sync_api import Page
 
+import shared
 import throwaway
 from browsing import say, say_more
 from containers import Site, address, wait_for_model, webui
@@ -66,6 +67,10 @@ def _waited(site: Site, model: str, stream: bool) -> float | None:
         except requests.RequestException:
             return None
     return time.monotonic() - start
+
+
+def test_the_record_of_the_run_names_the_vllm(street: Street) -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", shared.vllm_version(shared.folder()))
 
 
 @pytest.mark.parametrize("path", LISTS)

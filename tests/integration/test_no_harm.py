@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import no_harm_chats
+import no_harm_gone
 import no_harm_lists
 import no_harm_redis
 import no_harm_server
@@ -114,6 +115,7 @@ def test_there_are_enough_rows() -> None:
     assert len(ROWS) >= 40
     lists = no_harm_lists.the_other_doors_to_a_chat_wait_too
     chats, redis = no_harm_chats.who_answers_of_two, no_harm_redis.two_workers_fail_over
-    for scenario in (lists, no_harm_server.actions_and_filters, redis, chats):
+    gone = no_harm_gone.an_arena_draws_who_is_there
+    for scenario in (lists, no_harm_server.actions_and_filters, redis, chats, gone):
         assert any(row.run is scenario for row in ROWS)  # the rows of those modules count, too
     assert len({row.name for row in ROWS}) == len(ROWS)

@@ -18,11 +18,13 @@ from model_servers import (
     LISTED,
     STREAM,
     Answer,
+    after,
     connect,
     resets,
     say,
     says,
     server,
+    silent,
     status,
 )
 from processes import Provider, Site
@@ -44,6 +46,18 @@ def test_what_ends_its_server_is_sent_twice_at_most(webui: Site) -> None:
     with server(resets) as running:
         connect(webui, running)
         assert (say(webui).status_code, len(running.requests)) == (503, 2)
+
+
+@pytest.mark.parametrize("fail_over", ["true", "false"])
+def test_what_is_sent_again_has_its_time(tree: Path, fail_over: str) -> None:
+    """Also where the server answers nothing beside it, and no other place is known."""
+    env = {"MODEL_CHAT_FAIL_OVER": fail_over}
+    with (
+        processes.webui(tree, env=env) as site,
+        server(HANGS_UP, after(4, ANSWERS), lists=silent) as running,
+    ):
+        connect(site, running)
+        assert (say(site).status_code, len(running.requests)) == (200, 2)
 
 
 def test_a_stream_that_got_no_byte_is_sent_again(webui: Site) -> None:

@@ -117,10 +117,10 @@ def free_port() -> int:
 
 
 def python(tree: Path, *arguments: str | Path, env: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Run the image's own Python and packages, for 20 s at most; return its output and its errors."""
+    """Run the image's own Python and packages, for a minute at most; return its output and its errors."""
     argv = [*unpack.python((tree / "root").resolve()), *arguments]
     own = {"PYTHONHOME": str(tree / "root/usr"), "PYTHONPATH": str(tree / "root" / PACKAGES), **(env or {})}
-    done = subprocess.run(argv, env=own, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(argv, env=own, capture_output=True, text=True, timeout=60)
     assert not done.returncode, done.stderr
     return done.stdout, done.stderr
 

@@ -99,11 +99,11 @@ def test_more_attestations_than_can_be_read(private_settings: Settings, tmp_path
 def test_a_registry_attaches_more_than_can_be_read() -> None:
     rows = [{"mediaType": "x", "digest": ZERO, "size": 8 << 20}] * 9
     manifest = model.Blob(model.MANIFEST, json.dumps({"config": rows[0], "layers": rows}).encode())
-    asked: list[object] = []
-    registry = SimpleNamespace(manifest=lambda _tag: manifest, small_blob=asked.append)
+    reads: list[object] = []
+    registry = SimpleNamespace(manifest=lambda _tag: manifest, small_blob=reads.append)
     with pytest.raises(ImageError, match="too many signatures"):
         transfer.attached(registry, ZERO)  # type: ignore[arg-type]
-    assert asked == []
+    assert reads == []
 
 
 def test_an_older_image_does_not_pass_for_the_newest(

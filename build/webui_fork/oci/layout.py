@@ -120,8 +120,8 @@ def read_layout(root: Path) -> Layout:
         image = kinds["image"]
         attached = []
         for kind in ("sig", "att"):
-            if row := kinds.get(f"{kind}s"):
-                blob = _blob(root, descriptor(row))
+            if attachment := kinds.get(f"{kind}s"):
+                blob = _blob(root, descriptor(attachment))
                 attached.append(Attached(kind, blob, tuple(_blob(root, one) for one in attachments(blob))))
         tag = str(image.get("annotations", {}).get(REF_NAME, ""))
         return Layout(root, tag, _whole(root, image), tuple(attached))

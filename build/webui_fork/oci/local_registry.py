@@ -6,6 +6,7 @@ import http.client
 import json
 import logging
 import secrets
+import shutil
 import socket
 import subprocess
 import time
@@ -13,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from webui_fork.core.digest import Digest
 from webui_fork.core.errors import RegistryError
 from webui_fork.core.files import ensure_folder, write_atomic
 from webui_fork.core.process import bound, stop
+
+_REPOSITORIES, _TAGS, _LINK = Path("docker/registry/v2/repositories"), "_manifests/tags", "current/link"
 
 debug = logging.getLogger(__name__)
 
@@ -75,6 +79,37 @@ def running(program: Path, store: Path, work: Path, port: int = 0, *, readonly: 
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(child)
+
+
+@contextmanager
+def tags_kept(store: Path, name: str, tag: str, digest: Digest) -> Iterator[None]:
+    """Let one tag move while a registry takes changes; anybody on this machine reaches it, and may move others.
+
+    Args:
+        store: folder of its blobs.
+        name: of the repository whose tag moves.
+        tag: what may move; the tags of cosign's signatures may, too.
+        digest: where to.
+    """
+    own = _REPOSITORIES / name / _TAGS / tag / _LINK
+    before = _links(store)
+    try:
+        yield
+    finally:
+        after = _links(store)
+        for link in after.keys() | before.keys():
+            value = digest if link == own and link in after else before.get(link)
+            if after.get(link) != value:
+                if value is None:
+                    shutil.rmtree(store / link.parents[1])
+                else:
+                    write_atomic(store / link, value)
+
+
+def _links(store: Path) -> dict[Path, str]:
+    """Return what each tag names, by its file (distribution's own layout of a store)."""
+    links = (store / _REPOSITORIES).glob(f"**/{_TAGS}/*/{_LINK}")
+    return {link.relative_to(store): link.read_text() for link in links if not link.parts[-3].startswith("sha256-")}
 
 
 def _answers(port: int, nonce: str) -> bool:

@@ -61,9 +61,11 @@ def write(settings: Settings, record: PassedImage) -> None:
     """Record an image that passed every test.
 
     Raises:
-        CacheError: it can't be written.
+        PublishError: it could not be read again. CacheError: it can't be written.
     """
-    write_atomic(_file(settings), msgspec.json.format(msgspec.json.encode(record, enc_hook=str), indent=1) + b"\n")
+    data = msgspec.json.encode(record, enc_hook=str)
+    _decoded(settings, data)
+    write_atomic(_file(settings), msgspec.json.format(data, indent=1) + b"\n")
 
 
 def forget(settings: Settings) -> None:
@@ -78,9 +80,15 @@ def read(settings: Settings) -> PassedImage:
         PublishError: none did.
     """
     try:
-        return msgspec.json.decode(_file(settings).read_bytes(), type=PassedImage, dec_hook=decode)
+        data = _file(settings).read_bytes()
     except FileNotFoundError:
         raise PublishError("No image has passed the tests.", remedy=_REMEDY) from None
+    return _decoded(settings, data)
+
+
+def _decoded(settings: Settings, data: bytes) -> PassedImage:
+    try:
+        return msgspec.json.decode(data, type=PassedImage, dec_hook=decode)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise PublishError(f"{_file(settings)} can't be read.", why=str(error), remedy=_REMEDY) from error
 

@@ -57,6 +57,7 @@ def push_and_seal(settings: Settings, assembly: Assembly, ui: Terminal) -> Seale
     with (
         exclusive(settings.cache / "registry.lock", "the embedded registry", ui.say),
         temp_folder(settings.cache / "tmp", "registry") as work,
+        local_registry.tags_kept(settings.cache / "registry", inputs.spec.name, inputs.tag, image.digest),
         ExitStack() as stack,
     ):
         with ui.step("registry start"):

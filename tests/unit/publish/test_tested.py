@@ -55,6 +55,12 @@ def test_nothing_odd_is_taken_from_whoever_ran_the_tests(private_settings: Setti
         tested.read(private_settings)
 
 
+def test_a_record_that_could_not_be_read_again_is_not_written(private_settings: Settings) -> None:
+    with pytest.raises(PublishError, match="can't be read"):
+        tested.write(private_settings, replace(IT, vllm="Traceback (most recent call last):"))
+    assert not (private_settings.out / "tested.json").exists()
+
+
 def test_a_damaged_record_is_no_proof(private_settings: Settings) -> None:
     private_settings.out.mkdir()
     (private_settings.out / "tested.json").write_text('{"digest": 1}')
