@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import webui_fork
+from webui_fork.core import process
 from webui_fork.core import settings as core_settings
 from webui_fork.core.errors import ForkError, SourceError, UsageError, from_os_error
 from webui_fork.core.settings import Settings
@@ -167,6 +168,7 @@ def _check_checkout(settings: Settings, verb: str) -> None:
 
 
 def _interrupt(_number: int, _frame: object) -> None:
+    process.end_those_of_threads()
     raise KeyboardInterrupt
 
 
@@ -175,7 +177,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else argv
     terminal = False
     gc.set_threshold(200_000, 20)  # syntax trees are many objects: looking for rings took a third of a rebase
-    signal.signal(signal.SIGTERM, _interrupt)  # children are ended and folders removed, as on Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as of a shell's background job
+            signal.signal(number, _interrupt)  # children are ended and folders removed
     try:
         if not words:
             parser("").print_help()

@@ -93,7 +93,8 @@ def run(
                 umask=0o022 if build or at_once else -1,
                 start_new_session=apart,  # it has no terminal either: what runs there could type into it
             )  # fmt: skip
-        out, err = child.communicate(stdin, timeout=timeout)
+        with _of_a_thread(child):
+            out, err = child.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired as error:
         assert child
         _end(child, signal.SIGKILL, group=apart)
@@ -130,6 +131,25 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         for event in pending:
             handlers[signal.Signals(event[0])](*event)
+
+
+_of_threads: set[subprocess.Popen[bytes]] = set()
+
+
+def end_those_of_threads() -> None:
+    """End the children that other threads wait for: an interrupt reaches the main thread, which waits for those."""
+    for child in tuple(_of_threads):
+        child.terminate()
+
+
+@contextmanager
+def _of_a_thread(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        _of_threads.add(child)
+    try:
+        yield
+    finally:
+        _of_threads.discard(child)
 
 
 def _started(command: Sequence[str], doing: str, name: str, **options: Any) -> subprocess.Popen[bytes]:

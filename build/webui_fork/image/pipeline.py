@@ -201,7 +201,7 @@ def series_layers(
 ) -> tuple[Made, ...]:
     """Return what the series changes, where an image has it: the built front end if it changes that, and the rest.
 
-    The front end is a layer by itself: it is a hundred times the rest, and most changes of a series leave it alone.
+    The front end is a layer by itself: it is many times the rest, and most changes of a series leave it alone.
 
     Args:
         built: see :func:`front_end`. The rest: see there.

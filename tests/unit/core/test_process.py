@@ -77,6 +77,38 @@ def test_ctrl_c_while_a_program_starts_ends_it(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
+THREADS = """
+import signal, sys
+from concurrent.futures import ThreadPoolExecutor
+from webui_fork.cli import main
+from webui_fork.core import process
+
+def run(*_):
+    with ThreadPoolExecutor(2) as pool:
+        waits = [pool.submit(process.run, ["sleep", "60"], env={"PATH": "/usr/bin:/bin"}, check=False) for _ in "ab"]
+        print("ready", flush=True)
+        [one.result() for one in waits]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main._module = lambda verb: type("Verb", (), {"run": run, "add_arguments": lambda parser: None, "__doc__": "x"})
+sys.exit(main.main(["completion"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupt_ends_what_threads_wait_for(number: signal.Signals) -> None:
+    argv = [sys.executable, "-c", THREADS]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ)) as tool:
+        assert tool.stdout
+        assert tool.stdout.readline() == b"ready\n"
+        time.sleep(0.3)
+        tool.send_signal(number)
+        start = time.monotonic()
+        _, err = tool.communicate(timeout=70)
+        assert tool.returncode == 130, err
+        assert time.monotonic() - start < 20
+
+
 def test_what_heeds_no_signal_is_killed_with_what_it_started(tmp_path: Path) -> None:
     deaf = f"trap '' INT TERM; sleep 61 & echo $! > {tmp_path}/child; wait; sleep 61"
     run = f"process.run(['sh', '-c', {deaf!r}], env=dict(PATH='/usr/bin:/bin'), at_once=True)"
