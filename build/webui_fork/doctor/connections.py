@@ -36,6 +36,8 @@ def findings(facts: Facts) -> Iterator[Finding]:
 
 def _cause(facts: Facts, item: Connection) -> Iterator[Finding]:
     rules = _OLLAMA if item.slot == "Ollama" else _OPENAI
+    if _heard(item):  # what a probe from elsewhere, or with other settings, meets on the way is not the cause
+        rules = tuple(rule for rule in rules if rule not in (_dns, _connect, _tls))
     finding = next(filter(None, (rule(facts, item) for rule in rules)), None)
     if item.slot == "OpenAI" and item.index in facts.working and (not item.manual or _answers(item)):
         if finding:
@@ -71,6 +73,12 @@ def _code(item: Connection) -> str:
     body = item.verified.body if item.verified else None
     error = body.get("error") if isinstance(body, Mapping) else None
     return str(error.get("code", "")) if isinstance(error, Mapping) else ""
+
+
+def _heard(item: Connection) -> bool:
+    """Tell whether the provider answered Open WebUI itself."""
+    status = item.verified.status if item.verified else 0
+    return status in (401, 403, 404, 405) or _code(item) in ("key", "not_found", "answer")
 
 
 def _reported(item: Connection) -> tuple[str, ...]:
@@ -247,15 +255,14 @@ def _tls(_facts: Facts, item: Connection) -> Finding | None:
 
 def _v1(_facts: Facts, item: Connection) -> Finding | None:
     good = item.at_v1 is not None and model_ids(item.at_v1.json) is not None
-    if not good and _code(item) != "at_v1":
-        return None
     base = item.url.strip().rstrip("/")
+    nothing_here = (item.verified is not None and item.verified.status in (404, 405)) or _code(item) == "not_found"
+    unseen = nothing_here and (item.at_v1 is None or bool(item.at_v1.trouble)) and "/v1" not in base
+    if not good and not unseen and _code(item) != "at_v1":
+        return None
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
-    evidence = (
-        *seen_words(item.base),
-        f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",
-        *_reported(item),
-    )
+    there = () if unseen else (f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",)
+    evidence = (*seen_words(item.base), *there, *_reported(item))
     fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
     return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
 

@@ -150,7 +150,10 @@ def _api(facts: Facts, site: Site) -> tuple[Facts, dict[str, Any]]:
     if site.token is None and features.get("auth") is False and not facts.config.get("onboarding"):
         site.sign_in_without_password()
     role = site.role() if site.token else ""
-    facts = replace(facts, role=role, token_refused=bool(site.token and not role), ready=_ready(site))
+    ready = _ready(site)
+    database = site.ask("/health/db", patience=10) if ready and not ready.status else None  # it also asks Redis
+    refused = bool(site.token and not role and site.answers)
+    facts = replace(facts, role=role, token_refused=refused, ready=ready, database=database)
     if not role:
         return facts, {}
     if role != "admin":
@@ -193,10 +196,10 @@ def _dict(reply: Reply) -> dict[str, Any]:
 
 
 def _count(body: Any) -> int:
-    if isinstance(body, dict):
-        total, users = body.get("total"), items(body.get("users"))
-        return total if isinstance(total, int) and total else len(users)
-    return len(items(body))
+    """Return how many accounts are no admin's, of a page of them; what is on other pages may be anybody's."""
+    total, rows = (body.get("total"), items(body.get("users"))) if isinstance(body, dict) else (0, items(body))
+    users = [row for row in rows if not isinstance(row, dict) or row.get("role") not in ("admin", "pending")]
+    return len(users) + max(0, (total if isinstance(total, int) else 0) - len(rows))
 
 
 def _records(site: Site) -> tuple[dict[str, Any], ...]:

@@ -205,6 +205,7 @@ class Image:
 class Facts:
     """All that was seen. What could not be looked at is None or empty.
 
+    ``users``: accounts that are no admin's. ``database``: asked by itself where ``ready`` gives no answer.
     ``native``: Open WebUI is a process of this machine, so that what is seen from here is what it sees.
     ``stored``: when the OpenAI connections were stored, in seconds since 1970; 0 if unknown.
     """
@@ -217,6 +218,7 @@ class Facts:
     role: str = ""
     token_refused: bool = False
     ready: Reply | None = None
+    database: Reply | None = None
     listing: Reply | None = None
     openai: Reply | None = None
     ollama: Reply | None = None

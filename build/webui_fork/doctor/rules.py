@@ -12,6 +12,7 @@ from webui_fork.config import tags
 from webui_fork.core.text import counted, without_secrets
 from webui_fork.doctor import connections, model_server
 from webui_fork.doctor.facts import Facts, model_ids
+from webui_fork.doctor.facts import tags as ollama_tags
 from webui_fork.doctor.findings import Finding, Severity, ordered, worst
 
 SLOW = 2.0  # seconds: a list that takes longer is one people wait for
@@ -74,10 +75,13 @@ def _redis(facts: Facts) -> Iterator[Finding]:
     seen, ready = facts.redis, facts.ready
     detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
     away = seen is not None and seen.trouble and not seen.http
-    if not away and "Redis" not in detail:
+    frozen = ready is not None and not ready.status and facts.database is not None and facts.database.status == 200
+    if not away and not frozen and "Redis" not in detail:
         return
     where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "the server in REDIS_URL"
     evidence = [f"/ready answers {ready.status}: {detail}"] if ready and detail else []
+    if frozen:
+        evidence.append("/ready: no answer; /health/db: 200")
     if seen is not None and away:
         evidence.append(f"{where}: {seen.words}")
     fix = (
@@ -89,7 +93,7 @@ def _redis(facts: Facts) -> Iterator[Finding]:
 def _database(facts: Facts) -> Iterator[Finding]:
     ready = facts.ready
     detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
-    if ready and ("Database" in detail or not ready.status):
+    if ready and ("Database" in detail or (not ready.status and not (facts.database and facts.database.status == 200))):
         yield _database_away((f"/ready: {detail or 'no answer'}",))
 
 
@@ -184,9 +188,14 @@ def _names(facts: Facts) -> Iterator[Finding]:
         what = f"{item.name} lists models that it does not serve: {', '.join(wrong)}."
         yield Finding("model-name", severity, what, evidence, fix)
     bases = set(facts.listed)
+    # one that an admin switched off serves its presets, and one of an Ollama's is meant without its tag, too
+    offered = set(bases)
+    for reply in filter(None, (facts.openai, facts.ollama)):
+        offered.update(model_ids(reply.body) or ollama_tags(reply.body) or ())
+    offered |= {name.removesuffix(":latest") for name in offered}
     for record in facts.records:
         base = record.get("base_model_id")
-        if base and bases and base not in bases and record.get("is_active", True):
+        if base and bases and base not in offered and record.get("is_active", True):
             what = f"The workspace model {record.get('id')!r} is built on {base!r}, which nobody serves."
             fix = "Workspace, Models: choose a base model that is listed, or serve it under that name."
             yield Finding("base-model", _WARNING, what, (f"listed: {', '.join(sorted(bases)[:8])}",), fix)
@@ -201,7 +210,7 @@ def _public(record: object) -> bool:
 
 
 def _hidden(facts: Facts) -> Iterator[Finding]:
-    if facts.role != "admin" or facts.users < 2 or not facts.listed or (facts.room and facts.room.bypass_access):
+    if facts.role != "admin" or not facts.users or not facts.listed or (facts.room and facts.room.bypass_access):
         return
     by_id = {str(record.get("id")): record for record in facts.records}
     hidden = [name for name in facts.listed if name not in by_id or not _public(by_id[name])]
@@ -209,7 +218,7 @@ def _hidden(facts: Facts) -> Iterator[Finding]:
         return
     every = len(hidden) == len(facts.listed)
     what = f"{len(hidden)} of {len(facts.listed)} models are for admins only: {', '.join(hidden[:5])}."
-    evidence = (f"{facts.users} accounts; no access is granted to these models",)
+    evidence = (f"{counted(facts.users, 'account')} beside admins; no access is granted to these models",)
     fix = (
         "Admin Panel, Settings, Models: set each to Public or grant it to groups; or BYPASS_MODEL_ACCESS_CONTROL=true."
     )

@@ -10,6 +10,7 @@ from webui_fork.core.settings import CHECKOUT, Secret
 from webui_fork.doctor import connections, examine, probe, rules
 from webui_fork.doctor.facts import Connection, Facts, Image, Neighbour, Reply, Room, Seen
 from webui_fork.doctor.findings import Severity
+from webui_fork.doctor.webui import Site
 
 CODE = "".join(file.read_text() for file in (CHECKOUT / "build/webui_fork/doctor").glob("*.py"))
 
@@ -87,6 +88,57 @@ def test_stale_models_do_not_hide_that_it_fails() -> None:
     base = Seen("http://vllm:8000/v1/models", "in w", connect="refused")
     facts = replace(WELL, listing=stale, connections=(replace(BAD, base=base),))
     assert causes(facts) == ["refused"]
+
+
+@pytest.mark.parametrize(
+    "probed", [{"connect": "timeout"}, {"connect": "refused"}, {"dns": "unknown"}, {"tls": "certificate: self-signed"}]
+)
+def test_what_open_webui_heard_counts_more_than_what_a_probe_met(probed: dict[str, str]) -> None:
+    """It is elsewhere, or has other settings, as AIOHTTP_CLIENT_SESSION_SSL."""
+    met = Seen("http://vllm:8000/v1/models", "from this machine", **probed)
+    nothing = replace(WELL, listing=replace(LIST, body={"data": []}))
+    own = {"detail": "x", "error": {"code": "key", "message": "refuses the key"}}
+    for verified in (Reply(401, {"error": "Unauthorized"}, 0.1), Reply(400, own, 0.1)):
+        item = replace(BAD, verified=verified, base=met, at_v1=met, root=met)
+        assert causes(replace(nothing, connections=(item,))) == ["api-key"]
+    bare = replace(BAD, url="http://vllm:8000", verified=Reply(404, "Not Found", 0.1), base=met, at_v1=met, root=met)
+    (finding,) = rules.diagnose(replace(nothing, connections=(bare,)))
+    assert finding.cause == "base-url-no-v1"
+    assert "lists 0" not in str(finding.evidence)
+    assert causes(replace(nothing, connections=(replace(bare, url="http://vllm:8000/v1"),))) == ["provider-shape"]
+    assert causes(replace(nothing, connections=(replace(BAD, base=met),))) != ["api-key"]  # it heard nothing
+
+
+def test_a_redis_that_is_frozen_is_not_a_dead_database() -> None:
+    frozen = replace(WELL, ready=Reply(0, "ReadTimeout", 10.0))
+    assert causes(replace(frozen, database=Reply(200, {"status": True}, 0.1))) == ["redis"]
+    for database in (None, Reply(0, "ReadTimeout", 10.0), Reply(503, {}, 0.1)):
+        assert causes(replace(frozen, database=database)) == ["database"]
+
+
+def test_the_base_of_a_preset_that_is_switched_off_serves_it() -> None:
+    preset = {"id": "helper", "base_model_id": "llama3", "access_grants": [1]}
+    assert causes(replace(WELL, records=(preset,))) == ["base-model"]
+    served = Reply(200, {"data": [{"id": "llama3"}]}, 0.1)
+    assert causes(replace(WELL, records=(preset,), openai=served)) == []
+    pulled = Reply(200, {"models": [{"model": "llama3:latest"}]}, 0.1)
+    assert causes(replace(WELL, records=(preset,), ollama=pulled)) == []
+
+
+def test_accounts_that_may_see_less_are_no_admins() -> None:
+    rows = [{"role": role} for role in ("admin", "admin", "pending", "user")]
+    assert examine._count({"users": rows, "total": 4}) == examine._count(rows) == 1
+    assert examine._count({"users": rows, "total": 40}) == 37  # those of other pages may be anybody's
+    assert examine._count({"users": rows[:3], "total": 3}) == examine._count("x") == 0
+    assert "access-hidden" in causes(replace(WELL, users=1))
+    assert "access-hidden" not in causes(replace(WELL, users=0))
+
+
+def test_a_token_is_refused_by_who_answers() -> None:
+    site = Site("http://127.0.0.1:9", Secret("token-of-this-test"))
+    facts, _ = examine._api(WELL, site)
+    assert (facts.role, facts.token_refused, facts.ready and facts.ready.status) == ("", False, 0)
+    assert facts.database is not None
 
 
 def test_a_disabled_list_is_not_read_from_an_answer_that_never_came() -> None:
