@@ -50,7 +50,7 @@ def stand_in(
         os.link(oci_layout.blob_path(real.cache, named.layer.digest), oci_layout.blob_path(cache, named.layer.digest))
     front, back = bases.application(real, inputs, built, cache)
     amd64 = image([*(named.layer for named in built.image.layers[:2]), front, back], "amd64")
-    arm64 = image([bases.arm64_python(real, cache, folder), back], "arm64")
+    arm64 = image([bases.arm64_python(real, cache, folder), front, back], "arm64")
     with Registry(f"http://{host}", "upstream/open-webui") as there:
         root = bases.push(there, f"v{inputs.lock.version}-slim", [amd64, arm64], cache)
     return root, sum(named.layer.size for named in amd64.layers)
@@ -115,7 +115,7 @@ def docker_s_way(client: DockerClient, host: str, tag: str, blobs: list[Path], n
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         files = {f"layer-{count}.tar.gz": blob.read_bytes() for count, blob in enumerate(blobs)}
-        dockerfile = "".join([f"FROM {base}\n", *(f"ADD {path} /\n" for path in files)])
+        dockerfile = f"FROM {base}\nADD {' '.join(files)} /\n"
         for path, data in {"Dockerfile": dockerfile.encode(), **files}.items():
             info = tarfile.TarInfo(path)
             info.size = len(data)

@@ -47,9 +47,7 @@ def machine() -> str:
 
 
 def remove_images(client: DockerClient) -> None:
-    for image in client.images.list(all=True):
-        client.images.remove(str(image.id), force=True)
-    client.images.prune()
+    client.images.prune(filters={"dangling": False})  # all that no container uses, children first
 
 
 def trees(real: Settings, folder: Path) -> dict[str, Path]:
