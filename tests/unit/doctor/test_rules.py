@@ -93,7 +93,7 @@ def test_stale_models_do_not_hide_that_it_fails() -> None:
 @pytest.mark.parametrize(
     "probed", [{"connect": "timeout"}, {"connect": "refused"}, {"dns": "unknown"}, {"tls": "certificate: self-signed"}]
 )
-def test_what_open_webui_heard_counts_more_than_what_a_probe_met(probed: dict[str, str]) -> None:
+def test_what_open_webui_heard_counts_more_than_what_a_probe_met(probed: dict[str, Any]) -> None:
     """It is elsewhere, or has other settings, as AIOHTTP_CLIENT_SESSION_SSL."""
     met = Seen("http://vllm:8000/v1/models", "from this machine", **probed)
     nothing = replace(WELL, listing=replace(LIST, body={"data": []}))
