@@ -12,6 +12,10 @@ class UncertainError(Exception):
     """The place of an edit, or what it should become, is not certain; the message says why."""
 
 
+class MeetingError(UncertainError):
+    """Both change one expression, or the order of statements: a merge of lines that do not meet proves nothing."""
+
+
 class ContestedError(UncertainError):
     """Both sides add statements in one place, and their order matters: no merge can know it, however clean."""
 
@@ -28,7 +32,7 @@ def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
     if one == three:
         return ours
     if not type(base) is type(ours) is type(theirs):
-        raise UncertainError("both change one expression in different ways")
+        raise MeetingError("both change one expression in different ways")
     if isinstance(base, ast.Dict) and isinstance(ours, ast.Dict) and isinstance(theirs, ast.Dict):
         return _merge_dicts(base, ours, theirs)
     fields = {key: _merge_values(getattr(base, key), getattr(ours, key), getattr(theirs, key)) for key in base._fields}
@@ -45,7 +49,7 @@ def _merge_values(base: object, ours: object, theirs: object) -> object:
         return theirs
     if one == three:
         return ours
-    raise UncertainError("both change one value in different ways")
+    raise MeetingError("both change one value in different ways")
 
 
 def _merge_lists(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]) -> Sequence[object]:
@@ -78,7 +82,7 @@ def _beside(was: list[str], mine: list[str], other: list[str]) -> list[str]:
             return changes + adds[count:]
         if count and len(changes) == count and adds[-count:] == was:
             return adds[:-count] + changes
-    raise UncertainError("both change one list in different ways")
+    raise MeetingError("both change one list in different ways")
 
 
 _Keyed = dict[str, tuple[ast.expr | None, ast.AST]]  # key of a dictionary (None: `**`), and value; or a keyword
@@ -104,7 +108,7 @@ def _keywords(items: list[ast.AST]) -> _Keyed:
 def _unique(pairs: Iterable[tuple[str, tuple[ast.expr | None, ast.AST]]]) -> _Keyed:
     rows = list(pairs)
     if len(dict(rows)) < len(rows):
-        raise UncertainError("both change one list, which has a name twice")
+        raise MeetingError("both change one list, which has a name twice")
     return dict(rows)
 
 
@@ -120,7 +124,7 @@ def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.e
         raise ContestedError("`**`, which overrides named values, is added or removed where both sides change them")
     gone = base.keys() - ours.keys()
     if any(key in theirs and merge_tree.dump(theirs[key][1]) != merge_tree.dump(base[key][1]) for key in gone):
-        raise UncertainError("both change one value in different ways")
+        raise MeetingError("both change one value in different ways")
     merged = {key: pair for key, pair in theirs.items() if key not in gone}
     behind = ""
     for key, (name, value) in ours.items():
@@ -134,7 +138,7 @@ def _merge_keyed(base: _Keyed, ours: _Keyed, theirs: _Keyed) -> list[tuple[ast.e
             order.insert(order.index(behind) + 1 if behind in merged else 0, key)
             merged = {one: merged.get(one, (name, value)) for one in order}
         elif merge_tree.dump(value) != merge_tree.dump(base[key][1]):
-            raise UncertainError("both change one value in different ways")
+            raise MeetingError("both change one value in different ways")
         behind = key
     return list(merged.values())
 
@@ -143,6 +147,6 @@ def _merge_names(base: list[ast.AST], ours: list[ast.AST], theirs: list[ast.AST]
     """Merge what a statement imports: a set, whose order has no meaning."""
     was, is_now, in_theirs = ({merge_tree.dump(item) for item in items} for items in (base, ours, theirs))
     if not (was - is_now) <= in_theirs:
-        raise UncertainError("both change one import")
+        raise MeetingError("both change one import")
     kept = [item for item in theirs if merge_tree.dump(item) not in was - is_now]
     return kept + [item for item in ours if merge_tree.dump(item) not in was | in_theirs]

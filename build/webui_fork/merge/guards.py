@@ -278,15 +278,14 @@ def another_context(base: Module, ours: Module, theirs: Module) -> str:
     their kinds count: when the statement runs is for the release to say.
     """
     mapping = matching.match(base, theirs)
-    before, now = _parents(base), _parents(theirs)
+    before, now = tree.parents(base), tree.parents(theirs)
     for edit in transplant.edits(base, ours):
         if isinstance(edit, transplant.Gap) and not edit.added:
             continue
-        around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
-        site = next((node for node in around if node and mapping.get(node)), None)
-        key, counterpart = "", mapping.get(site) if site else None
-        if isinstance(edit, transplant.Gap) and site is None:  # all that is in a block is new
-            site, key, counterpart = edit.owner, edit.block, mapping.get(edit.owner)
+        site = site_of(edit, mapping)
+        counterpart = mapping.get(site) if site else None
+        # all that is in a block may be new
+        key = edit.block if isinstance(edit, transplant.Gap) and site is edit.owner else ""
         if site is None or counterpart is None or (key and key not in counterpart.blocks):
             continue
         chain, other = _conditions(site, key, before), _conditions(counterpart, key, now)
@@ -310,23 +309,26 @@ def _used(statement: ast.AST) -> Counter[tuple[str, str]]:
     return Counter((type(part).__name__, getattr(part, "id", getattr(part, "attr", ""))) for part in parts)
 
 
-def _parents(module: Module) -> dict[Node, tuple[Node, str]]:
-    return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}
+def site_of(edit: transplant.Edit, mapping: matching.Mapping) -> Node | None:
+    """Return a statement at a change that the new release has, too; else the block's that the change is in."""
+    around = (*edit.removed, edit.before, edit.after) if isinstance(edit, transplant.Gap) else (edit.old,)
+    owner = edit.owner if isinstance(edit, transplant.Gap) else None
+    return next((node for node in around if node and mapping.get(node)), owner)
 
 
 _Condition = tuple[Node, str]  # a block that does not always run, or holds something: whose, and which
 
 
-def _conditions(node: Node, key: str, parents: dict[Node, tuple[Node, str]]) -> list[_Condition]:
+def _conditions(node: Node, key: str, outer: dict[Node, tuple[Node, str]]) -> list[_Condition]:
     """Return the conditions around a place, up to its function."""
     chain: list[_Condition] = []
     owner: Node | None = node if key else None
     if owner is None:
-        owner, key = parents.get(node, (None, ""))
+        owner, key = outer.get(node, (None, ""))
     while owner is not None and not owner.name and owner.kind != "Module":
         if not (isinstance(owner.tree, ast.Try) and key == "body"):
             chain.append((owner, key))
-        owner, key = parents.get(owner, (None, ""))
+        owner, key = outer.get(owner, (None, ""))
     return chain
 
 

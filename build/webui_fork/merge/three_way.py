@@ -11,9 +11,9 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from webui_fork.merge import guards, transplant
+from webui_fork.merge import guards, reach, transplant
 from webui_fork.merge import tree as merge_tree
-from webui_fork.merge.expressions import ContestedError, UncertainError
+from webui_fork.merge.expressions import ContestedError, MeetingError, UncertainError
 from webui_fork.merge.text import Merger
 from webui_fork.merge.tree import Module
 
@@ -78,6 +78,8 @@ def carry(merger: Merger, path: str, base: str, ours: str, theirs: str) -> File:
         return File(path, Method.NONE, ours)
     if ours == theirs:
         return File(path, Method.LINES, theirs)
+    if any("\0" in version for version in (base, ours, theirs)):
+        return File(path, Method.PERSON, None, "a NUL character is in it, which git takes for no text")
     marked, clean = merger.lines(base, ours, theirs)
     try:
         parsed = (merge_tree.parse(text) for text in (base, ours, theirs)) if path.endswith(".py") else ()
@@ -106,8 +108,9 @@ def _python(
     base, ours, theirs = trees
     if doubts := _doubts(base, ours, theirs, file.text):
         return replace(file, method=Method.PERSON, text=None, why="; ".join(doubts), proposal=file.text)
-    if head := guards.another_context(base, ours, theirs):
-        why = f"the new release has other conditions around {head!r}"
+    head, result = guards.another_context(base, ours, theirs), merge_tree.parse(file.text)
+    why = f"the new release has other conditions around {head!r}" if head else ""
+    if why := why or (reach.doubt(base, ours, theirs, result) if result else ""):
         return replace(file, needs_proof=True, why=f"{file.why}; {why}".removeprefix("; "))
     return file
 
@@ -133,7 +136,7 @@ def _plain(path: str, base: str, ours: str, theirs: str, text: str | None, marke
         return File(path, Method.LINES, theirs)
     if not guards.same_change(base, ours, theirs, text, scoped=False):
         return File(path, Method.PERSON, None, "upstream has taken a part of it, or repeats its lines", marked)
-    if path.endswith(FRONT_END):
+    if path.endswith((*FRONT_END, ".py")):  # Python of two statements on a line, say, has none either
         return File(path, Method.LINES, text, "no syntax tree of such a file gives a second opinion", needs_proof=True)
     return File(path, Method.LINES, text)
 
@@ -148,13 +151,13 @@ def _finer(merger: Merger, base: str, ours: str, theirs: str) -> tuple[str | Non
 def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str | None, method: Method) -> File:
     theirs = versions[2]
     base, ours, theirs_formatted = (merger.formatted(version) for version in versions)
-    merged, doubt = None, ""
+    merged, doubt, meets = None, "", False
     try:
         merged = transplant.transplant(base, ours, theirs, merger.formatted)
     except ContestedError as error:
         return File(path, Method.PERSON, None, str(error), proposal=text)
     except UncertainError as error:
-        doubt = str(error)
+        doubt, meets = str(error), isinstance(error, MeetingError)
     if text is not None and merge_tree.parse(text) is None:
         text, doubt = None, doubt or "the merged lines are no longer Python"
     if text is None:
@@ -174,5 +177,5 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
         return File(path, method, text, "; ".join(doubts), needs_proof=bool(doubts))
     # tokens that no tree vouches for may have gone to another one of several equal places
     if method is not Method.FUNCTIONS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
-        return File(path, method, text)
+        return File(path, method, text, doubt if meets else "", needs_proof=meets)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")

@@ -17,7 +17,7 @@ from functools import lru_cache
 from webui_fork.merge import matching
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.dataflow import assigns, commute, uses
-from webui_fork.merge.expressions import ContestedError, UncertainError, merge_trees
+from webui_fork.merge.expressions import ContestedError, MeetingError, UncertainError, merge_trees
 from webui_fork.merge.matching import Mapping
 from webui_fork.merge.tree import Module, Node
 
@@ -220,7 +220,7 @@ def _merged(edit: Rewrite, target: Node, their_source: str, form: Callable[[str]
     """Merge a statement that both sides change, expression by expression."""
     tree = merge_trees(*(_bare(node) for node in (edit.old, edit.new, target)))
     if "#" in their_source:
-        raise UncertainError(f"both change the statement at line {target.start + 1}, which has a comment in it")
+        raise MeetingError(f"both change the statement at line {target.start + 1}, which has a comment in it")
     text = form(ast.unparse(ast.fix_missing_locations(tree)) + "\n")
     lines = text.splitlines(keepends=True)[: -1 if edit.old.blocks else None]  # the last one stands for its blocks
     if target.chained:
@@ -337,7 +337,7 @@ def _between(edit: Gap, mapping: Mapping, block: Sequence[Node]) -> tuple[int, i
     if start is None or end is None:
         start = end = start if end is None else end
     if not block or start is None or end is None or start > end:
-        raise UncertainError("the statements around what it adds have changed their order")
+        raise MeetingError("the statements around what it adds have changed their order")
     between = block[start:end]
     if [node.dump for node in between] == [node.dump for node in edit.added]:
         return None

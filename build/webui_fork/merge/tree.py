@@ -216,3 +216,8 @@ def definitions(module: Node, scope: str = "") -> Iterator[tuple[str, Node]]:
         if child.name:
             yield inner, child
         yield from definitions(child, inner)
+
+
+def parents(module: Module) -> dict[Node, tuple[Node, str]]:
+    """Return what each statement is in, and in which of its blocks."""
+    return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}

@@ -91,7 +91,9 @@ def carry_patch(ends: Ends, patch: Patch, before: str, after: str, parent: str, 
         why = "; ".join(gone)
         doubt = tuple(replace(file, method=Method.PERSON, text=None, proposal=file.text, why=why) for file in files)
         return Carried(patch.name, Outcome.CONFLICT, Method.PERSON, None, None, doubt, why)
-    needs = any(file.needs_proof for file in files)
+    # where the release seems to have all that the patch does to a file, it may have it elsewhere
+    absorbed = any(data is not None and ends.repo.read_file(parent, path) == data for path, data in encoded.items())
+    needs = absorbed or any(file.needs_proof for file in files)
     method = max(file.method for file in files)
     return Carried(patch.name, _outcome(patch, carried, method, moved=needs), method, carried, commit, files, "", needs)
 

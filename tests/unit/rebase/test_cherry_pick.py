@@ -313,3 +313,15 @@ def test_modes_are_gits_and_nothing_where_there_is_no_file(tmp_path: Path) -> No
     world = World(tmp_path, {})
     assert cherry_pick.modes_of(world.repo, world.old, (CODE, "nothing.py")) == {CODE: "100644", "nothing.py": ""}
     assert cherry_pick.modes_of(world.repo, world.old, ()) == {}
+
+
+def test_a_file_of_which_the_release_seems_to_have_all_asks_for_a_proof(tmp_path: Path) -> None:
+    """It has that in another function of the same lines, and not where the patch has it."""
+    body = "    for item in items:\n        use(item)\n        note(item)\n    return items\n"
+    checked = body.replace("        use", "        check(item)\n        use")
+    base = f"def a(items):\n{body}\n\ndef b(items):\n{body}"
+    theirs = f"def b(items):\n{checked}\n\ndef a(items):\n{body}"
+    world = World(tmp_path, {CODE: theirs.encode()}, old={CODE: base.encode()})
+    ours = base.replace(body, checked, 1)
+    carried = world.carry({CODE: ours.encode(), OTHER: b"def helper(a):\n    return a + 1\n\n\ndef extra(): ...\n"})
+    assert carried.outcome is Outcome.CONFLICT or carried.needs_proof
