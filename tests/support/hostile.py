@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from webui_fork.core.digest import Digest
@@ -19,3 +21,16 @@ def within(seconds: float, work: Callable[[], Any]) -> Any:
     result = work()
     assert time.monotonic() - start < seconds
     return result
+
+
+def drip(handler: BaseHTTPRequestHandler, status: int, pause: float = 0.02) -> None:
+    """Answer with a thousand bytes, one after the other."""
+    handler.send_response(status)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.close_connection = True
+    with suppress(OSError):
+        for _ in range(1000):
+            handler.wfile.write(b"x")
+            handler.wfile.flush()
+            time.sleep(pause)

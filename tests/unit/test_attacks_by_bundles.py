@@ -7,7 +7,7 @@ import os
 import stat
 import subprocess
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers import Server, Talk
-from hostile import ZERO, within
+from hostile import ZERO, drip, within
 from registries import image_of
 from webui_fork.cli import load, main
 from webui_fork.config import image_toml, tags
@@ -163,18 +163,7 @@ def test_uv_gets_no_token(private_settings: Settings) -> None:
 
 
 def test_an_error_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(404)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        handler.close_connection = True
-        with suppress(OSError):
-            for _ in range(1000):
-                handler.wfile.write(b"x")
-                handler.wfile.flush()
-                time.sleep(0.02)
-
-    server.answer = drip
+    server.answer = lambda handler: drip(handler, 404)
     monkeypatch.setattr("webui_fork.oci.registry.WHOLE", 0.3)
     monkeypatch.setattr(session, "TRIES", 2)
     with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError):

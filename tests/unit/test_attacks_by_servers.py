@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +12,7 @@ import pytest
 import requests
 
 from helpers import Server, reply
-from hostile import DEEP, LONG, ZERO, within
+from hostile import DEEP, LONG, ZERO, drip, within
 from webui_fork.config import toml
 from webui_fork.config.upstream_lock import LockDocument, PinnedFile
 from webui_fork.core import process, text, wire
@@ -58,18 +56,7 @@ def test_headers_that_take_a_pattern_for_ever(server: Server, link: str) -> None
 
 
 def test_a_small_blob_that_drips(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    def drip(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(206 if "Range" in handler.headers else 200)
-        handler.send_header("Content-Length", "1000")
-        handler.end_headers()
-        handler.close_connection = True
-        with suppress(OSError):
-            for _ in range(1000):
-                handler.wfile.write(b"x")
-                handler.wfile.flush()
-                time.sleep(0.02)
-
-    server.answer = drip
+    server.answer = lambda handler: drip(handler, 206 if "Range" in handler.headers else 200)
     monkeypatch.setattr(wire, "_WAIT", 0.3)
     described = model.Descriptor(model.CONFIG, ZERO, 1000)
     with Registry(server.url, "x", pause=0) as registry, pytest.raises(RegistryError, match="does not stop sending"):
