@@ -13,6 +13,8 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
+_ONE_BY_ONE = ("enumerate", "list", "reversed", "sorted", "tuple")
+
 _LOGS = {"log", "logger", "logging"}
 
 
@@ -26,6 +28,18 @@ def _is_log_call(part: ast.AST) -> bool:
         return False
     name = ast.unparse(part.func)
     return name == "print" or (name.partition(".")[0] in _LOGS and "." in name)
+
+
+def takes_same_values(new: ast.For | ast.AsyncFor, old: ast.For | ast.AsyncFor) -> bool:
+    """Tell whether a loop has the values of another under the same names: numbered, sorted or copied, but no others."""
+    target, values = new.target, new.iter
+    if isinstance(values, ast.Call) and values.args and ast.dump(values) != ast.dump(old.iter):
+        function = ast.unparse(values.func)
+        if function in _ONE_BY_ONE:
+            values = values.args[0]
+        if function == "enumerate" and isinstance(target, ast.Tuple):
+            target = target.elts[-1]
+    return (ast.dump(values), ast.dump(target)) == (ast.dump(old.iter), ast.dump(old.target))
 
 
 def commute(one: Iterable[Node], other: Iterable[Node], *, calls: bool = False, logs: bool = False) -> bool:

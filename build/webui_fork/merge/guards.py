@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import starmap
 
 from webui_fork.merge import imports, matching, transplant, tree
-from webui_fork.merge.dataflow import assigns, commute, is_log
+from webui_fork.merge.dataflow import assigns, commute, is_log, takes_same_values
 from webui_fork.merge.tokens import token_keys
 from webui_fork.merge.tree import Module, Node
 
@@ -349,7 +349,7 @@ def _extends(new: _Condition, old: _Condition) -> bool:
     if isinstance(node.tree, ast.If | ast.While) and isinstance(was.tree, ast.If | ast.While):
         return _terms(was.tree.test) <= _terms(node.tree.test)
     if isinstance(node.tree, ast.For | ast.AsyncFor) and isinstance(was.tree, ast.For | ast.AsyncFor):
-        return tree.dump(was.tree.iter) in {ast.dump(part) for part in ast.walk(node.tree.iter)}
+        return takes_same_values(node.tree, was.tree)
     if isinstance(node.tree, ast.With | ast.AsyncWith) and isinstance(was.tree, ast.With | ast.AsyncWith):
         return _held(was.tree) <= _held(node.tree)
     return _bare_head(node) == _bare_head(was)
