@@ -75,5 +75,7 @@ def test_the_images_of_two_releases_are_held_against_each_other(real: Settings) 
     assert rows["licence", "npm package three"] == ("", "MIT")
     assert ("licence", "wheel fastapi") not in rows
     measures = {name: values for (kind, name), values in rows.items() if kind == "measure"}
-    assert measures.keys() == {"first start, s", "list, p50, ms", "memory at rest, MiB", "slim, compressed"}
+    # a figure that is the same of both is no difference
+    assert {"slim, compressed"} < measures.keys()
+    assert measures.keys() <= {"first start, s", "list, p50, ms", "memory at rest, MiB", "slim, compressed"}
     assert all(float(value.split()[0]) > 0.1 for values in measures.values() for value in values)

@@ -213,6 +213,11 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     assert "is unchanged since it was laid out" in err
     code, _, err = user.run("rebase", "--continue", "--accept")
     assert code == 18, err
+    # the release has new code in a `with` whose session the patch changes
+    assert "go-direct.patch needs a person (4 of 10 patches were carried before it)" in err
+    assert "below a head that the patch changes" in (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
+    code, _, err = user.run("rebase", "--continue", "--accept")
+    assert code == 18, err
     assert "list-functions-apart.patch needs a person (7 of 10 patches were carried before it)" in err
     words = (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
     assert "between 0.11.4 and 0.12.0" in words
