@@ -261,8 +261,8 @@ def _v1(_facts: Facts, item: Connection) -> Finding | None:
     if not good and not unseen and _code(item) != "at_v1":
         return None
     count = len(model_ids(item.at_v1.json) or ()) if item.at_v1 else 0
-    there = () if unseen else (f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",)
-    evidence = (*seen_words(item.base), *there, *_reported(item))
+    listing = () if unseen else (f"{without_secrets(base)}/v1/models: lists {counted(count, 'model')}",)
+    evidence = (*seen_words(item.base), *listing, *_reported(item))
     fix = f"{PLACE}: change it to {without_secrets(base)}/v1."
     return _make("base-url-no-v1", item, "lacks /v1.", fix, evidence)
 

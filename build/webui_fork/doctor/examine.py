@@ -151,8 +151,9 @@ def _api(facts: Facts, site: Site) -> tuple[Facts, dict[str, Any]]:
         site.sign_in_without_password()
     role = site.role() if site.token else ""
     ready = _ready(site)
-    database = site.ask("/health/db", patience=10) if ready and not ready.status else None  # it also asks Redis
-    refused = bool(site.token and not role and site.answers)
+    hangs = ready is not None and not ready.status  # on the database or on Redis; what needs either does, too
+    database = site.ask("/health/db", patience=10) if hangs else None
+    refused = bool(site.token and not role and not hangs)
     facts = replace(facts, role=role, token_refused=refused, ready=ready, database=database)
     if not role:
         return facts, {}

@@ -245,6 +245,12 @@ class Facts:
         return self.native or self.room is not None
 
     @property
+    def redis_hangs(self) -> bool:
+        """Whether the page that asks database and Redis gives no answer, and the database by itself does."""
+        hangs = self.ready is not None and not self.ready.status
+        return hangs and self.database is not None and self.database.status == 200
+
+    @property
     def slim(self) -> bool:
         """Whether the server says that it has the slim set of packages (since 0.12)."""
         features = self.config.get("features")

@@ -75,12 +75,11 @@ def _redis(facts: Facts) -> Iterator[Finding]:
     seen, ready = facts.redis, facts.ready
     detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
     away = seen is not None and seen.trouble and not seen.http
-    frozen = ready is not None and not ready.status and facts.database is not None and facts.database.status == 200
-    if not away and not frozen and "Redis" not in detail:
+    if not away and not facts.redis_hangs and "Redis" not in detail:
         return
     where = without_secrets(facts.room.redis) if facts.room and facts.room.redis else "the server in REDIS_URL"
     evidence = [f"/ready answers {ready.status}: {detail}"] if ready and detail else []
-    if frozen:
+    if facts.redis_hangs:
         evidence.append("/ready: no answer; /health/db: 200")
     if seen is not None and away:
         evidence.append(f"{where}: {seen.words}")
@@ -93,7 +92,7 @@ def _redis(facts: Facts) -> Iterator[Finding]:
 def _database(facts: Facts) -> Iterator[Finding]:
     ready = facts.ready
     detail = str(ready.body.get("detail", "")) if ready and isinstance(ready.body, dict) else ""
-    if ready and ("Database" in detail or (not ready.status and not (facts.database and facts.database.status == 200))):
+    if ready and ("Database" in detail or not (ready.status or facts.redis_hangs)):
         yield _database_away((f"/ready: {detail or 'no answer'}",))
 
 

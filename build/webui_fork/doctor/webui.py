@@ -18,15 +18,11 @@ PATIENCE = 25.0  # seconds: stock waits 11 for one silent provider, and asks an 
 
 
 class Site:
-    """A session with an Open WebUI; ``token`` is a JWT or an API key of an admin, or None.
-
-    ``answers``: whether something came when the token's role was asked for.
-    """
+    """A session with an Open WebUI; ``token`` is a JWT or an API key of an admin, or None."""
 
     def __init__(self, url: str, token: Secret | None) -> None:
         self.url = url.rstrip("/")
         self.token = token
-        self.answers = False
         self._session = wire.session(_LIMIT)
         self._session.headers["Connection"] = "close"  # after an error of its own, uvicorn hangs up
         # a proxy of this machine's has no business between us and a private host
@@ -84,7 +80,6 @@ class Site:
     def role(self) -> str:
         """Return the role of whose token it is, or "" if the token is not good."""
         answer = self.ask("/api/v1/auths/")
-        self.answers = bool(answer.status)
         if answer.status == 200 and isinstance(answer.body, dict):
             return str(answer.body.get("role", ""))
         # that page is for sessions; what an API key may see tells its owner's role

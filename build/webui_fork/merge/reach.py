@@ -92,13 +92,15 @@ def _of_another_scope(base: Module, ours: Module, theirs: Module, result: Module
 
 
 def _more_uses(base: Module, side: Module) -> dict[str, Counter[str]]:
-    uses = {
-        name: Counter(part.id for part in ast.walk(node.tree) if isinstance(part, ast.Name))
-        for name, node in tree.definitions(base)
-    }
+    """Return which names each function uses more often than in the base."""
+    uses = _uses(base)
+    return {function: names - uses.get(function, Counter()) for function, names in _uses(side).items()}
+
+
+def _uses(module: Module) -> dict[str, Counter[str]]:
     return {
-        name: Counter(part.id for part in ast.walk(node.tree) if isinstance(part, ast.Name)) - uses.get(name, Counter())
-        for name, node in tree.definitions(side)
+        name: Counter(part.id for part in ast.walk(node.tree) if isinstance(part, ast.Name))
+        for name, node in tree.definitions(module)
     }
 
 

@@ -98,7 +98,8 @@ def tags_kept(store: Path, name: str, tag: str, digest: Digest) -> Iterator[None
     finally:
         after = _links(store)
         for link in after.keys() | before.keys():
-            value = digest if link == own and link in after else before.get(link)
+            moved = link == own and after.get(link) not in (None, before.get(link))  # else the push failed
+            value = digest if moved else before.get(link)
             if after.get(link) != value:
                 if value is None:
                     shutil.rmtree(store / link.parents[1])

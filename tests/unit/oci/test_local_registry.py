@@ -39,6 +39,13 @@ def test_a_neighbour_moves_no_tag(tmp_path: Path, own: str) -> None:
     assert link(tmp_path, f"sha256-{NEW.hex}.sig").read_text() == OLD
 
 
+def test_a_push_that_failed_leaves_the_tag_where_it_was(tmp_path: Path) -> None:
+    move(tmp_path, "v2", OLD)
+    with local_registry.tags_kept(tmp_path, "open-webui", "v2", NEW):
+        pass
+    assert link(tmp_path, "v2").read_text() == OLD
+
+
 def test_a_tag_that_is_gone_comes_back_and_a_push_that_failed_names_nothing(tmp_path: Path) -> None:
     move(tmp_path, "v1", OLD)
     with local_registry.tags_kept(tmp_path, "open-webui", "v2", NEW):
