@@ -10,21 +10,10 @@ import tempfile
 import time
 import types
 
+import stand_ins
+
 BACKEND, DATA = sys.argv[1:]
-sys.path.insert(0, BACKEND)
-for name, values in {
-    "open_webui": {"__path__": [f"{BACKEND}/open_webui"]},
-    "open_webui.config": {"CACHE_DIR": f"{DATA}/cache", "DATA_DIR": DATA},
-    "open_webui.env": {
-        "AIOHTTP_CLIENT_ASYNC_DNS_RESOLVER": False,
-        "AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": None if "patient" in DATA else 10,
-        "ENABLE_CUSTOM_MODEL_FALLBACK": False,
-        "ENABLE_FORWARD_USER_INFO_HEADERS": False,
-        "WEBUI_SECRET_KEY": "of-this-test-alone",
-    },
-}.items():
-    sys.modules[name] = types.ModuleType(name)
-    vars(sys.modules[name]).update(values)
+stand_ins.install(BACKEND, DATA, None if "patient" in DATA else 10)
 
 from open_webui.utils import model_connections as m  # noqa: E402
 from open_webui.utils import typed_connections  # noqa: E402

@@ -12,6 +12,7 @@ import processes
 from processes import Provider, Site
 from seconds import fresh, thrice
 
+INSIDE = Path(__file__).parents[1] / "assets/functions_loaded_again.py"
 PIPES = "class Pipe:\n    def pipes(self):\n        {}\n"
 ASYNC = "import asyncio\nclass Pipe:\n    async def pipes(self):\n        {}\n"
 FUNCTION = "INSERT INTO function (id, user_id, name, type, content, meta, valves, is_active, is_global, updated_at, \
@@ -270,41 +271,6 @@ FASTER = "import time\nstart, original = time.monotonic(), time.monotonic\n\
 time.monotonic = lambda: start + 20 * (original() - start)\n"
 
 
-# Open WebUI's settings and tables stand in for themselves
-INSIDE = """
-import asyncio, sys, time, types
-backend, data = sys.argv[1:]
-sys.path.insert(0, backend)
-for name, values in {
-    "open_webui": {"__path__": [f"{backend}/open_webui"]},
-    "open_webui.config": {"CACHE_DIR": f"{data}/cache", "DATA_DIR": data},
-    "open_webui.env": {
-        "AIOHTTP_CLIENT_ASYNC_DNS_RESOLVER": False, "AIOHTTP_CLIENT_TIMEOUT_MODEL_LIST": 10, "WEBUI_SECRET_KEY": "x",
-        "ENABLE_CUSTOM_MODEL_FALLBACK": False, "ENABLE_FORWARD_USER_INFO_HEADERS": False,
-    },
-    "open_webui.models": {"__path__": []},
-    "open_webui.models.functions": {"Functions": None},
-}.items():
-    sys.modules[name] = types.ModuleType(name)
-    vars(sys.modules[name]).update(values)
-from open_webui.utils import function_lists as m
-
-async def main():
-    function = types.SimpleNamespace(id="f", content="c")
-    async def load(request, name):
-        await asyncio.sleep(2)
-        return name
-    assert await m._listed(None, function, load) == (function, "f")  # as long as in stock
-    m._outages["f", "c"] = m.Outage(OSError(), 60, 0, None)
-    start = time.monotonic()
-    assert await m._listed(None, function, load) is None
-    assert time.monotonic() - start < 1.9
-
-asyncio.run(main())
-print("fine")
-"""
-
-
 def test_a_list_does_not_wait_where_it_is_tried_again(tree: Path, tmp_path: Path) -> None:
-    printed, _ = processes.python(tree, "-c", INSIDE, tree / "backend", tmp_path)
+    printed, _ = processes.python(tree, INSIDE, tree / "backend", tmp_path)
     assert printed == "fine\n"

@@ -148,11 +148,16 @@ def lock_requirements(
         pylock = resolve(exact, work / "pylock.toml", doing="choose the wheels of the Python packages")
         chosen = requirements_lock.choose(tomllib.loads(pylock), spec.python.version, spec.machine)
     head = "# The Python packages of the image. Written by `nox -s lock`, by nothing else.\n"
-    body = "".join(line for line in body.splitlines(keepends=True) if not line.startswith("#"))
-    for name in spec.python.without:
-        body = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", body, flags=re.MULTILINE)
-    body = requirements_lock.narrow(body, chosen)
+    body = requirements_lock.narrow(_without(body, spec.python.without), chosen)
     return f"{head}# input={requirements_input(text, spec)}\n{body}", needless
+
+
+def _without(lock: str, names: Iterable[str]) -> str:
+    """Return a lock without its comments, and without some distributions."""
+    lock = "".join(line for line in lock.splitlines(keepends=True) if not line.startswith("#"))
+    for name in names:
+        lock = re.sub(rf"^{re.escape(name)}==.*\n(?:    .*\n)*", "", lock, flags=re.MULTILINE)
+    return lock
 
 
 def _refuse_options(text: str, spec: ImageSpec) -> None:
