@@ -59,6 +59,13 @@ def commit(user: User, subject: str) -> str:
     return git(user, "rev-parse", "HEAD")
 
 
+def stops(user: User, *words: str) -> str:
+    """Type a command of a rebase that then waits for a person; return what it says."""
+    code, _, err = user.run(*words)
+    assert code == 18, err
+    return err
+
+
 def is_as_it_was(user: User, head: str) -> None:
     assert git(user, "rev-parse", "HEAD") == head
     assert git(user, "status", "--porcelain") == ""
@@ -170,13 +177,11 @@ def test_a_dry_run_says_what_would_become_of_each_patch(user: User, real: Settin
 
 def the_earlier_decision_is_offered(user: User) -> None:
     """It is not applied in silence."""
-    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
-    assert code == 18
+    err = stops(user, "rebase", "--to", "0.12.4", "--no-gate")
     assert "An earlier resolution is there" in err
     assert "log-attached-files.patch needs a person" in err
     for name in ("go-direct", "list-functions-apart"):  # both before it were accepted
-        code, _, err = user.run("rebase", "--continue", "--earlier")
-        assert code == 18, err
+        err = stops(user, "rebase", "--continue", "--earlier")
         assert f"{name}.patch needs a person" in err
     code, _, err = user.run("rebase", "--skip")
     assert code == 0, err
@@ -188,8 +193,7 @@ def the_earlier_decision_is_offered(user: User) -> None:
 @pytest.mark.minutes(4)
 def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     head = set_back(user, real, UNSURE)
-    code, _, err = user.run("rebase", "--to", "0.12.4", "--no-gate")
-    assert code == 18, err
+    err = stops(user, "rebase", "--to", "0.12.4", "--no-gate")
     # what only a proof could say, without a gate
     assert "log-attached-files.patch needs a person (1 of 10 patches were carried before it)" in err
     assert git(user, "rev-parse", "HEAD") == head
@@ -203,22 +207,18 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
 
     report = (user.root / "out/rebase/report.md").read_bytes()
     for typed in (["rebase"], ["rebase", "--dry-run"]):
-        code, _, err = user.run(*typed)
-        assert code == 18
+        err = stops(user, *typed)
         assert (user.root / "out/rebase/report.md").read_bytes() == report
     assert "A rebase to 0.12.4 is under way; it waits for a person at patches/log-attached-files.patch" in err
 
     # what the syntax tree suggests is in the tree; the person has to say that it is right, until one has markers
-    code, _, err = user.run("rebase", "--continue")
-    assert code == 18
+    err = stops(user, "rebase", "--continue")
     assert "is unchanged since it was laid out" in err
-    code, _, err = user.run("rebase", "--continue", "--accept")
-    assert code == 18, err
+    err = stops(user, "rebase", "--continue", "--accept")
     # the release has new code in a `with` whose session the patch changes
     assert "go-direct.patch needs a person (4 of 10 patches were carried before it)" in err
     assert "below a head that the patch changes" in (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
-    code, _, err = user.run("rebase", "--continue", "--accept")
-    assert code == 18, err
+    err = stops(user, "rebase", "--continue", "--accept")
     assert "list-functions-apart.patch needs a person (7 of 10 patches were carried before it)" in err
     words = (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
     assert "between 0.11.4 and 0.12.0" in words
@@ -226,12 +226,10 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     plugin = user.root / "out/rebase/resolve/backend/open_webui/utils/plugin.py"
     merged = plugin.read_text()
     plugin.write_text("def broken(:\n")
-    code, _, err = user.run("rebase", "--continue")
-    assert code == 18
+    err = stops(user, "rebase", "--continue")
     assert "is not Python any more" in err
     plugin.write_text(merged)
-    code, _, err = user.run("rebase", "--continue", "--accept")
-    assert code == 18
+    err = stops(user, "rebase", "--continue", "--accept")
     assert "has conflict markers in backend/open_webui/utils/plugin.py" in err
 
     code, out, err = user.run("rebase", "--abort")
@@ -394,8 +392,7 @@ def test_the_checkout_moved_meanwhile(user: User, real: Settings) -> None:
 
 @pytest.mark.parametrize("way", ["--continue", "--skip", "--abort"])
 def test_no_rebase_is_under_way(user: User, way: str) -> None:
-    code, _, err = user.run("rebase", way)
-    assert code == 18
+    err = stops(user, "rebase", way)
     assert "No rebase is under way" in err
 
 
