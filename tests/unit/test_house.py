@@ -32,9 +32,9 @@ def test_a_room_is_its_modules_and_a_sentence() -> None:
         assert sentence.endswith('."""\n'), room
         assert sentence.count("\n") == 1, room
         files = list(room.glob("[a-z]*.py"))
-        assert len(files) <= 13 or room.name == "cli", room  # which has one a verb
-        # cli has a module a verb; the others are what one can keep in mind
-        assert sum(len(file.read_text().splitlines()) for file in files) <= (2500 if room.name == "cli" else 2400), room
+        assert len(files) <= 14 or room.name == "cli", room  # which has one a verb
+        # what one can keep in mind
+        assert sum(len(file.read_text().splitlines()) for file in files) <= 2550, room
 
 
 VAGUE = {"found", "made", "there", "here", "said", "asked", "held", "wanted", "known"}

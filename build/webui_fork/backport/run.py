@@ -28,11 +28,11 @@ from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.image import inputs as image_inputs
 from webui_fork.image import pipeline, refresh_locks, revision
-from webui_fork.merge import signatures, tree
+from webui_fork.merge import tree
 from webui_fork.rebase import api_breaks, cherry_pick, releases
 from webui_fork.rebase.cherry_pick import Carried, Outcome
 from webui_fork.rebase.releases import Ends
-from webui_fork.series import apply, proofs, worktree
+from webui_fork.series import apply, proofs, signatures, worktree
 from webui_fork.series import patch as series_patch
 from webui_fork.series.narrowing import Block
 from webui_fork.series.patch import Patch

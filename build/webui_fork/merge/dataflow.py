@@ -16,6 +16,7 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _ONE_BY_ONE = ("enumerate", "list", "reversed", "sorted", "tuple")
 
 _LOGS = {"log", "logger", "logging"}
+_LEVELS = {"critical", "debug", "error", "exception", "fatal", "info", "log", "success", "trace", "warn", "warning"}
 
 
 def is_log(tree: ast.AST) -> bool:
@@ -26,8 +27,8 @@ def is_log(tree: ast.AST) -> bool:
 def _is_log_call(part: ast.AST) -> bool:
     if not isinstance(part, ast.Call):
         return False
-    name = ast.unparse(part.func)
-    return name == "print" or (name.partition(".")[0] in _LOGS and "." in name)
+    name = ast.unparse(part.func)  # `logger.remove()` and the like say where lines go
+    return name == "print" or (name.partition(".")[0] in _LOGS and name.rpartition(".")[2] in _LEVELS)
 
 
 def takes_same_values(new: ast.For | ast.AsyncFor, old: ast.For | ast.AsyncFor) -> bool:
@@ -65,6 +66,8 @@ def commute(one: Iterable[Node], other: Iterable[Node], *, calls: bool = False, 
 
 
 def _acts(part: ast.AST) -> bool:
+    if isinstance(part, ast.Attribute | ast.Subscript):  # others may read it
+        return not isinstance(part.ctx, ast.Load)
     return isinstance(part, ast.Await | ast.Delete) or (isinstance(part, ast.Call) and not _is_log_call(part))
 
 

@@ -20,6 +20,42 @@ class ContestedError(UncertainError):
     """Both sides add statements in one place, and their order matters: no merge can know it, however clean."""
 
 
+_APART = ("args", "keywords", "decorator_list", "returns")  # parts of a node that mean something without each other
+_ONE_VALUE = (
+    ast.AnnAssign, ast.Assign, ast.AsyncFor, ast.AugAssign, ast.BinOp, ast.Call, ast.Compare, ast.For, ast.IfExp,
+    ast.Lambda, ast.NamedExpr, ast.Subscript, ast.comprehension,
+)  # fmt: skip
+
+
+def meet(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> bool:
+    """Tell whether both sides change one value in different parts of it: what is called and with what, say.
+
+    Arguments and entries that have names are values of their own. Positions are not, where both sides add some.
+    """
+    if not type(base) is type(ours) is type(theirs) or ast.dump(ours) == ast.dump(theirs):
+        return False
+    fields = [key for key in base._fields if key not in ("ctx", "type_comment")]
+    was, mine, other = ({key: merge_tree.dump(getattr(side, key)) for key in fields} for side in (base, ours, theirs))
+    changed = [{key for key in fields if side[key] != was[key]} for side in (mine, other)]
+    groups = [{"arguments" if key in _APART else key for key in keys} for keys in changed]
+    if isinstance(base, _ONE_VALUE) and all(groups) and len(groups[0] | groups[1]) > 1:
+        return True
+    return any(_meet(*(getattr(side, key) for side in (base, ours, theirs))) for key in changed[0] & changed[1])
+
+
+def _meet(base: object, ours: object, theirs: object) -> bool:
+    if isinstance(base, ast.AST) and isinstance(ours, ast.AST) and isinstance(theirs, ast.AST):
+        return meet(base, ours, theirs)
+    if not (isinstance(base, list) and isinstance(ours, list) and isinstance(theirs, list)):
+        return False
+    if all(isinstance(item, ast.keyword) for side in (base, ours, theirs) for item in side):
+        named = [{item.arg: item for item in side} for side in (base, ours, theirs)]
+        return any(meet(*(side[key] for side in named)) for key in named[0].keys() & named[1].keys() & named[2].keys())
+    if len(base) == len(ours) == len(theirs):
+        return any(map(_meet, base, ours, theirs))
+    return len(ours) != len(base) != len(theirs) and all(isinstance(item, ast.expr) for item in (*ours, *theirs))
+
+
 def merge_trees(base: ast.AST, ours: ast.AST, theirs: ast.AST) -> ast.AST:
     """Merge three versions of an expression or a simple statement, field by field.
 

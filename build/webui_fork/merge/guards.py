@@ -302,11 +302,10 @@ def _changes_constants(edit: transplant.Edit) -> bool:
     return _used(edit.new.tree) <= _used(edit.old.tree)
 
 
-def _used(statement: ast.AST) -> Counter[tuple[str, str]]:
-    parts = (
-        part for part in ast.walk(statement) if not isinstance(part, ast.Constant | ast.keyword | ast.expr_context)
-    )
-    return Counter((type(part).__name__, getattr(part, "id", getattr(part, "attr", ""))) for part in parts)
+def _used(statement: ast.AST) -> Counter[tuple[str, ...]]:
+    parts = (part for part in ast.walk(statement) if not isinstance(part, ast.Constant | ast.expr_context))
+    names = ("id", "attr", "arg")
+    return Counter((type(part).__name__, *(str(getattr(part, name, "")) for name in names)) for part in parts)
 
 
 def site_of(edit: transplant.Edit, mapping: matching.Mapping) -> Node | None:

@@ -218,7 +218,7 @@ def _rewrite(edit: Rewrite, mapping: Mapping, splices: _Splices, ours: Module, f
 
 def _merged(edit: Rewrite, target: Node, their_source: str, form: Callable[[str], str]) -> str:
     """Merge a statement that both sides change, expression by expression."""
-    tree = merge_trees(*(_bare(node) for node in (edit.old, edit.new, target)))
+    tree = merge_trees(*(bare(node) for node in (edit.old, edit.new, target)))
     if "#" in their_source:
         raise MeetingError(f"both change the statement at line {target.start + 1}, which has a comment in it")
     text = form(ast.unparse(ast.fix_missing_locations(tree)) + "\n")
@@ -228,7 +228,7 @@ def _merged(edit: Rewrite, target: Node, their_source: str, form: Callable[[str]
     return "".join(" " * edit.new.indent + line for line in lines)
 
 
-def _bare(node: Node) -> ast.AST:
+def bare(node: Node) -> ast.AST:
     """Return the syntax tree of a statement with nothing in its blocks."""
     if not node.blocks:
         return node.tree

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 from webui_fork.core import process
 from webui_fork.core.git import Repo
-from webui_fork.merge import signatures, tree
+from webui_fork.merge import tree
 from webui_fork.rebase.releases import Ends
+from webui_fork.series import signatures
 
 _ROOT = "backend/"
 # names undefined or defined twice; keys, handlers and fields twice; return, yield, await where there can be none
@@ -76,12 +77,12 @@ def _undefined(text: str, path: str) -> frozenset[str]:
 
 
 def _newly_used(repo: Repo, before: str, parent: str, names: Iterable[str]) -> list[str]:
-    """Name what the patch removes or gives other arguments, and the new release uses more often than the old one."""
+    """Name what the patch removes or has called in another way, and the new release uses more often than the old."""
 
     def uses(commit: str, name: str) -> int:
         return len(repo.grep("-h", "-w", "-F", name, commit, "--", f"{_ROOT}*.py").splitlines())
 
-    words = "the patch changes what {}() takes, or removes it, and the new release has new uses of it"
+    words = "the patch changes how {}() is called, or removes it, and the new release has new uses of it"
     return [words.format(name) for name in names if uses(parent, name) > uses(before, name)]
 
 

@@ -150,7 +150,7 @@ def test_another_block_around_it(wrapped: str, same: bool) -> None:
     [
         ("", True),
         ("    two(2, 4)\n", True),
-        ("    two(3, 4, more=5)\n", True),
+        ("    two(3, 4, more=5)\n", False),
         ("    two(u, 4)\n", False),
         ("    two(3, 4)()\n", False),
         ("    two(-3, 4)\n", False),

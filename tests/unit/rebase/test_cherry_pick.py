@@ -120,7 +120,7 @@ def test_reformatted(tmp_path: Path) -> None:
 
 def test_relocated_needs_its_proof(tmp_path: Path) -> None:
     world = World(tmp_path, {CODE: edited("    data = fetch(url)\n", "    body = data = fetch(url)\n")})
-    carried = world.carry({CODE: edited("    data = fetch", "    print(url)\n    data = fetch")})
+    carried = world.carry({CODE: edited("    data = fetch", "    send(url, url)\n    data = fetch")})
     assert carried.outcome is Outcome.RELOCATED
     assert carried.needs_proof
 

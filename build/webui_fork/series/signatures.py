@@ -79,6 +79,11 @@ class Signature:
             return False
         return set(self.required) <= {*self.positional[:count], *(name for name in given if name)}
 
+    def gives(self, call: Call, other: Signature) -> bool:
+        """Tell whether a call gives each value to the same argument, or to one that has another name now."""
+        pairs = zip(self.positional[: call.positional], other.positional, strict=False)
+        return all(name == new or name not in other.positional for name, new in pairs)
+
 
 def signatures(text: str, names: Iterable[str]) -> Iterator[tuple[str, Signature]]:
     """Yield how functions of these names are defined in a file; a head that can't be read is left out."""
@@ -133,21 +138,20 @@ def broken_calls(calls: Iterable[Call], before: Known, now: Known) -> list[str]:
             problems.append(f"{call.name}() is gone")
         elif {s.asynchronous for s in old} != {s.asynchronous for s in new}:
             problems.append(f"{call.name}() is {'now' if new[0].asynchronous else 'no longer'} async")
-        elif any(s.takes(call) for s in old) and not any(s.takes(call) for s in new):
-            problems.append(f"{call.name}() takes other arguments")
+        elif any(s.takes(call) for s in old) and not any(
+            s.takes(call) and was.gives(call, s) for was in old for s in new
+        ):
+            problems.append(f"{call.name}() takes other arguments, or in another order")
     return sorted(set(problems))
 
 
 def redefined(base: Module, ours: Module) -> tuple[str, ...]:
-    """Return the functions and classes that a patch removes, renames or gives other arguments."""
-    was, is_now = (dict(merge_tree.definitions(side)) for side in (base, ours))
-    return tuple(
-        node.name
-        for name, node in was.items()
-        if name not in is_now
-        or merge_tree.dump(getattr(node.tree, "args", None))
-        != merge_tree.dump(getattr(is_now[name].tree, "args", None))
+    """Return the functions and classes that a patch removes, renames, gives other arguments or makes async (or not)."""
+    was, is_now = (
+        {name: (node.kind, merge_tree.dump(getattr(node.tree, "args", None)), node.name) for name, node in defined}
+        for defined in map(merge_tree.definitions, (base, ours))
     )
+    return tuple(row[-1] for name, row in was.items() if is_now.get(name) != row)
 
 
 def added_imports(base: Module, ours: Module) -> Iterator[tuple[str, str]]:
