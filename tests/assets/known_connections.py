@@ -49,6 +49,12 @@ async def listed(one, ask):
     return await one.models(REQUEST, ask, m.LIMIT), time.monotonic() - start
 
 
+async def source(one, ask):
+    """List a connection as one source of a list."""
+    await listed(one, ask)
+    return []
+
+
 async def test_one_that_answers_in_time_drops_no_list():
     one = connection("in time")
     for number in range(3):
@@ -69,7 +75,7 @@ async def test_a_late_answer_is_to_be_listed():
     await asyncio.sleep(0.4)
     assert one in m._late
     assert one.failing_since is None
-    await m.gather_sources()
+    await m.gather_sources(source(one, after(0)))
     assert not m._late
 
 
@@ -180,24 +186,57 @@ async def eventually(condition):
             await asyncio.sleep(0.05)
 
 
-async def test_what_a_list_goes_on_without_stays_in_the_registry():
-    registry = {
-        "a": {"urlIdx": 0},
-        "b": {"urlIdx": 1},
-        "c": {"urls": [0, 1]},
-        "f.x": {"pipe": {"type": "pipe"}, "urlIdx": None},
-    }
-    assert m.passed_over(registry) == {}
-    for slot, idx, kept in (("OpenAI", 1, "b"), ("Ollama", 1, "c"), ("functions", "f", "f.x")):
-        one = m.connection(slot, idx, "http://x", (slot,), on_disk=False)
-        waits = asyncio.ensure_future(listed(one, asyncio.sleep(600)))
-        await asyncio.sleep(0)
-        assert m.passed_over(registry) == {kept: registry[kept]}
-        one.cause = "refused"  # it has failed: what it had is gone
-        assert m.passed_over(registry) == {}
-        waits.cancel()
-        one.task.cancel()
-        m._known.clear()
+async def test_chats_go_by_a_list_that_is_whole():
+    lists, state, user = [], types.SimpleNamespace(MODELS={"old": {}}), types.SimpleNamespace(id="u")
+    request = types.SimpleNamespace(app=types.SimpleNamespace(state=state))
+
+    async def get_all_models(request, user=None):
+        lists.append((m._hurried.get(), user.id))
+        await asyncio.sleep(0.3)
+
+    sys.modules["open_webui.utils.models"] = types.ModuleType("models")
+    sys.modules["open_webui.utils.models"].get_all_models = get_all_models
+
+    async def goes_by(one, ask, *models):
+        await m.gather_sources(source(one, ask))
+        return m.goes_by(request, user, models), m.is_whole(), m.is_for_all()
+
+    assert await goes_by(connection("fine"), after(0), {"id": "a"}) == (True, True, True)
+    late = connection("late")
+    m._late.add(late)
+    for _ in range(2):  # the second list finds the one that is being made
+        assert await hurried(goes_by(late, after(m.FIRST_DEADLINE + 1), {"id": "a"})) == (False, False, False)
+    assert (lists, list(m._behind), late in m._late) == ([(False, "u")], ["u"], True)
+    m._late.clear()
+    await m.have_model(request, "old", None)  # somebody else's chat does not wait
+    assert m._behind
+    await m.have_model(request, "old", user)
+    assert not m._behind
+    assert lists == [(False, "u")]
+    m._hurried.set(False)
+    assert await goes_by(late, after(0), {"id": "a"}) == (True, True, True)  # as patient as stock
+    m._late.add(late)
+    assert await goes_by(late, after(0), {"id": "a", "stale": True}) == (False, True, True)
+    assert not m._late
+    state.MODELS = {}
+    assert await goes_by(late, after(0), {"id": "a", "stale": True}) == (True, True, True)
+    ps = m.connection("Ollama ps", 0, "http://x", ("ps",), on_disk=False)
+    assert (await hurried(goes_by(ps, after(9), {"id": "a"})))[0]
+
+
+async def test_what_one_user_is_refused_is_not_kept_for_all():
+    async def refuses():
+        raise m.cause_of.__globals__["BadAnswer"]("no", 403)
+
+    async def gathered(user, config, ask):
+        m._making.set(m._List())
+        await m.gather("OpenAI", REQUEST, user, ["http://x"], ["k"], {"0": config}, [ask])
+        return m.is_for_all()
+
+    user, session = types.SimpleNamespace(id="u"), {"auth_type": "session"}
+    assert await gathered(user, session, after(0))
+    assert not await gathered(user, session, refuses())
+    assert await gathered(user, {}, refuses())
 
 
 async def test_what_is_on_disk_is_something_known():
@@ -320,6 +359,8 @@ async def main():
             await test()
             m._known.clear()
             m._late.clear()
+            m._making.set(None)
+            m._hurried.set(False)
 
 
 if "patient" in DATA:  # with the bounds switched off
