@@ -209,7 +209,10 @@ def lint(session: nox.Session) -> None:
     _run(session, "dev", "lint-imports", "--no-cache", quiet=True)
     _run(session, "dev", "actionlint", quiet=True)
     _run(session, "dev", "zizmor", "--offline", "--quiet", ".github", quiet=True)
-    _run(session, "dev", "shellcheck", ".github/scripts/pack.sh", ".github/scripts/propose.sh", quiet=True)
+    scripts = (
+        path for pattern in (".github/scripts/*.sh", "deploy/*.sh", "images/*/*.sh") for path in ROOT.glob(pattern)
+    )
+    _run(session, "dev", "shellcheck", ".ci/run", *sorted(map(str, scripts)), quiet=True)
     _fork(session, "patches", "lint", lock="dev")
     for lock in sorted(ROOT.glob("lines/*/upstream.lock")):
         _fork(session, "patches", "lint", "--line", lock.parent.name, lock="dev")

@@ -42,7 +42,11 @@ else
   draft=()
   [ "$verdict" = ready ] || draft=(--draft)
   if [ -z "$open" ]; then
-    gh pr create --head "$branch" --base "$base" --title "$title" --body-file "$result/report.md" "${draft[@]}"
+    gh pr create --head "$branch" --base "$base" --title "$title" --body-file "$result/report.md" "${draft[@]}" || {
+      echo "::error::No pull request could be opened for $branch. Settings, Actions, General, Workflow permissions:" \
+        "allow GitHub Actions to create pull requests."
+      exit 1
+    }
   else
     gh pr edit "$open" --title "$title" --body-file "$result/report.md"
     if [ "$verdict" = ready ]; then gh pr ready "$open"; else gh pr ready "$open" --undo; fi

@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="FOLDER", help="series by release; default: tests/assets/series")
     parser.add_argument("--no-peers", action="store_true", help="leave out git am -3 and patch -p1")
     parser.add_argument("--from", dest="first", metavar="VERSION", help="leave out series of older releases")
-    parser.add_argument("--synthetic", type=int, default=0, metavar="N", help="replay N random edits instead of series")
+    parser.add_argument("--synthetic", type=int, metavar="N", help="replay N random edits instead of series")
     parser.add_argument(
         "--front-end", action="store_true", help="with --synthetic: edit lines below src/, not functions"
     )
@@ -64,7 +64,9 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         UsageError: there is no series, or no such release. SourceError: a release can't be obtained.
         ApplyError: a series does not apply.
     """
-    if arguments.synthetic < 0 or (arguments.front_end and not arguments.synthetic):
+    if (arguments.synthetic is not None and arguments.synthetic < 1) or (
+        arguments.front_end and not arguments.synthetic
+    ):
         raise UsageError(
             "--synthetic takes a number of edits, and --front-end is only valid with it.",
             remedy="--synthetic 1500 --seed 5",
@@ -82,6 +84,10 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
     if not folders:
         raise UsageError(f"{data} has no series.", remedy="One folder a release: 0.9.6/series and its patches.")
     chosen = releases.of_range(settings, ui, folders[0].name, arguments.last)
+    newest = releases.version(chosen[-1].version)
+    folders = [path for path in folders if releases.version(path.name) < newest]
+    if not folders:
+        raise UsageError(f"No series of {data} is older than {arguments.last}.", remedy="Try a newer --to.")
     plain = replace(settings, cosign_password=None)
     rows: list[Row] = []
     with (
@@ -252,7 +258,7 @@ def _markdown(title: str, rows: Sequence[Row], totals: dict[str, dict[str, int]]
     lines = [f"# Backtest: {title}", "", f"| | {' | '.join(KINDS)} |", "|---" * (len(KINDS) + 1) + "|"]
     for name, counts in totals.items():
         total = sum(counts.values())
-        cells = [f"{counts.get(kind, 0)} ({counts.get(kind, 0) / total:.1%})" for kind in KINDS]
+        cells = [f"{counts.get(kind, 0)} ({counts.get(kind, 0) / max(total, 1):.1%})" for kind in KINDS]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     lines += ["", "| outcome | method | verdict | times |", "|---|---|---|---|"]
     ways = Counter((row.outcome, row.method.word, row.verdict or "–") for row in rows)

@@ -70,12 +70,14 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
 def _copied(settings: Settings) -> Iterator[Settings]:
     """Have a copy of what the locks are made from and stand in, as long as the context lasts; yields its settings."""
     with temp_folder(settings.cache / "tmp", "dry-run") as folder:
+        root = folder / settings.root.relative_to(settings.checkout)
         for name in ("images", "patches", "requirements"):
-            shutil.copytree(settings.root / name, folder / name)
+            if (settings.root / name).exists():  # a line has no requirements/
+                shutil.copytree(settings.root / name, root / name)
         for name in ("upstream.lock", "pyproject.toml"):
             if (settings.root / name).exists():
-                shutil.copy2(settings.root / name, folder)
+                shutil.copy2(settings.root / name, root)
         shown = git.in_checkout(settings, "rev-parse", "--absolute-git-dir", check=False)
         if not shown.code:  # the revision follows from the last commit's
             (folder / ".git").write_text(f"gitdir: {shown.stdout.strip()}\n")
-        yield replace(settings, root=folder)
+        yield replace(settings, root=root)

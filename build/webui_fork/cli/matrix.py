@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None:
-    """Carry the series from the pinned release to every release of a range; write out/matrix.{svg,md,json}.
+    """Carry the series from the pinned release to every release of a range; write out/matrix.{svg,json}.
 
     Raises:
         UsageError: there is no such release. SourceError: a release can't be obtained.

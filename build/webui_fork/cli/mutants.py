@@ -82,6 +82,8 @@ def run(settings: Settings, ui: Terminal, arguments: argparse.Namespace) -> None
         tree = unpack.tree(built.image, settings.cache, work / "tree")
         jobs = _sample(_jobs(settings, inputs, built, tree, chosen), arguments.sample)
         for patch in chosen:
+            if patch not in [one for one, _, _ in jobs]:
+                ui.say(f"{_slug(patch)} has no line of Python in this sample, and so no mutant")
             ui.say(f"Running the proof of {_slug(patch)} without a fault")
             check_unchanged(settings, tree, patch)
         runs = _run_all(settings, ui, tree, work, jobs, arguments.jobs)

@@ -10,7 +10,7 @@ from webui_fork.cli import result
 from webui_fork.config import image_toml, upstream_lock
 from webui_fork.core import git, text
 from webui_fork.core.errors import UsageError
-from webui_fork.core.files import exclusive
+from webui_fork.core.files import ensure_folder, exclusive, temp_folder
 from webui_fork.core.settings import Settings
 from webui_fork.core.terminal import Terminal
 from webui_fork.core.text import counted, printable
@@ -162,6 +162,8 @@ def _apply(settings: Settings, ui: Terminal, folder: Path, *, upto_failure: bool
 def _tree(settings: Settings, ui: Terminal, folder: Path) -> None:
     if folder.exists():
         raise UsageError(f"{folder} exists.", remedy="Name a folder that does not, or remove it.")
+    with temp_folder(ensure_folder(folder.parent), "tree"):  # a build takes minutes: whether it can write shows before
+        pass
     built = pipeline.build(settings, image_inputs.read_inputs(settings, ui, locked=False), ui, locked=False)
     unpack.tree(built.image, settings.cache, folder)
     print(f"{folder} has the files of {built.image.digest}. Next: pytest tests/proofs --tree {folder}")

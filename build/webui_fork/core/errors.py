@@ -196,5 +196,5 @@ def from_os_error(error: OSError, doing: str) -> ForkError:
     return CacheError(
         f"Could not {doing}{place}.",
         why=error.strerror or str(error),
-        remedy="Check its owner and mode, or name another path; WEBUI_FORK_CACHE names another cache.",
+        remedy="Check its owner and mode, or name another path; of the cache, WEBUI_FORK_CACHE names another.",
     )

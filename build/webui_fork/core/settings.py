@@ -191,7 +191,7 @@ def load(environ: Mapping[str, str] | None = None, root: Path | None = None) -> 
 
 
 def _settings(env: Mapping[str, str], config: Path, root: Path | None, password: str | None) -> Settings:
-    sign = env.get("WEBUI_FORK_SIGN", "key")
+    sign = env.get("WEBUI_FORK_SIGN") or "key"
     if sign not in ("key", "keyless") and "://" not in sign and not sign.startswith("/"):
         raise UsageError(
             f"WEBUI_FORK_SIGN is {sign!r}.",

@@ -22,7 +22,8 @@ from webui_fork.trust import compare, cosign, provenance, verify
 from webui_fork.trust.keys import Verifier
 from webui_fork.trust.provenance import Claim
 
-_PARTS = ("build", "images", "patches", "tests/proofs", "upstream.lock")  # what a build reads of a checkout
+_TOOL = ("build", "tests/proofs")  # what a build reads of a checkout
+_PARTS = ("images", "patches", "upstream.lock")  # and of it, or of one of its lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +83,23 @@ def _claim(settings: Settings, store: Reader, verifier: Verifier) -> Claim:
 def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
     """Lay out the checkout that the provenance names: its commit, else this one's files if they are the same.
 
+    Returns:
+        The checkout, or the folder of the line in it; and where they are from.
+
     Raises:
         ReproduceError: neither is at hand.
     """
-    root = ensure_folder(work / "checkout")
+    checkout = ensure_folder(work / "checkout")
+    root = checkout / settings.root.relative_to(settings.checkout)
     archive = work / "commit.tar"
     pack = ("archive", "--format=tar", f"--output={archive}", claim.commit)
-    if claim.commit and not claim.dirty and not git.in_checkout(settings, *pack, check=False).code:
+    if (
+        claim.commit
+        and not claim.dirty
+        and not git.in_checkout(settings, *pack, folder=settings.checkout, check=False).code
+    ):
         with tarfile.open(archive) as tar:
-            tar.extractall(root, filter="data")
+            tar.extractall(checkout, filter="data")
         if different := _different(root, claim):
             raise ReproduceError(
                 f"Commit {claim.commit} does not have the inputs that the provenance names.",
@@ -104,12 +113,12 @@ def _inputs(settings: Settings, claim: Claim, work: Path) -> tuple[Path, str]:
             why=f"Not in this clone: {commit}.\nThese differ here: {', '.join(different[:8])}.",
             remedy="`git fetch` in a clone of the repository that built it, then again.",
         )
-    for part in _PARTS:
-        place = settings.root / part
+    for place in (*(settings.checkout / part for part in _TOOL), *(settings.root / part for part in _PARTS)):
+        copy = checkout / place.relative_to(settings.checkout)
         if place.is_dir():
-            shutil.copytree(place, root / part, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+            shutil.copytree(place, copy, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         else:
-            shutil.copy2(place, root / part)
+            shutil.copy2(place, copy)
     return root, "this checkout's files, which are the ones in the provenance"
 
 
@@ -143,18 +152,19 @@ def _build(settings: Settings, claim: Claim, root: Path, cache: Path, architectu
             elif path.is_symlink():
                 ensure_folder((cache / path.relative_to(settings.cache)).parent)
                 (cache / path.relative_to(settings.cache)).symlink_to(path.readlink())
-    arguments = _arguments(claim, root, architecture)
+    checkout = replace(settings, root=root).checkout
+    arguments = [*_arguments(claim, root, architecture), *(["--line", settings.line] if settings.line else [])]
     env = {
         **process.plain(settings.environ),
-        "PYTHONPATH": str(root / "build"),
+        "PYTHONPATH": str(checkout / "build"),
         "PYTHONPYCACHEPREFIX": str(cache / "pycache"),
-        "WEBUI_FORK_ROOT": str(root),
+        "WEBUI_FORK_ROOT": str(checkout),
         "WEBUI_FORK_CACHE": str(cache),
         "WEBUI_FORK_CONFIG": str(settings.config),
         "CI": "true",
     }
     argv = [sys.executable, "-m", "webui_fork", *arguments]
-    done = process.run(argv, env=env, cwd=root, check=False, group=True, doing="build the image again")
+    done = process.run(argv, env=env, cwd=checkout, check=False, group=True, doing="build the image again")
     if done.code:
         raise ReproduceError("It could not be built again.", why=done.tail(), remedy="This error is from the build.")
 

@@ -9,12 +9,14 @@ import hashlib
 import tarfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from webui_fork.config import tags, upstream_lock
 from webui_fork.config.tags import Fixed
+from webui_fork.config.upstream_lock import Lock
 from webui_fork.core import git
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import ForkError, VerifyError
@@ -332,22 +334,36 @@ def _inside(settings: Settings, store: Reader, item: Image) -> tuple[tuple[str, 
 
 
 def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ...] | None, str]:
-    """Return the series that belongs to the tag, and where it was found: this checkout's files, or its history."""
-    try:
-        pinned, fixed = upstream_lock.read(settings.lock_file), tags.parse(claim.tag)
-        if fixed and (pinned.version, pinned.revision) == (fixed.release, fixed.revision):
-            _, patches = apply.read_series(settings.patches)
-            return _digests(patches), "series of this checkout"
-    except ForkError:
-        pass
-    if claim.commit:
-        shown = git.committed(settings, claim.commit, "patches/series")
-        if shown is not None:
-            names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
-            data = [(name, git.committed(settings, claim.commit, f"patches/{name}") or b"") for name in names if name]
-            digests = tuple((name, sha256_bytes(text).hex) for name, text in data)
-            return digests, f"series at commit {claim.commit[:12]}"
+    """Return the series of the tag, and where it is: files of this checkout or of a line in it, else their history."""
+    whole = replace(settings, root=settings.checkout, line="")
+    places = [settings, whole, *map(whole.on_line, whole.lines)]
+    for place in places:
+        with suppress(ForkError):
+            if _names(upstream_lock.read(place.lock_file), claim):
+                _, patches = apply.read_series(place.patches)
+                return _digests(patches), f"series of this checkout{f', line {place.line}' if place.line else ''}"
+    place = next((place for place in places if claim.commit and _named_at(place, claim)), settings)
+    shown = git.committed(place, claim.commit, "patches/series") if claim.commit else None
+    if shown is not None:
+        names = [line.split("#")[0].strip() for line in shown.decode(errors="replace").splitlines()]
+        data = [(name, git.committed(place, claim.commit, f"patches/{name}") or b"") for name in names if name]
+        digests = tuple((name, sha256_bytes(text).hex) for name, text in data)
+        return digests, f"series at commit {claim.commit[:12]}"
     return None, f"this checkout has neither {claim.tag} nor its commit, to compare: `git fetch` may bring it"
+
+
+def _named_at(place: Settings, claim: Claim) -> bool:
+    """Tell whether a lock of a claim's commit is that of its tag."""
+    lock = git.committed(place, claim.commit, "upstream.lock")
+    with suppress(ForkError):
+        return lock is not None and _names(upstream_lock.parse(lock.decode(errors="replace")), claim)
+    return False
+
+
+def _names(pinned: Lock, claim: Claim) -> bool:
+    """Tell whether a lock is that of a claim's tag."""
+    fixed = tags.parse(claim.tag)
+    return fixed is not None and (pinned.version, pinned.revision) == (fixed.release, fixed.revision)
 
 
 def _digests(patches: tuple[series_patch.Patch, ...]) -> tuple[tuple[str, str], ...]:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from webui_fork.config import upstream_lock
 from webui_fork.core.digest import Digest
 from webui_fork.core.errors import SigningError
-from webui_fork.core.settings import Settings
+from webui_fork.core.settings import CHECKOUT, Settings
+from webui_fork.series import apply
 from webui_fork.trust import cosign as trust_cosign
-from webui_fork.trust import provenance
+from webui_fork.trust import provenance, verify
 from webui_fork.trust.keys import Verifier
+from webui_fork.trust.provenance import Claim
 
 OTHER = Digest.of_hex("2" * 64)
 
@@ -61,3 +66,27 @@ def test_a_signed_word_that_is_no_name_is_not_taken(place: str, value: str) -> N
     )
     if place in ("image", "variant", "patch"):
         assert provenance.read(good)
+
+
+def test_the_image_of_a_line_is_held_against_the_series_of_the_line(tmp_path: Path) -> None:
+    line = tmp_path / "lines/0.11"
+    shutil.copytree(CHECKOUT / "lines/0.11", line, ignore=shutil.ignore_patterns("out"))
+    for name in ("upstream.lock", "patches"):
+        copy = shutil.copytree if (CHECKOUT / name).is_dir() else shutil.copy2
+        copy(CHECKOUT / name, tmp_path / name)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    tag = upstream_lock.read(line / "upstream.lock").tag
+    claim = Claim("0.11.4", tag, "", "", "", "x", "0" * 64, (), (), (), head.stdout.strip(), False, "")
+    names = [patch.name for patch in apply.read_series(line / "patches")[1]]
+    settings = Settings(tmp_path, tmp_path / "cache", tmp_path / "config", False)
+    for one in (settings, settings.on_line("0.11")):
+        series, where = verify._series(one, claim)
+        assert ([name for name, _ in series or ()], where) == (names, "series of this checkout, line 0.11")
+    (line / "upstream.lock").write_text(
+        (line / "upstream.lock").read_text().replace("revision = 1\n", "revision = 99\n")
+    )
+    assert upstream_lock.read(line / "upstream.lock").tag != tag  # the line went on
+    series, where = verify._series(settings, claim)
+    assert ([name for name, _ in series or ()], where) == (names, f"series at commit {head.stdout[:12]}")
