@@ -97,7 +97,7 @@ def _redis_server(*options: str) -> Iterator[int]:
 @contextmanager
 def redis() -> Iterator[Line]:
     """Run a Redis behind a line."""
-    with _redis_server("--save", "") as port:
+    with _redis_server("--save", "", "--repl-diskless-sync-delay", "0") as port:
         line = Line(port)
         yield line
         line.refuse()
@@ -109,17 +109,26 @@ class Sentinel:
 
     port: int
 
-    def ask(self, *words: str) -> str:
-        """Send it a command."""
+    def ask(self, *words: str, port: int = 0) -> str:
+        """Send it, or the Redis of a port, a command."""
         request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
+        with socket.create_connection(("127.0.0.1", port or self.port), timeout=5) as line:
             line.sendall(request.encode())
             return line.recv(1 << 16).decode()
+
+    def _is_replicated(self, master: str) -> bool:
+        """Tell whether the other one has what a master has."""
+        info = self.ask("INFO", "replication", port=int(master.split("\r\n")[-2]))
+        offset = info.partition("master_repl_offset:")[2].partition("\r\n")[0]
+        return f"state=online,offset={offset}," in info
 
     def fail_over(self) -> None:
         """Have the other one become the master; returns when it is."""
         before = self.ask("SENTINEL", "get-master-addr-by-name", "mymaster")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
+        while not self._is_replicated(before):  # else the new master may not know whose token was revoked
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         while not self.ask("SENTINEL", "failover", "mymaster").startswith("+OK"):  # it does not know the other one yet
             assert time.monotonic() < deadline
             time.sleep(0.2)
@@ -133,8 +142,10 @@ def sentinel() -> Iterator[Sentinel]:
     """Run a Sentinel over two Redis."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        master = stack.enter_context(_redis_server("--save", ""))
-        stack.enter_context(_redis_server("--save", "", "--replicaof", f"127.0.0.1 {master}"))
+        master = stack.enter_context(_redis_server("--save", "", "--repl-diskless-sync-delay", "0"))
+        stack.enter_context(
+            _redis_server("--save", "", "--repl-diskless-sync-delay", "0", "--replicaof", f"127.0.0.1 {master}")
+        )
         config = Path(folder) / "sentinel.conf"
         config.write_text(
             f"sentinel monitor mymaster 127.0.0.1 {master} 1\n"

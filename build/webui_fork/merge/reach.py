@@ -268,6 +268,8 @@ def _bound_by_both(change: _Change) -> str:
     """
     sides = [dict(tree.definitions(side)) for side in (change.base, change.ours, change.theirs)]
     for name in sides[0].keys() & sides[1].keys() & sides[2].keys():
+        if sides[0][name].dump in (sides[1][name].dump, sides[2][name].dump):
+            continue
         was, mine, other = (_bound(side[name]) for side in sides)
         new = [side.keys() - was.keys() for side in (mine, other)]
         if names := {one for one in new[0] & new[1] if not mine[one] & other[one]}:

@@ -23,7 +23,7 @@ from webui_fork.series import branding
 FIELDS = ("Description", "Origin", "Forwarded", "Bug", "Applies-To", "Proof")
 _LONGEST = 1 << 20  # bytes of a patch
 _COMPARED = 200  # lines of a hunk, where the place is looked for that is most like it
-HOOK_LINES = {"back end": 160, "front end": 40}
+HOOK_LINES = {"back end": 170, "front end": 40}
 
 _FIRST = "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 _FIELD = re.compile(r"([A-Z][A-Za-z-]*): ?(.*)")

@@ -39,22 +39,23 @@ def test_the_copy_has_what_a_lock_is_made_from_and_the_last_commit_s(
     assert status.stdout == " M upstream.lock\n"
 
 
+@pytest.mark.parametrize("line", ["", "0.11"])
 def test_a_dry_run_says_what_would_change_and_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
-    root = tmp_path / "checkout"
-    root.mkdir()
-    for name in ("images", "patches", "requirements"):
-        shutil.copytree(CHECKOUT / name, root / name)
-    shutil.copy2(CHECKOUT / "upstream.lock", root)
-    monkeypatch.setenv("WEBUI_FORK_ROOT", str(root))
+    checkout = tmp_path / "checkout"
+    for name in ("images", "patches", "requirements", "lines"):
+        shutil.copytree(CHECKOUT / name, checkout / name, ignore=shutil.ignore_patterns("out"))
+    shutil.copy2(CHECKOUT / "upstream.lock", checkout)
+    monkeypatch.setenv("WEBUI_FORK_ROOT", str(checkout))
     monkeypatch.setenv("WEBUI_FORK_CACHE", str(tmp_path / "cache"))
+    root, words = (checkout / "lines" / line, ["--line", line]) if line else (checkout, [])
     before = (root / "upstream.lock").read_bytes()
     pinned = upstream_lock.read(root / "upstream.lock")
     next_tag = f"v{pinned.version}-p{pinned.revision + 1}"
-    assert main.main(["lock", "--revise", "--dry-run", "--json"]) == 0
+    assert main.main(["lock", "--revise", "--dry-run", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out) == {"changed": [f"upstream.lock: {next_tag}"], "dry_run": True}
     assert (root / "upstream.lock").read_bytes() == before
-    assert main.main(["lock", "--revise"]) == 0
+    assert main.main(["lock", "--revise", *words]) == 0
     assert next_tag in capsys.readouterr().out
     assert (root / "upstream.lock").read_bytes() != before

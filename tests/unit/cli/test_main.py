@@ -183,6 +183,12 @@ def test_a_misspelt_verb_is_guessed(words: list[str], meant: str, capsys: pytest
     assert meant in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--synthetic", "0"], ["--synthetic", "-1"], ["--front-end"]])
+def test_no_edits_are_no_replay(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.main(["backtest", *words]) == 2
+    assert "--synthetic takes a number of edits" in capsys.readouterr().err
+
+
 def test_quiet_shows_no_progress_and_all_else(capsys: pytest.CaptureFixture[str]) -> None:
     ui = Terminal(quiet=True)
     with ui.step("a", "Working"), ui.bar("Pushing", 10) as advance:
