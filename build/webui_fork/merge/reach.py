@@ -90,9 +90,13 @@ class _Change:
     @cached_property
     def more_uses(self) -> tuple[dict[str, Counter[str]], ...]:
         """Which names each function uses more often than in the base: in ours, and in theirs."""
-        was = _uses(self.base)
+        was = dict(tree.definitions(self.base))
         return tuple(
-            {name: names - was.get(name, Counter()) for name, names in _uses(side).items()}
+            {
+                name: _uses(node) - (_uses(was[name]) if name in was else Counter())
+                for name, node in tree.definitions(side)
+                if name not in was or was[name].dump != node.dump  # counting takes long
+            }
             for side in (self.ours, self.theirs)
         )
 
@@ -363,11 +367,8 @@ def _of_another_scope(change: _Change, result: Module) -> str:
     return ""
 
 
-def _uses(module: Module) -> dict[str, Counter[str]]:
-    return {
-        name: Counter(part.id for part in ast.walk(node.tree) if isinstance(part, ast.Name))
-        for name, node in tree.definitions(module)
-    }
+def _uses(function: Node) -> Counter[str]:
+    return Counter(part.id for part in ast.walk(function.tree) if isinstance(part, ast.Name))
 
 
 def _scopes(module: Module) -> Iterator[tuple[str, dict[str, str]]]:
