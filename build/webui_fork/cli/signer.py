@@ -26,16 +26,17 @@ def verifier(settings: Settings, arguments: argparse.Namespace, ui: Terminal) ->
     Raises:
         UsageError: the arguments contradict each other. SigningError: the key is missing.
     """
-    cosign = programs.find(settings, "cosign", ui)
-    number = trust_keys.major(settings, cosign)
     if bool(arguments.identity) != bool(arguments.issuer):
         raise UsageError("--identity and --issuer are only valid together.")
     if arguments.key and arguments.identity:
         raise UsageError("--key and --identity can't be combined.")
+    key = existing_key(arguments.key) if arguments.key else None
+    cosign = programs.find(settings, "cosign", ui)  # which may have to be fetched
+    number = trust_keys.major(settings, cosign)
     if arguments.identity:
         return Verifier(cosign, number, None, arguments.identity, arguments.issuer)
-    if arguments.key:
-        return Verifier(cosign, number, existing_key(arguments.key))
+    if key:
+        return Verifier(cosign, number, key)
     return trust_keys.verifier(settings, cosign)
 
 

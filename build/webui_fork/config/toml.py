@@ -111,6 +111,7 @@ def _document(text: str, file: Path, error: type[ForkError], remedy: str) -> dic
 
 def _explain(data: dict[str, Any], model: Any, words: str) -> tuple[_Path, str]:
     """Return the place that msgspec's words are about, and the words as a user of the file needs them."""
+    words = words.replace(" - at `key` in `$", " - at `$")
     why, _, place = words.rpartition(" - at `$") if words.endswith("`") and " - at `$" in words else (words, "", "")
     path: _Path = tuple(name or int(n) for name, n in re.findall(r"\.([^.\[`]+)|\[(\d+)\]", place.split("[...]")[0]))
     pattern = re.search(r"""matching regex ['"]\^\(\?:(.*)\)\$\(\?!""", why)
@@ -118,20 +119,29 @@ def _explain(data: dict[str, Any], model: Any, words: str) -> tuple[_Path, str]:
     value = _value(data, path)
     if "[...]" in place and isinstance(value, dict):  # a value of a mapping, whose key msgspec leaves out
         whole = re.compile(shown or ".*", re.DOTALL)
-        odd = (key for key, text in value.items() if not isinstance(text, str) or not whole.fullmatch(text))
-        path = (*path, next(odd, ""))
-        value = value.get(path[-1])
+        rest = tuple(re.findall(r"\.([^.\[`]+)", place.split("[...]")[1]))
+        texts = {key: _value(one, rest) for key, one in value.items()}
+        odd = (key for key, text in texts.items() if not ((rest and text is None) or _fits(text, whole)))
+        path = (*path, next(odd, ""), *rest)
+        value = _value(data, path)
     if table := re.fullmatch(r"Object (contains unknown|missing required) field `(.*)`", why, re.S):
         fields = ", ".join(_fields(msgspec.inspect.type_info(model), path))
         unknown = table.group(1) == "contains unknown"
         return (*path, table.group(2)), f"is not a known key (known: {fields})" if unknown else "is missing"
     if own := re.fullmatch(r"`(\w+)` (.*)", why, re.S):  # a model's own words
         return (*path, own.group(1)), own.group(2)
+    if shown and isinstance(value, dict):  # it is a key that is odd
+        value = next((key for key in value if not re.fullmatch(shown, key, re.DOTALL)), "")
+        path = (*path, value)
     if shown:
-        return path, f"{value!r} is not of the form {shown}"
+        return path, f"{value!r:.80} is not of the form {shown}"
     if expected := re.fullmatch(r"Expected (.*?)(, got `.*`)?", why, re.S):
         return path, f"should be {expected.group(1)}, not {value!r}"
     return path, why
+
+
+def _fits(text: object, whole: re.Pattern[str]) -> bool:
+    return isinstance(text, str) and whole.fullmatch(text) is not None
 
 
 def _value(data: Any, path: _Path) -> Any:

@@ -40,6 +40,8 @@ def test_the_build_names_itself_unofficial() -> None:
     ("old", "new", "words"),
     [
         ('kind = "packages"', 'kind = "magic"', "'magic' is not of the form packages|registry"),
+        ("[flavour.slim]", '[flavour."a/b"]', "[flavour] a/b: 'a/b' is not of the form"),
+        ('tag = "slim"', 'tag = "a b"', "[flavour.slim] tag: 'a b' is not of the form"),
         ('architectures = ["amd64", ', 'architectures = ["riscv", ', "is not of the form"),
         ('architectures = ["amd64", ', 'architectures = ["arm64", ', "at least one, and each once"),
         ("uid = 1000\n\n[python]", "uid = 0\n\n[python]", "should be `int` >= 1, not 0"),
