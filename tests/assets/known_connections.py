@@ -76,6 +76,7 @@ async def test_a_late_answer_is_to_be_listed():
     assert one in m._late
     assert one.failing_since is None
     await m.gather_sources(source(one, after(0)))
+    assert m.goes_by(REQUEST, None, [{"id": "a"}])
     assert not m._late
 
 
@@ -91,7 +92,7 @@ async def test_one_that_fails_late_is_to_be_listed_once():
         await asyncio.sleep(1)
         assert one.failing_since is not None
         assert m._late == expected
-        await m.gather_sources()
+        m._late.clear()
 
 
 async def test_an_answer_of_another_moment_is_no_other():
@@ -204,16 +205,19 @@ async def test_chats_go_by_a_list_that_is_whole():
     assert await goes_by(connection("fine"), after(0), {"id": "a"}) == (True, True, True)
     late = connection("late")
     m._late.add(late)
-    for _ in range(2):  # the second list finds the one that is being made
+    for _ in range(2):  # the second list may be of what was configured since the first
         assert await hurried(goes_by(late, after(m.FIRST_DEADLINE + 1), {"id": "a"})) == (False, False, False)
-    assert (lists, list(m._behind), late in m._late) == ([(False, "u")], ["u"], True)
+    await asyncio.sleep(0)
+    assert (lists, list(m._behind), late in m._late) == ([(False, "u")] * 2, ["u"], True)
     m._late.clear()
     await m.have_model(request, "old", None)  # somebody else's chat does not wait
     assert m._behind
     await m.have_model(request, "old", user)
     assert not m._behind
-    assert lists == [(False, "u")]
     m._hurried.set(False)
+    m._late.add(late)
+    await m.gather_sources(source(late, after(0)))  # a list that nobody goes by, of base models say
+    assert late in m._late
     assert await goes_by(late, after(0), {"id": "a"}) == (True, True, True)  # as patient as stock
     m._late.add(late)
     assert await goes_by(late, after(0), {"id": "a", "stale": True}) == (False, True, True)
@@ -222,6 +226,35 @@ async def test_chats_go_by_a_list_that_is_whole():
     assert await goes_by(late, after(0), {"id": "a", "stale": True}) == (True, True, True)
     ps = m.connection("Ollama ps", 0, "http://x", ("ps",), on_disk=False)
     assert (await hurried(goes_by(ps, after(9), {"id": "a"})))[0]
+
+
+async def test_one_that_never_answers_is_not_new_for_long():
+    """Lists come in faster than its requests end: each is an older one by then."""
+    one, again = connection("silent"), m.AGAIN
+    m.AGAIN = 0.1
+
+    async def fails():
+        await asyncio.sleep(0.5)
+        raise OSError("away")
+
+    for _ in range(4):
+        await hurried(asyncio.wait_for(listed(one, fails()), 2))
+        await asyncio.sleep(0.15)
+    m.AGAIN = again
+    assert one.failing_since
+    assert one.took is not None
+
+
+async def test_what_nobody_asks_for_any_more_is_not_late_for_ever():
+    async def get_all_models(request, refresh=False, user=None):
+        await listed(connection("now"), after(0))
+
+    sys.modules["open_webui.utils.models"].get_all_models = get_all_models
+    request = types.SimpleNamespace(app=types.SimpleNamespace(state=types.SimpleNamespace(MODELS={"a": {}})))
+    gone, now = connection("of an old config"), connection("now")
+    m._late.update({gone, now})
+    await m.have_model(request, "a", None)
+    assert m._late == {now}
 
 
 async def test_what_one_user_is_refused_is_not_kept_for_all():
@@ -314,8 +347,8 @@ async def test_a_chat_lists_once_more_where_its_model_may_be_new():
         assert await lists_of(model) == ([] if model == "here" else [(True, "somebody")])
         assert model == "here" or one.task.done()
     one.task = None
-    m._late.add(one)
     for model in ("preset", "here"):
+        m._late.add(one)
         assert await lists_of(model) == [(True, "somebody")]
     m._late.clear()
     one.slot, one.task = "functions", asyncio.ensure_future(asyncio.sleep(60))
