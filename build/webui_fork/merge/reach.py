@@ -162,15 +162,19 @@ def _changed(node: Node | None, change: _Change) -> tuple[set[str], set[str]]:
 def _under_another_head(change: _Change) -> str:
     """Name what the release adds or changes under a condition, a loop or the like which the patch changes.
 
-    Of a function's head, its decorators and what its arguments were count; an argument that is new does not. Under a
-    condition, a changed statement counts if it uses more of what the condition is about.
+    Of a function's head, its decorators and what its arguments were count; an argument that is new does not. Under it,
+    a changed statement counts if it returns; under a condition, if it uses more of what the condition is about.
     """
     for edit in change.edits:
         if not isinstance(edit, Rewrite) or not edit.old.blocks or (edit.old.name and _adds_arguments(edit)):
             continue
         about = uses(map(transplant.bare, (edit.old, edit.new)))
         for was, node in change.below(edit.old):
-            if was is None or edit.old.name or uses([transplant.bare(node)]) - uses([transplant.bare(was)]) & about:
+            if edit.old.name and (was is None or isinstance(node.tree, ast.Return)):
+                return f"the new release has {change.line(node)!r} in a function whose head the patch changes"
+            if not edit.old.name and (
+                was is None or uses([transplant.bare(node)]) - uses([transplant.bare(was)]) & about
+            ):
                 return f"the new release has {change.line(node)!r} below a head that the patch changes"
     return ""
 
