@@ -162,8 +162,7 @@ def _changed(node: Node | None, change: _Change) -> tuple[set[str], set[str]]:
 def _under_another_head(change: _Change) -> str:
     """Name what the release adds or changes under a condition, a loop or the like which the patch changes.
 
-    Of a function's head, its decorators and what its arguments were count; an argument that is new does not. Under it,
-    a changed statement counts if it returns; under a condition, if it uses more of what the condition is about.
+    Of a function's head, the decorators and arguments that it had count; new ones do not. Under it, a changed statement counts if it returns; under a condition, if it uses more of what the condition is about.
     """
     for edit in change.edits:
         if not isinstance(edit, Rewrite) or not edit.old.blocks or (edit.old.name and _adds_arguments(edit)):
@@ -180,11 +179,11 @@ def _under_another_head(change: _Change) -> str:
 
 
 def _adds_arguments(edit: Rewrite) -> bool:
-    """Tell whether no more happens to a function's head than that it gets arguments; a class's is not looked at."""
+    """Tell whether a function's head gets arguments and decorators, and keeps those it had; a class's always does."""
     if edit.old.kind != edit.new.kind or edit.old.kind == "ClassDef":
         return edit.old.kind == edit.new.kind
-    decorators = [tree.dump(getattr(node.tree, "decorator_list", [])) for node in (edit.old, edit.new)]
-    return decorators[0] == decorators[1] and _arguments(edit.old).items() <= _arguments(edit.new).items()
+    was, now = ([ast.dump(part) for part in getattr(node.tree, "decorator_list", [])] for node in (edit.old, edit.new))
+    return set(was) <= set(now) and _arguments(edit.old).items() <= _arguments(edit.new).items()
 
 
 def _arguments(node: Node) -> dict[str, str]:

@@ -162,7 +162,8 @@ def test_what_changes_below_a_head_counts_where_it_is_about_the_same(merger: Mer
 def test_a_decorator_is_a_head(merger: Merger) -> None:
     base = "@route\n" + LOAD
     added = ("        audit(x)\n", "        audit(x)\n        check(x)\n")
-    assert asks(carried(merger, base, ("@route\n", "@route\n@cached\n"), added))
+    assert asks(carried(merger, base, ("@route\n", "@public\n"), added))
+    assert not asks(carried(merger, base, ("@route\n", "@route\n@cached\n"), added))
 
 
 BLOCK = "def f(x, user):\n    one(x)\n    two = x\n    three = user\n    four(x)\n    return x\n"
