@@ -162,7 +162,8 @@ def _changed(node: Node | None, change: _Change) -> tuple[set[str], set[str]]:
 def _under_another_head(change: _Change) -> str:
     """Name what the release adds or changes under a condition, a loop or the like which the patch changes.
 
-    Of a function's head, the decorators and arguments that it had count; new ones do not. Under it, a changed statement counts if it returns; under a condition, if it uses more of what the condition is about.
+    Of a function's head, the decorators and arguments that it had count; new ones do not. Under it, a changed
+    statement counts if it returns; under a condition, if it uses more of what the condition is about.
     """
     for edit in change.edits:
         if not isinstance(edit, Rewrite) or not edit.old.blocks or (edit.old.name and _adds_arguments(edit)):
