@@ -34,7 +34,7 @@ def test_a_room_is_its_modules_and_a_sentence() -> None:
         files = list(room.glob("[a-z]*.py"))
         assert len(files) <= 14 or room.name == "cli", room  # which has one a verb
         # what one can keep in mind
-        assert sum(len(file.read_text().splitlines()) for file in files) <= 2550, room
+        assert sum(len(file.read_text().splitlines()) for file in files) <= 2600, room
 
 
 VAGUE = {"found", "made", "there", "here", "said", "asked", "held", "wanted", "known"}

@@ -318,17 +318,10 @@ def site_of(edit: transplant.Edit, mapping: matching.Mapping) -> Node | None:
 _Condition = tuple[Node, str]  # a block that does not always run, or holds something: whose, and which
 
 
-def _conditions(node: Node, key: str, outer: dict[Node, tuple[Node, str]]) -> list[_Condition]:
+def _conditions(node: Node, key: str, outer: tree.Parents) -> list[_Condition]:
     """Return the conditions around a place, up to its function."""
-    chain: list[_Condition] = []
-    owner: Node | None = node if key else None
-    if owner is None:
-        owner, key = outer.get(node, (None, ""))
-    while owner is not None and not owner.name and owner.kind != "Module":
-        if not (isinstance(owner.tree, ast.Try) and key == "body"):
-            chain.append((owner, key))
-        owner, key = outer.get(owner, (None, ""))
-    return chain
+    around = tree.outward(*((node, key) if key else outer[node]), outer)
+    return [(owner, block) for owner, block in around if not (isinstance(owner.tree, ast.Try) and block == "body")]
 
 
 def _same_kind(new: _Condition, old: _Condition) -> bool:

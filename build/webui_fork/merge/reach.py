@@ -8,97 +8,15 @@ from __future__ import annotations
 import ast
 import symtable
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 
-from webui_fork.merge import expressions, guards, matching, transplant, tree
-from webui_fork.merge.dataflow import assigns, commute, is_log, uses
+from webui_fork.merge import expressions, guards, imports, transplant, tree
+from webui_fork.merge.change import Change
+from webui_fork.merge.dataflow import assigns, uses
 from webui_fork.merge.transplant import Edit, Gap, Rewrite
-from webui_fork.merge.tree import Module, Node
+from webui_fork.merge.tree import Module, Node, Parents
 
 _CLAUSES = ("handlers", "cases")  # of which the first that fits is taken
-_Parents = dict[Node, tuple[Node, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """An edit of a patch, and what is around it in the base; of what is changed, ``removed`` is the old statement."""
-
-    removed: tuple[Node, ...]
-    added: tuple[Node, ...]
-    before: Node | None
-    behind: Node | None
-    owner: Node
-    block: str
-    is_gap: bool
-
-    def parts(self, added: bool) -> list[ast.AST]:
-        """Return what it adds or removes; of a statement that it changes, without what is in its blocks."""
-        nodes = self.added if added else self.removed
-        return [node.tree if self.is_gap else transplant.bare(node) for node in nodes]
-
-
-@dataclass(frozen=True)
-class _Change:
-    """A patch's change of a file, beside the release's."""
-
-    base: Module
-    ours: Module
-    theirs: Module
-
-    @cached_property
-    def mapping(self) -> matching.Mapping:
-        return matching.match(self.base, self.theirs)
-
-    @cached_property
-    def parents(self) -> tuple[_Parents, _Parents]:
-        """Of the base, and of theirs."""
-        return tree.parents(self.base), tree.parents(self.theirs)
-
-    @cached_property
-    def edits(self) -> tuple[Edit, ...]:
-        return transplant.edits(self.base, self.ours)
-
-    @cached_property
-    def places(self) -> tuple[_Place, ...]:
-        return tuple(map(self._place, self.edits))
-
-    def _place(self, edit: Edit) -> _Place:
-        if isinstance(edit, Gap):
-            return _Place(edit.removed, edit.added, edit.before, edit.after, edit.owner, edit.block, True)
-        before, _, behind = _window([edit.old], self.parents[0])
-        return _Place((edit.old,), (edit.new,), before, behind, *self.parents[0][edit.old], False)
-
-    @cached_property
-    def old(self) -> dict[Node, Node]:
-        """Of each statement of theirs that the base has, too, the one there."""
-        return {now: was for was, now in self.mapping.of.items()}
-
-    def line(self, node: Node) -> str:
-        """Return the first line of a statement of theirs."""
-        return self.theirs.lines[node.start].strip()
-
-    def below(self, node: Node) -> Iterator[tuple[Node | None, Node]]:
-        """Yield what the release adds or changes in a statement of the base, but for log lines: what it was, and is."""
-        counterpart = self.mapping.get(node)
-        for inner in counterpart.walk() if counterpart else ():
-            was = self.old.get(inner)
-            if inner is not counterpart and not is_log(inner.tree) and (was is None or was.head != inner.head):
-                yield was, inner
-
-    @cached_property
-    def more_uses(self) -> tuple[dict[str, Counter[str]], ...]:
-        """Which names each function uses more often than in the base: in ours, and in theirs."""
-        was = dict(tree.definitions(self.base))
-        return tuple(
-            {
-                name: _uses(node) - (_uses(was[name]) if name in was else Counter())
-                for name, node in tree.definitions(side)
-                if name not in was or was[name].dump != node.dump  # counting takes long
-            }
-            for side in (self.ours, self.theirs)
-        )
 
 
 def doubt(base: Module, ours: Module, theirs: Module, result: Module) -> str:
@@ -110,7 +28,7 @@ def doubt(base: Module, ours: Module, theirs: Module, result: Module) -> str:
         theirs: of the new release.
         result: that with the patch.
     """
-    change = _Change(base, ours, theirs)
+    change = Change(base, ours, theirs)
     return (
         _in_one_expression(change)
         or _beside_another_value(change)
@@ -124,7 +42,7 @@ def doubt(base: Module, ours: Module, theirs: Module, result: Module) -> str:
     )
 
 
-def _in_one_expression(change: _Change) -> str:
+def _in_one_expression(change: Change) -> str:
     """Name a statement of which both change parts that are worth something only together."""
     for place in change.places:
         target = None if place.is_gap else change.mapping.get(place.removed[0])
@@ -133,7 +51,7 @@ def _in_one_expression(change: _Change) -> str:
     return ""
 
 
-def _beside_another_value(change: _Change) -> str:
+def _beside_another_value(change: Change) -> str:
     """Name a value that one side makes in another way, and the other uses in the statement behind it."""
     for place in change.places:
         added, removed = place.parts(True), place.parts(False)
@@ -150,7 +68,7 @@ def _assigned(trees: Iterable[ast.AST]) -> set[str]:
     return {name for tree in trees for name in assigns(tree)}
 
 
-def _changed(node: Node | None, change: _Change) -> tuple[set[str], set[str]]:
+def _changed(node: Node | None, change: Change) -> tuple[set[str], set[str]]:
     """Return the names that a statement of the base assigns, and those it reads, if the release changed it."""
     target = change.mapping.get(node) if node else None
     if node is None or node.name or (target and target.head == node.head):
@@ -159,14 +77,14 @@ def _changed(node: Node | None, change: _Change) -> tuple[set[str], set[str]]:
     return _assigned(trees), uses(trees) if target else set()
 
 
-def _under_another_head(change: _Change) -> str:
+def _under_another_head(change: Change) -> str:
     """Name what the release adds or changes under a condition, a loop or the like which the patch changes.
 
     Of a function's head, the decorators and arguments that it had count; new ones do not. Under it, a changed
     statement counts if it returns; under a condition, if it uses more of what the condition is about.
     """
     for edit in change.edits:
-        if not isinstance(edit, Rewrite) or not edit.old.blocks or (edit.old.name and _adds_arguments(edit)):
+        if not isinstance(edit, Rewrite) or not edit.old.blocks or (edit.old.name and _keeps_head(edit)):
             continue
         about = uses(map(transplant.bare, (edit.old, edit.new)))
         for was, node in change.below(edit.old):
@@ -179,12 +97,15 @@ def _under_another_head(change: _Change) -> str:
     return ""
 
 
-def _adds_arguments(edit: Rewrite) -> bool:
-    """Tell whether a function's head gets arguments and decorators, and keeps those it had; a class's always does."""
+def _keeps_head(edit: Rewrite) -> bool:
+    """Tell whether a function keeps its arguments and decorators, and gets no cache; a class's head is not looked at."""
     if edit.old.kind != edit.new.kind or edit.old.kind == "ClassDef":
         return edit.old.kind == edit.new.kind
     was, now = ([ast.dump(part) for part in getattr(node.tree, "decorator_list", [])] for node in (edit.old, edit.new))
-    return set(was) <= set(now) and _arguments(edit.old).items() <= _arguments(edit.new).items()
+    keeps_results = any(
+        "cache" in decorator.lower() for decorator in set(now) - set(was)
+    )  # of what comes below it, too
+    return not keeps_results and set(was) <= set(now) and _arguments(edit.old).items() <= _arguments(edit.new).items()
 
 
 def _arguments(node: Node) -> dict[str, str]:
@@ -198,7 +119,7 @@ def _arguments(node: Node) -> dict[str, str]:
     return {arg.arg: f"{tree.dump(arg.annotation)} = {tree.dump(default)}" for arg, default in pairs}
 
 
-def _under_other_arguments(change: _Change) -> str:
+def _under_other_arguments(change: Change) -> str:
     """Name an argument that is another one in the new release, and that the patch has new uses of."""
     for name, node in tree.definitions(change.base):
         target = change.mapping.get(node)
@@ -212,64 +133,53 @@ def _under_other_arguments(change: _Change) -> str:
     return ""
 
 
-def _behind_other_clauses(change: _Change) -> str:
+def _behind_other_clauses(change: Change) -> str:
     """Name a change in an `except` or `case` before which the release has other ones: they may take what it is for."""
+    before, now = change.parents
     for edit in change.edits:
         site = guards.site_of(edit, change.mapping)
         counterpart = change.mapping.get(site) if site else None
-        if (
-            site
-            and counterpart
-            and _earlier(site, edit, change.parents[0]) != _earlier(counterpart, edit, change.parents[1])
-        ):
+        if site and counterpart and _earlier(site, edit, before) != _earlier(counterpart, edit, now):
             return f"the new release has other clauses before {change.base.lines[site.start].strip()!r}"
     return ""
 
 
-def _earlier(node: Node, edit: Edit, parents: _Parents) -> list[list[str]]:
+def _earlier(node: Node, edit: Edit, parents: Parents) -> list[list[str]]:
     """Return the heads of the clauses that are tried before each clause around a node, or all where it gets one."""
     heads = []
     if isinstance(edit, Gap) and edit.block in _CLAUSES and node.blocks.get(edit.block):
         heads.append([clause.head for clause in node.blocks[edit.block]])
-    owner: Node | None = node
-    while owner is not None and not owner.name and owner.kind != "Module":
-        outer, key = parents.get(owner, (None, ""))
-        if outer is not None and key in _CLAUSES:
-            clauses = outer.blocks[key]
-            heads.append([clause.head for clause in clauses[: clauses.index(owner)]])
-        owner = outer
+    around = list(tree.outward(*parents[node], parents)) if node in parents else []
+    for clause, (owner, key) in zip([node, *(owner for owner, _ in around)], around, strict=False):
+        if key in _CLAUSES:
+            clauses = owner.blocks[key]
+            heads.append([one.head for one in clauses[: clauses.index(clause)]])
     return heads
 
 
-def _caught(change: _Change) -> str:
+def _caught(change: Change) -> str:
     """Name what one side raises in a `try` whose `except` clauses the other changes: it may never get out."""
     for place in change.places:
-        for owner, key in _outward(place, change.parents[0]):
+        for owner, key in tree.outward(place.owner, place.block, change.parents[0]):
             target = change.mapping.get(owner)
             if target is None or not isinstance(owner.tree, ast.Try):
                 continue
             heads = [[clause.head for clause in node.blocks.get("handlers", ())] for node in (owner, target)]
             if key == "body" and heads[0] != heads[1] and place.is_gap and any(map(_raises, place.added)):
                 return f"the new release has other `except` clauses at line {target.start + 1}, and the patch raises"
-            raising = (node for was, node in change.below(owner) if was is None and _raises(node))
-            if key == "handlers" and (node := next(raising, None)):
-                return f"the new release adds {change.line(node)!r} where the patch changes an `except` clause"
+            if owner is place.owner and key == "handlers":
+                tried = {inner for node in target.blocks["body"] for inner in node.walk()}
+                raising = (node for was, node in change.below(owner) if was is None and node in tried and _raises(node))
+                if node := next(raising, None):
+                    return f"the new release adds {change.line(node)!r} where the patch changes an `except` clause"
     return ""
-
-
-def _outward(place: _Place, parents: _Parents) -> Iterator[tuple[Node, str]]:
-    """Yield the statements around a place up to its function, each with the block of it that the place is in."""
-    owner, key = place.owner, place.block
-    while not owner.name and owner.kind != "Module":
-        yield owner, key
-        owner, key = parents[owner]
 
 
 def _raises(node: Node) -> bool:
     return any(isinstance(part, ast.Raise) for part in ast.walk(node.tree))
 
 
-def _bound_by_both(change: _Change) -> str:
+def _bound_by_both(change: Change) -> str:
     """Name a variable of a function that is new with each side, and not an assignment of both.
 
     Two assignments are a conflict already (guards.contests), and two loops each have their own.
@@ -294,7 +204,7 @@ def _bound(node: Node) -> dict[str, set[str]]:
     return kinds
 
 
-def _of_another_import(change: _Change) -> str:
+def _of_another_import(change: Change) -> str:
     """Name what one side imports from elsewhere under the same name, and the other has new uses of."""
     was, mine, other = map(_imported, (change.base, change.ours, change.theirs))
     for names, more in ((mine, change.more_uses[1]), (other, change.more_uses[0])):
@@ -309,53 +219,13 @@ def _imported(module: Module) -> dict[str, str]:
     names = {}
     for node in module.blocks["body"]:
         if isinstance(node.tree, ast.Import | ast.ImportFrom):
-            origin = f"from {getattr(node.tree, 'level', '')}{getattr(node.tree, 'module', '')}"
+            origin = imports.origin(node) if isinstance(node.tree, ast.ImportFrom) else ""
             for alias in node.tree.names:
                 names[alias.asname or alias.name.partition(".")[0]] = f"{origin} {alias.name}"
     return names
 
 
-def apart(base: Module, ours: Module, theirs: Module) -> bool:
-    """Tell whether the new release has each place of a patch as it was, and nothing beside it that the change regards.
-
-    What the patch replaces or removes is unchanged. What stands beside the change is what stood there, or may stand on
-    either side of what the patch adds.
-    """
-    change = _Change(base, ours, theirs)
-    return all(_stands_apart(place, change) for place in change.places)
-
-
-def _stands_apart(place: _Place, change: _Change) -> bool:
-    run = [*place.removed] or [node for node in (place.before, place.behind) if node]
-    new = [change.mapping.of[node] for node in run if node in change.mapping.of]
-    if not run or len(new) < len(run):
-        return False
-    first, *middle, last = _window(new, change.parents[1])
-    before, *_, behind = _window(run, change.parents[0])
-    others = [
-        now
-        for was, now in zip(run, new, strict=True)
-        if (was.dump != now.dump if place.is_gap else was.head != now.head)
-    ]
-    if middle != new or (others and place.removed):
-        return False
-    beside = [
-        now
-        for was, now in ((before, first), (behind, last))
-        if now and change.mapping.of.get(was or change.base) is not now
-    ]
-    return commute(place.added, [*others, *beside], calls=not place.removed)
-
-
-def _window(run: Sequence[Node], parents: _Parents) -> list[Node | None]:
-    """Return statements of one block, with the one before and the one behind (None at the block's ends)."""
-    owner, key = parents[run[0]]
-    block = (None, *owner.blocks[key], None)
-    start = block.index(run[0])
-    return list(block[start - 1 : start + len(run) + 1])
-
-
-def _of_another_scope(change: _Change, result: Module) -> str:
+def _of_another_scope(change: Change, result: Module) -> str:
     """Name a variable that new code of either side reads or sets, and that is another one in the result."""
     try:
         merged = dict(_scopes(result))
@@ -369,10 +239,6 @@ def _of_another_scope(change: _Change, result: Module) -> str:
     except SyntaxError as error:  # `global` behind a use, say
         return f"the names of the result have no scope: {error}"
     return ""
-
-
-def _uses(function: Node) -> Counter[str]:
-    return Counter(part.id for part in ast.walk(function.tree) if isinstance(part, ast.Name))
 
 
 def _scopes(module: Module) -> Iterator[tuple[str, dict[str, str]]]:

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from webui_fork.merge import guards, reach, transplant
+from webui_fork.merge import guards, reach, swapped, transplant
 from webui_fork.merge import tree as merge_tree
 from webui_fork.merge.expressions import ContestedError, MeetingError, UncertainError
 from webui_fork.merge.text import Merger
@@ -166,8 +166,8 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
         if not guards.complete(base, ours, theirs_formatted, merger.formatted(merged.text)):
             why = "the lines conflict, and the merge of the syntax tree would lose some"
             return File(path, Method.PERSON, None, why, proposal=merged.text)
-        swapped = not merged.doubts and _agrees(base, ours, theirs_formatted, merged.text, merger)
-        return File(path, Method.TRANSPLANT, merged.text, needs_proof=not swapped)
+        sure = not merged.doubts and swapped.agrees(base, ours, theirs_formatted, merged.text, merger.formatted)
+        return File(path, Method.TRANSPLANT, merged.text, needs_proof=not sure)
     if merged is not None:
         if not guards.same_tree(text, merged.text):
             why = "the merge of the lines and that of the syntax tree disagree"
@@ -180,15 +180,3 @@ def _decide(merger: Merger, path: str, versions: tuple[str, str, str], text: str
     if method is not Method.FUNCTIONS and guards.same_change(base, ours, theirs_formatted, merger.formatted(text)):
         return File(path, method, text, doubt if meets else "", needs_proof=meets)
     return File(path, Method.PERSON, None, f"the lines merge to something else than the patch, and {doubt}")
-
-
-def _agrees(base: str, ours: str, theirs: str, merged: str, merger: Merger) -> bool:
-    """Tell whether the release's change made in ours is the same as the patch in theirs, and both stand apart."""
-    trees = [tree for text in (base, ours, theirs) if (tree := merge_tree.parse(text))]
-    if len(trees) < 3 or not reach.apart(*trees):
-        return False
-    try:
-        swapped = transplant.transplant(base, theirs, ours, merger.formatted)
-    except UncertainError:
-        return False
-    return not swapped.doubts and guards.same_tree(merged, swapped.text, logs=True)

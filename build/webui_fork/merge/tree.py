@@ -218,6 +218,16 @@ def definitions(module: Node, scope: str = "") -> Iterator[tuple[str, Node]]:
         yield from definitions(child, inner)
 
 
-def parents(module: Module) -> dict[Node, tuple[Node, str]]:
+Parents = dict[Node, tuple[Node, str]]
+
+
+def parents(module: Module) -> Parents:
     """Return what each statement is in, and in which of its blocks."""
     return {child: (owner, key) for owner in module.walk() for key, block in owner.blocks.items() for child in block}
+
+
+def outward(owner: Node, block: str, parents: Parents) -> Iterator[tuple[Node, str]]:
+    """Yield what a block is in, from the inside out up to the function: statements, and in which of their blocks."""
+    while not owner.name and owner.kind != "Module":
+        yield owner, block
+        owner, block = parents[owner]

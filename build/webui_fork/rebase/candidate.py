@@ -59,9 +59,8 @@ def _is_gated(settings: Settings, commit: str) -> bool:
 def remove(settings: Settings) -> None:
     """Remove the candidate; its commits stay in git until it collects its garbage."""
     place = candidate(settings).root
-    shutil.rmtree(
-        place, ignore_errors=True
-    )  # first: git forgets a worktree that is gone, and not one that is half gone
+    # first: git forgets a worktree that is gone, and not one that is half gone
+    shutil.rmtree(place, ignore_errors=True)
     git.in_checkout(settings, "worktree", "remove", "--force", "--force", str(place), check=False)
 
 

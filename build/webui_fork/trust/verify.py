@@ -339,7 +339,7 @@ def _series(settings: Settings, claim: Claim) -> tuple[tuple[tuple[str, str], ..
     places = [settings, whole, *map(whole.on_line, whole.lines)]
     for place in places:
         with suppress(ForkError):
-            if _names(upstream_lock.read(place.lock_file), claim):
+            if _is_of_tag(upstream_lock.read(place.lock_file), claim):
                 _, patches = apply.read_series(place.patches)
                 return _digests(patches), f"series of this checkout{f', line {place.line}' if place.line else ''}"
     place = next((place for place in places if claim.commit and _named_at(place, claim)), settings)
@@ -356,11 +356,11 @@ def _named_at(place: Settings, claim: Claim) -> bool:
     """Tell whether a lock of a claim's commit is that of its tag."""
     lock = git.committed(place, claim.commit, "upstream.lock")
     with suppress(ForkError):
-        return lock is not None and _names(upstream_lock.parse(lock.decode(errors="replace")), claim)
+        return lock is not None and _is_of_tag(upstream_lock.parse(lock.decode(errors="replace")), claim)
     return False
 
 
-def _names(pinned: Lock, claim: Claim) -> bool:
+def _is_of_tag(pinned: Lock, claim: Claim) -> bool:
     """Tell whether a lock is that of a claim's tag."""
     fixed = tags.parse(claim.tag)
     return fixed is not None and (pinned.version, pinned.revision) == (fixed.release, fixed.revision)
