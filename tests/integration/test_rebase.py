@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -40,23 +39,15 @@ def user(tmp_path: Path, real: Settings, built: pipeline.Built) -> User:
 def committed(new_user: User) -> User:
     new_user.env |= {"GIT_AUTHOR_NAME": "U", "GIT_AUTHOR_EMAIL": "u@example.org"}
     new_user.env |= {"GIT_COMMITTER_NAME": "U", "GIT_COMMITTER_EMAIL": "u@example.org"}
-    git(new_user, "init", "--quiet", "--initial-branch", "main")
+    new_user.git("init", "--quiet", "--initial-branch", "main")
     commit(new_user, "as it was")
     return new_user
 
 
-def git(user: User, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", user.root, "-c", "user.name=U", "-c", "user.email=u@example.org", *arguments],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return done.stdout.strip()
-
-
 def commit(user: User, subject: str) -> str:
-    git(user, "add", "--all")
-    git(user, "commit", "--quiet", "-m", subject)
-    return git(user, "rev-parse", "HEAD")
+    user.git("add", "--all")
+    user.git("commit", "--quiet", "-m", subject)
+    return user.git_output("rev-parse", "HEAD")
 
 
 def stops(user: User, *words: str) -> str:
@@ -67,9 +58,9 @@ def stops(user: User, *words: str) -> str:
 
 
 def is_as_it_was(user: User, head: str) -> None:
-    assert git(user, "rev-parse", "HEAD") == head
-    assert git(user, "status", "--porcelain") == ""
-    assert len(git(user, "worktree", "list").splitlines()) == 1
+    assert user.git_output("rev-parse", "HEAD") == head
+    assert user.git_output("status", "--porcelain") == ""
+    assert len(user.git_output("worktree", "list").splitlines()) == 1
     assert not (user.root / ".git/webui-fork-rebase.json").exists()
 
 
@@ -99,15 +90,15 @@ def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Bu
     assert code == 0, err
     assert f"{PINNED} -> {BEFORE}: not proved" in out
     assert upstream_lock.read(user.root / "upstream.lock").version == BEFORE
-    subjects = git(user, "log", "--format=%s").splitlines()
+    subjects = user.git_output("log", "--format=%s").splitlines()
     assert subjects == [f"Carry the series to {BEFORE}", f"Bump Open WebUI to {BEFORE}", "as it was"]
-    changed = git(user, "show", "--name-only", "--format=", "HEAD~1").splitlines()
+    changed = user.git_output("show", "--name-only", "--format=", "HEAD~1").splitlines()
     for begin in ("", "full.", "arm64.", "full.arm64."):
         assert f"images/open-webui/{begin}requirements.lock" in changed
     assert not [name for name in changed if name.startswith("patches/")]
     assert f"Open WebUI {BEFORE}" in (user.root / "README.md").read_text()
     assert f"- Open WebUI {BEFORE} (was {PINNED})." in (user.root / "CHANGELOG.md").read_text()
-    assert git(user, "status", "--porcelain") == ""
+    assert user.git_output("status", "--porcelain") == ""
     report = json.loads((user.root / "out/rebase/report.json").read_text())
     assert report["notes"], "0.12.4's changelog has changes to know"
     gone = {(row["kind"], row["name"]) for row in report["differences"] if not row["after"]}
@@ -127,7 +118,7 @@ def test_there_and_back_again(tmp_path: Path, real: Settings, built: pipeline.Bu
     assert carried == {name: data.replace(*bound) for name, data in patches.items()}  # it has been on both
     # a release that is pinned anew starts at revision 1
     readme = (user.root / "README.md").read_text().replace(f"v{PINNED}-p1", was)
-    assert readme.strip() == git(user, "show", "HEAD~4:README.md").strip()
+    assert readme.strip() == user.git_output("show", "HEAD~4:README.md").strip()
     assert (user.root / "out/rebase/report.html").stat().st_size > 1000
 
 
@@ -196,8 +187,8 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
     err = stops(user, "rebase", "--to", "0.12.4", "--no-gate")
     # what only a proof could say, without a gate
     assert "log-attached-files.patch needs a person (1 of 10 patches were carried before it)" in err
-    assert git(user, "rev-parse", "HEAD") == head
-    assert git(user, "status", "--porcelain") == ""
+    assert user.git_output("rev-parse", "HEAD") == head
+    assert user.git_output("status", "--porcelain") == ""
     words = (user.root / "out/rebase/conflict/CONFLICT.md").read_text()
     for said in ("**What it is for.**", "other conditions around", "nox -s rebase -- --abort"):
         assert said in words
@@ -242,7 +233,7 @@ def test_a_patch_that_needs_a_person(user: User, real: Settings) -> None:
 
 @pytest.mark.minutes(5)
 def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     last = "Locking the Debian packages of open-webui"
     steps = [("Asking", 0.0), ("Carrying", 0.5), ("Carrying", 4.0), ("Locking the Python packages of open-webui", 0.5)]
     steps += [(last, wait) for wait in (0.0, 1.0, 1.5, 2.0)]
@@ -257,19 +248,19 @@ def test_a_rebase_that_is_killed_at_every_step_goes_on(user: User) -> None:
                     break
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
-        assert git(user, "status", "--porcelain") == ""
-        if git(user, "rev-parse", "HEAD") != head:
+        assert user.git_output("status", "--porcelain") == ""
+        if user.git_output("rev-parse", "HEAD") != head:
             break
     if (user.root / ".git/webui-fork-rebase.json").exists():
         code, _, err = user.run("rebase", "--continue")
         assert code == 0, err
-    assert git(user, "log", "--format=%s").splitlines()[0] == f"Carry the series to {BEFORE}"
+    assert user.git_output("log", "--format=%s").splitlines()[0] == f"Carry the series to {BEFORE}"
     assert not (user.root / ".git/webui-fork-rebase.json").exists()
-    assert len(git(user, "worktree", "list").splitlines()) == 1
+    assert len(user.git_output("worktree", "list").splitlines()) == 1
 
 
 def test_ctrl_c_in_the_middle_and_abort(user: User) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     with user.start("rebase", "--to", BEFORE, "--no-gate") as child:
         assert child.stderr
         while "Locking" not in child.stderr.readline():
@@ -277,7 +268,7 @@ def test_ctrl_c_in_the_middle_and_abort(user: User) -> None:
         child.send_signal(signal.SIGINT)
         child.communicate()
     assert child.returncode == 130
-    assert git(user, "status", "--porcelain") == ""
+    assert user.git_output("status", "--porcelain") == ""
     code, _, err = user.run("rebase", "--abort")
     assert code == 0, err
     is_as_it_was(user, head)
@@ -292,7 +283,7 @@ def test_two_at_once(user: User) -> None:
     assert [one.returncode, two.returncode] == [0, 0], outputs
     assert sum("waiting for it to end" in err for _, err in outputs) == 1
     assert sum("Nothing new" in out for out, _ in outputs) == 1
-    assert len(git(user, "log", "--format=%s").splitlines()) == 3
+    assert len(user.git_output("log", "--format=%s").splitlines()) == 3
 
 
 def serve(server: Server, *names: tuple[str, dict[str, object]]) -> dict[str, str]:
@@ -313,7 +304,7 @@ def both(version: str, **more: object) -> list[tuple[str, dict[str, object]]]:
 
 
 def test_nothing_new(user: User, server: Server) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     newer = [*both("0.99.0rc1"), *both("0.99.0", yanked="bad"), both("0.99.1")[1], *both("0.9.0")]
     env = serve(server, *both(PINNED), *newer)
     code, out, err = user.run("rebase", **env)
@@ -330,7 +321,7 @@ def test_nothing_new(user: User, server: Server) -> None:
 
 
 def test_a_release_that_lost_its_sdist(user: User, server: Server) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     code, _, err = user.run("rebase", "--to", "0.99.1", **serve(server, *both(PINNED), both("0.99.1")[1]))
     assert code == 3
     assert "no stable release 0.99.1" in err
@@ -338,14 +329,14 @@ def test_a_release_that_lost_its_sdist(user: User, server: Server) -> None:
 
 
 def test_a_release_whose_sdist_is_gone_between_listing_and_download(user: User, server: Server) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     code, _, err = user.run("rebase", **serve(server, *both(PINNED), *both("0.99.1")))
     assert code == 5, err  # what comes is not the sdist that was listed
     is_as_it_was(user, head)
 
 
 def test_an_index_that_can_not_be_reached(user: User, server: Server) -> None:
-    head = git(user, "rev-parse", "HEAD")
+    head = user.git_output("rev-parse", "HEAD")
     env = serve(server)
     server.answer = hang_up
     code, _, err = user.run("rebase", **env)

@@ -16,7 +16,7 @@ import processes
 from processes import Provider, Site
 from seconds import fresh, thrice, until
 
-INSIDE = Path(__file__).parents[1] / "assets/known_connections.py"
+ASSETS = Path(__file__).parents[1] / "assets"
 SLOTS = ["openai", "ollama"]
 PATIENT = {"MODEL_LIST_DEADLINE": "0", "MODEL_LIST_STALE_TTL": "0"}  # with the bounds switched off
 MODEL = "INSERT INTO model (id, user_id, base_model_id, name, params, meta, is_active, updated_at, created_at) \
@@ -443,9 +443,13 @@ def test_what_an_ollama_has_loaded(webui: Site, provider: Provider, where: str) 
     assert not any(b"expires_at" in answer for answer in kept)
 
 
-@pytest.mark.parametrize("env", [{}, PATIENT], ids=["as is", "patient"])
-def test_what_is_known_of_a_connection(tree: Path, tmp_path: Path, env: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("script", "env"),
+    [("known_connections", {}), ("known_connections", PATIENT), ("whole_lists", {})],
+    ids=["known", "patient", "lists"],
+)
+def test_what_is_known_of_a_connection(tree: Path, tmp_path: Path, script: str, env: dict[str, str]) -> None:
     data = tmp_path / ("patient" if env else "data")
     data.mkdir()
-    printed, _ = processes.python(tree, INSIDE, tree / "backend", data, env=env)
+    printed, _ = processes.python(tree, ASSETS / f"{script}.py", tree / "backend", data, env=env)
     assert printed == "fine\n"

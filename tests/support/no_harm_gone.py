@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 
 from no_harm import LISTED, MODEL, PIPES, SAME, Case, row
+
+FILTERS = {
+    "data": [{"id": "f", "pipeline": {"type": "filter", "pipelines": ["*"], "priority": 0}}],
+    "pipelines": True,
+}
+
+
+def filtered(case: Case, name: str) -> int:
+    """Return how many chats went through the filter of a provider."""
+    return sum(case.name(name) in request and "/filter/inlet" in request for request in case.provider.asked())
+
 
 # Rows with the fallback have a server of their own. The arena is first: what other rows leave in the registry is drawn.
 
@@ -50,8 +62,7 @@ def a_title_is_made_without_the_model_that_is_for_it(case: Case) -> int:
 
 @row("more")
 def a_chat_goes_on_without_the_filter_of_a_server_that_fails(case: Case) -> int:
-    filters = {"data": [{"id": "f", "pipeline": {"type": "filter", "pipelines": ["*"], "priority": 0}}]}
-    case.site.connect([case.provider.good, case.url("filters", body={**filters, "pipelines": True})])
+    case.site.connect([case.provider.good, case.url("filters", body=FILTERS)])
     case.ids()
     case.url("filters", status="503 Service Unavailable", body={"detail": "away"})
     case.ids()
@@ -73,27 +84,42 @@ def a_model_of_two_goes_to_the_first_which_lists_late(case: Case) -> str:
 @row("more")
 def a_filter_of_a_server_that_lists_late(case: Case) -> int:
     """The first chat after the first list is sent through it."""
-    filters = {"data": [{"id": "f", "pipeline": {"type": "filter", "pipelines": ["*"], "priority": 0}}]}
-    case.site.connect([case.provider.good, case.url("late", body={**filters, "pipelines": True}, wait=2.5)])
+    case.site.connect([case.provider.good, case.url("late", body=FILTERS, wait=2.5)])
     case.site.models(LISTED)
     case.site.chat("beside")
-    return sum(case.name("late") in request and "/filter/inlet" in request for request in case.provider.asked())
+    return filtered(case, "late")
+
+
+def all_fail_at_one_list(case: Case, **bodies: object) -> None:
+    """Connect providers that fail at one list, all of them; they are back, and nobody lists again."""
+    case.site.connect([case.url(name, body=body) for name, body in bodies.items()])
+    case.ids()
+    for name in bodies:
+        case.url(name, hang_up=True)
+    case.ids()
+    for name, body in bodies.items():
+        case.url(name, body=body)
+    time.sleep(1.2)  # an empty list is cached for a second
+
+
+BACK = {"data": [{"id": f"back-{number}"} for number in range(3)]}
 
 
 @row("more", ENABLE_CUSTOM_MODEL_FALLBACK="true")
 def what_all_failed_at_one_list_does_when_it_is_back(case: Case) -> int:
-    """Nobody lists again: stock's registry is the one from before."""
     case.site.set_config("evaluation.arena.models", json.dumps([{"id": "any", "name": "Any", "meta": {}}]))
     case.site.sql("DELETE FROM model")
     case.site.sql(MODEL, "preset-back", "back-0", "Preset", "{}")
     case.site.set_config("ui.default_models", '""')
-    back = {"data": [{"id": f"back-{number}"} for number in range(3)]}
-    case.site.connect([case.url("back", body=back)])
-    case.ids()
-    case.url("back", hang_up=True)
-    case.ids()
-    case.url("back", body=back)
+    all_fail_at_one_list(case, back=BACK)
     return case.answers("any", 4) + case.answers("preset-back")
+
+
+@row("more")
+def a_filter_of_a_server_that_failed_with_all_others(case: Case) -> int:
+    all_fail_at_one_list(case, back=BACK, filters=FILTERS)
+    case.site.chat("back-0")
+    return filtered(case, "filters")
 
 
 @row("more", ENABLE_CUSTOM_MODEL_FALLBACK="true")

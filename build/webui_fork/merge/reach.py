@@ -98,14 +98,12 @@ def _under_another_head(change: Change) -> str:
 
 
 def _keeps_head(edit: Rewrite) -> bool:
-    """Tell whether a function keeps its arguments and decorators, and gets no cache; a class's head is not looked at."""
+    """Tell whether a function keeps its arguments and decorators, and gets no cache; a class's head may change."""
     if edit.old.kind != edit.new.kind or edit.old.kind == "ClassDef":
         return edit.old.kind == edit.new.kind
     was, now = ([ast.dump(part) for part in getattr(node.tree, "decorator_list", [])] for node in (edit.old, edit.new))
-    keeps_results = any(
-        "cache" in decorator.lower() for decorator in set(now) - set(was)
-    )  # of what comes below it, too
-    return not keeps_results and set(was) <= set(now) and _arguments(edit.old).items() <= _arguments(edit.new).items()
+    cached = any("cache" in decorator.lower() for decorator in set(now) - set(was))  # what the release adds, too
+    return not cached and set(was) <= set(now) and _arguments(edit.old).items() <= _arguments(edit.new).items()
 
 
 def _arguments(node: Node) -> dict[str, str]:
